@@ -1,0 +1,53 @@
+"""What several test files share: tiny models, made in a moment, and their directories."""
+
+import numpy as np
+import pytest
+
+from textgen import model_store
+from textgen.config import ModelConfig, TrainingConfig
+from textgen.model_store import StoredModel
+from textgen.records import CorpusRecord, ModelRecord, ResultRecord
+from textgen.tokenizers import CharacterTokenizer
+
+ALPHABET = "\n ,.abcdefghijklmnopqrstuvwxyz"
+
+
+def random_weights(config: ModelConfig, seed: int = 0, scale: float = 0.5) -> dict[str, np.ndarray]:
+    """Weights large enough that the model has opinions."""
+    draw = np.random.default_rng(seed)
+    return {
+        name: (draw.normal(size=shape) * scale).astype(np.float32)
+        for name, shape in model_store.weight_shapes(config).items()
+    }
+
+
+def make_stored_model(cell: str = "lstm", seed: int = 0, symbols: str = ALPHABET, **shape) -> StoredModel:
+    """A model with random weights that was never on a disk."""
+    shape = {"units": 12, "embedding_size": 8, "num_layers": 2} | shape
+    config = ModelConfig(vocabulary_size=len(symbols), cell=cell, **shape)
+    record = ModelRecord(config, TrainingConfig(), CorpusRecord(name="tiny"), ResultRecord(), {"textgen": "0"})
+    tokenizer = CharacterTokenizer(symbols)
+    return StoredModel("tiny", None, record, tokenizer, random_weights(config, seed), "0" * 64, True)
+
+
+def write_stored_model(models_dir, model: StoredModel, name: str = "tiny"):
+    """Write `model` as a finished model directory and return its path."""
+    path = models_dir / name
+    path.mkdir(parents=True)
+    model_store.write_model_files(path, model.record, model.tokenizer, model.weights)
+    (path / model_store.METRICS).write_text("")
+    (path / model_store.SAMPLES).write_text("")
+    model_store.seal(path, model_store.MODEL_FILES)
+    return path
+
+
+@pytest.fixture
+def stored_model() -> StoredModel:
+    return make_stored_model()
+
+
+@pytest.fixture
+def models_dir(tmp_path):
+    """A models directory with one finished model, `tiny`."""
+    write_stored_model(tmp_path / "models", make_stored_model())
+    return tmp_path / "models"

@@ -1,0 +1,251 @@
+"""Settings: what is accepted, what is refused and in which words, and the way to JSON and back."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from textgen.config import ModelConfig, SamplingConfig, Settings, TrainingConfig, flag_of, setting
+from textgen.errors import SettingError
+
+CONFIGS = (ModelConfig, TrainingConfig, SamplingConfig)
+LONGEST = 2**31 - 1
+
+# (config, field, values at the edge that are accepted, values just beyond that are refused)
+RANGES = [
+    (ModelConfig, "vocabulary_size", (2, 4_194_304), (1, 4_194_305)),
+    (ModelConfig, "cell", ("lstm", "gru", "rnn"), ("LSTM", "transformer", "")),
+    (ModelConfig, "embedding_size", (1, 65_536), (0, 65_537)),
+    (ModelConfig, "units", (1, 65_536), (0, 65_537)),
+    (ModelConfig, "num_layers", (1, 16), (0, 17)),
+    (TrainingConfig, "minutes", (5e-324, 1, 1e9), (0, -1.0)),
+    (TrainingConfig, "epochs", (5e-324, 1, 1e9), (0, -1.0)),
+    (TrainingConfig, "steps", (1, 10**12), (0, -1)),
+    (TrainingConfig, "sequence_length", (1, 65_536), (0, 65_537)),
+    (TrainingConfig, "batch_size", (1, 65_536), (0, 65_537)),
+    (TrainingConfig, "learning_rate", (1e-9, 10), (0, 10.1)),
+    (TrainingConfig, "dropout", (0, 0.95), (-0.01, 0.96)),
+    (TrainingConfig, "weight_drop", (0, 0.95), (-0.01, 0.96)),
+    (TrainingConfig, "clip_norm", (0, 1e9), (-0.01,)),
+    (TrainingConfig, "weight_decay", (0, 10), (-0.01, 10.1)),
+    (TrainingConfig, "val_fraction", (0, 0.9), (-0.01, 0.91)),
+    (TrainingConfig, "seed", (0, LONGEST), (-1, LONGEST + 1)),
+    (TrainingConfig, "checkpoint_every", (0, 10**6), (-1,)),
+    (TrainingConfig, "sample_every", (0, 10**6), (-1,)),
+    (SamplingConfig, "length", (1, LONGEST), (0, LONGEST + 1)),
+    (SamplingConfig, "repeat_penalty", (0.01, 100), (0.009, 101)),
+    (SamplingConfig, "repeat_last_n", (1, 4096), (0, 4097)),
+    (SamplingConfig, "temperature", (0, 1000), (-0.01, 1001)),
+    (SamplingConfig, "top_k", (0, LONGEST), (-1, LONGEST + 1)),
+    (SamplingConfig, "top_p", (5e-324, 1), (0, 1.01)),
+    (SamplingConfig, "min_p", (0, 1), (-0.01, 1.01)),
+    (SamplingConfig, "seed", (0, 2**63 - 1), (-1, 2**63)),
+    (SamplingConfig, "stop", ((), ("a",), ("a", "b")), (("",), ("a", ""))),
+]
+ACCEPTED = [(cls, field, value) for cls, field, inside, _ in RANGES for value in inside]
+REFUSED = [(cls, field, value) for cls, field, _, outside in RANGES for value in outside]
+
+
+def make(cls: type[Settings], field: str, value) -> Settings:
+    """`cls` with one field set; another budget than the default one takes its place."""
+    no_default_budget = {"minutes": None} if field in ("epochs", "steps") else {}
+    return cls(**no_default_budget, **{field: value})
+
+
+def message_of(cls: type[Settings], field: str, value) -> str:
+    with pytest.raises(SettingError) as caught:
+        make(cls, field, value)
+    return str(caught.value)
+
+
+# ---- ranges and types
+
+
+@pytest.mark.parametrize(("cls", "field", "value"), ACCEPTED)
+def test_values_at_the_edge_of_their_range_are_accepted(cls, field, value):
+    assert getattr(make(cls, field, value), field) == value
+
+
+@pytest.mark.parametrize(("cls", "field", "value"), REFUSED)
+def test_values_beyond_their_range_are_refused_and_the_flag_is_named(cls, field, value):
+    message = message_of(cls, field, value)
+    assert message.startswith(flag_of(field) + " must ")
+    assert "Received: " in message
+
+
+def test_the_table_above_names_every_setting():
+    assert {(cls, f.name) for cls in CONFIGS for f in dataclasses.fields(cls)} == {row[:2] for row in RANGES}
+
+
+def test_a_message_says_what_is_expected_and_what_was_received():
+    assert message_of(SamplingConfig, "temperature", -1) == "--temperature must be at least 0. Received: -1"
+    assert message_of(SamplingConfig, "top_p", 0) == "--top-p must be above 0. Received: 0"
+    assert message_of(TrainingConfig, "dropout", 0.99) == "--dropout must be at most 0.95. Received: 0.99"
+    assert message_of(ModelConfig, "cell", "cnn") == "--cell must be one of lstm, gru, rnn. Received: 'cnn'"
+    assert message_of(ModelConfig, "units", 1.5) == "--units must be a whole number. Received: 1.5"
+
+
+@pytest.mark.parametrize(
+    ("cls", "field", "value"),
+    [
+        (ModelConfig, "units", 128.0),
+        (ModelConfig, "units", "128"),
+        (ModelConfig, "units", True),
+        (ModelConfig, "units", None),
+        (ModelConfig, "cell", 3),
+        (ModelConfig, "cell", None),
+        (TrainingConfig, "minutes", "2"),
+        (TrainingConfig, "minutes", True),
+        (TrainingConfig, "steps", 2.0),
+        (TrainingConfig, "dropout", None),
+        (SamplingConfig, "temperature", [1.0]),
+        (SamplingConfig, "temperature", False),
+        (SamplingConfig, "stop", "text"),
+        (SamplingConfig, "stop", ["text"]),
+        (SamplingConfig, "stop", ("text", 1)),
+    ],
+)
+def test_values_of_another_type_are_refused(cls, field, value):
+    assert message_of(cls, field, value).startswith(flag_of(field) + " must ")
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 10**400], ids=["nan", "inf", "-inf", "10**400"])
+@pytest.mark.parametrize(
+    ("cls", "field"), [(SamplingConfig, "temperature"), (TrainingConfig, "clip_norm"), (TrainingConfig, "minutes")]
+)
+def test_numbers_that_are_not_finite_are_refused(cls, field, value):
+    assert message_of(cls, field, value).startswith(f"{flag_of(field)} must be a finite number. Received: ")
+
+
+def test_a_whole_number_is_a_float_too():
+    assert SamplingConfig(temperature=1) == SamplingConfig(temperature=1.0)
+
+
+# ---- budgets
+
+
+@pytest.mark.parametrize("budget", [{"minutes": 3}, {"minutes": None, "epochs": 3}, {"minutes": None, "steps": 3}])
+def test_one_budget_is_enough(budget):
+    assert TrainingConfig(**budget).to_json() == TrainingConfig().to_json() | budget
+
+
+@pytest.mark.parametrize("budget", [{"minutes": None}, {"epochs": 3}, {"minutes": 2.0, "epochs": 1, "steps": 5}])
+def test_no_budget_and_two_budgets_are_refused(budget):
+    with pytest.raises(SettingError, match="exactly one budget of --minutes, --epochs and --steps"):
+        TrainingConfig(**budget)
+
+
+# ---- copies
+
+
+def test_settings_cannot_be_changed_and_a_changed_copy_is_validated_again():
+    config = SamplingConfig()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.seed = 1
+    assert config.replace(seed=1) == SamplingConfig(seed=1)
+    with pytest.raises(SettingError, match="--seed must be at least 0"):
+        config.replace(seed=-1)
+
+
+def test_a_default_that_could_be_changed_is_a_programming_error():
+    with pytest.raises(TypeError, match="a default must be immutable"):
+        setting([], "A list.")
+
+
+# ---- JSON
+
+
+def finite(low: float, high: float) -> st.SearchStrategy[float]:
+    return st.floats(low, high, exclude_min=low == 0)
+
+
+models = st.builds(
+    ModelConfig,
+    vocabulary_size=st.integers(2, 4_194_304),
+    cell=st.sampled_from(["lstm", "gru", "rnn"]),
+    units=st.integers(1, 65_536),
+    num_layers=st.integers(1, 16),
+)
+trainings = st.builds(
+    TrainingConfig,
+    minutes=finite(0, 1e300),
+    learning_rate=finite(0, 10),
+    dropout=st.floats(0, 0.95),
+    clip_norm=st.floats(0, 1e300),
+    seed=st.integers(0, LONGEST),
+)
+samplings = st.builds(
+    SamplingConfig,
+    temperature=st.floats(0, 1000),
+    top_p=finite(0, 1),
+    repeat_penalty=finite(0.01, 100),
+    seed=st.integers(0, 2**63 - 1),
+    stop=st.lists(st.text(min_size=1)).map(tuple),
+)
+
+
+@given(st.one_of(models, trainings, samplings))
+def test_settings_come_back_from_json_as_they_were(config):
+    document = json.loads(json.dumps(config.to_json(), allow_nan=False))
+    assert type(config).from_json(document) == config
+
+
+@pytest.mark.parametrize("cls", CONFIGS)
+def test_json_holds_every_field_under_its_own_name(cls):
+    assert list(cls().to_json()) == [field.name for field in dataclasses.fields(cls)]
+
+
+@pytest.mark.parametrize("cls", CONFIGS)
+def test_json_with_a_key_too_many_or_too_few_is_refused(cls):
+    document = cls().to_json()
+    with pytest.raises(SettingError, match=f"{cls.__name__} expects exactly the keys .*'extra'"):
+        cls.from_json(document | {"extra": 1})
+    document.popitem()
+    with pytest.raises(SettingError, match=f"{cls.__name__} expects exactly the keys"):
+        cls.from_json(document)
+
+
+@pytest.mark.parametrize("document", [None, [], "text", 3, [["units", 3]]])
+def test_json_that_is_not_an_object_is_refused(document):
+    with pytest.raises(SettingError, match="ModelConfig expects exactly the keys"):
+        ModelConfig.from_json(document)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('"temperature": NaN', "--temperature must be a finite number. Received: nan"),
+        ('"temperature": 1e999', "--temperature must be a finite number. Received: inf"),
+        ('"temperature": null', "--temperature must be a number. Received: None"),
+        ('"temperature": true', "--temperature must be a number. Received: True"),
+        ('"seed": 1.0', "--seed must be a whole number. Received: 1.0"),
+        ('"seed": "1"', "--seed must be a whole number. Received: '1'"),
+        ('"seed": [1]', "--seed must be a whole number. Received: (1,)"),
+        ('"seed": {}', "--seed must be a whole number. Received: {}"),
+        ('"stop": "text"', "--stop must be a list of strings. Received: 'text'"),
+        ('"stop": [["text"]]', "--stop must hold strings only. Received: (['text'],)"),
+        ('"stop": [""]', "--stop must not be empty. Received: ''"),
+    ],
+)
+def test_json_of_the_wrong_type_is_refused(text, message):
+    document = SamplingConfig().to_json() | json.loads("{" + text + "}")
+    with pytest.raises(SettingError) as caught:
+        SamplingConfig.from_json(document)
+    assert str(caught.value) == message
+
+
+# ---- what the command line makes of the declarations
+
+
+def test_a_flag_is_the_field_with_dashes():
+    assert flag_of("sequence_length") == "--sequence-length"
+
+
+@pytest.mark.parametrize("cls", CONFIGS)
+def test_every_setting_explains_itself_in_a_sentence(cls):
+    for field in dataclasses.fields(cls):
+        assert field.metadata["description"].endswith(".")
+        assert field.metadata["description"][0].isupper()

@@ -1,0 +1,50 @@
+"""textgen: train a small language model on your own text, and let it write.
+
+The map, in the order in which text becomes a model and a model becomes text. A file imports from those above it only;
+`tests/test_architecture.py` keeps it so.
+
+    errors              everything a user can cause, shown as one line
+    config              every setting: declared once, validated when made, to and from JSON
+    atomic_files        writing that leaves the old bytes or the new ones
+    corpus/             files, folders, catalogue and downloads -> text
+    tokenizers/         text <-> token ids                               (graph.py: as TensorFlow operations)
+    dataset             token ids -> batches, a pure function of (seed, step)
+    records             what a model says about itself
+    model_store         the model directory: write, verify, load
+    generation/         a model and a prompt -> text, with NumPy         (graph.py: as TensorFlow operations)
+    evaluation          a model and a text -> nats and bits per character
+    tensorflow_runtime  importing TensorFlow quietly
+    model/              the network in Keras: cuDNN on a GPU, our scan on a CPU
+    training/           a text -> a model directory
+    export              a model -> a SavedModel: a prompt goes in, text comes out
+    output              generated text on standard output, harmless on a terminal
+    repl/               a conversation with a model
+    api                 the Python interface, below
+    cli/                the command line
+
+    import textgen
+    result = textgen.train("novel.txt", minutes=2)
+    model = textgen.load("novel")
+    print(model.generate("It was", temperature=0.8))
+
+Importing textgen imports neither TensorFlow nor NumPy.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from textgen.api import Model, load, train
+
+__all__ = ["Model", "load", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from textgen import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'textgen' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

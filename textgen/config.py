@@ -1,0 +1,170 @@
+"""Every setting, as frozen dataclasses that are validated when they are made.
+
+What goes in: flags, keyword arguments or JSON. What comes out: values that the rest of the code trusts. Each field
+is declared once, with its range and one sentence; the same sentence is the flag's `--help` and the same name is the
+flag, the JSON key and the keyword.
+"""
+
+import dataclasses
+import sys
+import types
+import typing
+from typing import Any, Self
+
+from textgen.errors import SettingError
+
+KIND_NAMES = {int: "a whole number", float: "a number", str: "text", tuple: "a list of strings"}
+MAX_LAYERS = 16
+MAX_SIZE = 65_536  # units, embedding: a weight file from a stranger cannot ask for more
+
+
+def setting(default: Any, description: str, *, minimum=None, maximum=None, above=None, choices=()) -> Any:
+    """A dataclass field with its sentence and its range; `above` is an exclusive minimum."""
+    limits = {"minimum": minimum, "maximum": maximum, "above": above, "choices": tuple(choices)}
+    metadata = {"description": description, **limits}
+    if isinstance(default, (list, dict, set)):
+        raise TypeError(f"a default must be immutable. Received: default={default}")
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+class Settings:
+    """Base of the dataclasses below: checks ranges when made, converts to and from JSON strictly."""
+
+    def __post_init__(self):
+        for field, kinds in _typed_fields(type(self)):
+            _check(field, kinds, getattr(self, field.name))
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary of JSON values; `from_json` gives the same settings back."""
+        return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+
+    @classmethod
+    def from_json(cls, document: Any) -> Self:
+        """The settings in `document`. An unknown, missing or ill-typed key is a SettingError."""
+        names = {f.name for f in dataclasses.fields(cls)}
+        if not isinstance(document, dict) or set(document) != names:
+            given = sorted(map(str, document)) if isinstance(document, dict) else type(document).__name__
+            raise SettingError(f"{cls.__name__} expects exactly the keys {sorted(names)}. Received: {given}")
+        values = {k: tuple(v) if isinstance(v, list) else v for k, v in document.items()}
+        return cls(**values)
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields changed, validated again."""
+        return dataclasses.replace(self, **changes)
+
+
+def flag_of(field_name: str) -> str:
+    """`sequence_length` -> `--sequence-length`."""
+    return "--" + field_name.replace("_", "-")
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _typed_fields(cls: type) -> list[tuple[dataclasses.Field, tuple[type, ...]]]:
+    """Each field with the types its annotation allows: `int | None` -> (int, NoneType)."""
+    hints = typing.get_type_hints(cls)
+
+    def kinds(hint):
+        if isinstance(hint, types.UnionType):
+            return tuple(k for part in typing.get_args(hint) for k in kinds(part))
+        return (typing.get_origin(hint) or hint,)
+
+    return [(f, kinds(hints[f.name])) for f in dataclasses.fields(cls)]
+
+
+def _check(field: dataclasses.Field, kinds: tuple[type, ...], value: Any) -> None:
+    flag = flag_of(field.name)
+    if float in kinds:
+        kinds = (*kinds, int)
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise SettingError(f"{flag} must be {KIND_NAMES[kinds[0]]}. Received: {value!r}")
+    if isinstance(value, tuple) and not all(isinstance(item, str) for item in value):
+        raise SettingError(f"{flag} must hold strings only. Received: {value!r}")
+    limits = field.metadata
+    if limits["choices"] and value not in limits["choices"]:
+        raise SettingError(f"{flag} must be one of {', '.join(limits['choices'])}. Received: {value!r}")
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        _check_range(flag, value, limits)
+
+
+def _check_range(flag: str, value: float, limits: typing.Mapping[str, Any]) -> None:
+    if not abs(value) <= sys.float_info.max:  # NaN too; math.isfinite fails on integers beyond this
+        raise SettingError(f"{flag} must be a finite number. Received: {value}")
+    if limits["minimum"] is not None and value < limits["minimum"]:
+        raise SettingError(f"{flag} must be at least {limits['minimum']}. Received: {value}")
+    if limits["above"] is not None and value <= limits["above"]:
+        raise SettingError(f"{flag} must be above {limits['above']}. Received: {value}")
+    if limits["maximum"] is not None and value > limits["maximum"]:
+        raise SettingError(f"{flag} must be at most {limits['maximum']}. Received: {value}")
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig(Settings):
+    """The shape of a language model: enough to rebuild it and to know the shape of every weight."""
+
+    vocabulary_size: int = setting(2, "Number of token ids (V).", minimum=2, maximum=4_194_304)
+    cell: str = setting("lstm", "Recurrent cell.", choices=("lstm", "gru", "rnn"))
+    embedding_size: int = setting(128, "Size of a token's embedding (E).", minimum=1, maximum=MAX_SIZE)
+    units: int = setting(128, "Recurrent units per layer (H).", minimum=1, maximum=MAX_SIZE)
+    num_layers: int = setting(2, "Recurrent layers (L).", minimum=1, maximum=MAX_LAYERS)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig(Settings):
+    """How a model is trained. Together with the corpus and the budget's step count it fixes every weight."""
+
+    minutes: float | None = setting(2.0, "Budget: wall-clock minutes for the whole command.", above=0)
+    epochs: float | None = setting(None, "Budget instead of minutes: passes over the training part.", above=0)
+    steps: int | None = setting(None, "Budget instead of minutes: optimizer steps.", minimum=1)
+    sequence_length: int = setting(64, "Time steps (T) that gradients flow back through.", minimum=1, maximum=65_536)
+    batch_size: int = setting(16, "Parallel streams (B) cut from the corpus.", minimum=1, maximum=65_536)
+    learning_rate: float = setting(0.006, "Peak of the one-cycle schedule.", above=0, maximum=10.0)
+    dropout: float = setting(
+        0.05, "Share of each layer's outputs dropped, one mask per batch; 0 is off.", minimum=0, maximum=0.95
+    )
+    weight_drop: float = setting(
+        0.0, "Share of the recurrent weights dropped, one mask per batch; 0 is off.", minimum=0, maximum=0.95
+    )
+    clip_norm: float = setting(1.0, "Largest global norm of the gradient; 0 is off.", minimum=0)
+    weight_decay: float = setting(0.0, "Decoupled weight decay on matrices (AdamW); 0 is off.", minimum=0, maximum=10)
+    val_fraction: float = setting(
+        0.1, "Share of the corpus, at its end, kept for validation; 0 is none.", minimum=0, maximum=0.9
+    )
+    seed: int = setting(0, "Seed of every random number in training.", minimum=0, maximum=2**31 - 1)
+    checkpoint_every: int = setting(0, "Steps between checkpoints; 0 means about every 30 seconds.", minimum=0)
+    sample_every: int = setting(0, "Steps between evaluations, each with a sample; 0 means ten in a run.", minimum=0)
+
+    def __post_init__(self):
+        super().__post_init__()
+        budgets = [name for name in ("minutes", "epochs", "steps") if getattr(self, name) is not None]
+        if len(budgets) != 1:
+            raise SettingError(f"Give exactly one budget of --minutes, --epochs and --steps. Received: {budgets}")
+
+
+@dataclasses.dataclass(frozen=True)
+class SamplingConfig(Settings):
+    """How text is drawn. Filters act in the order of the fields, from repeat_penalty to min_p."""
+
+    length: int = setting(300, "Characters to write.", minimum=1, maximum=2**31 - 1)
+    repeat_penalty: float = setting(1.0, "Divides the odds of recent symbols; 1 is off.", minimum=0.01, maximum=100)
+    repeat_last_n: int = setting(64, "How many recent symbols the repeat penalty looks at.", minimum=1, maximum=4096)
+    temperature: float = setting(
+        0.8,
+        "Above 1 is more surprising, below 1 safer; 0 always takes the likeliest.",
+        minimum=0,
+        maximum=1000,
+    )
+    top_k: int = setting(0, "Draw from the k likeliest only; 0 is off.", minimum=0, maximum=2**31 - 1)
+    top_p: float = setting(1.0, "Draw from the smallest set that holds this probability; 1 is off.", above=0, maximum=1)
+    min_p: float = setting(
+        0.0, "Drop what is less likely than this share of the likeliest; 0 is off.", minimum=0, maximum=1
+    )
+    seed: int = setting(0, "Seed: the same seed, prompt and settings give the same text.", minimum=0, maximum=2**63 - 1)
+    stop: tuple[str, ...] = setting((), "Stop before this text appears; may be repeated.")
+
+    def __post_init__(self):
+        super().__post_init__()
+        if "" in self.stop:
+            raise SettingError("--stop must not be empty. Received: ''")
