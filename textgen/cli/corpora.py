@@ -1,0 +1,178 @@
+"""`textgen corpora`: the texts that have a name; list them, fetch them, describe them.
+
+Results go to stdout, as a table or a path for people and as JSON for programs; the bar goes to stderr.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from textgen.errors import CorpusError
+
+if TYPE_CHECKING:
+    from textgen.corpus import Corpus, CorpusFacts
+    from textgen.corpus.catalogue import CatalogueEntry
+
+
+@click.group()
+def corpora() -> None:
+    """Texts that have a name: list, fetch and describe them."""
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+
+@corpora.command("list")
+@json_option
+def list_corpora(as_json: bool) -> None:
+    """List the corpora that can be named in place of a file."""
+    from textgen.corpus.catalogue import CATALOGUE
+
+    documents = [_entry_document(entry) for entry in CATALOGUE]
+    click.echo(_json(documents) if as_json else "\n".join(_table(documents)))
+
+
+@corpora.command("fetch")
+@click.argument("name")
+@click.option(
+    "--base-url",
+    help="Fetch from here instead of GitHub.  [default: $TEXTGEN_CORPORA_URL or GitHub's raw files]",
+)
+@json_option
+def fetch_corpus(name: str, base_url: str | None, as_json: bool) -> None:
+    """Fetch the corpus NAME into the cache, check it, and print its path."""
+    from textgen.corpus.catalogue import find_entry
+    from textgen.corpus.download import fetch
+
+    entry = find_entry(name)
+    if entry.is_download:
+        with _bar(entry.name) as progress:
+            path = str(fetch(entry, base_url=base_url, progress=progress))
+    else:
+        path = None
+        click.echo(f"{entry.name} is built in: there is nothing to fetch.", err=True)
+    if as_json:
+        click.echo(_json({**_entry_document(entry), "path": path}))
+    elif path:
+        click.echo(path)
+
+
+@corpora.command("info")
+@click.argument("name")
+@json_option
+def corpus_info(name: str, as_json: bool) -> None:
+    """Describe the corpus NAME: where it comes from, and what its text is made of."""
+    from textgen.corpus import describe, read_entry
+    from textgen.corpus.catalogue import find_entry
+
+    entry = find_entry(name)
+    document = _entry_document(entry)
+    if not document["cached"]:
+        click.echo(_json(document) if as_json else "\n".join(_entry_lines(document)))
+        click.echo(f"Its text is not here yet. Run: textgen corpora fetch {entry.name}", err=True)
+        return
+    corpus = read_entry(entry)
+    facts = describe(corpus.text)
+    if as_json:
+        click.echo(_json({**document, **_facts_document(corpus, facts)}))
+    else:
+        click.echo("\n".join([*_entry_lines(document), *_facts_lines(corpus, facts)]))
+
+
+def _json(document: Any) -> str:
+    return json.dumps(document, indent=2)
+
+
+def _entry_document(entry: "CatalogueEntry") -> dict[str, Any]:
+    from textgen.corpus.connection import DEFAULT_BASE_URL
+    from textgen.corpus.download import cached_path
+
+    num_bytes = entry.bytes if entry.is_download else _built_in_size(entry)
+    return {
+        "name": entry.name,
+        "description": entry.description,
+        "language": entry.language,
+        "license": entry.license,
+        "bytes": num_bytes,
+        "sha256": entry.sha256,
+        "url": DEFAULT_BASE_URL + entry.url_path if entry.is_download else None,
+        "built_in": not entry.is_download,
+        "cached": cached_path(entry) is not None if entry.is_download else num_bytes is not None,
+    }
+
+
+def _built_in_size(entry: "CatalogueEntry") -> int | None:
+    """None where this installation lacks the text, so that the list still lists."""
+    from textgen.corpus.catalogue import built_in_bytes
+
+    try:
+        return len(built_in_bytes(entry))
+    except CorpusError:
+        return None
+
+
+def _facts_document(corpus: "Corpus", facts: "CorpusFacts") -> dict[str, Any]:
+    import dataclasses
+
+    return {"text_sha256": corpus.sha256, "notes": corpus.notes, **dataclasses.asdict(facts)}
+
+
+def _table(documents: list[dict[str, Any]]) -> Iterator[str]:
+    """Aligned columns, numbers to the right; the last column runs free."""
+    rows = [("name", "bytes", "language", "licence", "cached", "description")]
+    rows += [
+        (d["name"], _size(d), d["language"], d["license"], _whether_cached(d), d["description"]) for d in documents
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [c.rjust(w) if i == 1 else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
+        yield "  ".join(cells).rstrip()
+
+
+def _size(document: dict[str, Any]) -> str:
+    return "missing" if document["bytes"] is None else f"{document['bytes']:,}"
+
+
+def _whether_cached(document: dict[str, Any]) -> str:
+    if document["built_in"]:
+        return "built in"
+    return "yes" if document["cached"] else "no"
+
+
+def _entry_lines(document: dict[str, Any]) -> Iterator[str]:
+    yield f"{document['name']}: {document['description']}"
+    yield f"language    {document['language']}"
+    yield f"licence     {document['license']}"
+    yield f"bytes       {_size(document)}"
+    if document["url"]:
+        yield f"url         {document['url']}"
+    yield f"cached      {_whether_cached(document)}"
+
+
+def _facts_lines(corpus: "Corpus", facts: "CorpusFacts") -> Iterator[str]:
+    yield f"characters  {facts.characters:,}"
+    yield f"symbols     {facts.symbols:,}"
+    yield f"lines       {facts.lines:,}"
+    yield f"words       {facts.words:,}"
+    yield f"unigram     {facts.unigram_bits:.3f} bits per character"
+    yield f"bigram      {facts.bigram_bits:.3f} bits per character"
+    shares = (f"{symbol!r} {count / facts.characters:.1%}" for symbol, count in facts.most_common)
+    yield f"frequent    {', '.join(shares)}"
+    for note in corpus.notes:
+        yield f"note        {note}"
+
+
+@contextmanager
+def _bar(name: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on stderr if that is a terminal; yields what to call as bytes arrive."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(name, total=None)
+        yield lambda received, total: progress.update(task, completed=received, total=total)
