@@ -1,0 +1,93 @@
+"""Token ids on disk, and training batches as a pure function of (seed, step).
+
+What goes in: the ids of a text. What comes out: inputs and targets, int32 [B, T], targets one token ahead.
+
+The ids are cut into B contiguous streams; the k-th batch of an epoch is the k-th window of T tokens of every stream,
+so the state that the network carries over from one batch is the right one for the next. There is no iterator and so
+no iterator state: whoever knows the step knows the batch, and a resumed run sees what the first would have seen.
+"""
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from textgen.errors import CorpusError
+
+
+def smallest_dtype(vocabulary_size: int) -> np.dtype:
+    """The smallest unsigned type that holds every id below `vocabulary_size`."""
+    return np.min_scalar_type(vocabulary_size - 1)
+
+
+def write_token_ids(path: Path, token_ids: np.ndarray, vocabulary_size: int) -> None:
+    """Write ids (any integer type, [N]) as raw little-endian numbers of the smallest unsigned type."""
+    np.asarray(token_ids, smallest_dtype(vocabulary_size).newbyteorder("<")).tofile(path)
+
+
+def open_token_ids(path: Path, vocabulary_size: int) -> np.ndarray:
+    """The ids of `write_token_ids`, [N], memory-mapped read-only: a corpus larger than memory trains."""
+    return np.memmap(path, smallest_dtype(vocabulary_size).newbyteorder("<"), mode="r")
+
+
+class Batch(NamedTuple):
+    """One training step's data."""
+
+    inputs: np.ndarray  # int32 [B, T]
+    targets: np.ndarray  # int32 [B, T], inputs one token later
+    is_first: bool  # the first batch of an epoch: the carried state starts at zero
+
+
+class Batches:
+    """The batches of a training run: `batches[step]` for any step from 0 on."""
+
+    def __init__(self, token_ids: np.ndarray, batch_size: int, sequence_length: int, seed: int):
+        """Args: token_ids: unsigned or int32 [N], at least `minimum_tokens(batch_size, sequence_length)` of them."""
+        self.token_ids = token_ids
+        self.batch_size = batch_size
+        self.sequence_length = sequence_length
+        self.seed = seed
+        # The offset (0 to T-1) moves the windows from epoch to epoch, so T-1 tokens are not counted on.
+        usable = len(token_ids) - 1 - (sequence_length - 1)
+        self.stream_length = usable // batch_size
+        self.steps_per_epoch = self.stream_length // sequence_length
+        if self.steps_per_epoch < 1:
+            raise CorpusError(_too_short(len(token_ids), batch_size, sequence_length))
+
+    def __getitem__(self, step: int) -> Batch:
+        epoch, window = divmod(step, self.steps_per_epoch)
+        first = self._offset(epoch) + window * self.sequence_length
+        starts = first + np.arange(self.batch_size) * self.stream_length
+        positions = starts[:, None] + np.arange(self.sequence_length + 1)  # [B, T + 1]
+        block = self.token_ids[positions].astype(np.int32)
+        return Batch(block[:, :-1], block[:, 1:], is_first=window == 0)
+
+    def epoch_of(self, step: int) -> float:
+        """Epochs completed when `step` steps are done."""
+        return step / self.steps_per_epoch
+
+    def steps_for(self, epochs: float) -> int:
+        """Steps in that many epochs, at least one."""
+        return max(1, math.ceil(epochs * self.steps_per_epoch))
+
+    def _offset(self, epoch: int) -> int:
+        return int(np.random.default_rng([self.seed, epoch]).integers(self.sequence_length))
+
+
+def minimum_tokens(batch_size: int, sequence_length: int) -> int:
+    """Tokens that the training part needs for one batch."""
+    return batch_size * sequence_length + sequence_length
+
+
+def _too_short(num_tokens: int, batch_size: int, sequence_length: int) -> str:
+    needed = minimum_tokens(batch_size, sequence_length)
+    largest_batch = (num_tokens - sequence_length) // sequence_length
+    if largest_batch >= 1:
+        advice = f"Lower --batch-size to {largest_batch} or less"
+    else:
+        advice = f"Lower --batch-size to 1 and --sequence-length to {max(1, num_tokens // 2)} or less"
+    return (
+        f"the training part has {num_tokens:,} tokens; one batch of {batch_size} x {sequence_length} needs "
+        f"{needed:,}. {advice}, or use more text"
+    )
