@@ -1,0 +1,282 @@
+"""A prompt in, text out. Most of it with an engine that writes the alphabet, so that every answer can be read."""
+
+import itertools
+import string
+
+import numpy as np
+import pytest
+from conftest import make_stored_model
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from textgen.config import SamplingConfig
+from textgen.errors import SettingError, TokenizerError
+from textgen.generation import generator as generator_module
+from textgen.generation.generator import Completion, Generator, open_engine, open_generator
+from textgen.generation.numpy_engine import NumpyEngine
+from textgen.tokenizers import CharacterTokenizer
+
+LETTERS = string.ascii_lowercase
+
+
+class AlphabetEngine:
+    """The next letter is the one after it: sample 0 writes "bcdef" from "a", sample 1 every second letter, "cegik".
+
+    A context is the last letter's id.
+    """
+
+    def __init__(self, block_length: int = 1):
+        self.block_length = block_length
+        self.was_read: list[list[int]] = []
+        self.num_written = 0
+
+    def read(self, token_ids, context=None):
+        self.was_read.append(list(token_ids))
+        return int(token_ids[-1]) if len(token_ids) else context
+
+    def write(self, context, config, samples):
+        for start in itertools.count(1, self.block_length):
+            steps = np.arange(start, start + self.block_length)[:, None]
+            self.num_written += self.block_length
+            yield ((context + steps * (samples + 1)) % 26).astype(np.int32)
+
+
+class ScriptEngine(AlphabetEngine):
+    """Writes a given text, over and over."""
+
+    def __init__(self, text: str, block_length: int):
+        super().__init__(block_length)
+        self.script = itertools.cycle(LETTERS.index(letter) for letter in text)
+
+    def write(self, context, config, samples):
+        while True:
+            column = list(itertools.islice(self.script, self.block_length))
+            yield np.tile(np.int32(column)[:, None], (1, len(samples)))
+
+
+def alphabet(block_length: int = 1, **options) -> Generator:
+    return Generator(CharacterTokenizer(LETTERS), AlphabetEngine(block_length), **options)
+
+
+def writing(length: int, *stop: str, **changes) -> SamplingConfig:
+    return SamplingConfig(length=length, stop=stop, **changes)
+
+
+# ---- what is written
+
+
+def test_the_alphabet_is_continued():
+    assert alphabet().generate("a", writing(5, seed=3)) == [Completion("a", "bcdef", 3, 0, "length")]
+    assert list(alphabet().stream("a", writing(5))) == ["b", "c", "d", "e", "f"]
+
+
+def test_every_sample_is_its_own():
+    completions = alphabet().generate("xa", writing(4), num_samples=3)
+    assert [c.completion for c in completions] == ["bcde", "cegi", "dgjm"]
+    assert [c.sample for c in completions] == [0, 1, 2]
+    assert {c.prompt for c in completions} == {"xa"}
+
+
+@pytest.mark.parametrize("block_length", [1, 2, 3, 7, 50])
+def test_the_length_is_exact_whatever_the_engine_yields(block_length):
+    generator = alphabet(block_length)
+    assert generator.generate("a", writing(7))[0].completion == "bcdefgh"
+    assert "".join(generator.stream("a", writing(7))) == "bcdefgh"
+
+
+@pytest.mark.parametrize("num_samples", [1, 2, 3, 4, 5])
+def test_many_samples_are_made_in_parts_and_keep_their_numbers(monkeypatch, num_samples):
+    monkeypatch.setattr(generator_module, "SAMPLES_AT_ONCE", 2)
+    completions = alphabet().generate("a", writing(3), num_samples)
+    assert [c.sample for c in completions] == list(range(num_samples))
+    assert [c.completion for c in completions] == ["bcd", "ceg", "dgj", "eim", "fkp"][:num_samples]
+
+
+@pytest.mark.parametrize("num_samples", [0, -1])
+def test_no_samples_is_wrong_usage(num_samples):
+    with pytest.raises(SettingError, match=f"--num-samples must be at least 1. Received: {num_samples}"):
+        alphabet().generate("a", writing(3), num_samples)
+
+
+# ---- the prompt
+
+
+def test_an_empty_prompt_begins_after_the_tokenizers_start():
+    generator = Generator(CharacterTokenizer("\nab"), AlphabetEngine())
+    generator.read("")
+    assert generator.engine.was_read == [[0]]
+    assert alphabet().generate("", writing(3))[0].completion == "bcd"  # no newline: the first letter
+    assert alphabet().generate("", writing(3))[0].prompt == ""
+
+
+def test_an_empty_text_after_a_context_leaves_it_as_it_is():
+    generator = alphabet()
+    context = generator.read("x")
+    assert generator.read("", context) == context
+    assert "".join(generator.write(context, writing(2))) == "yz"
+
+
+def test_a_prompt_of_unknown_symbols_is_read_in_known_ones():
+    told = []
+    generator = alphabet(on_replaced=told.append)
+    assert generator.generate("Café☃", writing(2)) == [Completion("cafe", "fg", 0, 0, "length")]
+    assert told == [{"C": "c", "é": "e", "☃": ""}]
+    assert "".join(generator.stream("É", writing(2))) == "fg"
+    assert told[1:] == [{"É": "e"}]
+
+
+def test_a_prompt_of_which_nothing_is_left_is_an_empty_one():
+    assert alphabet().generate("☃", writing(3)) == [Completion("", "bcd", 0, 0, "length")]
+
+
+def test_a_known_prompt_tells_nobody():
+    told = []
+    alphabet(on_replaced=told.append).generate("cafe", writing(2))
+    assert told == []
+
+
+def test_the_policies_skip_and_error_are_followed():
+    assert alphabet(on_unknown="skip").generate("cafÉ", writing(2))[0] == Completion("caf", "gh", 0, 0, "length")
+    with pytest.raises(TokenizerError, match="has never seen 'É'"):
+        alphabet(on_unknown="error").generate("cafÉ", writing(2))
+    with pytest.raises(TokenizerError, match="--on-unknown must be one of"):
+        alphabet(on_unknown="ignore").generate("cafe", writing(2))
+
+
+def test_a_bad_prompt_fails_before_the_stream_is_read():
+    with pytest.raises(TokenizerError):
+        alphabet(on_unknown="error").stream("É", writing(2))
+
+
+# ---- stop strings
+
+
+def test_text_ends_before_the_stop_string():
+    generator = alphabet()
+    assert generator.generate("a", writing(20, "fg")) == [Completion("a", "bcde", 0, 0, "stop")]
+    assert "".join(generator.stream("a", writing(20, "fg"))) == "bcde"
+
+
+def test_a_stop_string_that_the_length_cuts_short_is_text():
+    assert alphabet().generate("a", writing(5, "fgh")) == [Completion("a", "bcdef", 0, 0, "length")]
+    assert "".join(alphabet().stream("a", writing(5, "fgh"))) == "bcdef"
+
+
+def test_a_stop_string_that_ends_with_the_length_still_counts():
+    assert alphabet(block_length=9).generate("a", writing(5, "ef"))[0] == Completion("a", "bcd", 0, 0, "stop")
+
+
+def test_a_stop_string_is_not_looked_for_in_the_prompt():
+    assert alphabet().generate("ab", writing(3, "bc", "ab"))[0].completion == "cde"
+
+
+def test_each_sample_stops_on_its_own_and_the_others_go_on():
+    completions = alphabet().generate("a", writing(6, "d"), num_samples=3)
+    assert [c.completion for c in completions] == ["bc", "cegikm", ""]
+    assert [c.finish_reason for c in completions] == ["stop", "length", "stop"]
+
+
+def test_nothing_is_written_once_every_sample_has_stopped():
+    generator = alphabet()
+    generator.generate("a", writing(10**6, "c"), num_samples=2)
+    assert generator.engine.num_written == 2
+    list(generator.stream("a", writing(10**6, "c")))
+    assert generator.engine.num_written == 4
+
+
+scripts = st.text("ab", min_size=1, max_size=30)
+stops = st.lists(st.text("ab", min_size=1, max_size=5), max_size=4).map(tuple)
+
+
+def cut(text: str, stop: tuple[str, ...]) -> tuple[str, str]:
+    """`text` before the stop string that is complete first, and the reason for its end."""
+    for end in range(len(text) + 1):
+        if found := [s for s in stop if text[:end].endswith(s)]:
+            return text[: end - max(map(len, found))], "stop"
+    return text, "length"
+
+
+@settings(max_examples=300, deadline=None)
+@given(scripts, stops, st.integers(1, 9), st.integers(1, 9))
+def test_what_is_shown_is_the_text_cut_at_the_first_stop_string_whatever_the_blocks(script, stop, block, other_block):
+    config = SamplingConfig(length=len(script), stop=stop)
+    tokenizer = CharacterTokenizer(LETTERS)
+    expected = cut(script, stop)
+    assert "".join(Generator(tokenizer, ScriptEngine(script, block)).stream("a", config)) == expected[0]
+    (completion,) = Generator(tokenizer, ScriptEngine(script, other_block)).generate("a", config)
+    assert (completion.completion, completion.finish_reason) == expected
+
+
+# ---- a real network
+
+
+@pytest.fixture(scope="module")
+def real() -> Generator:
+    return open_generator(make_stored_model())
+
+
+prompts = st.text("\n ,.abcdefghijklmnopqrstuvwxyzÉ☃", max_size=8)
+
+
+@settings(max_examples=25, deadline=None)
+@given(prompts, st.integers(0, 2**63 - 1), st.integers(1, 40), st.integers(1, 5))
+def test_a_stream_is_the_sample_of_that_number(prompt, seed, length, num_samples):
+    generator = open_generator(make_stored_model())
+    config = SamplingConfig(length=length, seed=seed, stop=("e",))
+    for completion in generator.generate(prompt, config, num_samples):
+        assert "".join(generator.stream(prompt, config, completion.sample)) == completion.completion
+        assert completion.seed == seed
+
+
+def test_a_sample_is_the_same_alone_and_among_many(real, monkeypatch):
+    config = SamplingConfig(length=60, seed=4)
+    together = real.generate("it was", config, num_samples=7)
+    assert len({c.completion for c in together}) == 7
+    monkeypatch.setattr(generator_module, "SAMPLES_AT_ONCE", 3)
+    assert real.generate("it was", config, num_samples=7) == together
+    assert real.generate("it was", config, num_samples=2) == together[:2]
+
+
+def test_a_context_can_be_written_from_again_and_again(real):
+    config = SamplingConfig(length=30, repeat_penalty=1.5)
+    context = real.read("it was")
+    first = "".join(real.write(context, config))
+    assert "".join(real.write(context, config, sample=1)) != first
+    real.read("something else", context)
+    assert "".join(real.write(context, config)) == first
+
+
+def test_reading_in_turns_is_reading_at_once(real):
+    config = SamplingConfig(length=30)
+    in_turns = real.read(" was", real.read("it"))
+    assert "".join(real.write(in_turns, config)) == real.generate("it was", config)[0].completion
+
+
+def test_temperature_zero_ignores_the_seed_and_the_sample(real):
+    texts = {
+        completion.completion
+        for seed in (0, 1)
+        for completion in real.generate("it", SamplingConfig(length=20, temperature=0, seed=seed), num_samples=3)
+    }
+    assert len(texts) == 1
+
+
+def test_another_seed_writes_another_text(real):
+    texts = {real.generate("it", SamplingConfig(length=40, seed=seed))[0].completion for seed in range(5)}
+    assert len(texts) == 5
+
+
+# ---- engines
+
+
+def test_the_numpy_engine_is_opened_by_name():
+    model = make_stored_model()
+    assert isinstance(open_engine(model, "numpy"), NumpyEngine)
+    assert open_generator(model).tokenizer is model.tokenizer
+    assert open_generator(model, on_unknown="error").on_unknown == "error"
+
+
+@pytest.mark.parametrize("engine", ["", "NumPy", "torch"])
+def test_an_engine_of_another_name_is_wrong_usage(engine):
+    with pytest.raises(SettingError, match=f"--engine must be one of numpy, tensorflow. Received: '{engine}'"):
+        open_engine(make_stored_model(), engine)

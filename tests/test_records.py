@@ -1,0 +1,101 @@
+"""What a model says about itself, to JSON and back."""
+
+import json
+from importlib import metadata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from textgen.config import ModelConfig, TrainingConfig
+from textgen.errors import SettingError
+from textgen.records import CorpusRecord, ModelRecord, ResultRecord, installed_versions
+
+RECORD = ModelRecord(
+    ModelConfig(vocabulary_size=65, units=256),
+    TrainingConfig(minutes=None, epochs=1.5),
+    CorpusRecord(name="novel", sources=("novel.txt", "-"), sha256="0" * 64, characters=7),
+    ResultRecord(steps=10, validation_loss=1.5),
+    {"textgen": "0.1.0"},
+)
+
+losses = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+records = st.builds(
+    ModelRecord,
+    st.builds(ModelConfig, units=st.integers(1, 1000)),
+    st.builds(TrainingConfig, seed=st.integers(0, 100)),
+    st.builds(CorpusRecord, name=st.text(), sources=st.lists(st.text()).map(tuple), characters=st.integers(0)),
+    st.builds(ResultRecord, train_loss=losses, validation_loss=losses, epochs=st.floats(0, 1e9)),
+    st.dictionaries(st.text(), st.text()),
+)
+
+
+def read_changed(**changes):
+    return ModelRecord.from_json(RECORD.to_json() | changes)
+
+
+@given(records)
+def test_a_record_comes_back_from_json_as_it_was(record):
+    assert ModelRecord.from_json(json.loads(json.dumps(record.to_json(), allow_nan=False))) == record
+
+
+def test_json_has_a_part_for_each_question():
+    document = RECORD.to_json()
+    assert list(document) == ["model", "training", "corpus", "results", "versions"]
+    assert document["model"]["units"] == 256
+    assert document["training"]["epochs"] == 1.5
+    assert document["corpus"]["sources"] == ["novel.txt", "-"]
+    assert document["results"]["validation_loss"] == 1.5
+
+
+def test_a_part_too_many_or_too_few_is_refused():
+    with pytest.raises(SettingError, match=r"a model's config expects .*'extra'"):
+        read_changed(extra={})
+    document = RECORD.to_json()
+    del document["results"]
+    with pytest.raises(SettingError, match="a model's config expects"):
+        ModelRecord.from_json(document)
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "message"),
+    [
+        ("model", {"extra": 1}, "ModelConfig expects exactly the keys"),
+        ("model", {"units": 0}, "--units must be at least 1"),
+        ("training", {"minutes": 1.0}, "exactly one budget"),
+        ("corpus", {"characters": -1}, "--characters must be at least 0"),
+        ("corpus", {"sources": "novel.txt"}, "--sources must be tuple"),
+        ("results", {"validation_loss": float("nan")}, "--validation-loss must be a finite number"),
+        ("results", {"validation_loss": "low"}, "--validation-loss must be float"),
+    ],
+)
+def test_a_wrong_value_in_a_part_is_refused(part, change, message):
+    with pytest.raises(SettingError, match=message):
+        read_changed(**{part: RECORD.to_json()[part] | change})
+
+
+@pytest.mark.parametrize("part", ["model", "training", "corpus", "results"])
+@pytest.mark.parametrize("value", [None, [], "text"])
+def test_a_part_that_is_not_an_object_is_refused(part, value):
+    with pytest.raises(SettingError, match="expects exactly the keys"):
+        read_changed(**{part: value})
+
+
+@pytest.mark.parametrize("versions", [None, [], "1.0", {"textgen": 1}, {"textgen": None}])
+def test_versions_are_names_and_strings(versions):
+    with pytest.raises(SettingError, match="versions must be names and strings"):
+        read_changed(versions=versions)
+
+
+def test_versions_are_those_of_the_installed_packages():
+    versions = installed_versions()
+    assert set(versions) == {"python", "textgen", "tensorflow", "keras", "numpy"}
+    assert versions["numpy"] == metadata.version("numpy")
+
+
+def test_a_package_that_is_missing_has_no_version(monkeypatch):
+    def version(package: str) -> str:
+        raise metadata.PackageNotFoundError(package)
+
+    monkeypatch.setattr(metadata, "version", version)
+    assert installed_versions()["tensorflow"] == "not installed"

@@ -1,0 +1,307 @@
+"""From logits and one uniform number to the next id: each rule by hand, then all of them against plain Python.
+
+The rules are compared on weights and thresholds that are multiples of powers of two: then no sum is rounded, and the
+reference, which computes with fractions, has to agree exactly.
+"""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from textgen.config import SamplingConfig
+from textgen.generation import sampling
+from textgen.generation.sampling import draw, filter_weights, keep_top_k, keep_top_p, next_ids, repeat_penalty
+
+NOTHING_RECENT = np.full((1, 1), -1)
+JUST_BELOW_1 = math.nextafter(1, 0)
+
+rows = st.lists(st.integers(0, 16), min_size=1, max_size=12).filter(any)
+shares = st.integers(1, 64).map(lambda n: n / 64)
+
+
+def next_id(logits, uniform: float = 0.5, recent=(-1,), **changes) -> int:
+    """The next id of one row, with every rule off that `changes` does not name."""
+    config = SamplingConfig(temperature=1.0).replace(**changes)
+    return int(next_ids(np.float32([logits]), np.array([uniform]), config, np.array([recent]))[0])
+
+
+def odds(*weights: float) -> list[float]:
+    """Logits whose probabilities stand to each other as `weights`."""
+    return [math.log(weight) if weight else -math.inf for weight in weights]
+
+
+def possible(logits, **changes) -> set[int]:
+    """The ids that some uniform number draws."""
+    return {next_id(logits, uniform, **changes) for uniform in np.linspace(0, JUST_BELOW_1, 400)}
+
+
+# ---- draw
+
+
+@pytest.mark.parametrize(
+    ("uniform", "token_id"),
+    [(0.0, 0), (0.24, 0), (0.25, 1), (0.74, 1), (0.75, 3), (JUST_BELOW_1, 3)],
+)
+def test_the_first_id_whose_cumulative_share_exceeds_the_number_is_drawn(uniform, token_id):
+    assert draw(np.array([[1.0, 2.0, 0.0, 1.0]]), np.array([uniform])).tolist() == [token_id]
+
+
+@pytest.mark.parametrize("weights", [[0, 1, 0], [0, 0, 5e-324], [3, 0, 0], [0, 1e300, 0]])
+def test_an_id_without_weight_is_not_drawn_even_at_the_ends(weights):
+    likely = int(np.argmax(weights))
+    for uniform in (0.0, 0.5, JUST_BELOW_1):
+        assert draw(np.array([weights], float), np.array([uniform])).tolist() == [likely]
+
+
+def test_the_largest_number_draws_the_last_id_that_has_weight_however_the_sum_is_rounded():
+    generator = np.random.default_rng(0)
+    for _ in range(200):
+        weights = generator.random(50)
+        weights[generator.integers(1, 50) :] = 0
+        assert draw(weights[None], np.array([JUST_BELOW_1])).item() == np.flatnonzero(weights)[-1]
+
+
+@given(st.lists(rows, min_size=1, max_size=3).filter(lambda r: len({len(row) for row in r}) == 1), st.data())
+def test_drawing_agrees_with_fractions(weights, data):
+    numerators = data.draw(st.lists(st.integers(0, 1023), min_size=len(weights), max_size=len(weights)))
+    expected = []
+    for row, numerator in zip(weights, numerators, strict=True):
+        target = Fraction(numerator, 1024) * sum(row)
+        expected.append(next(i for i in range(len(row)) if sum(row[: i + 1]) > target))
+    assert draw(np.array(weights, float), np.array(numerators) / 1024).tolist() == expected
+
+
+# ---- temperature
+
+
+def test_temperature_zero_takes_the_likeliest_and_ignores_the_number():
+    assert {next_id([0, 3, 1], uniform, temperature=0) for uniform in (0.0, 0.5, JUST_BELOW_1)} == {1}
+
+
+def test_temperature_zero_takes_the_first_of_equals():
+    assert next_id([0, 3, 3], temperature=0) == 1
+
+
+def test_temperature_divides_the_logits():
+    """Odds of 1 to 4 become 1 to 2 at temperature 2, and 1 to 16 at temperature 1/2."""
+    for temperature, share in ((1, 1 / 5), (2, 1 / 3), (0.5, 1 / 17)):
+        assert next_id(odds(1, 4), share - 1e-6, temperature=temperature) == 0
+        assert next_id(odds(1, 4), share + 1e-6, temperature=temperature) == 1
+
+
+@pytest.mark.parametrize("temperature", [5e-324, 1e-310, 1e-300, 1e-30, 1e-3])
+def test_the_lowest_temperatures_are_greedy(temperature):
+    for uniform in (0.0, 0.5, JUST_BELOW_1):
+        assert next_id([-1e30, 3, 1, -5], uniform, temperature=temperature) == 1
+
+
+def test_the_highest_temperature_is_nearly_indifferent():
+    assert [next_id([5, 0, -5, 0], uniform, temperature=1000) for uniform in (0.2, 0.4, 0.6, 0.9)] == [0, 1, 2, 3]
+
+
+def test_large_logits_do_not_overflow():
+    assert [next_id([3e38, 3e38, -3e38], uniform) for uniform in (0.49, 0.51)] == [0, 1]
+
+
+# ---- filters, by hand
+
+
+@pytest.mark.parametrize(("k", "kept"), [(1, {3}), (2, {1, 3}), (3, {0, 1, 3}), (4, {0, 1, 2, 3}), (9, {0, 1, 2, 3})])
+def test_top_k_keeps_the_k_likeliest(k, kept):
+    assert possible(odds(2, 4, 1, 8), top_k=k) == kept
+
+
+def test_top_k_0_is_off():
+    assert possible(odds(2, 4, 1, 8), top_k=0) == {0, 1, 2, 3}
+
+
+def test_top_k_keeps_whatever_equals_the_kth():
+    assert keep_top_k(np.array([[2.0, 1.0, 2.0, 3.0]]), 2).tolist() == [[2, 0, 2, 3]]
+
+
+@pytest.mark.parametrize(
+    ("top_p", "kept"), [(0.01, {3}), (0.5, {3}), (0.51, {1, 3}), (0.75, {1, 3}), (0.76, {0, 1, 3}), (1, {0, 1, 2, 3})]
+)
+def test_top_p_keeps_the_smallest_set_that_reaches_it(top_p, kept):
+    """Shares 1/8, 1/4, 1/8, 1/2, the first a little more than the third."""
+    weights = keep_top_p(np.array([[2.25, 4.0, 1.75, 8.0]]), top_p) if top_p < 1 else np.ones((1, 4))
+    assert set(np.flatnonzero(weights[0]).tolist()) == kept
+
+
+def test_top_p_keeps_what_equals_the_last_that_it_needs():
+    assert keep_top_p(np.array([[2.0, 4.0, 2.0, 8.0]]), 0.76).tolist() == [[2, 4, 2, 8]]
+
+
+@pytest.mark.parametrize("top_p", [5e-324, 1e-300, 1e-9])
+def test_the_smallest_top_p_still_keeps_the_likeliest(top_p):
+    assert possible([1.0, 3.0, 2.0], top_p=top_p) == {1}
+
+
+@pytest.mark.parametrize(("min_p", "kept"), [(0.0, {0, 1, 2}), (0.25, {0, 1, 2}), (0.26, {0, 2}), (0.6, {2}), (1, {2})])
+def test_min_p_drops_what_is_less_likely_than_its_share_of_the_likeliest(min_p, kept):
+    weights = filter_weights(np.array([[2.0, 1.0, 4.0]]), SamplingConfig(min_p=min_p))
+    assert set(np.flatnonzero(weights[0]).tolist()) == kept
+
+
+# ---- repeat penalty, by hand
+
+
+def test_the_repeat_penalty_divides_odds_once_however_often_an_id_is_recent():
+    scores = np.log([[1.0, 2.0, 4.0]])
+    assert np.allclose(np.exp(repeat_penalty(scores, np.array([[2, 2, -1, 2]]), 4.0)), [[1, 2, 1]])
+    assert np.allclose(np.exp(repeat_penalty(scores, np.array([[-1, -1]]), 4.0)), [[1, 2, 4]])
+    assert np.array_equal(scores, np.log([[1.0, 2.0, 4.0]]))
+
+
+def test_the_repeat_penalty_does_not_depend_on_where_the_zero_of_the_logits_lies():
+    for zero in (-50.0, 0.0, 50.0):
+        assert np.allclose(repeat_penalty(np.array([[zero, zero]]), np.array([[1]]), 2.0) - zero, [[0, -math.log(2)]])
+
+
+def test_each_row_has_its_own_recent_ids():
+    penalised = repeat_penalty(np.zeros((2, 3)), np.array([[0, 1], [-1, 2]]), math.e)
+    assert np.allclose(penalised, [[-1, -1, 0], [0, 0, -1]])
+
+
+def test_a_penalty_below_one_rewards_repeating():
+    assert next_id([0.0, 0.5], temperature=0, recent=(0,), repeat_penalty=0.5) == 0
+    assert next_id([0.0, 0.5], temperature=0, recent=(-1,), repeat_penalty=0.5) == 1
+
+
+# ---- the order of the rules
+
+
+def test_the_repeat_penalty_acts_before_greedy_choice():
+    assert next_id(odds(3, 4), temperature=0, recent=(1,), repeat_penalty=2.0) == 0
+
+
+def test_the_repeat_penalty_acts_before_temperature():
+    """Odds 1 to 4 with the second penalised by 4 are even at any temperature; the other order gives 1 to 1/2."""
+    for uniform, token_id in ((0.49, 0), (0.51, 1)):
+        assert next_id(odds(1, 4), uniform, recent=(1,), temperature=2.0, repeat_penalty=4.0) == token_id
+
+
+def test_the_repeat_penalty_acts_before_top_k():
+    assert possible(odds(3, 4), recent=(1,), repeat_penalty=2.0, top_k=1) == {0}
+
+
+def test_temperature_acts_before_top_p():
+    """Odds 1 to 9: the second alone reaches 0.8, but at temperature 2 its share is 3/4."""
+    assert possible(odds(1, 9), top_p=0.8) == {1}
+    assert possible(odds(1, 9), top_p=0.8, temperature=2.0) == {0, 1}
+
+
+def test_top_k_acts_before_top_p():
+    """Of 5, 3, 2 the first has half, but five eighths when the third is gone."""
+    assert possible(odds(5, 3, 2), top_p=0.55) == {0, 1}
+    assert possible(odds(5, 3, 2), top_p=0.55, top_k=2) == {0}
+
+
+def test_temperature_acts_before_min_p():
+    assert possible(odds(1, 4), min_p=0.4) == {1}
+    assert possible(odds(1, 4), min_p=0.4, temperature=2.0) == {0, 1}
+
+
+# ---- against plain Python
+
+
+def kept_by_reference(weights: list[int], top_k: int, top_p: float, min_p: float) -> list[int]:
+    """`weights` after the three filters, with fractions and loops."""
+    weights = list(weights)
+    if 0 < top_k < len(weights):
+        kth = sorted(weights, reverse=True)[top_k - 1]
+        weights = [w if w >= kth else 0 for w in weights]
+    if top_p < 1:
+        mass, least = Fraction(0), None
+        for weight in sorted(weights, reverse=True):
+            if mass >= Fraction(top_p) * sum(weights):
+                break
+            mass, least = mass + weight, weight
+        weights = [w if w >= least else 0 for w in weights]
+    return [w if w >= Fraction(min_p) * max(weights) else 0 for w in weights]
+
+
+@settings(max_examples=300)
+@given(rows, st.integers(0, 14), shares, st.integers(0, 64).map(lambda n: n / 64))
+def test_the_filters_agree_with_fractions(weights, top_k, top_p, min_p):
+    config = SamplingConfig(top_k=top_k, top_p=top_p, min_p=min_p)
+    kept = filter_weights(np.array([weights], float), config)[0]
+    assert kept.tolist() == kept_by_reference(weights, top_k, top_p, min_p)
+    assert kept[np.argmax(weights)] == max(weights)
+
+
+def test_all_rules_together_agree_with_plain_python():
+    """Every id that the reference leaves a share is drawn in the middle of that share."""
+    generator = np.random.default_rng(1)
+    for _ in range(300):
+        logits = (generator.normal(size=9) * 3).astype(np.float32)
+        recent = generator.integers(-1, 9, size=4)
+        config = SamplingConfig(
+            temperature=float(generator.uniform(0.3, 3)),
+            repeat_penalty=float(generator.uniform(0.5, 3)),
+            top_k=int(generator.integers(0, 10)),
+            top_p=float(generator.uniform(0.3, 1)),
+            min_p=float(generator.uniform(0, 0.3)),
+        )
+        scores = [float(x) - math.log(config.repeat_penalty) * (i in recent) for i, x in enumerate(logits)]
+        weights = [math.exp(score / config.temperature) for score in scores]
+        kept = np.array(kept_by_reference(weights, config.top_k, config.top_p, config.min_p)) / sum(weights)
+        upper = np.cumsum(kept) / kept.sum()
+        for token_id in np.flatnonzero(kept):
+            middle = upper[token_id] - kept[token_id] / kept.sum() / 2
+            assert next_ids(logits[None], np.array([middle]), config, recent[None]).tolist() == [token_id]
+
+
+samplings = st.builds(
+    SamplingConfig,
+    temperature=st.floats(0, 1000),
+    repeat_penalty=st.floats(0.01, 100),
+    top_k=st.integers(0, 8),
+    top_p=st.floats(0, 1, exclude_min=True),
+    min_p=st.floats(0, 1),
+)
+scores = st.floats(-(2.0**100), 2.0**100, width=32)
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(scores, min_size=5, max_size=5), st.floats(0, 1, exclude_max=True), samplings, st.sets(st.integers(0, 4))
+)
+def test_any_setting_draws_an_id_and_warns_of_nothing(logits, uniform, config, recent):
+    drawn = next_ids(np.float32([logits]), np.array([uniform]), config, np.array([[-1, *recent]]))
+    assert drawn.shape == (1,)
+    assert drawn.dtype == np.int64
+    assert 0 <= drawn[0] < 5
+
+
+@given(st.lists(st.lists(scores, min_size=4, max_size=4), min_size=1, max_size=5), samplings, st.data())
+def test_rows_do_not_see_each_other_and_nothing_given_is_changed(logits, config, data):
+    rows = len(logits)
+    logits = np.float32(logits)
+    uniform = np.array(data.draw(st.lists(st.floats(0, JUST_BELOW_1), min_size=rows, max_size=rows)))
+    recent = np.array(data.draw(st.lists(st.tuples(st.integers(-1, 3)), min_size=rows, max_size=rows)))
+    before = logits.copy()
+    together = next_ids(logits, uniform, config, recent)
+    alone = [next_ids(logits[i : i + 1], uniform[i : i + 1], config, recent[i : i + 1]).item() for i in range(rows)]
+    assert together.tolist() == alone
+    assert np.array_equal(logits, before)
+
+
+def test_ids_are_drawn_as_often_as_their_shares_say():
+    """Four categories, 20,000 draws: chi-square of 3 degrees of freedom is above 30 once in a million seeds."""
+    shares = np.array([0.5, 0.3, 0.15, 0.05])
+    number = 20_000
+    uniform = np.random.default_rng(2).random(number)
+    logits = np.tile(np.log(shares).astype(np.float32), (number, 1))
+    drawn = next_ids(logits, uniform, SamplingConfig(temperature=1.0), np.full((number, 1), -1))
+    expected = shares * number
+    assert ((np.bincount(drawn, minlength=4) - expected) ** 2 / expected).sum() < 30
+
+
+def test_recent_ids_are_not_looked_at_without_a_penalty(monkeypatch):
+    monkeypatch.setattr(sampling, "repeat_penalty", None)
+    assert next_ids(np.zeros((1, 2)), np.array([0.0]), SamplingConfig(), NOTHING_RECENT).tolist() == [0]

@@ -1,0 +1,146 @@
+"""A prompt in, text out, piece by piece.
+
+What surprises: reading never changes a context, so any context can be kept and continued again, which is how the REPL
+goes back; and sample s of a seed is the same text whether it is made alone or among a thousand.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from textgen.config import SamplingConfig
+from textgen.errors import SettingError
+from textgen.generation.context import Context
+from textgen.generation.stopping import StopScanner
+from textgen.model_store import StoredModel
+from textgen.tokenizers import Tokenizer
+from textgen.tokenizers.unknown import make_readable
+
+ENGINES = ("numpy", "tensorflow")
+SAMPLES_AT_ONCE = 64
+
+
+class Engine(Protocol):
+    """What runs the network: `NumpyEngine`, or `TensorFlowEngine` in `graph.py`."""
+
+    def read(self, token_ids: np.ndarray, context: Context | None = None) -> Context:
+        """The context after `token_ids` [T], which follow `context`."""
+
+    def write(self, context: Context, config: SamplingConfig, samples: np.ndarray) -> Iterator[np.ndarray]:
+        """Endless blocks of token ids, int32 [n, B], one column per sample."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Completion:
+    """One sample: the prompt as the model read it, and what it wrote."""
+
+    prompt: str
+    completion: str
+    seed: int
+    sample: int
+    finish_reason: str  # "length" or "stop"
+
+
+class Generator:
+    """Text from a model."""
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        engine: Engine,
+        *,
+        on_unknown: str = "replace",
+        on_replaced: Callable[[dict[str, str]], None] = lambda replaced: None,
+    ):
+        """Make a generator; `open_generator` makes one from a stored model.
+
+        Args:
+            on_unknown: what to do with symbols the model has never seen: "replace", "skip" or "error".
+            on_replaced: called with {symbol: what stands for it} when that happens.
+        """
+        self.tokenizer = tokenizer
+        self.engine = engine
+        self.on_unknown = on_unknown
+        self.on_replaced = on_replaced
+
+    def read(self, text: str, context: Context | None = None) -> Context:
+        """The context after `text`, which follows `context`; an empty text begins at the tokenizer's start."""
+        token_ids = self.tokenizer.encode(self.readable(text))
+        if context is None and not len(token_ids):
+            token_ids = np.array([self.tokenizer.start_id], np.int32)
+        return self.engine.read(token_ids, context)
+
+    def readable(self, text: str) -> str:
+        """`text` in symbols that the model knows."""
+        prompt = make_readable(text, self.tokenizer, self.on_unknown)
+        if prompt.replaced:
+            self.on_replaced(prompt.replaced)
+        return prompt.text
+
+    def write(self, context: Context, config: SamplingConfig, sample: int = 0) -> Iterator[str]:
+        """Pieces of one sample's text after `context`, which is not changed."""
+        scanner = StopScanner(config.stop)
+        written = 0
+        for block in self.engine.write(context, config, np.array([sample])):
+            shown = scanner.feed(self.tokenizer.decode(block[: config.length - written, 0]))
+            if shown:
+                yield shown
+            written += len(block)
+            if scanner.is_stopped or written >= config.length:
+                break
+        if not scanner.is_stopped and (rest := scanner.finish()):
+            yield rest
+
+    def stream(self, prompt: str, config: SamplingConfig, sample: int = 0) -> Iterator[str]:
+        """Pieces of text that continue `prompt`."""
+        return self.write(self.read(prompt), config, sample)
+
+    def generate(self, prompt: str, config: SamplingConfig, num_samples: int = 1) -> list[Completion]:
+        """`num_samples` texts that continue `prompt`, made side by side."""
+        if num_samples < 1:
+            raise SettingError(f"--num-samples must be at least 1. Received: {num_samples}")
+        text = self.readable(prompt)
+        context = self.read(text)
+        numbers = np.arange(num_samples)
+        batches = [numbers[i : i + SAMPLES_AT_ONCE] for i in range(0, num_samples, SAMPLES_AT_ONCE)]
+        return [c for batch in batches for c in self._batch(text, context, config, batch)]
+
+    def _batch(self, prompt: str, context: Context, config: SamplingConfig, samples: np.ndarray) -> list[Completion]:
+        scanners = [StopScanner(config.stop) for _ in samples]
+        texts: list[list[str]] = [[] for _ in samples]
+        written = 0
+        for block in self.engine.write(context, config, samples):
+            _feed(scanners, texts, self.tokenizer, block[: config.length - written])
+            written += len(block)
+            if written >= config.length or all(s.is_stopped for s in scanners):
+                break
+        for scanner, pieces in zip(scanners, texts, strict=True):
+            pieces.append(scanner.finish())
+        return [
+            Completion(prompt, "".join(pieces), config.seed, int(s), "stop" if scanner.is_stopped else "length")
+            for pieces, s, scanner in zip(texts, samples, scanners, strict=True)
+        ]
+
+
+def _feed(scanners: Sequence[StopScanner], texts: list[list[str]], tokenizer: Tokenizer, block: np.ndarray) -> None:
+    for scanner, pieces, column in zip(scanners, texts, block.T, strict=True):
+        if not scanner.is_stopped:
+            pieces.append(scanner.feed(tokenizer.decode(column)))
+
+
+def open_generator(model: StoredModel, engine: str = "numpy", **options) -> Generator:
+    """A generator of `model`; `engine` is one of ENGINES, `options` go to `Generator`."""
+    return Generator(model.tokenizer, open_engine(model, engine), **options)
+
+
+def open_engine(model: StoredModel, engine: str) -> Engine:
+    """The engine of that name; TensorFlow is imported only for "tensorflow"."""
+    if engine == "numpy":
+        from textgen.generation.numpy_engine import NumpyEngine as Chosen  # noqa: PLC0415
+    elif engine == "tensorflow":
+        from textgen.generation.graph import TensorFlowEngine as Chosen  # noqa: PLC0415
+    else:
+        raise SettingError(f"--engine must be one of {', '.join(ENGINES)}. Received: {engine!r}")
+    return Chosen(model.record.model, model.weights)

@@ -1,0 +1,90 @@
+"""What a model says about itself: how it was made, of which text, and what came out.
+
+What goes in and out: `config.json` of a model directory, read strictly. No field is needed to sample but `model`.
+"""
+
+import dataclasses
+import platform
+from importlib import metadata
+from typing import Any, Self
+
+from textgen.config import ModelConfig, Settings, TrainingConfig, setting
+from textgen.errors import SettingError
+
+
+@dataclasses.dataclass(frozen=True)
+class CorpusRecord(Settings):
+    """The text a model learned from: enough to find it again and to know that it is the same."""
+
+    name: str = setting("", "Name of the corpus.")
+    sources: tuple[str, ...] = setting((), "Files, catalogue names, or - for standard input.")
+    encoding: str = setting("utf-8", "Encoding the sources were read in.")
+    sha256: str = setting("", "SHA-256 of the text in UTF-8.")
+    characters: int = setting(0, "Characters of the whole text.", minimum=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class ResultRecord(Settings):
+    """What came out of a run, or has so far. Losses are nats per token."""
+
+    parameters: int = setting(0, "Trainable numbers.", minimum=0)
+    vocabulary_size: int = setting(0, "Token ids.", minimum=0)
+    steps: int = setting(0, "Optimizer steps done.", minimum=0)
+    total_steps: int = setting(0, "Optimizer steps of the whole run.", minimum=0)
+    best_step: int = setting(0, "The step whose weights are kept.", minimum=0)
+    epochs: float = setting(0.0, "Passes over the training part.", minimum=0)
+    train_loss: float | None = setting(None, "Mean loss since the last evaluation.")
+    validation_loss: float | None = setting(None, "Best loss on the validation part.")
+    validation_bits_per_character: float | None = setting(None, "The same in bits.")
+    tokens_per_second: float = setting(0.0, "Training speed.", minimum=0)
+    seconds: float = setting(0.0, "Wall-clock seconds of the whole command, interruptions not counted.", minimum=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelRecord:
+    """Everything in `config.json`."""
+
+    model: ModelConfig
+    training: TrainingConfig
+    corpus: CorpusRecord
+    results: ResultRecord
+    versions: dict[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary of JSON values; `from_json` gives the same record back."""
+        parts = {name: getattr(self, name).to_json() for name in _PARTS}
+        return parts | {"versions": dict(self.versions)}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Self:
+        """The record in `document`. Raises SettingError at anything unexpected."""
+        if set(document) != {*_PARTS, "versions"}:
+            raise SettingError(
+                f"a model's config expects {sorted({*_PARTS, 'versions'})}. Received: {sorted(document)}"
+            )
+        versions = document["versions"]
+        if not isinstance(versions, dict) or not all(isinstance(v, str) for v in versions.values()):
+            raise SettingError("a model's versions must be names and strings")
+        parts = {name: part.from_json(document[name]) for name, part in _PARTS.items()}
+        return cls(**parts, versions=versions)
+
+
+_PARTS: dict[str, type[Settings]] = {
+    "model": ModelConfig,
+    "training": TrainingConfig,
+    "corpus": CorpusRecord,
+    "results": ResultRecord,
+}
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions that a result depends on."""
+    packages = ("textgen", "tensorflow", "keras", "numpy")
+    return {"python": platform.python_version(), **{name: _version(name) for name in packages}}
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
