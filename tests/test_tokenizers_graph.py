@@ -1,0 +1,123 @@
+"""The tokenizer as TensorFlow operations, against the tokenizer in Python: one specification, implemented twice."""
+
+import importlib.util
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from textgen.errors import TokenizerError
+from textgen.tokenizers import CharacterTokenizer, graph
+from textgen.tokenizers.base import Tokenizer
+from textgen.tokenizers.graph import GraphCharacterTokenizer, graph_tokenizer
+from textgen.tokenizers.unknown import make_readable, nearest_known
+
+ENGLISH = "".join(map(chr, range(32, 127))) + "\n"
+VOCABULARIES = {
+    "english": ENGLISH,
+    "lower case": "abcdefghijklmnopqrstuvwxyz \n'",
+    "hard": "aefiks0123 \0\r\n\u00e9\u00df\u03c3\u1100\u1161"
+    "\u200d\u2764\ufe0f\ufeff\ufffd\uffff\U0001f468\U0001f469\U0010ffff",
+}
+TEXTS = {name: CharacterTokenizer.fit(symbols) for name, symbols in VOCABULARIES.items()}
+GRAPHS = {name: GraphCharacterTokenizer(tokenizer) for name, tokenizer in TEXTS.items()}
+ALL_SYMBOLS = [chr(c) for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
+
+
+def tokenize(name: str, texts: list[str]) -> list[list[int]]:
+    return GRAPHS[name].tokenize(tf.constant([text.encode() for text in texts], tf.string)).to_list()
+
+
+def expected(name: str, text: str) -> list[int]:
+    return TEXTS[name].encode(make_readable(text, TEXTS[name]).text).tolist()
+
+
+def test_a_hand_worked_prompt():
+    tokenizer = CharacterTokenizer(" acefinst")
+    ragged = GraphCharacterTokenizer(tokenizer).tokenize(tf.constant(["caf\u00e9 \ufb01nest\u2603".encode(), b""]))
+    assert ragged.dtype == tf.int32
+    assert ragged.to_list() == [[2, 1, 4, 3, 0, 4, 5, 6, 3, 7, 8], []]  # cafe finest, the snowman skipped
+
+
+def test_every_code_point_is_read_as_python_reads_it():
+    tokenizer, known = TEXTS["hard"], set(TEXTS["hard"].pieces)
+    forms = [nearest_known(symbol, known) for symbol in ALL_SYMBOLS]
+    ragged = GRAPHS["hard"].tokenize(tf.constant([symbol.encode() for symbol in ALL_SYMBOLS]))
+    assert np.array_equal(ragged.row_lengths(), [len(form) for form in forms])
+    assert np.array_equal(ragged.flat_values, tokenizer.encode("".join(forms)))
+
+
+@pytest.mark.parametrize("name", VOCABULARIES)
+@given(st.lists(st.text(), max_size=4))
+@settings(max_examples=60, deadline=None)
+@example(
+    [
+        "\0a\0",
+        "\ufeffa\ufeff",
+        "a\r\n\r\nb",
+        "\U0001f468\u200d\U0001f469\u200d\u2764\ufe0f",
+        "Stra\u00dfe \u1e9e \u0130",
+    ]
+)
+def test_any_text_is_read_as_python_reads_it(name, texts):
+    assert tokenize(name, texts) == [expected(name, text) for text in texts]
+
+
+@pytest.mark.parametrize("name", VOCABULARIES)
+@given(st.data())
+@settings(max_examples=40, deadline=None)
+def test_known_text_comes_back_as_it_went_in(name, data):
+    texts = data.draw(st.lists(st.text(alphabet=VOCABULARIES[name]), min_size=1, max_size=4))
+    strings = tf.constant([text.encode() for text in texts])
+    back = GRAPHS[name].detokenize(GRAPHS[name].tokenize(strings))
+    assert [string.decode() for string in back.numpy()] == texts
+
+
+def test_dense_ids_are_spelled_out_row_by_row():
+    token_ids = tf.constant([[0, 1, 2], [2, 2, 2]])
+    assert GRAPHS["lower case"].detokenize(token_ids).numpy().tolist() == [b"\n '", b"'''"]
+
+
+def test_bytes_that_are_not_utf8_are_unknown_symbols():
+    strings = tf.constant([b"a\xffb", b"\xed\xa0\x80c", b"d\xe2\x82"])
+    assert GRAPHS["lower case"].detokenize(GRAPHS["lower case"].tokenize(strings)).numpy().tolist() == [
+        b"ab",
+        b"c",
+        b"d",
+    ]
+    read_as = GRAPHS["hard"].detokenize(GRAPHS["hard"].tokenize(strings))
+    assert read_as.numpy()[0].decode() == "a\ufffd"
+
+
+def test_an_empty_batch_stays_empty():
+    assert GRAPHS["english"].tokenize(tf.constant([], tf.string)).to_list() == []
+
+
+def test_tensorflow_texts_classes_are_the_interface():
+    tensorflow_text = pytest.importorskip("tensorflow_text")
+    tokenizer = graph_tokenizer(TEXTS["english"])
+    assert isinstance(tokenizer, tensorflow_text.Tokenizer)
+    assert isinstance(tokenizer, tensorflow_text.Detokenizer)
+    assert tokenizer.split(["ab"]).to_list() == tokenizer.tokenize(["ab"]).to_list()
+
+
+def test_without_tensorflow_text_it_works_all_the_same(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_text", None)
+    spec = importlib.util.spec_from_file_location("graph_without_text", graph.__file__)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    tokenizer = module.GraphCharacterTokenizer(TEXTS["english"])
+    assert tokenizer.detokenize(tokenizer.tokenize(["caf\u00e9"])).numpy().tolist() == [b"cafe"]
+    assert isinstance(tokenizer, tf.Module)
+
+
+def test_a_tokenizer_without_a_graph_form_is_refused():
+    class OtherTokenizer(CharacterTokenizer):
+        level = "other"
+
+    assert issubclass(OtherTokenizer, Tokenizer)
+    with pytest.raises(TokenizerError, match="'other'"):
+        graph_tokenizer(OtherTokenizer("ab"))
