@@ -1,0 +1,252 @@
+"""The exported model: written, loaded where textgen cannot be imported, and compared with the NumPy engine."""
+
+import itertools
+import json
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from click.testing import CliRunner
+from conftest import make_stored_model, write_stored_model
+
+from textgen.config import SamplingConfig
+from textgen.errors import ExportError
+from textgen.export import check, export_model, operations, reader
+from textgen.export.check import Case, explained_by_rounding, request_of, run_exported
+from textgen.export.module import MAX_LENGTH, as_decimal
+from textgen.generation.generator import open_generator
+
+MODEL = make_stored_model()
+PROMPTS = ["", "it was", "the Q\u00fceen\u2019s \ufb01re \u2603", "a longer prompt, with a\nnew line in it. "]
+TEXTS = [SamplingConfig(length=500, seed=s, temperature=t) for s in (0, 7, 2**40 + 3) for t in (0.5, 0.9)]
+FILTERS = [
+    SamplingConfig(length=80, temperature=0.0, seed=1),
+    SamplingConfig(length=80, temperature=1.2, top_k=5, seed=1),
+    SamplingConfig(length=80, temperature=0.7, top_p=0.85, seed=2),
+    SamplingConfig(length=80, temperature=0.35, min_p=0.07, seed=2**63 - 1),
+]
+SHUFFLED = SamplingConfig(length=80, temperature=0.9)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """The result of exporting MODEL."""
+    return export_model(MODEL, tmp_path_factory.mktemp("export") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def answers(exported):
+    """What the model says in a process that cannot import textgen; after TEXTS and FILTERS, PROMPTS reversed."""
+    requests = [request_of(PROMPTS, config) for config in TEXTS + FILTERS]
+    return run_exported(exported.path, [*requests, request_of(PROMPTS[::-1], TEXTS[0]), request_of([], SHUFFLED)])
+
+
+@pytest.fixture(scope="module")
+def serve(exported):
+    """The signature, in this process, with defaults."""
+    loaded = tf.saved_model.load(str(exported.path))
+    signature = loaded.signatures["serving_default"]
+    types = {name: spec.dtype for name, spec in signature.structured_input_signature[1].items()}
+
+    def call(**changes):
+        request = request_of(["it was"], SamplingConfig(length=20)) | changes
+        return signature(**{name: tf.constant(value, types[name]) for name, value in request.items()})
+
+    call.loaded = loaded  # it owns the variables
+    return call
+
+
+def assert_same_text(prompt: str, config: SamplingConfig, text: str, completion: str, model=MODEL) -> None:
+    """Equal to the NumPy engine's, or different only where a random number lies within rounding of a boundary."""
+    expected = open_generator(model).generate(prompt, config)[0]
+    assert text == expected.prompt + completion
+    if completion != expected.completion:
+        assert explained_by_rounding(model, Case(config, expected, text, completion))
+
+
+@pytest.mark.parametrize("index", range(len(TEXTS + FILTERS)))
+def test_the_texts_are_those_of_the_numpy_engine(answers, index):
+    config, answer = (TEXTS + FILTERS)[index], answers[index]
+    for prompt, text, completion in zip(PROMPTS, answer["text"], answer["completion"], strict=True):
+        assert_same_text(prompt, config, text, completion)
+        assert len(completion) == config.length
+
+
+def test_a_row_does_not_depend_on_its_place_in_the_batch(answers):
+    assert answers[len(TEXTS + FILTERS)]["text"] == answers[0]["text"][::-1]
+
+
+def test_an_empty_batch_gives_an_empty_answer(answers):
+    assert answers[-1] == {"text": [], "completion": []}
+
+
+def test_an_empty_prompt_begins_where_texts_begin(answers):
+    assert answers[0]["text"][0] == answers[0]["completion"][0]
+
+
+def test_unknown_symbols_are_read_as_their_nearest_known_form(answers):
+    assert answers[0]["text"][2].startswith("the queens fire ")
+
+
+@pytest.mark.parametrize("cell", ["gru", "rnn"])
+def test_other_cells_write_the_numpy_engines_text_too(cell):
+    from textgen.export.module import TextModule
+
+    model = make_stored_model(cell, num_layers=3, units=10)
+    module = TextModule(model)
+    config = SamplingConfig(length=300, temperature=0.8, seed=3)
+    request = {name: tf.constant(v) for name, v in request_of(PROMPTS[:2], config).items() if name != "seed"}
+    answer = module.generate(**request, seed=tf.constant(config.seed, tf.int64))
+    rows = zip(PROMPTS[:2], answer["text"].numpy(), answer["completion"].numpy(), strict=True)
+    for prompt, text, completion in rows:
+        assert_same_text(prompt, config, text.decode(), completion.decode(), model)
+
+
+def test_the_signature_is_the_documented_one(exported, serve):
+    signature = serve.loaded.signatures["serving_default"]
+    inputs = signature.structured_input_signature[1]
+    shown = {name: f"{spec.dtype.name}{' [B]' if spec.shape.rank else ''}" for name, spec in inputs.items()}
+    assert shown == exported.signature["inputs"]
+    assert set(signature.structured_outputs) == set(exported.signature["outputs"])
+    assert all(spec.dtype == tf.string for spec in signature.structured_outputs.values())
+
+
+@pytest.mark.parametrize("value", [0.8, 0.05, 1.0, 0.0, 0.333333, 1e-5, 16.7, 999.9])
+def test_a_float32_counts_as_the_decimal_that_was_meant(value):
+    assert as_decimal(tf.constant(value, tf.float32)).numpy() == value
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"temperature": -0.1}, "temperature must be at least 0"),
+        ({"temperature": float("nan")}, "temperature must be at least 0"),
+        ({"temperature": 1001.0}, "temperature must be at most 1000"),
+        ({"length": 0}, "length must be at least 1"),
+        ({"length": MAX_LENGTH + 1}, f"length must be at most {MAX_LENGTH}"),
+        ({"top_k": -1}, "top_k must be at least 0"),
+        ({"top_p": 0.0}, "top_p must be above 0"),
+        ({"top_p": 1.5}, "top_p must be at most 1"),
+        ({"min_p": -0.5}, "min_p must be at least 0"),
+        ({"seed": -1}, "seed must be at least 0"),
+    ],
+)
+def test_a_setting_out_of_range_is_refused_by_the_graph(serve, setting, message):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        serve(**setting)
+
+
+def test_every_operation_is_on_the_list_and_none_needs_cudnn(exported):
+    found = operations.operations_of(exported.path)
+    assert found <= operations.ALLOWED
+    assert {"StatelessWhile", "UnicodeDecode", "MatMul"} <= found  # the function library was looked at
+    assert not [name for name in operations.ALLOWED if "Cudnn" in name or "Xla" in name or name.endswith("File")]
+
+
+def test_an_operation_that_is_not_on_the_list_is_named(tmp_path):
+    module = tf.Module()
+    module.read = tf.function(lambda path: tf.io.read_file(path), input_signature=[tf.TensorSpec([], tf.string)])
+    tf.saved_model.save(module, str(tmp_path / "reads"))
+    with pytest.raises(ExportError, match="ReadFile"):
+        operations.check_operations(tmp_path / "reads")
+
+
+def test_the_result_says_what_was_written_and_compared(exported):
+    document = json.loads(json.dumps(exported.to_json()))
+    assert document["model"] == "tiny"
+    assert document["model_sha256"] == MODEL.sha256
+    assert document["bytes"] == sum(f.stat().st_size for f in exported.path.rglob("*") if f.is_file())
+    assert (document["checked"]["prompts"], document["checked"]["characters"]) == (12, 2400)
+    assert document["checked"]["differences"] <= 1  # a machine may round so that a text parts
+
+
+def test_the_directory_describes_itself(exported):
+    description = json.loads((exported.path / "assets.extra" / "textgen_export.json").read_text())
+    assert description["model"] == "tiny"
+    assert description["model_sha256"] == MODEL.sha256
+    assert description["signature"]["serving_default"] == exported.signature
+    directory, text = str(exported.path), None
+    call = description["how_to_call"].replace("; loaded.sig", "; text = loaded.sig")
+    scope = {"tf": tf, "directory": directory, "text": text}
+    exec(call, scope)
+    text = scope["text"].numpy()[0].decode()
+    assert_same_text("Once", SamplingConfig(length=200, temperature=0.8), text, text[len("once") :])
+
+
+def test_the_reader_cannot_import_textgen_nor_tensorflow_text(monkeypatch):
+    monkeypatch.setattr(sys, "meta_path", [reader.Blocker(), *sys.meta_path])
+    for name in ("textgen", "tensorflow_text", "tensorflow_text.python"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        with pytest.raises(ImportError, match="blocked"):
+            __import__(name)
+
+
+def test_another_models_texts_are_not_accepted(monkeypatch, tmp_path):
+    generator = open_generator(make_stored_model(seed=1))
+
+    def of_another_model(directory, requests):
+        configs = [SamplingConfig(**{name: r[name] for name in check.SIGNATURE_SETTINGS}) for r in requests]
+        texts = [[generator.generate(p, c)[0] for p in r["prompt"]] for r, c in zip(requests, configs, strict=True)]
+        return [
+            {"text": [t.prompt + t.completion for t in row], "completion": [t.completion for t in row]} for row in texts
+        ]
+
+    monkeypatch.setattr(check, "run_exported", of_another_model)
+    with pytest.raises(ExportError, match=r"another text than the model after \d+ characters"):
+        check.check_texts(MODEL, tmp_path)
+    assert check.check_texts(make_stored_model(seed=1), tmp_path) == check.Checked(12, 2400, 0)
+
+
+def test_what_does_not_load_is_reported_in_one_line(tmp_path):
+    with pytest.raises(ExportError, match="does not run: .*" + tmp_path.name) as problem:
+        run_exported(tmp_path, [])
+    assert "\n" not in str(problem.value)
+
+
+def tied_model():
+    """A model to which all symbols are equally likely but for rounding."""
+    weights = {name: value * 0 for name, value in MODEL.weights.items()}
+    return MODEL._replace(weights=weights | {"output.bias": np.ones_like(weights["output.bias"])})
+
+
+@pytest.mark.parametrize(
+    ("model", "is_explained"), [(tied_model(), True), (MODEL, False)], ids=["a tie", "a clear choice"]
+)
+def test_only_a_choice_within_rounding_may_differ(model, is_explained):
+    config = SamplingConfig(length=9, temperature=0)
+    completion = open_generator(model).generate("it was", config)[0]
+    received = next(
+        completion.completion[:4] + symbol + completion.completion[5:]
+        for symbol in model.tokenizer.pieces
+        if symbol
+        not in (
+            completion.completion[4],
+            open_generator(model).generate("it was" + completion.completion[:4], config)[0].completion[0],
+        )
+    )
+    case = Case(config, completion, completion.prompt + received, received)
+    assert explained_by_rounding(model, case) == is_explained
+
+
+def test_a_text_that_is_cut_short_is_not_explained_by_rounding():
+    config = SamplingConfig(length=9)
+    completion = open_generator(MODEL).generate("it was", config)[0]
+    assert not explained_by_rounding(MODEL, Case(config, completion, "", completion.completion[:5]))
+
+
+def test_the_command_prints_the_result_as_json(tmp_path, monkeypatch):
+    from textgen.cli.export import export
+
+    write_stored_model(tmp_path / "models", MODEL)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(export, ["tiny", "--models-dir", "models", "--json"], catch_exceptions=False)
+    document = json.loads(done.stdout)
+    assert done.exit_code == 0
+    assert document["path"] == str(tmp_path / "tiny-savedmodel")
+    assert document["checked"]["characters"] == 2400
+    assert (tmp_path / "tiny-savedmodel" / "saved_model.pb").is_file()
+    assert "the same text as the NumPy engine" in done.stderr
+    again = CliRunner().invoke(export, ["tiny", "--models-dir", "models"])
+    assert isinstance(again.exception, ExportError)
+    assert list(itertools.chain(tmp_path.glob("*.tmp"), tmp_path.glob(".*.tmp"))) == []

@@ -1,0 +1,53 @@
+"""Which operations an exported graph may hold: core TensorFlow, on any machine.
+
+What goes in: the directory of a SavedModel. A list of what is allowed and not of what is forbidden, so that whatever
+comes in unnoticed is refused: cuDNN and XLA operations, those of tensorflow_text, those that read or write files.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tensorflow.core.framework import node_def_pb2
+from tensorflow.core.protobuf import saved_model_pb2
+
+from textgen.errors import ExportError
+
+ARITHMETIC = """
+    AddV2 All ArgMax BitwiseAnd BitwiseOr BitwiseXor Cast Cumsum Equal Exp Greater GreaterEqual LeftShift Less LessEqual
+    LogicalAnd LogicalOr MatMul Max Maximum Min Minimum Mul RealDiv RightShift Sub Sum Tanh TopKV2
+"""
+SHAPES = """
+    ConcatV2 Const ExpandDims Fill GatherV2 Identity LowerBound Pack Pad PadV2 Placeholder RaggedGather
+    RaggedTensorToTensor Range Reshape Select SelectV2 Shape Size Split Squeeze StridedSlice Transpose ZerosLike
+"""
+STRINGS = "AsString StringJoin StringToNumber UnicodeDecode UnicodeEncode"
+CONTROL = """
+    Assert If NoOp PartitionedCall StatefulPartitionedCall StatelessIf StatelessWhile TensorListReserve
+    TensorListSetItem TensorListStack While
+"""
+# How TensorFlow stores the weights: the saver's own operations, on the SavedModel's own files.
+VARIABLES = """
+    AssignVariableOp DisableCopyOnRead MergeV2Checkpoints ReadVariableOp RestoreV2 SaveV2 ShardedFilename
+    StaticRegexFullMatch VarHandleOp
+"""
+ALLOWED = frozenset(" ".join((ARITHMETIC, SHAPES, STRINGS, CONTROL, VARIABLES)).split())
+
+
+def check_operations(saved_model_dir: Path) -> None:
+    """Raise ExportError when the graph holds an operation that is not allowed."""
+    foreign = sorted(operations_of(saved_model_dir) - ALLOWED)
+    if foreign:
+        raise ExportError(f"the exported graph holds operations that not every TensorFlow has: {', '.join(foreign)}")
+
+
+def operations_of(saved_model_dir: Path) -> set[str]:
+    """Names of all operations in `saved_model.pb`, those of its function library included."""
+    document = saved_model_pb2.SavedModel()
+    document.ParseFromString((saved_model_dir / "saved_model.pb").read_bytes())
+    return {node.op for meta_graph in document.meta_graphs for node in _nodes(meta_graph.graph_def)}
+
+
+def _nodes(graph_def) -> Iterator[node_def_pb2.NodeDef]:
+    yield from graph_def.node
+    for function in graph_def.library.function:
+        yield from function.node_def

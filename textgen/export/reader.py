@@ -1,0 +1,42 @@
+"""Runs an exported model where neither textgen nor tensorflow_text can be imported, as a stranger's program would.
+
+    python -I reader.py DIRECTORY < requests.json > answers.json
+
+What goes in: a JSON list of requests, each the inputs of `serving_default` (prompt is a list of strings). What comes
+out: a JSON list of answers, each its outputs. This file is run by path, in a process of its own, and imports nothing of
+textgen's.
+"""
+
+import importlib.abc
+import json
+import sys
+
+BLOCKED = ("textgen", "tensorflow_text")
+
+
+class Blocker(importlib.abc.MetaPathFinder):
+    """Refuses to import what an exported model must not need."""
+
+    def find_spec(self, name, path=None, target=None):
+        """Raise ImportError for a blocked package; leave every other to the finders after this one."""
+        if name.partition(".")[0] in BLOCKED:
+            raise ImportError(f"{name} is blocked, so that an exported model cannot lean on it")
+        return None
+
+
+def answer(directory: str, requests: list[dict]) -> list[dict]:
+    """Load the model and call its `serving_default` once for each request."""
+    import tensorflow as tf  # noqa: PLC0415
+
+    # NOTE: the loaded object owns the variables, so it has to be kept as long as its signature is called.
+    loaded = tf.saved_model.load(directory)
+    serve = loaded.signatures["serving_default"]
+    types = {name: spec.dtype for name, spec in serve.structured_input_signature[1].items()}
+    calls = [{name: tf.constant(value, types[name]) for name, value in request.items()} for request in requests]
+    outputs = [serve(**call) for call in calls]
+    return [{name: [s.decode() for s in value.numpy()] for name, value in output.items()} for output in outputs]
+
+
+if __name__ == "__main__":
+    sys.meta_path.insert(0, Blocker())
+    json.dump(answer(sys.argv[1], json.load(sys.stdin)), sys.stdout)
