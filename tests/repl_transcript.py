@@ -1,0 +1,107 @@
+"""A session of the REPL as a transcript, with a model that knows the alphabet."""
+
+import string
+
+import numpy as np
+
+from textgen.config import SamplingConfig
+from textgen.generation.context import Context
+from textgen.generation.generator import Generator
+from textgen.repl import Repl
+from textgen.tokenizers import CharacterTokenizer
+from textgen.tokenizers.unknown import describe_replacements
+
+LETTERS = string.ascii_lowercase
+SYMBOLS = "".join(sorted("\n !,./\\" + LETTERS))
+
+
+class AlphabetEngine:
+    """After "a" comes "b", for sample 0; sample s leaves s letters out each time. Anything else counts as "z"."""
+
+    def __init__(self, interrupt_after: int | None = None, skips: bool = False):
+        self.interrupt_after = interrupt_after
+        self.skips = skips
+        self.num_read = 0
+
+    def read(self, token_ids, context=None):
+        self.num_read += len(token_ids)
+        before = context.recent if context else np.zeros(0, np.int32)
+        state = np.zeros((1, 1), np.float32)
+        return Context(state, state, np.zeros(len(SYMBOLS), np.float32), np.concatenate([before, token_ids]))
+
+    def write(self, context, config, samples):
+        letter = SYMBOLS[context.recent[-1]]
+        position = LETTERS.find(letter) if letter in LETTERS else 25
+        step = 1 + int(samples[0]) * self.skips
+        for count in range(10**6):
+            if count == self.interrupt_after:
+                raise KeyboardInterrupt
+            position = (position + step) % 26
+            yield np.array([[SYMBOLS.index(LETTERS[position])]], np.int32)
+
+
+class Transcript:
+    """A session whose lines are known beforehand; an exception among them is raised where a line would come."""
+
+    def __init__(self, *lines, generator=None, engine=None, **sampling):
+        self.lines = [*lines]
+        self.shown = ""
+        engine = engine or AlphabetEngine()
+        self.generator = generator or Generator(CharacterTokenizer(SYMBOLS), engine, on_replaced=self.replaced)
+        self.repl = Repl(
+            self.generator,
+            SamplingConfig(**({"length": 3} | sampling)),
+            read_line=self.read_line,
+            write=self.write,
+            notice=self.notice,
+            model="a model",
+        )
+
+    def read_line(self, prompt):
+        line = self.lines.pop(0) if self.lines else EOFError()
+        if isinstance(line, BaseException):
+            raise line
+        self.shown += f"{prompt}{line}\n"
+        return line
+
+    def write(self, text):
+        self.shown += text
+
+    def notice(self, text):
+        self.shown += "".join(f"# {line}\n" for line in text.split("\n"))
+
+    def replaced(self, replaced):
+        self.notice(describe_replacements(replaced))
+
+    def run(self) -> str:
+        self.repl.run()
+        return self.shown
+
+    @property
+    def story(self) -> str:
+        return self.repl.session.story.text
+
+    @property
+    def context(self):
+        return self.repl.session.story.context
+
+
+def transcript(*lines, **options) -> str:
+    return Transcript(*lines, **options).run()
+
+
+def story(*lines, **options) -> str:
+    session = Transcript(*lines, **options)
+    session.run()
+    return session.story
+
+
+def notices(*lines, **options) -> list[str]:
+    shown = transcript(*lines, **options)
+    return [line[2:] for line in shown.splitlines() if line.startswith("# ")]
+
+
+def assert_same(context, other):
+    np.testing.assert_array_equal(context.recent, other.recent)
+    for name in ("hidden", "memory", "logits"):
+        np.testing.assert_allclose(getattr(context, name), getattr(other, name), atol=1e-5)

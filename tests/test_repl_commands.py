@@ -1,0 +1,161 @@
+"""The slash commands: what each says, and what each refuses."""
+
+import os
+
+import pytest
+from repl_transcript import AlphabetEngine, Transcript, notices, story, transcript
+
+from textgen.config import SamplingConfig
+from textgen.errors import SettingError
+from textgen.repl.commands import COMMANDS, SETTINGS
+from textgen.repl.files import MAX_READ_BYTES
+
+
+def test_help_lists_every_command():
+    lines = notices("/help")
+    assert all(any(line.startswith(name) for line in lines) for name in COMMANDS)
+    assert max(map(len, lines)) < 80
+
+
+@pytest.mark.parametrize(
+    ("line", "notice"),
+    [
+        ("/hlep", "no command /hlep. Did you mean /help?"),
+        ("/xyzzy", "no command /xyzzy. /help lists them, and text that begins with / is typed with //"),
+        ("/undo 3", "/undo takes nothing after it. Received: 3"),
+        ("/regen", "nothing to write again: the story is empty"),
+        ("/back", "nothing to cut off: the story is empty"),
+        ("/text", "the story is empty"),
+        ("/join", "/join expects the text that goes on without a space. An empty line adds none"),
+        ("/save", "/save expects the name of a file"),
+        ("/set temprature 1", "no setting 'temprature'. Did you mean temperature?"),
+        ('/set stop "a', 'a quote is not closed. Received: "a'),
+    ],
+)
+def test_wrong_lines_give_one_notice_and_change_nothing(line, notice):
+    session = Transcript(line)
+    before = session.repl.session.config
+    assert session.run() == f"> {line}\n# {notice}\n"
+    assert session.repl.session.config == before
+    assert session.story == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "value"),
+    [
+        ("/set temperature -1", "temperature", -1.0),
+        ("/set temperature hot", "temperature", "hot"),
+        ("/set temperature nan", "temperature", float("nan")),
+        ("/set length 1.5", "length", "1.5"),
+        ("/set length 0", "length", 0),
+        ("/set top-p 0", "top_p", 0.0),
+        ("/set stop a ''", "stop", ("a", "")),
+    ],
+)
+def test_a_wrong_value_is_refused_in_the_words_of_the_settings(line, name, value):
+    with pytest.raises(SettingError) as refusal:
+        SamplingConfig(**{name: value})
+    session = Transcript(line)
+    assert session.run() == f"> {line}\n# {refusal.value}\n"
+    assert session.repl.session.config == SamplingConfig(length=3)
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "value"),
+    [
+        ("/set temperature 0.5", "temperature", 0.5),
+        ("/set temperature 1", "temperature", 1.0),
+        ("/set temperature=0", "temperature", 0.0),
+        ("/set top-k 40", "top_k", 40),
+        ("/set --top_p 0.9", "top_p", 0.9),
+        ("/set  seed  7 ", "seed", 7),
+        ("/set stop END", "stop", ("END",)),
+        (r'/set stop "\n\n" "the end" it\'s', "stop", ("\n\n", "the end", "it's")),
+        ("/set stop off", "stop", ()),
+        ("/set stop 'off'", "stop", ("off",)),
+    ],
+)
+def test_set_changes_one_setting(line, name, value):
+    session = Transcript(line.replace(r"\'", '"\'"'), stop=("x",))
+    session.run()
+    assert session.repl.session.config == SamplingConfig(**({"length": 3, "stop": ("x",)} | {name: value}))
+
+
+def test_set_says_what_is_set():
+    assert notices("/set temperature 0.5", r'/set stop "\n" END', "/set top-k", "/set stop off") == [
+        "temperature = 0.5",
+        r'stop = "\n" "END"',
+        "top_k  0  Draw from the k likeliest only; 0 is off.",
+        "stop = off",
+    ]
+
+
+def test_set_alone_shows_every_setting():
+    assert [line.split()[0] for line in notices("/set")] == list(SETTINGS)
+
+
+def test_setting_the_seed_begins_its_samples_again():
+    engine = AlphabetEngine(skips=True)
+    assert story("a", "/undo", "/set seed 0", "a", engine=engine) == "abcd"
+    assert story("a", "/undo", "a", engine=engine) == "aceg"
+
+
+def test_status_tells_model_settings_and_size():
+    lines = notices("a", "b", "/status")
+    assert lines[0] == "model     a model"
+    assert lines[1].startswith("settings  length 3, repeat_penalty 1.0,")
+    assert lines[-1] == "story     9 characters in 2 turns"
+
+
+def test_text_shows_the_whole_story():
+    assert transcript("a", "b", "/text").endswith("> /text\nabcd bcde\n")
+
+
+def test_new_starts_afresh():
+    assert story("a", "/new", "x") == "xyza"
+
+
+@pytest.mark.parametrize("line", ["/exit", "/quit"])
+def test_leaving(line):
+    assert transcript(line, "a") == f"> {line}\n"
+
+
+def test_save_writes_the_story_exactly_and_replaces_nothing_unasked(tmp_path):
+    path = tmp_path / "my story.txt"
+    assert notices("a\u00e9", f"/save {path}", f"/save {path}", f"/save! {path}")[1:] == [
+        f"saved 5 characters to {path}",
+        f"{path} exists. /save! {path} replaces it",
+        f"saved 5 characters to {path}",
+    ]
+    assert path.read_bytes() == "a\u00e9fgh".encode()
+    assert os.listdir(tmp_path) == ["my story.txt"]
+
+
+def test_read_adds_a_file_without_writing(tmp_path):
+    path = tmp_path / "before.txt"
+    path.write_bytes(b"\xef\xbb\xbfone\r\ntwo\n")
+    session = Transcript("a", f"/read {path}", "")
+    assert f"# read 8 characters of {path}; an empty line goes on from there\n" in session.run()
+    assert session.story == "abcd one\ntwo\nabc"
+
+
+def test_what_was_saved_and_read_is_the_same_story(tmp_path):
+    path = tmp_path / "story.txt"
+    assert story("a", "\\n x", f"/save {path}", "/new", f"/read {path}") == story("a", "\\n x")
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    for name, content in {"latin.txt": b"a\nb\xe9", "empty": b"", "large": bytes(MAX_READ_BYTES + 1)}.items():
+        (tmp_path / name).write_bytes(content)
+    names = ["missing", "latin.txt", "empty", "large", ".", "~nobody-here/x", "\0"]
+    lines = notices("a", *(f"/read {tmp_path / name if name[0] != '~' else name}" for name in names))
+    expected = ["No such file", "is not UTF-8: byte 0xE9 at offset 3 (line 2)", "is empty", "is too large"]
+    expected += ["is not a file", "names no home directory", "cannot be read"]
+    assert [part in line for part, line in zip(expected, lines, strict=True)] == [True] * len(names)
+
+
+def test_files_that_cannot_be_written(tmp_path):
+    lines = notices("a", f"/save {tmp_path}/missing/x", f"/save! {tmp_path}", "/save! /dev/null", "/save \0")
+    assert lines[0] == f"{tmp_path}/missing/x cannot be written: No such file or directory"
+    assert lines[1:3] == [f"{tmp_path} is not a file", "/dev/null is not a file"]
+    assert "cannot be written" in lines[3]

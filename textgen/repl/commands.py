@@ -1,0 +1,244 @@
+"""The slash commands, as one table: dispatch, `/help` and completion are made from it and cannot drift apart.
+
+Each takes the session and what stands after its name. What cannot be done is a CommandError or another
+TextgenError: one line, and nothing has changed.
+"""
+
+import dataclasses
+import difflib
+import re
+import shlex
+import textwrap
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from textgen.config import SamplingConfig
+from textgen.repl.errors import CommandError
+from textgen.repl.files import load_text, save_text
+from textgen.repl.session import Session
+from textgen.repl.story import Story, start_of_last_sentences, unescape
+
+LONG_TEXT = 20_000  # characters that take seconds to read
+
+SETTINGS = {field.name: field for field in dataclasses.fields(SamplingConfig)}
+
+INTRODUCTION = r"""Text that you type is added to the story, and the model goes on.
+An empty line lets it go on alone. Ctrl-C stops it, Ctrl-D leaves.
+A line is joined to the story with a space where one belongs: not after white
+space, not before a comma. Type \n for a new line, \t for a tab, \\ for a \.
+A line that begins with // begins with one /.
+"""
+
+
+def show_help(session: Session, _argument: str) -> None:
+    """Print the introduction and the table of commands."""
+    usages = {f"{c.name} {c.arguments}".rstrip(): c.summary for c in COMMANDS.values()}
+    width = max(map(len, usages))
+    session.notice("\n".join([INTRODUCTION, *(f"{u:{width}}  {summary}" for u, summary in usages.items())]))
+
+
+def set_value(session: Session, argument: str) -> None:
+    """Change one setting; without a value show it, without a name show all."""
+    given, text = re.fullmatch(r"([^\s=]*)\s*=?\s*(.*)", argument, re.DOTALL).groups()
+    name = given.lstrip("-").replace("-", "_")
+    if name and name not in SETTINGS:
+        raise CommandError(f"no setting {given!r}. {_nearest(name, SETTINGS) or 'There are: ' + ', '.join(SETTINGS)}")
+    if not text:
+        session.notice(_settings_table(session.config, [name] if name else list(SETTINGS)))
+        return
+    session.config = session.config.replace(**{name: parse_setting(name, text)})
+    if name == "seed":
+        session.next_sample = 0
+    session.notice(f"{name} = {_shown(getattr(session.config, name))}")
+
+
+def parse_setting(name: str, text: str) -> Any:
+    """The value that `text` stands for; what is no number stays text, for the settings to refuse."""
+    hint = typing.get_type_hints(SamplingConfig)[name]
+    kinds = typing.get_args(hint) or (hint,)
+    if str in kinds:
+        return _strings(text)
+    kind = int if int in kinds else float
+    try:
+        return kind(text)
+    except ValueError:
+        return text
+
+
+def _strings(text: str) -> tuple[str, ...]:
+    """Words, or strings in quotes: `END "\\n\\n"`; `off` is none."""
+    if text == "off":
+        return ()
+    words = shlex.shlex(text, posix=True, punctuation_chars=False)
+    words.whitespace_split, words.escape, words.commenters = True, "", ""
+    try:
+        return tuple(unescape(word) for word in words)
+    except ValueError:
+        raise CommandError(f"a quote is not closed. Received: {text}") from None
+
+
+def _settings_table(config: SamplingConfig, names: list[str]) -> str:
+    rows = [(name, _shown(getattr(config, name)), SETTINGS[name].metadata["description"]) for name in names]
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    return "\n".join(f"{name:{widths[0]}}  {value:{widths[1]}}  {text}" for name, value, text in rows)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " ".join(f'"{item}"'.replace("\n", "\\n").replace("\t", "\\t") for item in value) or "off"
+    return str(value)
+
+
+def show_status(session: Session, _argument: str) -> None:
+    """Print the model, the settings and the size of the story."""
+    settings = ", ".join(f"{name} {_shown(getattr(session.config, name))}" for name in SETTINGS)
+    settings = textwrap.fill(settings, 79, initial_indent="settings  ", subsequent_indent=10 * " ")
+    characters, turns = len(session.story.text), len(session.story.turns)
+    session.notice(
+        f"model     {session.model}\n"
+        f"{settings}\n"
+        f"story     {_counted(characters, 'character')} in {_counted(turns, 'turn')}"
+    )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def join_exactly(session: Session, argument: str) -> None:
+    """Add text without a space before it, and let the model go on."""
+    if not argument:
+        raise CommandError("/join expects the text that goes on without a space. An empty line adds none")
+    session.append(unescape(argument))
+
+
+def regenerate(session: Session, _argument: str) -> None:
+    """Write the last turn again."""
+    session.regenerate()
+
+
+def undo(session: Session, _argument: str) -> None:
+    """Take back the last change."""
+    session.undo()
+    session.say_where()
+
+
+def redo(session: Session, _argument: str) -> None:
+    """Do again what was taken back."""
+    session.redo()
+    session.say_where()
+
+
+def go_back(session: Session, argument: str) -> None:
+    """Cut the last sentences off."""
+    count = int(argument or 1) if re.fullmatch(r"[0-9]{0,9}", argument) else 0
+    if count < 1:
+        raise CommandError(f"/back expects how many sentences to cut off, 1 or more. Received: {argument}")
+    text = session.story.text
+    if not text:
+        raise CommandError("nothing to cut off: the story is empty")
+    session.cut(start_of_last_sentences(text, count))
+    session.say_where()
+
+
+def show_text(session: Session, _argument: str) -> None:
+    """Print the story, as text."""
+    text = session.story.text
+    if not text:
+        session.say_where()
+        return
+    session.write(text if text.endswith("\n") else text + "\n")
+
+
+def save(session: Session, argument: str) -> None:
+    """Write the story to a file that does not exist yet."""
+    _save(session, argument, may_replace=False)
+
+
+def save_over(session: Session, argument: str) -> None:
+    """Write the story to a file, whatever it holds."""
+    _save(session, argument, may_replace=True)
+
+
+def _save(session: Session, argument: str, *, may_replace: bool) -> None:
+    text = session.story.text
+    path = save_text(argument, text, may_replace=may_replace)
+    session.notice(f"saved {_counted(len(text), 'character')} to {path}")
+
+
+def read_file(session: Session, argument: str) -> None:
+    """Add a file's text to the story; the model reads it and writes nothing."""
+    text = load_text(argument)
+    if len(text) > LONG_TEXT:
+        session.notice(f"reading {_counted(len(text), 'character')}; Ctrl-C stops it")
+    session.read(text)
+    session.notice(f"read {_counted(len(text), 'character')} of {argument}; an empty line goes on from there")
+
+
+def start_afresh(session: Session, _argument: str) -> None:
+    """Begin an empty story."""
+    session.change(Story())
+    session.say_where()
+
+
+def leave(session: Session, _argument: str) -> None:
+    """End the session."""
+    session.is_over = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """One row of the table."""
+
+    name: str
+    arguments: str  # as `/help` shows them; "" takes none
+    summary: str
+    run: Callable[[Session, str], None]
+    completes: str = ""  # what its argument is completed with: "setting" or "file"
+
+
+COMMANDS = {
+    command.name: command
+    for command in (
+        Command("/help", "", "this list", show_help),
+        Command(
+            "/set",
+            "[NAME [VALUE]]",
+            "change or show a setting; stop takes strings, or off",
+            set_value,
+            "setting",
+        ),
+        Command("/status", "", "the model, the settings, the size of the story", show_status),
+        Command("/regen", "", "write the last turn again, with other random numbers", regenerate),
+        Command("/undo", "", "take back the last change, again and again to the start", undo),
+        Command("/redo", "", "do again what /undo took back", redo),
+        Command("/back", "[N]", "cut the last N sentences off (1), to try another branch", go_back),
+        Command("/join", "TEXT", "add text without a space before it", join_exactly),
+        Command("/text", "", "the whole story", show_text),
+        Command("/save", "FILE", "write the story to a new file", save, "file"),
+        Command("/save!", "FILE", "write the story to a file that may exist", save_over, "file"),
+        Command("/read", "FILE", "add the text of a file to the story", read_file, "file"),
+        Command("/new", "", "begin an empty story", start_afresh),
+        Command("/exit", "", "leave, as Ctrl-D does", leave),
+        Command("/quit", "", "leave", leave),
+    )
+}
+
+
+def run_command(session: Session, line: str) -> None:
+    """Do what `line`, which begins with a slash, says. Raises TextgenError when that cannot be done."""
+    name, _, argument = line.partition(" ")
+    argument = argument.strip()
+    command = COMMANDS.get(name)
+    if command is None:
+        advice = _nearest(name, COMMANDS) or "/help lists them, and text that begins with / is typed with //"
+        raise CommandError(f"no command {name}. {advice}")
+    if argument and not command.arguments:
+        raise CommandError(f"{name} takes nothing after it. Received: {argument}")
+    command.run(session, argument)
+
+
+def _nearest(name: str, names: typing.Iterable[str]) -> str:
+    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"Did you mean {nearest[0]}?" if nearest else ""

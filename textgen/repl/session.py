@@ -1,0 +1,124 @@
+"""What can be done with a story: go on, write the last turn again, go back, go forward.
+
+What surprises: every continuation has the next sample number of the seed, so the same lines typed again give
+the same session, and no two continuations in it use the same random numbers.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+from textgen.config import SamplingConfig
+from textgen.generation.generator import Generator
+from textgen.repl.errors import CommandError
+from textgen.repl.story import Story, Turn, join, last_words
+
+
+class Session:
+    """A story that is being written, its settings, and every earlier state of the story."""
+
+    def __init__(
+        self,
+        generator: Generator,
+        config: SamplingConfig,
+        *,
+        write: Callable[[str], None],
+        notice: Callable[[str], None],
+        model: str,
+    ):
+        """Begin with an empty story.
+
+        Args:
+            write: takes generated text, piece by piece, and shows each at once.
+            notice: takes what is not text of the story, one or more lines without the last newline.
+            model: what `/status` says about the model.
+        """
+        self.generator = generator
+        self.config = config
+        self.write = write
+        self.notice = notice
+        self.model = model
+        self.story = Story()
+        self.past: list[Story] = []  # what /undo goes back to, oldest first
+        self.future: list[Story] = []  # what /redo goes forward to, nearest last
+        self.next_sample = 0
+        self.is_over = False
+
+    def continue_with(self, line: str) -> None:
+        """Add `line` to the story, joined as a writer would, and let the model go on."""
+        self.append(join(self.story.text, line))
+
+    def append(self, given: str) -> None:
+        """Add `given` to the story exactly, and let the model go on."""
+        before = self.story.context
+        if before is None and not given:
+            before = self.generator.read("")
+        prompted = self.generator.read(given, before) if given else before
+        self._write_turn(self.story, Turn(given, "", before, prompted, self.generator.read))
+
+    def read(self, text: str) -> None:
+        """Add `text` to the story, joined as a line would be, and write nothing."""
+        given, before = join(self.story.text, text), self.story.context
+        prompted = self.generator.read(given, before)
+        self.change(self.story.add(Turn(given, "", before, prompted, self.generator.read)))
+
+    def regenerate(self) -> None:
+        """Write the last turn again, with the next sample number."""
+        if not self.story.turns:
+            raise CommandError("nothing to write again: the story is empty")
+        *earlier, last = self.story.turns
+        self._write_turn(Story(tuple(earlier)), last)
+
+    def cut(self, length: int) -> None:
+        """Keep the first `length` characters of the story."""
+        self.change(self.story.cut(length))
+
+    def change(self, story: Story) -> None:
+        """Go on with `story`; `undo` brings back the one before."""
+        self.past.append(self.story)
+        self.future.clear()
+        self.story = story
+
+    def undo(self) -> None:
+        """Take back the last change of the story."""
+        if not self.past:
+            raise CommandError("nothing to undo: this is the start")
+        self.future.append(self.story)
+        self.story = self.past.pop()
+
+    def redo(self) -> None:
+        """Do again what `undo` took back."""
+        if not self.future:
+            raise CommandError("nothing to redo: no change was taken back, or another has come since")
+        self.past.append(self.story)
+        self.story = self.future.pop()
+
+    def say_where(self) -> None:
+        """Tell the end of the story."""
+        text = self.story.text
+        self.notice(f"the story ends: {last_words(text)}" if text else "the story is empty")
+
+    def _write_turn(self, earlier: Story, turn: Turn) -> None:
+        """Let the model write after `turn.given`, and make that the story's last turn."""
+        written, is_stopped = self._write(turn)
+        if written or turn.given:
+            self.change(earlier.add(dataclasses.replace(turn, written=written)))
+        if is_stopped:
+            self.notice(f"stopped; the story keeps the {len(written):,} characters written")
+        elif not written:
+            self.notice("the model wrote nothing: the text that stops it came first")
+
+    def _write(self, turn: Turn) -> tuple[str, bool]:
+        """What the model wrote and showed, and whether Ctrl-C ended it."""
+        sample, self.next_sample = self.next_sample, self.next_sample + 1
+        pieces: list[str] = []
+        is_stopped = False
+        try:
+            for piece in self.generator.write(turn.prompted, self.config, sample=sample):
+                pieces.append(piece)
+                self.write(piece)
+        except KeyboardInterrupt:
+            is_stopped = True
+        written = "".join(pieces)
+        if written and not written.endswith("\n"):
+            self.write("\n")
+        return written, is_stopped

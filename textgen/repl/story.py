@@ -1,0 +1,136 @@
+"""A story as turns: what the writer gave, what the model wrote, and where the network stands between them.
+
+What surprises: nothing here changes in place. A story is a value, so going back is keeping the old one. What the
+model wrote is read when the story goes on, not before, so that a stopped turn is in the story at once.
+"""
+
+import dataclasses
+import functools
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import Self
+
+from textgen.generation.context import Context
+
+Read = Callable[[str, Context | None], Context]
+
+# What stands close to the word before it, and after which a word stands close.
+CLOSING_MARKS = ",.;:!?)]}\u2026\u2019\u201d\u00bb\u2014"
+OPENING_MARKS = "([{\u2018\u201c\u00ab\u2014"
+
+# The end of a sentence: its mark and closing quotes before white space; the full-width marks, which no space
+# follows; or a blank line, for texts without full stops. Possessive, so that a megabyte of dots is quick.
+SENTENCE_END = re.compile(
+    r"(?<![.!?\u2026])[.!?\u2026]++[\"'\u2019\u201d\u00bb)\]*_]*+(?=\s|$)"
+    r"|[\u3002\uff01\uff1f]++[\u2019\u201d\u300d\u300f\uff09]*+"
+    r"|\S(?=\n[ \t]*+\n)"
+)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Turn:
+    """One step of the story."""
+
+    given: str  # by the writer, with what joins it to the text before
+    written: str  # by the model
+    before: Context | None  # where the turn begins; None before anything is read
+    prompted: Context  # after what was given
+    read: Read
+
+    @functools.cached_property
+    def after(self) -> Context:
+        """Where the turn ends."""
+        return self.read(self.written, self.prompted) if self.written else self.prompted
+
+    @property
+    def text(self) -> str:
+        """The whole turn."""
+        return self.given + self.written
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Story:
+    """A text in turns."""
+
+    turns: tuple[Turn, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The whole story."""
+        return "".join(turn.text for turn in self.turns)
+
+    @property
+    def context(self) -> Context | None:
+        """Where the network stands after the story; None when it has read nothing."""
+        return self.turns[-1].after if self.turns else None
+
+    def add(self, turn: Turn) -> Self:
+        """The story with one more turn."""
+        return type(self)((*self.turns, turn))
+
+    def cut(self, length: int) -> Self:
+        """The first `length` characters of the story.
+
+        Its last turn counts as given, so that writing it again goes on from the cut. Only what lies between the
+        nearest earlier context and the cut is read again.
+        """
+        kept: list[Turn] = []
+        for turn in self.turns if length > 0 else ():
+            if length <= len(turn.text):
+                return type(self)((*kept, _cut_turn(turn, length)))
+            kept.append(turn)
+            length -= len(turn.text)
+        return type(self)(tuple(kept))
+
+
+def _cut_turn(turn: Turn, length: int) -> Turn:
+    num_written = length - len(turn.given)
+    if num_written == len(turn.written):
+        context = turn.after
+    elif num_written >= 0:
+        context = turn.read(turn.written[:num_written], turn.prompted)
+    else:
+        context = turn.read(turn.given[:length], turn.before)
+    return Turn(turn.text[:length], "", turn.before, context, turn.read)
+
+
+def join(before: str, line: str) -> str:
+    """`line` with the space that a writer would put between it and the text `before`.
+
+    No space where one side has white space already, at the start, beside marks that stand close to a word,
+    or in full-width writing, which has no spaces between words.
+    """
+    if not before or not line:
+        return line
+    left, right = before[-1], line[0]
+    is_close = right in CLOSING_MARKS or left in OPENING_MARKS
+    is_wide = any(unicodedata.east_asian_width(symbol) in "WF" for symbol in (left, right))
+    return line if left.isspace() or right.isspace() or is_close or is_wide else " " + line
+
+
+def unescape(line: str) -> str:
+    r"""`line` with `\n`, `\t` and `\\` as a new line, a tab and a backslash; other backslashes stay."""
+    symbols = {"n": "\n", "t": "\t", "\\": "\\"}
+    return re.sub(r"\\([nt\\])", lambda match: symbols[match[1]], line)
+
+
+def sentence_ends(text: str) -> list[int]:
+    """Where each finished sentence ends, closing quotes included."""
+    return [match.end() for match in SENTENCE_END.finditer(text)]
+
+
+def start_of_last_sentences(text: str, count: int) -> int:
+    """Where the last `count` sentences begin, just after the end of the one before; 0 when there are no more.
+
+    The last sentence may be unfinished. White space before it goes with it.
+    """
+    end_of_text = len(text.rstrip())
+    ends = [end for end in sentence_ends(text) if end < end_of_text]
+    return ends[-count] if count <= len(ends) else 0
+
+
+def last_words(text: str, most: int = 60) -> str:
+    """The end of `text` on one line, for people."""
+    shown = text[-most:].replace("\n", "\\n")
+    return "\u2026" + shown if len(text) > most else shown
