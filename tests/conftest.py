@@ -1,5 +1,6 @@
 """What several test files share: tiny models, made in a moment, and their directories."""
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -8,6 +9,10 @@ from textgen.config import ModelConfig, TrainingConfig
 from textgen.model_store import StoredModel
 from textgen.records import CorpusRecord, ModelRecord, ResultRecord
 from textgen.tokenizers import CharacterTokenizer
+
+# A busy machine is not a bug.
+hypothesis.settings.register_profile("textgen", deadline=None)
+hypothesis.settings.load_profile("textgen")
 
 ALPHABET = "\n ,.abcdefghijklmnopqrstuvwxyz"
 

@@ -167,7 +167,7 @@ def test_the_windows_are_512_the_same_every_time():
 
 
 def test_the_two_protocols_differ_where_the_start_of_a_text_is_hard():
-    """Forty letters that are hard to guess at the front: every character counts once in the pass, few windows see it."""
+    """Forty characters that are hard to guess: each counts once in the pass, and few windows see them."""
     text = "a" * 40 + "ab" * 500
     result = evaluate(text, AB, PairEngine(PAIRS))
     assert result.nats_per_character_windows < result.nats_per_character

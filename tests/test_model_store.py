@@ -254,7 +254,7 @@ def test_json_beyond_the_size_limit_is_refused_unread(model_dir):
         (lambda c: c["model"].update(plugin="os.system"), "ModelConfig expects exactly the keys"),
         (lambda c: c["training"].update(optimizer="adam"), "TrainingConfig expects exactly the keys"),
         (lambda c: c["model"].pop("units"), "ModelConfig expects exactly the keys"),
-        (lambda c: c["model"].update(units="12"), "--units must be int"),
+        (lambda c: c["model"].update(units="12"), "--units must be a whole number"),
         (lambda c: c["model"].update(units=10**9), "--units must be at most 65536"),
         (lambda c: c["model"].update(num_layers=10**6), "--num-layers must be at most 16"),
         (lambda c: c["model"].update(cell="lambda"), "--cell must be one of"),

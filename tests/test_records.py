@@ -64,9 +64,9 @@ def test_a_part_too_many_or_too_few_is_refused():
         ("model", {"units": 0}, "--units must be at least 1"),
         ("training", {"minutes": 1.0}, "exactly one budget"),
         ("corpus", {"characters": -1}, "--characters must be at least 0"),
-        ("corpus", {"sources": "novel.txt"}, "--sources must be tuple"),
+        ("corpus", {"sources": "novel.txt"}, "--sources must be a list of strings"),
         ("results", {"validation_loss": float("nan")}, "--validation-loss must be a finite number"),
-        ("results", {"validation_loss": "low"}, "--validation-loss must be float"),
+        ("results", {"validation_loss": "low"}, "--validation-loss must be a number"),
     ],
 )
 def test_a_wrong_value_in_a_part_is_refused(part, change, message):

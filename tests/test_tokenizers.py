@@ -83,6 +83,12 @@ def test_encoding_an_unknown_symbol_is_an_error_that_says_where(symbol):
     assert str(caught.value) == f"the model does not know {symbol!r} (character 1,500 of the text)"
 
 
+def test_a_surrogate_is_not_taken_for_the_question_mark_that_codecs_put_in_its_place():
+    tokenizer = CharacterTokenizer("?ab\ufffd")
+    assert tokenizer.unknown_symbols("a\udc80?") == ["\udc80"]
+    assert make_readable("a\udc80?", tokenizer).text == "a?"
+
+
 def test_the_empty_text_has_no_ids():
     tokenizer = CharacterTokenizer.fit("ab")
     assert tokenizer.encode("").tolist() == []

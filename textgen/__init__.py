@@ -16,7 +16,7 @@ The map, in the order in which text becomes a model and a model becomes text. A 
     tensorflow_runtime  importing TensorFlow quietly
     model/              the network in Keras: cuDNN on a GPU, our scan on a CPU
     training/           a text -> a model directory
-    export              a model -> a SavedModel: a prompt goes in, text comes out
+    export/             a model -> a SavedModel: a prompt goes in, text comes out
     output              generated text on standard output, harmless on a terminal
     repl/               a conversation with a model
     api                 the Python interface, below

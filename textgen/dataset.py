@@ -69,7 +69,8 @@ class Batches:
 
     def steps_for(self, epochs: float) -> int:
         """Steps in that many epochs, at least one."""
-        return max(1, math.ceil(epochs * self.steps_per_epoch))
+        # Rounded first: 1.1 * 10 is a little more than 11.
+        return max(1, math.ceil(round(epochs * self.steps_per_epoch, 6)))
 
     def _offset(self, epoch: int) -> int:
         return int(np.random.default_rng([self.seed, epoch]).integers(self.sequence_length))
