@@ -291,7 +291,7 @@ def test_blas_has_one_thread_until_the_last_stream_is_closed(closing_order):
 
 @pytest.mark.usefixtures("two_blas_threads")
 def test_large_layers_keep_all_blas_threads(monkeypatch):
-    monkeypatch.setattr(numpy_engine, "ONE_THREAD_ELEMENTS", 0)
+    monkeypatch.setattr(numpy_engine, "SHARED_PRODUCT_OPERATIONS", 0)
     engine = make_engine()
     stream = engine.write(engine.read(some_ids(4)), CONFIG, np.array([0]))
     next(stream)

@@ -20,7 +20,9 @@ class LSTMCell:
         self.units = H = recurrent_kernel.shape[0]
         order = np.concatenate([np.arange(2 * H), np.arange(3 * H, 4 * H), np.arange(2 * H, 3 * H)])
         halved = np.repeat(np.float32([0.5, 0.5, 0.5, 1.0]), H)
-        self.kernels = np.concatenate([kernel, recurrent_kernel])[:, order] * halved  # [E + H, 4H]
+        # NOTE: indexing columns leaves them column by column in memory, and BLAS would copy every slice of rows.
+        kernels = np.concatenate([kernel, recurrent_kernel])[:, order] * halved  # [E + H, 4H]
+        self.kernels = np.ascontiguousarray(kernels)
         self.bias = bias[order] * halved
 
     def project(self, inputs: np.ndarray) -> np.ndarray:

@@ -21,8 +21,9 @@ from textgen.generation.sampling import next_ids
 
 READ_BLOCK = 1024  # positions whose projections are held at once
 UNIFORM_BLOCK = 256  # random numbers made at once
-# One BLAS thread is faster until a layer's kernel no longer fits a core's own cache.
-ONE_THREAD_ELEMENTS = 1_000_000
+# One BLAS thread writes one stream about as fast as several do, and is not slowed down tenfold when other programs want
+# the cores too (BLAS threads wait for each other by spinning). Only products of more operations than this are shared.
+SHARED_PRODUCT_OPERATIONS = 50_000_000
 
 
 class NumpyEngine:
@@ -66,7 +67,7 @@ class NumpyEngine:
         """
         time_steps, batch_size = token_ids.shape
         outputs = self.table[token_ids]  # of no layer yet: the first layer's projections
-        with _blas_threads(self._elements(batch_size)):
+        with self.blas_threads(batch_size):
             for index, shared_cell in enumerate(self.cells):
                 cell = shared_cell.prepared(batch_size)
                 projected = outputs if index == 0 else cell.project(outputs)
@@ -89,8 +90,10 @@ class NumpyEngine:
         """
         return _Writer(self, context, config, samples).blocks()
 
-    def _elements(self, batch_size: int) -> int:
-        return 2 * self.config.units * 4 * self.config.units * batch_size
+    def blas_threads(self, batch_size: int) -> AbstractContextManager:
+        """Limits BLAS, for the time of the block, to the threads that suit a step of `batch_size` rows."""
+        product = 2 * batch_size * self.cells[-1].units * 2 * self.table.shape[1]  # [B, 2H] by [2H, 4H]
+        return _one_blas_thread() if product < SHARED_PRODUCT_OPERATIONS else nullcontext()
 
 
 class _Writer:
@@ -108,7 +111,7 @@ class _Writer:
     def blocks(self) -> Iterator[np.ndarray]:
         """Endless [1, B] blocks of ids."""
         position = 0
-        with _blas_threads(self.engine._elements(len(self.samples))):
+        with self.engine.blas_threads(len(self.samples)):
             while True:
                 for uniform in uniforms(self.config.seed, self.samples, position, UNIFORM_BLOCK):
                     yield self.next_token(uniform)[None]
@@ -134,10 +137,6 @@ class _Writer:
                 cell.step(None, beside, own, self.memory[index])
         np.dot(self.hidden[:, -H:], self.engine.output_kernel, out=self.logits)
         self.logits += self.engine.output_bias
-
-
-def _blas_threads(elements: int) -> AbstractContextManager:
-    return _one_blas_thread() if elements < ONE_THREAD_ELEMENTS else nullcontext()
 
 
 class _OneBlasThread:
