@@ -1,0 +1,325 @@
+"""The network as a whole: shapes, the state it hands on, its weights' names, its twin in NumPy, its dropout masks."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import random_weights
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import textgen.model.language_model
+from textgen import model_store
+from textgen.config import ModelConfig, TrainingConfig
+from textgen.generation.numpy_engine import NumpyEngine
+from textgen.model.language_model import build_model
+from textgen.model.noise import Noise, draw_noise
+
+CELLS = ("lstm", "gru", "rnn")
+V = 11
+
+
+def config_of(cell: str = "lstm", num_layers: int = 2, **shape) -> ModelConfig:
+    shape = {"vocabulary_size": V, "embedding_size": 5, "units": 7} | shape
+    return ModelConfig(cell=cell, num_layers=num_layers, **shape)
+
+
+def model_of(config: ModelConfig, seed: int = 0):
+    """A model with random weights that is sure of itself."""
+    model = build_model(config)
+    model.set_named_weights(random_weights(config, seed))
+    return model
+
+
+def random_ids(B: int, T: int, vocabulary_size: int = V) -> np.ndarray:
+    return np.random.default_rng([B, T]).integers(vocabulary_size, size=(B, T)).astype(np.int32)
+
+
+def as_bytes(weights: dict[str, np.ndarray]) -> dict[str, bytes]:
+    return {name: array.tobytes() for name, array in weights.items()}
+
+
+# ---- logits and state
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_position_gets_a_logit_for_every_token(cell):
+    logits, state = model_of(config_of(cell))(random_ids(3, 4))
+    assert logits.shape == (3, 4, V)
+    assert logits.dtype == tf.float32
+    parts = 2 if cell == "lstm" else 1
+    assert [[tuple(t.shape) for t in layer] for layer in state] == [[(3, 7)] * parts] * 2
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("num_layers", [1, 2, 3])
+def test_two_calls_with_the_state_carried_over_equal_one_long_call(cell, num_layers):
+    model, ids = model_of(config_of(cell, num_layers)), random_ids(2, 9)
+    whole, last = model(ids)
+    first, state = model(ids[:, :4])
+    second, state = model(ids[:, 4:], state)
+    np.testing.assert_allclose(np.concatenate([first, second], axis=1), whole, rtol=1e-4, atol=1e-5)
+    for carried, expected in zip(tf.nest.flatten(state), tf.nest.flatten(last), strict=True):
+        np.testing.assert_allclose(carried, expected, rtol=1e-4, atol=1e-5)
+    forgetful, _ = model(ids[:, 4:])
+    assert not np.allclose(forgetful, whole[:, 4:], rtol=1e-2, atol=1e-2)
+
+
+def test_a_position_sees_nothing_that_comes_after_it():
+    model, ids = model_of(config_of()), random_ids(2, 6)
+    changed = ids.copy()
+    changed[:, 4:] = (changed[:, 4:] + 1) % V
+    before, after = model(ids)[0], model(changed)[0]
+    np.testing.assert_allclose(before[:, :4], after[:, :4], rtol=1e-5)
+    assert not np.allclose(before[:, 4:], after[:, 4:])
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("num_layers", [1, 2, 3])
+@pytest.mark.parametrize("batch_size", [3, 4], ids=["odd batch", "even batch"])
+def test_the_numpy_engine_gives_the_same_logits(cell, num_layers, batch_size):
+    config = config_of(cell, num_layers)
+    weights, ids = random_weights(config), random_ids(batch_size, 12)
+    engine = NumpyEngine(config, weights)
+    state = np.zeros((2, num_layers, batch_size, config.units), np.float32)
+    expected = engine.logits(engine.run(ids.T, *state)).transpose(1, 0, 2)
+    model = build_model(config)
+    model.set_named_weights(weights)
+    np.testing.assert_allclose(model(ids)[0], expected, rtol=0, atol=1e-4)
+    assert expected.std() > 0.1
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("batch_size", [3, 4], ids=["odd batch", "even batch"])
+def test_the_losses_are_the_cross_entropy_of_the_logits(cell, batch_size):
+    model, ids, targets = model_of(config_of(cell)), random_ids(batch_size, 6), random_ids(batch_size, 6)[::-1]
+    noise = noise_of(model.config, dropout=0.3, weight_drop=0.3, batch_size=batch_size)
+    zero = model.zero_state(batch_size)
+    losses, state = model.losses(ids.T, np.ascontiguousarray(targets.T), zero, noise)
+    logits, expected_state = model(ids, zero, noise)
+    expected = tf.nn.sparse_softmax_cross_entropy_with_logits(np.ascontiguousarray(targets), logits)
+    np.testing.assert_allclose(losses, tf.transpose(expected), rtol=1e-5, atol=1e-6)
+    for found, wanted in zip(tf.nest.flatten(state), tf.nest.flatten(expected_state), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+# ---- the embedding table is projected once where that is less work
+
+
+def logits_and_gradients(model, ids):
+    with tf.GradientTape() as tape:
+        logits, _ = model(ids)
+        probe = np.sin(np.arange(ids.size * V, dtype=np.float32)).reshape(*ids.shape, V)
+        loss = tf.reduce_sum(logits * probe)
+    gradients = tape.gradient(loss, [variable.value for variable in model.trainable_variables])
+    return logits, [tf.convert_to_tensor(gradient).numpy() for gradient in gradients]
+
+
+def test_folding_the_embedding_changes_neither_logits_nor_gradients(monkeypatch):
+    """A vocabulary larger than the batch keeps the same model from folding: the extra tokens never occur."""
+    small, large = config_of(), config_of(vocabulary_size=50)
+    ids = random_ids(3, 6)  # 18 positions: more than 11 tokens, fewer than 50
+    rows = []
+    monkeypatch.setattr(textgen.model.language_model.LSTM, "project", recording(rows))
+    folded, plain = model_of(small), build_model(large)
+    weights = folded.get_named_weights()
+    plain.set_named_weights(
+        weights
+        | {
+            "embedding": np.pad(weights["embedding"], ((0, 39), (0, 0))),
+            "output.kernel": np.pad(weights["output.kernel"], ((0, 0), (0, 39))),
+            "output.bias": np.pad(weights["output.bias"], (0, 39)),
+        }
+    )
+    logits, gradients = logits_and_gradients(folded, ids)
+    assert rows[0] == (V, 5)  # the table
+    rows.clear()
+    plain.logits = with_first_columns(plain.logits)
+    expected_logits, expected_gradients = logits_and_gradients(plain, ids)
+    assert rows[0] == (6, 3, 5)  # the positions
+    np.testing.assert_allclose(logits, expected_logits, rtol=1e-5, atol=1e-5)
+    for gradient, expected in zip(gradients, expected_gradients, strict=True):
+        unused = [slice(0, size) for size in gradient.shape]
+        assert np.abs(gradient).max() > 0
+        np.testing.assert_allclose(gradient, expected[tuple(unused)], rtol=1e-4, atol=1e-5)
+
+
+def recording(rows: list):
+    original = textgen.model.language_model.LSTM.project
+
+    def record(layer, sequences):
+        rows.append(tuple(sequences.shape))
+        return original(layer, sequences)
+
+    return record
+
+
+def with_first_columns(logits):
+    return lambda hiddens: logits(hiddens)[..., :V]
+
+
+# ---- weights
+
+
+def test_the_same_seed_draws_the_same_weights_and_another_seed_others():
+    first, again, other = (build_model(config_of(), seed).get_named_weights() for seed in (3, 3, 4))
+    assert as_bytes(first) == as_bytes(again)
+    drawn = [name for name in first if not name.endswith("bias")]
+    assert all(first[name].tobytes() != other[name].tobytes() for name in drawn)
+
+
+def test_no_two_layers_start_with_the_same_weights():
+    weights = build_model(config_of(num_layers=3, embedding_size=7)).get_named_weights()
+    drawn = [array.tobytes() for name, array in weights.items() if not name.endswith("bias")]
+    assert len(set(drawn)) == len(drawn) == 8
+
+
+def test_the_forget_gate_starts_open():
+    bias = build_model(config_of(units=2, num_layers=1)).get_named_weights()["layers.0.bias"]
+    assert bias.tolist() == [0, 0, 1, 1, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("num_layers", [1, 3])
+def test_names_and_shapes_are_those_of_a_weights_file(cell, num_layers):
+    config = config_of(cell, num_layers)
+    model = build_model(config)
+    shapes = {name: tuple(variable.shape) for name, variable in model.named_weights().items()}
+    assert shapes == model_store.weight_shapes(config)
+    assert len(shapes) == len(model.trainable_variables)
+    assert sum(np.prod(shape) for shape in shapes.values()) == model_store.num_parameters(config)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_named_weights_survive_a_round_trip(cell):
+    config = config_of(cell)
+    weights, model = random_weights(config), build_model(config)
+    model.set_named_weights(weights)
+    assert as_bytes(model.get_named_weights()) == as_bytes(weights)
+    assert all(array.dtype == np.float32 for array in model.get_named_weights().values())
+
+
+def test_the_weights_handed_out_are_copies():
+    model = model_of(config_of())
+    before = model.get_named_weights()
+    kept = as_bytes(before)
+    model.set_named_weights({name: array + 1 for name, array in before.items()})
+    assert as_bytes(before) == kept
+
+
+# ---- a GPU, which this machine need not have
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_with_a_gpu_keras_asks_for_its_cudnn_kernel_for_every_layer(cell, monkeypatch):
+    """Keras decides by the layers' arguments; a kernel that is not there sends it back to its own loop."""
+    asked = []
+
+    def kernel(**arguments):
+        asked.append(arguments["rnn_mode"])
+        raise tf.errors.NotFoundError(None, None, "no cuDNN here")
+
+    model, ids = model_of(config_of(cell, num_layers=3)), random_ids(2, 5)
+    expected = model(ids)[0]
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind=None: ["a GPU"])
+    monkeypatch.setattr(tf.raw_ops, "CudnnRNNV3", kernel)
+    logits, _ = model(ids)
+    assert asked == [cell] * 3
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
+
+
+# ---- dropout
+
+
+def noise_of(config: ModelConfig, seed: int = 0, step: int = 0, **rates) -> Noise:
+    training = TrainingConfig(**{"dropout": 0.0, "batch_size": 3, "seed": seed} | rates)
+    return draw_noise(config, training, tf.constant(step))
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**31 - 1), st.integers(0, 2**30), st.sampled_from([0.05, 0.25, 0.5, 0.95]))
+def test_masks_are_a_pure_function_of_seed_and_step(seed, step, rate):
+    config = config_of(units=40)
+    first, again = (noise_of(config, seed, step, dropout=rate, weight_drop=rate) for _ in range(2))
+    tf.random.uniform([3])  # moves every generator that has a state
+    assert [tuple(mask.shape) for mask in first.outputs] == [(3, 40)] * 2
+    assert [tuple(mask.shape) for mask in first.recurrent] == [(40, 160)] * 2
+    for mask, same in zip([*first.outputs, *first.recurrent], [*again.outputs, *again.recurrent], strict=True):
+        assert mask.dtype == tf.float32
+        assert set(np.unique(mask)) <= {np.float32(0), np.float32(1) / np.float32(1 - rate)}
+        assert mask.numpy().tobytes() == same.numpy().tobytes()
+
+
+def test_every_step_every_seed_and_every_layer_has_its_own_masks():
+    config = config_of(units=50)
+    noises = [noise_of(config, seed, step, dropout=0.5, weight_drop=0.5) for seed in (0, 1, 2) for step in (0, 1, 2, 3)]
+    masks = {mask.numpy()[:3, :50].tobytes() for noise in noises for mask in (*noise.outputs, *noise.recurrent)}
+    assert len(masks) == 3 * 4 * 2 * 2
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.3, 0.9])
+def test_the_share_that_is_dropped_is_the_rate(rate):
+    noise = noise_of(config_of(units=150), step=1, dropout=rate, weight_drop=rate, batch_size=300)
+    for masks in (np.stack(noise.outputs), np.stack(noise.recurrent)):
+        spread = np.sqrt(rate * (1 - rate) / masks.size)
+        assert abs(np.mean(masks == 0) - rate) < 5 * spread
+        assert abs(masks.mean() - 1) < 5 * spread / (1 - rate)  # what is kept is scaled up, so that the mean stays
+
+
+def test_a_rate_of_zero_draws_no_masks():
+    assert noise_of(config_of()) == Noise(None, None)
+    assert noise_of(config_of(), dropout=0.5).recurrent is None
+    assert noise_of(config_of(), weight_drop=0.5).outputs is None
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_dropped_unit_is_dropped_at_every_time_step(cell):
+    config = config_of(cell)
+    model, ids = model_of(config), random_ids(3, 6)
+    noise = noise_of(config, seed=1, step=4, dropout=0.5)
+    hiddens, _ = model.hidden_states(ids.T, model.zero_state(3), noise)
+    dropped = noise.outputs[-1].numpy() == 0
+    assert dropped.any()
+    assert not dropped.all()
+    np.testing.assert_array_equal(hiddens.numpy() == 0, np.broadcast_to(dropped, hiddens.shape))
+
+
+def test_each_layer_has_its_mask_and_the_carried_state_has_none():
+    """With the first layer's outputs all dropped, the second reads zeros; the first layer's own state is untouched."""
+    config = config_of()
+    model, ids = model_of(config), random_ids(2, 5).T
+    ones, zeros = tf.ones([2, config.units]), tf.zeros([2, config.units])
+    plain_hiddens, plain_state = model.hidden_states(ids, model.zero_state(2))
+    kept_hiddens, _ = model.hidden_states(ids, model.zero_state(2), Noise([ones, ones], None))
+    np.testing.assert_array_equal(kept_hiddens, plain_hiddens)
+    hiddens, state = model.hidden_states(ids, model.zero_state(2), Noise([zeros, ones], None))
+    np.testing.assert_array_equal(state[0][0], plain_state[0][0])
+    np.testing.assert_allclose(hiddens[:, 0], hiddens[:, 1], rtol=1e-6)
+    assert not np.allclose(plain_hiddens[:, 0], plain_hiddens[:, 1])
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_weight_drop_is_the_model_with_masked_recurrent_kernels(cell):
+    config = config_of(cell)
+    model, masked, ids = model_of(config), build_model(config), random_ids(3, 6)
+    noise = noise_of(config, weight_drop=0.5)
+    weights = model.get_named_weights()
+    before = as_bytes(weights)
+    for index, mask in enumerate(noise.recurrent):
+        weights[f"layers.{index}.recurrent_kernel"] *= mask.numpy()
+    masked.set_named_weights(weights)
+    logits = model(ids, noise=noise)[0]
+    np.testing.assert_allclose(logits, masked(ids)[0], rtol=1e-5, atol=1e-5)
+    assert not np.allclose(logits, model(ids)[0], rtol=1e-2, atol=1e-2)
+    assert as_bytes(model.get_named_weights()) == before
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_dropped_weight_gets_no_gradient(cell):
+    config = config_of(cell)
+    model, ids = model_of(config), random_ids(3, 6)
+    noise = noise_of(config, weight_drop=0.5)
+    kernels = [layer.cell.recurrent_kernel.value for layer in model.recurrent]
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(model(ids, noise=noise)[0] ** 2)
+    for gradient, mask in zip(tape.gradient(loss, kernels), noise.recurrent, strict=True):
+        np.testing.assert_array_equal(gradient.numpy() == 0, mask.numpy() == 0)

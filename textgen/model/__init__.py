@@ -1,0 +1,13 @@
+"""The network: token ids in, logits and the carried state out.
+
+Shape letters, used in every docstring of the project:
+
+    B  batch: parallel streams of text        H  units of a recurrent layer
+    T  time steps                             L  recurrent layers
+    E  size of an embedding                   V  vocabulary: number of token ids
+    N  tokens in a corpus
+
+`lstm.py` is the LSTM layer (cuDNN on a GPU, our scan on a CPU), `scan.py` the scan with its hand-written gradient,
+`language_model.py` embedding, recurrent layers and output together, `noise.py` the dropout masks as a pure function
+of (seed, step), `devices.py` which device and path training will take and why. Everything here imports TensorFlow.
+"""

@@ -1,0 +1,195 @@
+"""Embedding, L recurrent layers and the output layer, as one Keras model.
+
+What goes in: token ids [B, T] and the state left by the tokens before them. What comes out: logits [B, T, V] and the
+new state. Inside, everything is time-major.
+
+NOTE: the state is carried by the caller, never by Keras (`stateful=True` is saved nowhere, and evaluation would
+overwrite it).
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from textgen.config import ModelConfig
+from textgen.model.lstm import LSTM, project
+from textgen.model.noise import Noise
+from textgen.model.scan import NUM_GATES, Chain, lstm_scan_chains
+
+State = list[list[tf.Tensor]]  # per layer: [h] or, for an LSTM, [h, c]; each float32 [B, H]
+
+# A step's product `h U` below this many operations runs on one core; two chains then keep two cores busy. Above it the
+# product itself is shared between cores, and chains of half the rows are slower (measured: 0.93x at 256 units, B=64).
+SHARED_PRODUCT_OPERATIONS = 16_000_000
+
+CELLS = {"lstm": LSTM, "gru": keras.layers.GRU, "rnn": keras.layers.SimpleRNN}
+
+
+def build_model(config: ModelConfig, seed: int = 0) -> "LanguageModel":
+    """A language model with freshly drawn weights; the same (config, seed) gives the same weights."""
+    model = LanguageModel(config, seed)
+    model.embedding.build()
+    for index, layer in enumerate(model.recurrent):
+        layer.build((None, None, config.embedding_size if index == 0 else config.units))
+    model.output_layer.build((None, config.units))
+    model.built = True
+    return model
+
+
+class LanguageModel(keras.Model):
+    """Predicts the next token; make one with `build_model`."""
+
+    def __init__(self, config: ModelConfig, seed: int = 0):
+        super().__init__(name="language_model")
+        self.config = config
+        uniform = keras.initializers.RandomUniform(-0.1, 0.1, seed=seed)
+        self.embedding = keras.layers.Embedding(config.vocabulary_size, config.embedding_size, uniform)
+        self.recurrent = [_recurrent_layer(config, seed + 1 + 2 * index) for index in range(config.num_layers)]
+        glorot = keras.initializers.GlorotUniform(seed=seed + 1 + 2 * config.num_layers)
+        self.output_layer = keras.layers.Dense(config.vocabulary_size, kernel_initializer=glorot)
+
+    def call(self, token_ids, state: State | None = None, noise: Noise | None = None):
+        """Logits of every position.
+
+        Args:
+            token_ids: int32 [B, T].
+            state: as returned for the tokens before these; None is the zero state.
+            noise: dropout masks of a training step; None predicts without dropout.
+
+        Returns:
+            Logits float32 [B, T, V], of the token after each position, and the new state.
+        """
+        token_ids = tf.convert_to_tensor(token_ids)
+        state = state or self.zero_state(tf.shape(token_ids)[0])
+        hiddens, state = self.hidden_states(tf.transpose(token_ids), state, noise)
+        return tf.transpose(self.logits(hiddens), [1, 0, 2]), state
+
+    def hidden_states(self, token_ids, state: State, noise: Noise | None = None):
+        """The last layer's outputs [T, B, H] for ids [T, B], and the new state."""
+        hiddens, state = self._run_chains(token_ids, state, noise)
+        return tf.concat(hiddens, axis=1), state
+
+    def losses(self, token_ids, targets, state: State, noise: Noise | None = None):
+        """Nats of `targets` after each of `token_ids` (int32 [T, B] both), float32 [T, B], and the new state."""
+        hiddens, state = self._run_chains(token_ids, state, noise)
+        # Each chain has its own logits: joined first, they would be copied whole.
+        losses = [
+            tf.nn.sparse_softmax_cross_entropy_with_logits(part, self.logits(chain))
+            for part, chain in zip(tf.split(targets, len(hiddens), axis=1), hiddens, strict=True)
+        ]
+        return tf.concat(losses, axis=1), state
+
+    def _run_chains(self, token_ids, state: State, noise: Noise | None):
+        """The last layer's outputs of each chain, [T, B / chains, H], and the new state of all."""
+        count = num_chains(self, token_ids.shape[1])
+        hiddens, new_state = tf.split(token_ids, count, axis=1), []
+        for index, layer in enumerate(self.recurrent):
+            inputs = [self._layer_input(index, layer, chain) for chain in hiddens]
+            states = [tf.split(tensor, count, axis=0) for tensor in state[index]]
+            mask = noise.recurrent[index] if noise and noise.recurrent else None
+            hiddens, *layer_state = _run_layer(layer, inputs, list(zip(*states, strict=True)), mask)
+            new_state.append([tf.concat(parts, axis=0) for parts in layer_state])
+            if noise and noise.outputs:
+                masks = tf.split(noise.outputs[index], count, axis=0)
+                hiddens = [chain * mask for chain, mask in zip(hiddens, masks, strict=True)]
+        return hiddens, new_state
+
+    def logits(self, hiddens: tf.Tensor) -> tf.Tensor:
+        """Scores of the next token: [..., H] to [..., V]."""
+        return project(hiddens, self.output_layer.kernel, self.output_layer.bias)
+
+    def zero_state(self, batch_size) -> State:
+        """The state before the first token of a text."""
+        num_tensors = 2 if self.config.cell == "lstm" else 1
+        zeros = tf.zeros([batch_size, self.config.units])
+        return [[zeros] * num_tensors for _ in self.recurrent]
+
+    def named_weights(self) -> dict[str, keras.Variable]:
+        """The variables under the names they have in a weights file."""
+        named = {"embedding": self.embedding.embeddings}
+        for index, layer in enumerate(self.recurrent):
+            named[f"layers.{index}.kernel"] = layer.cell.kernel
+            named[f"layers.{index}.recurrent_kernel"] = layer.cell.recurrent_kernel
+            named[f"layers.{index}.bias"] = layer.cell.bias
+        return named | {"output.kernel": self.output_layer.kernel, "output.bias": self.output_layer.bias}
+
+    def get_named_weights(self) -> dict[str, np.ndarray]:
+        """Copies of all weights, float32."""
+        return {name: variable.numpy().copy() for name, variable in self.named_weights().items()}
+
+    def set_named_weights(self, weights: dict[str, np.ndarray]) -> None:
+        """Assign every weight; names and shapes must be those of `get_named_weights`."""
+        for name, variable in self.named_weights().items():
+            variable.assign(weights[name])
+
+    def _layer_input(self, index, layer, inputs):
+        """What `_run_layer` takes of token ids [T, B] or of outputs [T, B, H] of the layer below.
+
+        Projections [T, B, 4H] on the scan path, otherwise embeddings or outputs as they are.
+        """
+        if index > 0:
+            return layer.project(inputs) if _scans(layer) else inputs
+        if not _scans(layer):
+            return tf.gather(self.embedding.embeddings, inputs)
+        time_steps, batch_size = inputs.shape
+        if batch_size is not None and self.config.vocabulary_size < time_steps * batch_size:
+            # Fewer symbols than positions: project the embedding table once and look the projections up.
+            return look_up(layer.project(self.embedding.embeddings), inputs)
+        return layer.project(tf.gather(self.embedding.embeddings, inputs))
+
+
+def num_chains(model: LanguageModel, batch_size: int | None) -> int:
+    """How many chains a batch is cut into, 1 or 2; see `scan.py`."""
+    if batch_size is None or batch_size % 2 or not all(_scans(layer) for layer in model.recurrent):
+        return 1
+    product = 2 * batch_size * model.config.units * NUM_GATES * model.config.units
+    return 2 if product < SHARED_PRODUCT_OPERATIONS else 1
+
+
+def _run_layer(layer, inputs: list, states: list, recurrent_mask):
+    """One layer's outputs [T, B, H] and last states [B, H], each a list over chains.
+
+    Args:
+        inputs: of each chain, as `LanguageModel._layer_input` gives them.
+        states: of each chain, h and, for an LSTM, c.
+    """
+    recurrent_kernel = tf.convert_to_tensor(layer.cell.recurrent_kernel)
+    if recurrent_mask is not None:
+        recurrent_kernel *= recurrent_mask
+    if _scans(layer):
+        chains = [Chain(projected, *state) for projected, state in zip(inputs, states, strict=True)]
+        return list(zip(*lstm_scan_chains(chains, recurrent_kernel), strict=True))
+    # Keras's own layer, with the masked kernel in place of its variable; it is never cut into chains.
+    weights = [layer.cell.kernel, recurrent_kernel, layer.cell.bias]
+    unused = [variable.value for variable in layer.non_trainable_variables]  # the seed of a dropout that is off
+    batch_major = tf.transpose(inputs[0], [1, 0, 2])
+    (outputs, *state), _ = layer.stateless_call(weights, unused, batch_major, initial_state=list(states[0]))
+    return [[tf.transpose(outputs, [1, 0, 2])], *([tensor] for tensor in state)]
+
+
+@tf.custom_gradient
+def look_up(table, token_ids):
+    """Rows of `table` [V, G] for ids [T, B]; [T, B, G].
+
+    The gradient is a product with the one-hot ids: the scatter that TensorFlow would make runs on one core.
+    """
+
+    def gradient(d_rows):
+        one_hot = tf.one_hot(tf.reshape(token_ids, [-1]), table.shape[0], dtype=d_rows.dtype)  # [T * B, V]
+        return tf.matmul(one_hot, tf.reshape(d_rows, [-1, table.shape[1]]), transpose_a=True), None
+
+    return tf.gather(table, token_ids), gradient
+
+
+def _scans(layer) -> bool:
+    return isinstance(layer, LSTM) and layer.uses_scan()
+
+
+def _recurrent_layer(config: ModelConfig, seed: int):
+    return CELLS[config.cell](
+        config.units,
+        return_sequences=True,
+        return_state=True,
+        kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
+        recurrent_initializer=keras.initializers.Orthogonal(seed=seed + 1),
+    )
