@@ -1,0 +1,275 @@
+"""What a person sees of a run, in a terminal and in a file."""
+
+import dataclasses
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from textgen.config import ModelConfig, TrainingConfig
+from textgen.model.devices import Device
+from textgen.records import CorpusRecord, ResultRecord
+from textgen.tokenizers import CharacterTokenizer
+from textgen.training.plan import Plan
+from textgen.training.progress import TerminalReporter
+from textgen.training.reporting import Evaluated
+from textgen.training.run import TrainingResult
+
+ROW = Evaluated(
+    step=1200,
+    epoch=2.5,
+    learning_rate=0.006,
+    train_loss=1.6543,
+    validation_loss=1.7123,
+    bits_per_character=2.4703,
+    tokens_per_second=30_000.0,
+    seconds=60.0,
+    sample="It was the best\n  of times",
+)
+RESULTS = ResultRecord(
+    steps=4000,
+    total_steps=4000,
+    best_step=4000,
+    epochs=8.25,
+    train_loss=1.5,
+    validation_loss=1.57721,
+    validation_bits_per_character=2.27543,
+    tokens_per_second=31_234.0,
+    seconds=119.6,
+)
+
+
+class Screen:
+    """A reporter and what it has written."""
+
+    def __init__(self, *, terminal: bool = False, width: int = 100):
+        self.file = io.StringIO()
+        self.console = Console(
+            file=self.file, force_terminal=terminal, width=width, color_system="standard", record=True, highlight=False
+        )
+        self.reporter = TerminalReporter(self.console)
+
+    @property
+    def lines(self) -> list[str]:
+        """The text without colours; what is read is gone."""
+        return self.console.export_text().splitlines()
+
+
+@pytest.fixture(autouse=True)
+def models_dir(monkeypatch) -> Path:
+    monkeypatch.delenv("TEXTGEN_MODELS_DIR", raising=False)
+    return Path("saved_models")
+
+
+def plan_of(notes: tuple[str, ...] = (), total_steps: int | None = 4000, name: str = "novel") -> Plan:
+    ids = np.zeros(100_000, np.uint8)
+    return Plan(
+        name=name,
+        path=Path("saved_models", name),
+        model=ModelConfig(vocabulary_size=65, units=128, embedding_size=64, num_layers=2),
+        training=TrainingConfig(minutes=None, steps=4000),
+        corpus=CorpusRecord(name=name, characters=111_111),
+        tokenizer=CharacterTokenizer("ab"),
+        train_ids=ids,
+        validation_ids=ids[:11_111],
+        notes=notes,
+        total_steps=total_steps,
+    )
+
+
+def result_of(results: ResultRecord = RESULTS, path: str = "saved_models/novel", stopped_by: int | None = None):
+    return TrainingResult(Path(path).name, Path(path), results, stopped_by)
+
+
+# ---- before
+
+
+def test_the_plan_says_text_model_and_settings_in_three_lines():
+    screen = Screen()
+    screen.reporter.planned(plan_of())
+    assert screen.lines == [
+        "    corpus  novel: 111,111 characters (100,000 to learn from, 11,111 to validate on)",
+        "     model  2 x 128 LSTM, embedding 64, vocabulary 65, 242,945 parameters",
+        "  training  batches of 16 x 64, learning rate 0.006, dropout 0.05, seed 0",
+    ]
+
+
+def test_notes_of_the_corpus_come_first():
+    screen = Screen()
+    screen.reporter.planned(plan_of(notes=("2 files read", "1 byte-order mark removed")))
+    assert screen.lines[:2] == ["note: 2 files read", "note: 1 byte-order mark removed"]
+
+
+@pytest.mark.parametrize(
+    ("cudnn", "said"), [(True, "GPU; cuDNN is used: because"), (False, "GPU; cuDNN is not used: because")]
+)
+def test_the_device_is_named_with_the_reason_for_cudnn(cudnn, said):
+    screen = Screen()
+    screen.reporter.placed(Device("GPU", cudnn, "because"))
+    assert screen.lines == [f"    device  {said}"]
+
+
+def test_the_start_says_how_many_steps_and_how_long():
+    screen = Screen()
+    screen.reporter.started(plan_of(), 0, 0.03)
+    screen.reporter.started(plan_of(), 0, None)
+    screen.reporter.started(plan_of(), 1200, None)
+    epochs = plan_of().epochs
+    assert screen.lines == [
+        f"     steps  4,000 ({epochs:.1f} epochs), about 2.0 minutes of training",
+        f"     steps  4,000 ({epochs:.1f} epochs)",
+        f"     steps  4,000 ({epochs:.1f} epochs), from step 1,200 on",
+    ]
+
+
+def test_a_dry_run_says_that_nothing_was_written():
+    screen = Screen()
+    screen.reporter.measuring()
+    screen.reporter.would_start(plan_of(), 0.015)
+    assert screen.lines == [
+        "    budget  measuring the speed of this machine ...",
+        f"     steps  4,000 ({plan_of().epochs:.1f} epochs), about 1.0 minutes of training",
+        "            would be written to saved_models/novel; nothing was",
+    ]
+
+
+# ---- while it runs
+
+
+def test_an_evaluation_is_a_line_of_figures_and_a_sample_on_one_line():
+    screen = Screen()
+    screen.reporter.evaluated(ROW, True)
+    assert screen.lines == [
+        "step 1,200  epoch 2.5  loss 1.654  validation 1.712 nats, 2.47 bits per character",
+        "  It was the best of times",
+    ]
+
+
+def test_an_evaluation_that_is_not_the_best_says_so():
+    screen = Screen()
+    screen.reporter.evaluated(ROW, False)
+    assert screen.lines[0].endswith("2.47 bits per character  (not the best)")
+
+
+def test_without_validation_there_is_only_the_train_loss():
+    screen = Screen()
+    screen.reporter.evaluated(dataclasses.replace(ROW, validation_loss=None, bits_per_character=None), True)
+    assert screen.lines[0] == "step 1,200  epoch 2.5  loss 1.654"
+
+
+@pytest.mark.parametrize(
+    "text", ["[bold]x[/bold]", "[/dim]", "a[0] = b[1]", r"\[x]", "\\", r"\\", r"\\\ ", ":smile: http://a.b 12", "[red"]
+)
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_sample_is_shown_as_the_model_wrote_it(text, terminal):
+    screen = Screen(terminal=terminal)
+    screen.reporter.evaluated(dataclasses.replace(ROW, sample=f"so {text}"), True)
+    assert screen.lines[1].rstrip() == f"  so {text}".rstrip()
+
+
+@pytest.mark.parametrize("text", ["[bold]x[/bold]", r"a\[b]", ":smile:", "\\"])
+def test_names_paths_and_notes_are_shown_as_they_are(text):
+    screen = Screen()
+    screen.reporter.noted(f"about {text}")
+    screen.reporter.finished(result_of(path=f"saved_models/{text}"))
+    lines = screen.lines
+    assert lines[0] == f"note: about {text}"
+    assert f"     model  saved_models/{text}" in lines
+
+
+def test_a_long_line_of_a_file_is_not_broken():
+    screen = Screen(width=40)
+    screen.reporter.evaluated(dataclasses.replace(ROW, sample="word " * 30), True)
+    assert len(screen.lines) == 2
+
+
+def test_in_a_file_there_is_no_bar():
+    screen = Screen()
+    screen.reporter.started(plan_of(), 0, None)
+    before = screen.file.getvalue()
+    for step in range(1, 20):
+        screen.reporter.stepped(step, step / 100, 2.0, 1000.0)
+    screen.reporter.close()
+    assert screen.file.getvalue() == before
+    assert "\x1b" not in before.replace("\x1b[36m", "").replace("\x1b[0m", "")  # colours at most, no cursor moves
+
+
+def test_in_a_terminal_the_bar_shows_epoch_loss_validation_and_speed_and_gives_the_cursor_back():
+    screen = Screen(terminal=True, width=160)
+    with screen.reporter as reporter:
+        reporter.started(plan_of(), 0, None)
+        reporter.stepped(1, 0.25, 2.0, 12_345.0)
+        reporter.evaluated(ROW, True)
+        reporter.stepped(2000, 4.5, 1.0, 12_345.0)
+        assert "\x1b[?25l" in screen.file.getvalue()  # the cursor is hidden
+    bar = screen.lines[-1]
+    for part in ("epoch 4.5", "2000/4000", "loss 1.950", "val 1.712 (2.47 bits/char)", "12,345 tok/s"):
+        assert part in bar
+    assert screen.file.getvalue().count("\x1b[?25l") == screen.file.getvalue().count("\x1b[?25h")
+
+
+def test_a_resumed_bar_begins_where_the_run_was():
+    screen = Screen(terminal=True, width=160)
+    with screen.reporter as reporter:
+        reporter.started(plan_of(), 1200, None)
+    assert "1200/4000" in screen.lines[-1]
+
+
+def test_the_cursor_comes_back_when_the_run_fails():
+    screen = Screen(terminal=True)
+
+    def run():
+        with screen.reporter as reporter:
+            reporter.started(plan_of(), 0, None)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        run()
+    assert screen.file.getvalue().rstrip().endswith("\x1b[?25h")
+
+
+# ---- afterwards
+
+
+def test_the_summary_says_figures_place_and_what_to_type_next():
+    screen = Screen()
+    screen.reporter.finished(result_of())
+    assert screen.lines == [
+        "      done  4,000 steps, 8.2 epochs, 120 s, 31,234 tokens per second",
+        "validation  1.5772 nats per character, 2.275 bits per character",
+        "     model  saved_models/novel",
+        " sample it  textgen sample novel",
+    ]
+
+
+def test_the_summary_names_the_best_step_when_it_is_not_the_last():
+    screen = Screen()
+    screen.reporter.finished(result_of(dataclasses.replace(RESULTS, best_step=3200)))
+    assert screen.lines[1].endswith("bits per character, best at step 3,200")
+
+
+def test_without_validation_the_summary_has_no_such_line():
+    screen = Screen()
+    no_loss = dataclasses.replace(RESULTS, validation_loss=None, validation_bits_per_character=None)
+    screen.reporter.finished(result_of(no_loss))
+    assert [line.split()[0] for line in screen.lines] == ["done", "model", "sample"]
+
+
+def test_a_stopped_run_says_where_and_how_to_go_on():
+    screen = Screen()
+    screen.reporter.finished(result_of(dataclasses.replace(RESULTS, steps=1234), stopped_by=2))
+    assert screen.lines == [
+        "   stopped  at step 1,234 of 4,000; everything is saved",
+        "     go on  textgen train --resume --name novel",
+    ]
+
+
+def test_a_models_directory_of_ones_own_is_part_of_what_to_type():
+    screen = Screen()
+    screen.reporter.finished(result_of(path="my models/novel"))
+    screen.reporter.finished(result_of(path="my models/novel", stopped_by=15))
+    lines = screen.lines
+    assert " sample it  textgen sample novel --models-dir 'my models'" in lines
+    assert lines[-1] == "     go on  textgen train --resume --name novel --models-dir 'my models'"

@@ -1,0 +1,417 @@
+"""Runs from a text to a model directory: what they leave, and that stopping and resuming changes no byte."""
+
+import json
+import math
+import os
+import random
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import make_stored_model, write_stored_model
+
+import textgen.training.loop
+import textgen.training.run
+from textgen import model_store
+from textgen.config import TrainingConfig
+from textgen.corpus import split_text
+from textgen.errors import CorpusError, ModelError, TrainingError
+from textgen.evaluation import evaluate
+from textgen.generation.generator import Generator
+from textgen.generation.numpy_engine import NumpyEngine
+from textgen.model.devices import Device
+from textgen.training.budget import Speed, steps_in
+from textgen.training.checkpoints import load_newest
+from textgen.training.loop import SAMPLE
+from textgen.training.reporting import Reporter
+from textgen.training.request import new_plan, resumed_plan
+from textgen.training.run import EVALUATIONS, Run
+from textgen.training.schedule import learning_rate
+
+STEPS, EVALUATE_EVERY, CHECKPOINT_EVERY = 30, 10, 6
+CLOCK_FIELDS = {"seconds", "tokens_per_second"}
+WORDS = ("the", "cat", "sat", "on", "a", "mat", "and", "looked", "at", "me.\n")
+TEXT = " ".join(random.Random(0).choices(WORDS, k=900))
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("corpus") / "novel.txt"
+    path.write_text(TEXT)
+    return path
+
+
+@pytest.fixture
+def without_xla(monkeypatch):
+    """The path of a GPU, without one: a plain graph, which is traced in a moment."""
+    monkeypatch.setattr(textgen.training.run, "choose_device", lambda cell: Device("GPU", False, "said by the test"))
+
+
+def plan_of(
+    corpus: Path, models_dir: Path, cell: str = "lstm", num_layers: int = 1, overwrite: bool = False, **settings
+):
+    settings = {"minutes": None, "steps": STEPS, "batch_size": 4, "sequence_length": 8, "dropout": 0.2, "seed": 1} | {
+        "weight_drop": 0.1,
+        "checkpoint_every": CHECKPOINT_EVERY,
+        "sample_every": EVALUATE_EVERY,
+        **settings,
+    }
+    shape = {"cell": cell, "units": 8, "embedding_size": 4, "num_layers": num_layers}
+    training = TrainingConfig(**settings)
+    return new_plan([corpus], models_dir=models_dir, shape=shape, training=training, overwrite=overwrite)
+
+
+class Watcher(Reporter):
+    """Notes what a run tells, and does `at[step]()` after that step, or `at[0]()` after the checkpoint before it."""
+
+    def __init__(self, at: dict | None = None):
+        self.at = at or {}
+        self.steps, self.rows, self.best, self.saved_steps, self.first_step = [], [], [], [], None
+
+    def started(self, plan, first_step, seconds_per_step):
+        self.first_step = first_step
+
+    def stepped(self, step, epoch, loss, tokens_per_second):
+        self.steps.append(step)
+        if step in self.at:
+            self.at[step]()
+
+    def evaluated(self, row, is_best):
+        self.rows.append(row)
+        self.best.append(is_best)
+
+    def saved(self, path, step):
+        assert path.is_dir()
+        self.saved_steps.append(step)
+        if step == 0 and 0 in self.at:
+            self.at[0]()
+
+
+def ask_to_stop(number: int = signal.SIGINT) -> None:
+    os.kill(os.getpid(), number)
+
+
+def crash() -> None:
+    raise RuntimeError("the power is gone")
+
+
+def resume(models_dir: Path, at: dict | None = None):
+    """A fresh run of what `models_dir/novel` has come to."""
+    plan, checkpoint, _ = resumed_plan("novel", models_dir)
+    watcher = Watcher(at)
+    return Run(plan, watcher).train(checkpoint), watcher
+
+
+def metrics_of(path: Path) -> list[dict]:
+    return [json.loads(line) for line in (path / model_store.METRICS).read_text().splitlines()]
+
+
+def what_no_clock_touches(path: Path) -> dict:
+    """Everything in a model directory that must not depend on how the run went."""
+    config = json.loads((path / model_store.CONFIG).read_text())
+    return {
+        "weights": (path / model_store.WEIGHTS).read_bytes(),
+        "tokenizer": (path / model_store.TOKENIZER).read_bytes(),
+        "samples": (path / model_store.SAMPLES).read_bytes(),
+        "metrics": [without_clock(row) for row in metrics_of(path)],
+        "config": config | {"results": without_clock(config["results"])},
+    }
+
+
+def without_clock(fields: dict) -> dict:
+    return {name: value for name, value in fields.items() if name not in CLOCK_FIELDS}
+
+
+# ---- one run of an LSTM, compiled as on any CPU
+
+
+class Finished:
+    def __init__(self, corpus: Path, models_dir: Path):
+        self.plan = plan_of(corpus, models_dir)
+        self.watcher = Watcher()
+        self.result = Run(self.plan, self.watcher).train()
+        self.path = self.result.path
+        self.model = model_store.load_model("novel", models_dir)
+
+
+@pytest.fixture(scope="module")
+def finished(corpus, tmp_path_factory) -> Finished:
+    return Finished(corpus, tmp_path_factory.mktemp("models"))
+
+
+def test_a_run_leaves_a_sealed_model_directory_and_nothing_else(finished):
+    assert finished.result.stopped_by is None
+    assert sorted(p.name for p in finished.path.iterdir()) == sorted([*model_store.MODEL_FILES, model_store.MANIFEST])
+    model_store.verify(finished.path, model_store.MODEL_FILES)
+    assert [p.name for p in finished.path.parent.iterdir()] == ["novel"]
+    assert finished.model.is_finished
+    assert finished.model.record.model == finished.plan.model
+    assert finished.model.record.training == finished.plan.training
+    assert finished.model.record.corpus == finished.plan.corpus
+
+
+def test_the_metrics_have_one_row_for_each_evaluation(finished):
+    rows = metrics_of(finished.path)
+    assert [row["step"] for row in rows] == [10, 20, 30]
+    assert rows == [row.to_json() for row in finished.watcher.rows]
+    for row in rows:
+        assert row["epoch"] == row["step"] / finished.plan.batches.steps_per_epoch
+        assert row["learning_rate"] == learning_rate(row["step"] - 1, STEPS, 0.006)
+        assert row["bits_per_character"] == pytest.approx(row["validation_loss"] / math.log(2))
+        assert row["tokens_per_second"] > 0
+    assert rows[-1]["train_loss"] < rows[0]["train_loss"] < math.log(finished.plan.model.vocabulary_size) + 0.1
+    assert rows[-1]["validation_loss"] < rows[0]["validation_loss"]
+
+
+def test_the_results_are_those_of_the_run(finished):
+    results, last = finished.result.results, metrics_of(finished.path)[-1]
+    assert results == finished.model.record.results
+    assert (results.steps, results.total_steps, results.best_step) == (STEPS, STEPS, STEPS)
+    assert results.parameters == finished.plan.num_parameters
+    assert results.vocabulary_size == len(set(TEXT))
+    assert results.epochs == finished.plan.epochs
+    assert results.train_loss == last["train_loss"]
+    assert results.validation_bits_per_character == pytest.approx(results.validation_loss / math.log(2))
+    assert results.tokens_per_second > 0
+    assert results.seconds >= last["seconds"] > 0
+
+
+def test_the_validation_loss_is_what_evaluating_the_stored_model_gives(finished):
+    model = finished.model
+    engine = NumpyEngine(model.record.model, model.weights)
+    _, validation_text = split_text(TEXT, 0.1)
+    evaluation = evaluate(validation_text, model.tokenizer, engine)
+    assert finished.result.results.validation_loss == pytest.approx(evaluation.nats_per_character, abs=1e-3)
+
+
+def test_the_samples_are_what_the_model_wrote_as_it_learned(finished):
+    model, rows = finished.model, metrics_of(finished.path)
+    text = (finished.path / model_store.SAMPLES).read_text()
+    expected = [f"--- step {row['step']}, epoch {row['epoch']:.2f}\n{row['sample']}\n\n" for row in rows]
+    assert text == "".join(expected)
+    generator = Generator(model.tokenizer, NumpyEngine(model.record.model, model.weights))
+    assert rows[-1]["sample"] == generator.generate("", SAMPLE)[0].completion
+    assert len({row["sample"] for row in rows}) == 3
+
+
+def test_whoever_watches_is_told_of_every_step_evaluation_and_checkpoint(finished):
+    watcher = finished.watcher
+    assert watcher.first_step == 0
+    assert watcher.steps == list(range(1, STEPS + 1))
+    assert watcher.best == [True, True, True]
+    assert watcher.saved_steps == [0, 6, 12, 18, 24, 30]
+
+
+def test_a_stopped_and_resumed_run_ends_with_the_same_bytes(finished, corpus, tmp_path):
+    result = Run(plan_of(corpus, tmp_path), Watcher({7: ask_to_stop})).train()
+    assert result.stopped_by == signal.SIGINT
+    assert result.results.steps == 7
+    assert not (result.path / model_store.MANIFEST).exists()
+    assert load_newest(result.path)[0].progress.step == 7
+    result, watcher = resume(tmp_path)
+    assert watcher.first_step == 7
+    assert watcher.steps == list(range(8, STEPS + 1))
+    assert what_no_clock_touches(result.path) == what_no_clock_touches(finished.path)
+    assert not (result.path / model_store.CHECKPOINTS).exists()
+
+
+# ---- stopping, crashing and damage, at every turn
+
+
+LAYERS = {"lstm": 2, "gru": 1}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(corpus, tmp_path_factory) -> dict[str, dict]:
+    """What an uninterrupted run of each cell leaves, on the path without XLA."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(textgen.training.run, "choose_device", lambda cell: Device("GPU", False, "said by the test"))
+        plans = {cell: plan_of(corpus, tmp_path_factory.mktemp(cell), cell, LAYERS[cell]) for cell in LAYERS}
+        return {cell: what_no_clock_touches(Run(plan).train().path) for cell, plan in plans.items()}
+
+
+@pytest.mark.usefixtures("without_xla")
+@pytest.mark.parametrize("cell", LAYERS)
+def test_a_run_that_was_stopped_and_crashed_and_damaged_ends_with_the_same_bytes(cell, uninterrupted, corpus, tmp_path):
+    stopped = Run(plan_of(corpus, tmp_path, cell, LAYERS[cell]), Watcher({7: lambda: ask_to_stop(signal.SIGTERM)}))
+    assert stopped.train().stopped_by == signal.SIGTERM
+    with pytest.raises(RuntimeError):
+        resume(tmp_path, {21: crash})
+    newest = model_store.checkpoint_dirs(tmp_path / "novel")[0]
+    assert newest.name == "step-00000018"
+    (newest / model_store.TRAINING_STATE).write_bytes(b"")
+    result, watcher = resume(tmp_path)
+    assert watcher.first_step == 12
+    assert what_no_clock_touches(result.path) == uninterrupted[cell]
+
+
+@pytest.mark.usefixtures("without_xla")
+def test_a_run_stopped_after_its_last_step_only_has_to_be_sealed(uninterrupted, corpus, tmp_path):
+    result = Run(plan_of(corpus, tmp_path, num_layers=2), Watcher({STEPS: ask_to_stop})).train()
+    assert result.stopped_by == signal.SIGINT
+    result, watcher = resume(tmp_path)
+    assert watcher.steps == []
+    assert what_no_clock_touches(result.path) == uninterrupted["lstm"]
+
+
+@pytest.mark.usefixtures("without_xla")
+def test_a_text_that_changed_is_not_resumed_on(tmp_path):
+    corpus = tmp_path / "novel.txt"
+    corpus.write_text(TEXT)
+    with pytest.raises(RuntimeError):
+        Run(plan_of(corpus, tmp_path), Watcher({0: crash})).train()
+    corpus.write_text(TEXT.replace("cat", "dog", 1))
+    with pytest.raises(CorpusError, match="is not the one this run began with"):
+        resume(tmp_path)
+
+
+@pytest.mark.usefixtures("without_xla")
+def test_the_settings_that_are_not_the_runs_own_cannot_be_mixed_in(corpus, tmp_path):
+    """A checkpoint whose tensors are of another shape is refused before a step is made."""
+    with pytest.raises(RuntimeError):
+        Run(plan_of(corpus, tmp_path), Watcher({0: crash})).train()
+    _, checkpoint, _ = resumed_plan("novel", tmp_path)
+    other = plan_of(corpus, tmp_path, batch_size=5, overwrite=True)
+    with pytest.raises(TrainingError, match="is not of this model"):
+        Run(other).train(checkpoint)
+
+
+# ---- which weights are kept
+
+
+class Falling:
+    """Stands for the validation and gives one loss after the other."""
+
+    num_targets = 1
+
+    def __init__(self, *losses: float):
+        self.losses = list(losses)
+
+    def __call__(self) -> float:
+        return self.losses.pop(0)
+
+
+@pytest.mark.usefixtures("without_xla")
+def test_the_weights_of_the_lowest_validation_loss_are_kept(corpus, tmp_path):
+    seen = {}
+    watcher = Watcher({step: lambda s=step: seen.update({s: run.model.get_named_weights()}) for step in (10, 20, 30)})
+    run = Run(plan_of(corpus, tmp_path), watcher)
+    run.validate, run.validate_fully = Falling(3.0, 1.0, 2.0), Falling(1.5)
+    result = run.train()
+    stored = model_store.load_model("novel", tmp_path).weights
+    assert {name: array.tobytes() for name, array in stored.items()} == {
+        name: array.tobytes() for name, array in seen[20].items()
+    }
+    assert not np.array_equal(stored["embedding"], seen[30]["embedding"])
+    assert watcher.best == [True, True, False]
+    assert (result.results.best_step, result.results.validation_loss) == (20, 1.5)
+
+
+@pytest.mark.usefixtures("without_xla")
+def test_without_a_validation_part_the_last_weights_are_kept(corpus, tmp_path):
+    seen = {}
+    watcher = Watcher({STEPS: lambda: seen.update(run.model.get_named_weights())})
+    run = Run(plan_of(corpus, tmp_path, val_fraction=0.0), watcher)
+    results = run.train().results
+    stored = model_store.load_model("novel", tmp_path).weights
+    assert all(stored[name].tobytes() == array.tobytes() for name, array in seen.items())
+    assert results.best_step == STEPS
+    assert results.validation_loss is results.validation_bits_per_character is None
+    assert [row["validation_loss"] for row in metrics_of(tmp_path / "novel")] == [None] * 3
+    assert len(run.plan.train_ids) == len(TEXT)
+
+
+# ---- a run that goes wrong
+
+
+def poison(run: Run) -> None:
+    run.model.set_named_weights({name: array * np.nan for name, array in run.model.get_named_weights().items()})
+
+
+@pytest.mark.usefixtures("without_xla")
+def test_a_loss_that_is_no_number_ends_the_run_and_says_what_to_do(corpus, tmp_path):
+    watcher = Watcher({7: lambda: poison(run)})
+    run = Run(plan_of(corpus, tmp_path), watcher)
+    with pytest.raises(TrainingError, match=r"the loss is nan at step 8\. Train anew with a lower --learning-rate"):
+        run.train()
+    assert load_newest(tmp_path / "novel")[0].progress.step == 6
+
+
+@pytest.mark.usefixtures("without_xla")
+def test_a_validation_loss_that_is_no_number_is_said_in_the_same_words(corpus, tmp_path):
+    run = Run(plan_of(corpus, tmp_path, sample_every=1))
+    run.validate = Falling(2.0, math.nan)
+    with pytest.raises(TrainingError, match=r"the validation loss is nan at step 2\. Train anew with a lower"):
+        run.train()
+
+
+# ---- writing over a model
+
+
+OLD = make_stored_model(seed=9)
+
+
+def assert_is_old(path: Path) -> None:
+    """The directory holds the model that was there before, whole."""
+    model = model_store.load_model(str(path), path.parent)
+    assert model.weights["embedding"].tobytes() == OLD.weights["embedding"].tobytes()
+
+
+@pytest.mark.usefixtures("without_xla")
+def test_the_old_model_is_kept_until_the_new_one_is_finished(uninterrupted, corpus, tmp_path):
+    path = write_stored_model(tmp_path, OLD, "novel")
+    aside = tmp_path / ".novel.previous"
+    watcher = Watcher({step: lambda: assert_is_old(aside) for step in (1, STEPS)})
+    Run(plan_of(corpus, tmp_path, num_layers=2, overwrite=True), watcher).train(overwrite=True)
+    assert watcher.steps[-1] == STEPS
+    assert what_no_clock_touches(path) == uninterrupted["lstm"]
+    assert os.listdir(tmp_path) == ["novel"]
+
+
+@pytest.mark.usefixtures("without_xla")
+def test_the_old_model_comes_back_when_the_new_run_cannot_begin(corpus, tmp_path, monkeypatch):
+    path = write_stored_model(tmp_path, OLD, "novel")
+    before = {p.name: p.read_bytes() for p in path.iterdir()}
+
+    def full(*_arguments):
+        raise ModelError("cannot save a checkpoint")
+
+    monkeypatch.setattr(textgen.training.loop, "save_checkpoint", full)
+    with pytest.raises(ModelError, match="cannot save a checkpoint"):
+        Run(plan_of(corpus, tmp_path, overwrite=True)).train(overwrite=True)
+    assert {p.name: p.read_bytes() for p in path.iterdir()} == before
+    assert os.listdir(tmp_path) == ["novel"]
+
+
+@pytest.mark.usefixtures("without_xla")
+def test_the_old_model_outlives_a_crash_a_second_try_and_a_third_until_one_is_finished(uninterrupted, corpus, tmp_path):
+    path = write_stored_model(tmp_path, OLD, "novel")
+    aside = tmp_path / ".novel.previous"
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            Run(plan_of(corpus, tmp_path, num_layers=2, overwrite=True), Watcher({0: crash})).train(overwrite=True)
+        assert_is_old(aside)
+        assert not (path / model_store.MANIFEST).exists()
+    resume(tmp_path)
+    assert what_no_clock_touches(path) == uninterrupted["lstm"]
+    assert os.listdir(tmp_path) == ["novel"]
+
+
+# ---- minutes
+
+
+@pytest.mark.usefixtures("without_xla")
+def test_minutes_become_steps_once_and_nothing_is_written_for_it(corpus, tmp_path, monkeypatch):
+    speed = Speed(seconds_per_step=0.01, seconds_per_evaluation=0.5)
+    rehearsals = []
+    monkeypatch.setattr(textgen.training.run.budget, "rehearse", lambda *a: rehearsals.append(a) or speed)
+    monkeypatch.setattr(textgen.training.run.time, "perf_counter", lambda: 1000.0)
+    run = Run(plan_of(corpus, tmp_path / "models", minutes=2.0, steps=None), started=990.0)
+    run.measure()
+    run.measure()
+    assert len(rehearsals) == 1
+    final = 0.5  # the validation part is short: its evaluation is that of all of it
+    assert run.plan.total_steps == steps_in(120 - 10, speed, EVALUATIONS, final) == 10_350
+    assert run.seconds_per_step == 0.01
+    assert not (tmp_path / "models").exists()

@@ -1,0 +1,63 @@
+"""Minutes into a number of steps, by measuring this machine on this model.
+
+The measured steps are a rehearsal: afterwards every variable is put back, so a run is a pure function of its step
+count. The schedule needs that count before the first step.
+"""
+
+import statistics
+import time
+from typing import NamedTuple
+
+from textgen.training.plan import Plan
+from textgen.training.step import TrainStep
+from textgen.training.validation import Validation
+
+MIN_TIMED_STEPS = 5
+REHEARSAL_SHARE = 0.03  # of the budget
+MIN_STEPS = 20  # below that, nothing is learned; a tiny budget is overrun instead
+SAVING_SECONDS = 1.0  # the last checkpoint and the model directory
+
+
+class Speed(NamedTuple):
+    """What the rehearsal measured."""
+
+    seconds_per_step: float
+    seconds_per_evaluation: float
+
+
+def rehearse(plan: Plan, step: TrainStep, evaluate: Validation | None, budget_seconds: float) -> Speed:
+    """Compile and time a few steps and one evaluation, then put every variable back."""
+    variables = [*step.model.variables, *step.optimizer.variables]
+    before = [variable.numpy().copy() for variable in variables]
+    seconds_per_step = _time_steps(plan, step, REHEARSAL_SHARE * budget_seconds)
+    seconds_per_evaluation = _time_evaluation(evaluate) if evaluate else 0.0
+    for variable, value in zip(variables, before, strict=True):
+        variable.assign(value)
+    return Speed(seconds_per_step, seconds_per_evaluation)
+
+
+def steps_in(seconds: float, speed: Speed, num_evaluations: int, final_evaluation_seconds: float) -> int:
+    """How many steps fit in `seconds`, once evaluations and saving are paid for; at least MIN_STEPS."""
+    fixed = num_evaluations * speed.seconds_per_evaluation + final_evaluation_seconds + SAVING_SECONDS
+    return max(MIN_STEPS, int((seconds - fixed) / speed.seconds_per_step))
+
+
+def _time_steps(plan: Plan, step: TrainStep, budget_seconds: float) -> float:
+    batches = plan.batches
+    _, state = step(batches[0], step.zero_state(), 0.0, 0)  # compiles
+    times: list[float] = []
+    while len(times) < MIN_TIMED_STEPS or sum(times) < budget_seconds:
+        begin = time.perf_counter()
+        number = len(times) + 1
+        loss, state = step(batches[number], state, plan.training.learning_rate, number)
+        float(loss)  # waits for the device
+        times.append(time.perf_counter() - begin)
+    # The mean, not the median: a machine that is slow now and then is slow for the run too.
+    return statistics.fmean(times)
+
+
+def _time_evaluation(evaluate: Validation) -> float:
+    evaluate()  # compiles
+    begin = time.perf_counter()
+    evaluate()
+    return time.perf_counter() - begin

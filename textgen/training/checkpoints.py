@@ -1,0 +1,113 @@
+"""Checkpoints: everything that the next step depends on, in a sealed directory of its own.
+
+    checkpoints/step-00001200/
+        config.json, tokenizer.json, weights.safetensors    the best model so far: it can be sampled
+        training.safetensors                                current weights, optimizer slots, carried state
+        progress.json                                       step, schedule, best loss, history
+        manifest.json                                       sizes and SHA-256, written last
+
+A checkpoint is written under a temporary name and renamed when it is whole; the newest whole one counts. Dropout masks
+and batches are functions of (seed, step), so there is no other state.
+"""
+
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import safetensors.numpy
+
+from textgen import atomic_files, model_store
+from textgen.config import Settings, setting
+from textgen.errors import ModelError, SettingError, TextgenError
+from textgen.records import ModelRecord
+from textgen.tokenizers import Tokenizer
+from textgen.training.reporting import Evaluated
+
+KEEP = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress(Settings):
+    """How far a run is. Numbers survive JSON exactly, so a resumed run goes on with the same ones."""
+
+    step: int = setting(0, "Steps done.", minimum=0)
+    total_steps: int = setting(1, "Steps of the whole run.", minimum=1)
+    evaluate_every: int = setting(1, "Steps between evaluations.", minimum=1)
+    checkpoint_every: int = setting(1, "Steps between checkpoints.", minimum=1)
+    best_step: int = setting(0, "Step of the best weights.", minimum=0)
+    best_loss: float | None = setting(None, "Validation loss of the best weights.")
+    loss_sum: float = setting(0.0, "Sum of the train losses since the last evaluation.")
+    loss_count: int = setting(0, "How many they are.", minimum=0)
+    train_seconds: float = setting(0.0, "Seconds spent in train steps.", minimum=0)
+    seconds: float = setting(0.0, "Wall-clock seconds of the run so far.", minimum=0)
+
+
+class Checkpoint(NamedTuple):
+    """One moment of a run."""
+
+    record: ModelRecord
+    tokenizer: Tokenizer
+    progress: Progress
+    history: tuple[Evaluated, ...]
+    best_weights: dict[str, np.ndarray]
+    training: dict[str, np.ndarray]  # current weights, optimizer slots and carried state, float32
+
+    @classmethod
+    def read(cls, directory: Path) -> Self:
+        """The checkpoint in `directory`. Raises TextgenError when it is not whole."""
+        model = model_store.read_checkpoint_model(directory)
+        progress, history = _read_progress(directory / model_store.PROGRESS)
+        training = model_store.read_any_tensors(directory / model_store.TRAINING_STATE)
+        return cls(model.record, model.tokenizer, progress, history, model.weights, training)
+
+
+def save_checkpoint(run_dir: Path, checkpoint: Checkpoint, keep: int = KEEP) -> Path:
+    """Write a checkpoint, then remove all but the newest `keep`. Raises TextgenError when it cannot be written."""
+    directory = run_dir / model_store.CHECKPOINTS
+    target = directory / f"step-{checkpoint.progress.step:08d}"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            shutil.rmtree(target)
+        with atomic_files.new_directory(target) as temporary:
+            _write(temporary, checkpoint)
+    except OSError as problem:
+        raise ModelError(f"cannot save a checkpoint in {directory}: {problem.strerror or problem}") from problem
+    for old in model_store.checkpoint_dirs(run_dir)[keep:]:
+        shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
+def load_newest(run_dir: Path) -> tuple[Checkpoint, list[str]]:
+    """The newest whole checkpoint of a run, and a line for every newer one that is damaged.
+
+    Raises:
+        ModelError: no whole checkpoint.
+    """
+    problems: list[str] = []
+    for directory in model_store.checkpoint_dirs(run_dir):
+        try:
+            return Checkpoint.read(directory), problems
+        except TextgenError as problem:
+            problems.append(f"checkpoint {directory.name} is damaged and not used: {problem}")
+    raise ModelError("; ".join(problems) or f"{run_dir} has no checkpoint to resume from")
+
+
+def _write(directory: Path, checkpoint: Checkpoint) -> None:
+    model_store.write_model_files(directory, checkpoint.record, checkpoint.tokenizer, checkpoint.best_weights)
+    atomic_files.write_bytes(directory / model_store.TRAINING_STATE, safetensors.numpy.save(checkpoint.training))
+    document: dict[str, Any] = {"format": model_store.FORMAT, **checkpoint.progress.to_json()}
+    document["history"] = [row.to_json() for row in checkpoint.history]
+    atomic_files.write_json(directory / model_store.PROGRESS, document)
+    model_store.seal(directory, model_store.CHECKPOINT_FILES)
+
+
+def _read_progress(path: Path) -> tuple[Progress, tuple[Evaluated, ...]]:
+    document = model_store.read_json(path)
+    history = document.pop("history", None)
+    document.pop("format")
+    if not isinstance(history, list):
+        raise SettingError(f"{path} holds no history")
+    return Progress.from_json(document), tuple(Evaluated.from_json(row) for row in history)

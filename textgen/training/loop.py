@@ -1,0 +1,162 @@
+"""The steps of a run: train, evaluate, save, until the last step or until somebody asks it to stop.
+
+What goes in: a plan, the compiled step and evaluation, and a checkpoint to go on from. What comes out: the checkpoint
+after the last step. Whatever the loop remembers is in that checkpoint.
+"""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from textgen.config import SamplingConfig
+from textgen.errors import TrainingError
+from textgen.generation.generator import Generator
+from textgen.generation.numpy_engine import NumpyEngine
+from textgen.records import ModelRecord
+from textgen.training.checkpoints import Checkpoint, Progress, save_checkpoint
+from textgen.training.plan import Plan
+from textgen.training.reporting import Evaluated, Reporter
+from textgen.training.schedule import learning_rate
+from textgen.training.step import TrainStep
+from textgen.training.validation import Validation
+
+SAMPLE = SamplingConfig(length=200, temperature=0.8)
+
+
+class Loop:
+    """A run between two checkpoints."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        step: TrainStep,
+        evaluate: Validation | None,
+        reporter: Reporter,
+        describe: Callable[[Progress, tuple[Evaluated, ...]], ModelRecord],
+    ):
+        """Args: describe: makes the record that goes into a checkpoint's config.json."""
+        self.plan, self.step, self.evaluate = plan, step, evaluate
+        self.reporter, self.describe = reporter, describe
+        self.batches = plan.batches
+        self.state = step.zero_state()
+        self.history: tuple[Evaluated, ...] = ()
+        self.best_weights = step.model.get_named_weights()
+        self.progress = Progress()
+
+    def begin(self, progress: Progress) -> None:
+        """Start a new run, with a checkpoint before its first step."""
+        self.progress = progress
+        self.clock = time.perf_counter() - progress.seconds
+        self.save()
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on where `checkpoint` was made."""
+        self.progress, self.history = checkpoint.progress, checkpoint.history
+        self.best_weights = checkpoint.best_weights
+        tensors = checkpoint.training
+        expected = {name: tuple(tensor.shape) for name, tensor in self._tensors().items()}
+        if {name: tensor.shape for name, tensor in tensors.items()} != expected:
+            raise TrainingError(f"the checkpoint in {self.plan.path} is not of this model; train it again")
+        for name, variable in self._variables().items():
+            variable.assign(tensors[name])
+        self.state = [
+            [tensors[f"state.{layer}.{part}"] for part in range(len(parts))] for layer, parts in enumerate(self.state)
+        ]
+        self.step.set_step_count(self.progress.step)
+        self.clock = time.perf_counter() - self.progress.seconds
+
+    def run(self, should_stop: Callable[[], bool]) -> bool:
+        """Make the remaining steps; False when `should_stop` ended it early. The checkpoint is on disk either way."""
+        while self.progress.step < self.progress.total_steps:
+            self._advance()
+            done = self.progress.step
+            if done % self.progress.evaluate_every == 0 or done == self.progress.total_steps:
+                self._evaluate()
+            if should_stop():
+                self.save()
+                return False
+            if done % self.progress.checkpoint_every == 0 and done < self.progress.total_steps:
+                self.save()
+        self.save()
+        return True
+
+    def save(self) -> None:
+        """Write a checkpoint of this moment."""
+        self._update(seconds=time.perf_counter() - self.clock)
+        tensors = {name: np.asarray(tensor) for name, tensor in self._tensors().items()}
+        record = self.describe(self.progress, self.history)
+        checkpoint = Checkpoint(record, self.plan.tokenizer, self.progress, self.history, self.best_weights, tensors)
+        path = save_checkpoint(self.plan.path, checkpoint)
+        self.reporter.saved(path, self.progress.step)
+
+    def _advance(self) -> None:
+        progress, number = self.progress, self.progress.step
+        rate = learning_rate(number, progress.total_steps, self.plan.training.learning_rate)
+        begin = time.perf_counter()
+        loss, self.state = self.step(self.batches[number], self.state, rate, number)
+        loss = float(loss)  # waits for the device
+        seconds = time.perf_counter() - begin
+        _check_finite("loss", loss, number + 1)
+        self._update(
+            step=number + 1,
+            loss_sum=progress.loss_sum + loss,
+            loss_count=progress.loss_count + 1,
+            train_seconds=progress.train_seconds + seconds,
+        )
+        self.reporter.stepped(number + 1, self.batches.epoch_of(number + 1), loss, self._tokens_per_second())
+
+    def _evaluate(self) -> None:
+        progress = self.progress
+        validation_loss = self.evaluate() if self.evaluate else None
+        if validation_loss is not None:
+            _check_finite("validation loss", validation_loss, progress.step)
+        is_best = validation_loss is None or progress.best_loss is None or validation_loss < progress.best_loss
+        if is_best:
+            self.best_weights = self.step.model.get_named_weights()
+            self._update(best_step=progress.step, best_loss=validation_loss)
+        row = Evaluated(
+            step=progress.step,
+            epoch=self.batches.epoch_of(progress.step),
+            learning_rate=learning_rate(progress.step - 1, progress.total_steps, self.plan.training.learning_rate),
+            train_loss=progress.loss_sum / max(1, progress.loss_count),
+            validation_loss=validation_loss,
+            bits_per_character=None if validation_loss is None else validation_loss / math.log(2),
+            tokens_per_second=self._tokens_per_second(),
+            seconds=time.perf_counter() - self.clock,
+            sample=self._sample(),
+        )
+        self.history = (*self.history, row)
+        self._update(loss_sum=0.0, loss_count=0)
+        self.reporter.evaluated(row, is_best)
+
+    def _sample(self) -> str:
+        engine = NumpyEngine(self.plan.model, self.step.model.get_named_weights())
+        return Generator(self.plan.tokenizer, engine).generate("", SAMPLE)[0].completion
+
+    def _tokens_per_second(self) -> float:
+        tokens = self.progress.step * self.plan.training.batch_size * self.plan.training.sequence_length
+        return tokens / self.progress.train_seconds if self.progress.train_seconds else 0.0
+
+    def _variables(self) -> dict:
+        weights = {f"model.{name}": variable for name, variable in self.step.model.named_weights().items()}
+        return weights | self.step.slots()
+
+    def _tensors(self) -> dict:
+        """Everything that a checkpoint's training.safetensors holds, by name."""
+        state = {
+            f"state.{layer}.{part}": tensor
+            for layer, parts in enumerate(self.state)
+            for part, tensor in enumerate(parts)
+        }
+        return {name: variable.value for name, variable in self._variables().items()} | state
+
+    def _update(self, **changes) -> None:
+        self.progress = dataclasses.replace(self.progress, **changes)
+
+
+def _check_finite(what: str, loss: float, step: int) -> None:
+    if not math.isfinite(loss):
+        raise TrainingError(f"the {what} is {loss} at step {step:,}. Train anew with a lower --learning-rate")

@@ -1,0 +1,171 @@
+"""A run from beginning to end: plan, rehearse, loop, and the finished model directory.
+
+What goes in: texts and settings. What comes out: a sealed model directory and its result. A run that ends early, for
+whatever reason, leaves checkpoints that `resume=True` goes on from.
+"""
+
+import contextlib
+import dataclasses
+import json
+import math
+import shutil
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from textgen import atomic_files, model_store
+from textgen.model.devices import Device, choose_device
+from textgen.model.language_model import build_model
+from textgen.records import ModelRecord, ResultRecord, installed_versions
+from textgen.training import budget
+from textgen.training.checkpoints import Checkpoint, Progress
+from textgen.training.loop import Loop
+from textgen.training.plan import Plan
+from textgen.training.reporting import Evaluated, Reporter
+from textgen.training.step import TrainStep
+from textgen.training.stopping import StopRequest
+from textgen.training.validation import Validation
+
+EVALUATIONS = 10  # in a run, unless --sample-every says otherwise
+CHECKPOINT_SECONDS = 30
+EVALUATION_TOKENS = 32_768  # of the validation part, in the evaluations of a run; the last one takes all
+FINAL_TOKENS = 2_000_000
+
+
+class TrainingResult(NamedTuple):
+    """What `train` returns; `stopped_by` is the signal's number when somebody stopped it."""
+
+    name: str
+    path: Path
+    results: ResultRecord
+    stopped_by: int | None
+
+
+class Run:
+    """One run of a plan; `device` says where it computes."""
+
+    def __init__(self, plan: Plan, reporter: Reporter | None = None, *, started: float | None = None):
+        """Args: started: `time.perf_counter()` when the command began; minutes are counted from there."""
+        self.plan = plan
+        self.reporter = reporter or Reporter()
+        self.started = time.perf_counter() if started is None else started
+        self.device: Device = choose_device(plan.model.cell)
+        self.model = build_model(plan.model, plan.training.seed)
+        with_xla = self.device.name == "CPU"
+        self.step = TrainStep(self.model, plan.training, compile_with_xla=with_xla)
+        self.validate = self._validation(EVALUATION_TOKENS, with_xla)
+        self.validate_fully = self._validation(FINAL_TOKENS, with_xla)
+        self.seconds_per_step: float | None = None
+
+    def _validation(self, most_tokens: int, with_xla: bool) -> Validation | None:
+        if not self.plan.has_validation:
+            return None
+        return Validation(self.model, self.plan.validation_ids[:most_tokens], compile_with_xla=with_xla)
+
+    def measure(self) -> None:
+        """Settle the number of steps, if the budget is minutes; and how often to evaluate and save."""
+        if self.plan.total_steps is not None:
+            return
+        self.reporter.measuring()
+        minutes = self.plan.training.minutes or 0.0
+        speed = budget.rehearse(self.plan, self.step, self.validate, minutes * 60)
+        left = minutes * 60 - (time.perf_counter() - self.started)
+        final = 0.0
+        if self.validate and self.validate_fully:
+            final = speed.seconds_per_evaluation * self.validate_fully.num_targets / self.validate.num_targets
+        steps = budget.steps_in(left, speed, EVALUATIONS, final)
+        self.seconds_per_step = speed.seconds_per_step
+        self.plan = dataclasses.replace(self.plan, total_steps=steps)
+
+    def train(self, checkpoint: Checkpoint | None = None, *, overwrite: bool = False) -> TrainingResult:
+        """Make all steps, from `checkpoint` on if there is one, and write the model directory."""
+        self.measure()
+        self.reporter.started(self.plan, checkpoint.progress.step if checkpoint else 0, self.seconds_per_step)
+        loop = Loop(self.plan, self.step, self.validate, self.reporter, self._record)
+        with StopRequest() as stop, _replaced(self.plan.path, overwrite and checkpoint is None) as finished:
+            if checkpoint:
+                loop.restore(checkpoint)
+            else:
+                loop.begin(self._new_progress())
+            if not loop.run(stop):
+                return self._result(self._record(loop.progress, loop.history).results, stop.signal_number)
+            results = self._finish(loop)
+            finished()
+        return self._result(results, None)
+
+    def _new_progress(self) -> Progress:
+        config, total = self.plan.training, self.plan.total_steps or 1
+        every_30_seconds = (
+            int(CHECKPOINT_SECONDS / self.seconds_per_step) if self.seconds_per_step else total // EVALUATIONS
+        )
+        return Progress(
+            total_steps=total,
+            evaluate_every=config.sample_every or max(1, math.ceil(total / EVALUATIONS)),
+            checkpoint_every=config.checkpoint_every or max(1, every_30_seconds),
+            seconds=time.perf_counter() - self.started,
+        )
+
+    def _finish(self, loop: Loop) -> ResultRecord:
+        """Evaluate the best weights on the whole validation part, and seal the model directory."""
+        self.model.set_named_weights(loop.best_weights)
+        final_loss = self.validate_fully() if self.validate_fully else None
+        seconds = time.perf_counter() - loop.clock
+        record = self._record(dataclasses.replace(loop.progress, seconds=seconds), loop.history, final_loss)
+        path = self.plan.path
+        model_store.write_model_files(path, record, self.plan.tokenizer, loop.best_weights)
+        rows = [json.dumps(row.to_json(), ensure_ascii=False) + "\n" for row in loop.history]
+        atomic_files.write_bytes(path / model_store.METRICS, "".join(rows).encode())
+        atomic_files.write_bytes(path / model_store.SAMPLES, _samples_text(loop.history).encode())
+        model_store.seal(path, model_store.MODEL_FILES)
+        shutil.rmtree(path / model_store.CHECKPOINTS, ignore_errors=True)
+        return record.results
+
+    def _record(
+        self, progress: Progress, history: tuple[Evaluated, ...], final_loss: float | None = None
+    ) -> ModelRecord:
+        loss = progress.best_loss if final_loss is None else final_loss
+        config = self.plan.training
+        tokens = progress.step * config.batch_size * config.sequence_length
+        results = ResultRecord(
+            parameters=self.plan.num_parameters,
+            vocabulary_size=self.plan.model.vocabulary_size,
+            steps=progress.step,
+            total_steps=progress.total_steps,
+            best_step=progress.best_step,
+            epochs=self.plan.batches.epoch_of(progress.step),
+            train_loss=history[-1].train_loss if history else None,
+            validation_loss=loss,
+            validation_bits_per_character=None if loss is None else loss / math.log(2),
+            tokens_per_second=tokens / progress.train_seconds if progress.train_seconds else 0.0,
+            seconds=progress.seconds,
+        )
+        return ModelRecord(self.plan.model, config, self.plan.corpus, results, installed_versions())
+
+    def _result(self, results: ResultRecord, stopped_by: int | None) -> TrainingResult:
+        return TrainingResult(self.plan.name, self.plan.path, results, stopped_by)
+
+
+def _samples_text(history: tuple[Evaluated, ...]) -> str:
+    return "".join(f"--- step {row.step}, epoch {row.epoch:.2f}\n{row.sample}\n\n" for row in history)
+
+
+@contextlib.contextmanager
+def _replaced(path: Path, overwrite: bool):
+    """Set the model that is overwritten aside until the new one is finished; bring it back if that fails early.
+
+    Yields a function to call when the new model is complete.
+    """
+    aside = path.with_name(f".{path.name}.previous")
+    if overwrite and path.exists():
+        if aside.exists() and not (path / model_store.MANIFEST).exists():
+            shutil.rmtree(path)  # a run that never finished; what it was to replace is still set aside
+        else:
+            shutil.rmtree(aside, ignore_errors=True)
+            path.rename(aside)
+    try:
+        yield lambda: shutil.rmtree(aside, ignore_errors=True)
+    except BaseException:
+        if aside.exists() and not model_store.checkpoint_dirs(path):
+            shutil.rmtree(path, ignore_errors=True)
+            aside.rename(path)
+        raise

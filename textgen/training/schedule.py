@@ -1,0 +1,21 @@
+"""The learning rate of every step, as a pure function of the step: a short linear warm-up, then a cosine to near zero.
+
+Source: Smith and Topin 2017, "Super-Convergence", with the cosine of Loshchilov and Hutter 2016.
+"""
+
+import math
+
+WARMUP_SHARE = 0.05
+FINAL_SHARE = 0.02  # of the peak; at zero the last steps would be wasted
+
+
+def learning_rate(step: int, total_steps: int, peak: float) -> float:
+    """The rate for `step` (from 0) of `total_steps`.
+
+    The warm-up ends at `peak`; the last step has about `FINAL_SHARE` of it.
+    """
+    warmup = max(1, round(WARMUP_SHARE * total_steps))
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    done = (step - warmup) / max(1, total_steps - 1 - warmup)
+    return peak * (FINAL_SHARE + (1 - FINAL_SHARE) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))

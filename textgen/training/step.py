@@ -1,0 +1,78 @@
+"""One optimizer step: forward, loss, gradient, clipping, AdamW; compiled as a whole.
+
+What goes in: a batch, the carried state, the learning rate and the step's number. What comes out: the loss and the new
+state; the variables change in place.
+
+NOTE: XLA compiles the whole step except on a GPU, where cuDNN's kernel has no XLA form (the two exclude each other).
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from textgen.config import TrainingConfig
+from textgen.dataset import Batch
+from textgen.model.language_model import LanguageModel, State
+from textgen.model.noise import draw_noise
+
+BETA_2 = 0.99  # shorter than Adam's 0.999: runs are a few thousand steps, of which the warm-up is a few hundred
+
+
+class TrainStep:
+    """Callable: `loss, state = step(batch, state, learning_rate, number)`."""
+
+    def __init__(self, model: LanguageModel, config: TrainingConfig, *, compile_with_xla: bool):
+        self.model = model
+        self.config = config
+        self.optimizer = keras.optimizers.AdamW(
+            learning_rate=config.learning_rate, beta_2=BETA_2, weight_decay=config.weight_decay
+        )
+        self.optimizer.exclude_from_weight_decay(var_names=["bias"])
+        self.optimizer.build(model.trainable_variables)
+        self._compiled = tf.function(self._run, jit_compile=compile_with_xla, autograph=False)
+
+    def __call__(self, batch: Batch, state: State, learning_rate: float, number: int) -> tuple[tf.Tensor, State]:
+        """Change the variables by one step.
+
+        Args:
+            batch: int32 [B, T] inputs and targets.
+            state: what the batch before left; of no account when `batch.is_first`.
+            learning_rate: of this step.
+            number: the step's number; with the seed it fixes the dropout masks.
+
+        Returns:
+            Mean loss of the batch in nats per token (a scalar tensor), and the new state.
+        """
+        if batch.is_first:
+            state = self.zero_state()
+        # Time-major, as the model works: int32 [T, B].
+        inputs, targets = np.ascontiguousarray(batch.inputs.T), np.ascontiguousarray(batch.targets.T)
+        return self._compiled(inputs, targets, state, np.float32(learning_rate), np.int32(number))
+
+    def zero_state(self) -> State:
+        """The state at the beginning of a text."""
+        return self.model.zero_state(self.config.batch_size)
+
+    def _run(self, inputs, targets, state, learning_rate, number):
+        model, config = self.model, self.config
+        noise = draw_noise(model.config, config, number)
+        with tf.GradientTape() as tape:
+            losses, new_state = model.losses(inputs, targets, state, noise)
+            loss = tf.reduce_mean(losses)
+        variables = model.trainable_variables
+        gradients = [tf.convert_to_tensor(g) for g in tape.gradient(loss, variables)]
+        if config.clip_norm:
+            gradients, _ = tf.clip_by_global_norm(gradients, config.clip_norm)
+        self.optimizer.learning_rate.assign(learning_rate)
+        self.optimizer.apply(gradients, variables)
+        return loss, new_state
+
+    def slots(self) -> dict[str, keras.Variable]:
+        """The optimizer's variables that a checkpoint has to keep, by name; the step count is kept as a number."""
+        counted = (self.optimizer.iterations, self.optimizer.learning_rate)
+        kept = [v for v in self.optimizer.variables if not any(v is c for c in counted)]
+        return {f"optimizer.{index}": variable for index, variable in enumerate(kept)}
+
+    def set_step_count(self, step: int) -> None:
+        """Tell the optimizer how many steps were made (its bias correction depends on it)."""
+        self.optimizer.iterations.assign(step)
