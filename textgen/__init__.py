@@ -16,6 +16,7 @@ The map, in the order in which text becomes a model and a model becomes text. A 
     tensorflow_runtime  importing TensorFlow quietly
     model/              the network in Keras: cuDNN on a GPU, our scan on a CPU
     training/           a text -> a model directory
+    benchmark           how fast this machine trains and samples, by size
     export/             a model -> a SavedModel: a prompt goes in, text comes out
     output              generated text on standard output, harmless on a terminal
     repl/               a conversation with a model

@@ -1,0 +1,262 @@
+"""The commands as a user runs them: real processes, real files, real signals."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from textgen.cli import COMMANDS
+
+SETTINGS = ["--units", "24", "--embedding-size", "12", "--batch-size", "8", "--sequence-length", "16"]
+TALE = "The ferryman kept the river's memory, and the river kept his. "
+
+
+def run(*arguments: str, cwd: Path, stdin: str | bytes = b"", **environment: str) -> subprocess.CompletedProcess:
+    """`textgen ARGUMENTS` as a process."""
+    return subprocess.run(
+        [sys.executable, "-m", "textgen", *map(str, arguments)],
+        cwd=cwd,
+        input=stdin.encode() if isinstance(stdin, str) else stdin,
+        capture_output=True,
+        env={**os.environ, "TEXTGEN_MODELS_DIR": "", **environment},
+        check=False,
+    )
+
+
+def one_line(done: subprocess.CompletedProcess) -> str:
+    """The single line of an error."""
+    lines = done.stderr.decode().strip().splitlines()
+    assert len(lines) == 1, done.stderr.decode()
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory) -> Path:
+    """A working directory in which a model named `tale` was trained."""
+    directory = tmp_path_factory.mktemp("workshop")
+    (directory / "tale.txt").write_text("\n".join(f"{TALE}So it went for {n} years." for n in range(300)))
+    done = run("train", "tale.txt", "--steps", "300", *SETTINGS, "--json", cwd=directory)
+    assert done.returncode == 0, done.stderr.decode()
+    (directory / "train.json").write_bytes(done.stdout)
+    (directory / "train.log").write_bytes(done.stderr)
+    return directory
+
+
+def test_training_prints_its_result_as_json(workshop):
+    result = json.loads((workshop / "train.json").read_text())
+    needed = {"name", "path", "parameters", "vocabulary_size", "steps", "epochs", "train_loss", "validation_loss"}
+    needed |= {"validation_bits_per_character", "tokens_per_second", "seconds"}
+    assert needed <= set(result)
+    assert (result["name"], result["steps"]) == ("tale", 300)
+    assert result["validation_loss"] < 2.5
+
+
+def test_training_says_what_it_does_and_shows_nothing_of_tensorflow(workshop):
+    log = (workshop / "train.log").read_text()
+    for said in ("tale: ", "2 x 24 LSTM", "cuDNN is not used: ", "textgen sample tale"):
+        assert said in log
+    for noise in ("WARNING", "oneDNN", "cuda_", "I0000", "Traceback"):
+        assert noise not in log
+
+
+def test_the_model_directory_holds_what_the_documentation_says(workshop):
+    files = {p.name for p in (workshop / "saved_models" / "tale").iterdir()}
+    assert files == {
+        "config.json",
+        "tokenizer.json",
+        "weights.safetensors",
+        "metrics.jsonl",
+        "samples.txt",
+        "manifest.json",
+    }
+
+
+def test_sampling_does_not_need_the_corpus(workshop, tmp_path):
+    (workshop / "tale.txt").rename(tmp_path / "tale.txt")
+    try:
+        done = run("sample", "tale", "-p", "The ", "-n", "40", cwd=workshop)
+    finally:
+        (tmp_path / "tale.txt").rename(workshop / "tale.txt")
+    assert done.returncode == 0
+    assert done.stdout.decode().startswith("The ")
+    assert len(done.stdout.decode()) == len("The ") + 40 + 1
+
+
+def test_a_sample_as_json_repeats_itself(workshop):
+    arguments = ["sample", "tale", "-p", "The ", "-n", "50", "--seed", "7", "-t", "0.9", "--json"]
+    first, second = (json.loads(run(*arguments, cwd=workshop).stdout) for _ in range(2))
+    assert first == second
+    assert set(first) >= {"prompt", "completion", "seed", "settings", "model", "model_sha256"}
+    assert (first["prompt"], first["seed"], len(first["completion"])) == ("The ", 7, 50)
+    plain = run("sample", "tale", "-p", "The ", "-n", "50", "--seed", "7", "-t", "0.9", cwd=workshop).stdout.decode()
+    assert plain == first["prompt"] + first["completion"] + "\n"
+
+
+def test_both_engines_write_the_same_text(workshop):
+    texts = [
+        run("sample", "tale", "-p", "So", "-n", "300", "--engine", engine, cwd=workshop).stdout
+        for engine in ("numpy", "tensorflow")
+    ]
+    assert texts[0] == texts[1]
+
+
+def test_several_samples_differ_and_are_delimited(workshop):
+    done = run("sample", "tale", "-n", "30", "--num-samples", "3", "--sample-delimiter", "|", cwd=workshop)
+    samples = done.stdout.decode().removesuffix("\n").split("|")
+    assert [len(s) for s in samples] == [30, 30, 30]
+    assert len(set(samples)) == 3
+
+
+def test_a_prompt_can_come_from_a_file_or_from_standard_input_and_text_can_go_to_a_file(workshop, tmp_path):
+    (tmp_path / "prompt.txt").write_text("The river")
+    output = tmp_path / "text.txt"
+    from_file = run("sample", "tale", "-n", "20", "-f", tmp_path / "prompt.txt", "-o", output, cwd=workshop)
+    from_stdin = run("sample", "tale", "-n", "20", "-p", "-", stdin="The river", cwd=workshop)
+    assert (from_file.returncode, from_file.stdout) == (0, b"")
+    assert output.read_bytes() == from_stdin.stdout
+
+
+def test_text_stops_before_a_stop_string(workshop):
+    arguments = ["sample", "tale", "-p", "The ", "-n", "100", "--no-prompt"]
+    whole = run(*arguments, cwd=workshop).stdout.decode()
+    stop = whole[40:43]
+    stopped = run(*arguments, "--stop", stop, cwd=workshop).stdout.decode()
+    assert stopped == whole[: whole.index(stop)] + "\n"
+
+
+def test_unknown_symbols_in_a_prompt_are_named_and_do_not_crash(workshop):
+    done = run("sample", "tale", "-p", "Thé ☃", "-n", "10", cwd=workshop)
+    assert done.returncode == 0
+    assert done.stdout.decode().startswith("The ")
+    assert "'é' (read as 'e')" in one_line(done)
+    assert "'☃' (skipped)" in one_line(done)
+
+
+def test_evaluating_reports_both_protocols(workshop):
+    result = json.loads(run("evaluate", "tale", "tale.txt", "--json", cwd=workshop).stdout)
+    assert result["characters"] == len((workshop / "tale.txt").read_text())
+    assert result["bits_per_character"] == pytest.approx(result["nats_per_character"] / 0.6931471805599453)
+    assert result["nats_per_character_windows"] > 0
+
+
+def test_evaluating_without_a_file_repeats_the_validation_loss_of_training(workshop):
+    trained = json.loads((workshop / "train.json").read_text())["validation_loss"]
+    result = json.loads(run("evaluate", "tale", "--json", cwd=workshop).stdout)
+    assert result["nats_per_character"] == pytest.approx(trained, abs=2e-3)
+
+
+def test_models_info_and_doctor_answer_in_words_and_in_json(workshop):
+    assert run("models", cwd=workshop).stdout.decode().startswith("tale ")
+    assert json.loads(run("models", "--json", cwd=workshop).stdout)[0]["name"] == "tale"
+    info = json.loads(run("info", "tale", "--json", cwd=workshop).stdout)
+    assert (info["model"]["units"], info["corpus"]["name"]) == (24, "tale")
+    assert b"units" in run("info", "tale", cwd=workshop).stdout
+    report = json.loads(run("doctor", "--json", cwd=workshop).stdout)
+    assert report["tensorflow"]["cudnn"].startswith(("yes: ", "no: "))
+    assert report["models"] == str(workshop / "saved_models")
+
+
+def test_a_conversation_through_a_pipe_prints_only_text(workshop):
+    done = run("repl", "tale", "-n", "30", stdin="The river\n/exit\n", cwd=workshop)
+    assert done.returncode == 0, done.stderr.decode()
+    assert len(done.stdout.decode().strip()) >= 20
+
+
+def test_the_benchmark_measures_the_sizes_asked_for(workshop):
+    arguments = ["--units", "8", "--batch-size", "4", "--sequence-length", "8", "--json"]
+    (row,) = json.loads(run("benchmark", *arguments, cwd=workshop).stdout)
+    assert (row["units"], row["num_layers"]) == (8, 2)
+    assert row["training_tokens_per_second"] > 0
+    assert row["sampling_tokens_per_second"] > 0
+
+
+def test_every_command_has_help(workshop):
+    for command in COMMANDS:
+        assert run(command, "--help", cwd=workshop).stdout.decode().startswith(f"Usage: textgen {command}")
+
+
+def test_an_existing_model_is_not_overwritten(workshop):
+    before = (workshop / "saved_models" / "tale" / "manifest.json").read_bytes()
+    done = run("train", "tale.txt", "--steps", "1", cwd=workshop)
+    assert done.returncode == 1
+    assert "--overwrite" in one_line(done)
+    assert (workshop / "saved_models" / "tale" / "manifest.json").read_bytes() == before
+
+
+def test_a_dry_run_writes_nothing(workshop):
+    done = run("train", "tale.txt", "--name", "dry", "--minutes", "0.2", "--dry-run", *SETTINGS, cwd=workshop)
+    assert done.returncode == 0, done.stderr.decode()
+    assert "nothing was" in done.stderr.decode()
+    assert not (workshop / "saved_models" / "dry").exists()
+
+
+WRONG_INPUT = {
+    "a missing file": (["train", "gone.txt"], 1, "gone.txt"),
+    "an empty file": (["train", "empty.txt"], 1, "empty"),
+    "not UTF-8": (["train", "latin.txt"], 1, "byte 0xE9 at offset 3 (line 1). Try --encoding latin-1"),
+    "too short": (["train", "short.txt"], 1, "--batch-size"),
+    "one repeated symbol": (["train", "same.txt"], 1, "two different characters"),
+    "a folder without text": (["train", "folder"], 1, "folder"),
+    "two budgets": (["train", "long.txt", "--steps", "5", "--epochs", "1"], 2, "exactly one budget"),
+    "a budget of nothing": (["train", "long.txt", "--minutes", "0"], 2, "--minutes"),
+    "no units": (["train", "long.txt", "--units", "0"], 2, "--units"),
+    "a model that does not exist": (["sample", "tael"], 1, "Did you mean tale?"),
+    "a negative temperature": (["sample", "tale", "-t", "-1"], 2, "--temperature"),
+    "a length of nothing": (["sample", "tale", "-n", "0"], 2, "--length"),
+    "no samples": (["sample", "tale", "--num-samples", "0"], 2, "--num-samples"),
+    "a symbol that may not be replaced": (["sample", "tale", "-p", "☃", "--on-unknown", "error"], 1, "☃"),
+    "a prompt file that is missing": (["sample", "tale", "-f", "gone.txt"], 1, "gone.txt"),
+    "a name with a path in it": (["train", "long.txt", "--name", "../x"], 1, "--name"),
+    "nothing to resume": (["train", "--resume", "--name", "tael"], 1, "tael"),
+    "a finished run to resume": (["train", "--resume", "--name", "tale"], 1, "finished"),
+    "a file to evaluate that is missing": (["evaluate", "tale", "gone.txt"], 1, "gone.txt"),
+    "an unwritable models directory": (["train", "long.txt", "--models-dir", "long.txt/x"], 1, "cannot write"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_INPUT)
+def test_wrong_input_is_one_line_and_leaves_nothing(case, workshop):
+    (workshop / "empty.txt").write_text("")
+    (workshop / "latin.txt").write_bytes(b"caf\xe9 " * 500)
+    (workshop / "short.txt").write_text("abc")
+    (workshop / "same.txt").write_text("a" * 50_000)
+    (workshop / "long.txt").write_text(TALE * 200)
+    (workshop / "folder").mkdir(exist_ok=True)
+    arguments, status, said = WRONG_INPUT[case]
+    done = run(*arguments, cwd=workshop)
+    assert done.returncode == status, done.stderr.decode()
+    assert said in one_line(done)
+    assert {p.name for p in (workshop / "saved_models").iterdir()} == {"tale"}
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on_and_the_resumed_run_ends_as_if_nothing_had_been(workshop):
+    arguments = ["tale.txt", "--steps", "400", "--sample-every", "100", *SETTINGS]
+    whole = run("train", *arguments, "--name", "whole", cwd=workshop)
+    assert whole.returncode == 0, whole.stderr.decode()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "textgen", "train", *arguments, "--name", "broken"],
+        cwd=workshop,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    checkpoints = workshop / "saved_models" / "broken" / "checkpoints"
+    deadline = time.monotonic() + 120
+    while not list(checkpoints.glob("step-*")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130, said.decode()
+    assert "textgen train --resume --name broken" in said.decode()
+    assert run("sample", "broken", "-n", "5", cwd=workshop).returncode == 0
+    resumed = run("train", "--resume", "--name", "broken", cwd=workshop)
+    assert resumed.returncode == 0, resumed.stderr.decode()
+    models = [workshop / "saved_models" / name for name in ("whole", "broken")]
+    assert (
+        models[0].joinpath("weights.safetensors").read_bytes() == models[1].joinpath("weights.safetensors").read_bytes()
+    )
+    assert models[0].joinpath("samples.txt").read_bytes() == models[1].joinpath("samples.txt").read_bytes()

@@ -1,0 +1,163 @@
+"""The Python interface: `textgen.train`, `textgen.load`, and the `Model` that both give.
+
+Settings are the command line's, by the same names: `textgen sample -t 0.5 --top-k 10` is
+`model.generate(temperature=0.5, top_k=10)`.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from textgen import model_store
+from textgen.config import SamplingConfig, TrainingConfig
+from textgen.errors import SettingError
+from textgen.evaluation import Evaluation
+from textgen.generation.generator import Completion, Generator, open_generator
+from textgen.generation.numpy_engine import NumpyEngine
+from textgen.records import ModelRecord
+
+if TYPE_CHECKING:
+    from textgen.export import ExportResult
+    from textgen.training.reporting import Reporter
+
+SHAPE = ("cell", "embedding_size", "units", "num_layers")
+
+
+class Model:
+    """A trained model."""
+
+    def __init__(self, stored: model_store.StoredModel, engine: str = "numpy"):
+        self._stored = stored
+        self._generator: Generator = open_generator(stored, engine)
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self._stored.name
+
+    @property
+    def path(self) -> Path:
+        """Its directory."""
+        return self._stored.path
+
+    @property
+    def record(self) -> ModelRecord:
+        """Its settings, corpus, versions and results."""
+        return self._stored.record
+
+    def generate(self, prompt: str = "", **settings: Any) -> str:
+        """The text that continues `prompt`, without the prompt.
+
+        Args:
+            settings: fields of SamplingConfig: length, temperature, top_k, top_p, min_p, repeat_penalty, seed, stop ...
+        """
+        return self.samples(prompt, 1, **settings)[0].completion
+
+    def samples(self, prompt: str = "", num_samples: int = 1, **settings: Any) -> list[Completion]:
+        """Several texts that continue `prompt`, made side by side."""
+        return self._generator.generate(prompt, _sampling(settings), num_samples)
+
+    def stream(self, prompt: str = "", **settings: Any) -> Iterator[str]:
+        """The text of `generate`, piece by piece as it is made."""
+        return self._generator.stream(prompt, _sampling(settings))
+
+    def evaluate(self, text: str) -> Evaluation:
+        """How well the model predicts `text`. Raises TokenizerError at a symbol it does not know."""
+        from textgen.evaluation import evaluate
+
+        return evaluate(text, self._stored.tokenizer, NumpyEngine(self.record.model, self._stored.weights))
+
+    def export(self, output_dir: str | Path, *, overwrite: bool = False) -> "ExportResult":
+        """Write a SavedModel that takes a prompt and returns text, and check it in a fresh process."""
+        from textgen.tensorflow_runtime import quiet_import
+
+        quiet_import()
+        from textgen.export import export_model
+
+        return export_model(self._stored, Path(output_dir), overwrite=overwrite)
+
+
+def load(name_or_path: str | Path, *, models_dir: str | Path | None = None, engine: str = "numpy") -> Model:
+    """The model of that name (or at that path), verified against its manifest.
+
+    Args:
+        models_dir: where names are looked up; None is $TEXTGEN_MODELS_DIR or `saved_models`.
+        engine: "numpy", or "tensorflow" for GPUs and large batches.
+
+    Raises:
+        ModelError: no such model, or a damaged one.
+    """
+    directory = Path(models_dir) if models_dir else model_store.default_models_dir()
+    return Model(model_store.load_model(name_or_path, directory), engine)
+
+
+def train(
+    *sources: str | Path,
+    name: str | None = None,
+    models_dir: str | Path | None = None,
+    encoding: str = "utf-8",
+    overwrite: bool = False,
+    reporter: "Reporter | None" = None,
+    **settings: Any,
+) -> Model:
+    """Train a model on texts and return it.
+
+    Args:
+        sources: files, folders, catalogue names; none is the starter corpus.
+        name: of the model; None is the corpus's.
+        reporter: told what happens while it trains; None is silent.
+        settings: fields of TrainingConfig (minutes, epochs or steps, batch_size ...) and of ModelConfig (units ...).
+
+    Raises:
+        TextgenError: whatever keeps the run from starting or going on; KeyboardInterrupt when it was stopped,
+            after everything was saved.
+    """
+    from textgen.training.request import new_plan
+
+    shape = {field: settings.pop(field) for field in SHAPE if field in settings}
+    directory = Path(models_dir) if models_dir else model_store.default_models_dir()
+    plan = new_plan(
+        sources,
+        models_dir=directory,
+        name=name,
+        encoding=encoding,
+        overwrite=overwrite,
+        shape=shape,
+        training=_training(settings),
+    )
+    _run(plan, overwrite, reporter)
+    return load(plan.name, models_dir=directory)
+
+
+def _run(plan: Any, overwrite: bool, reporter: "Reporter | None") -> None:
+    from textgen.tensorflow_runtime import quiet_import
+
+    quiet_import()
+    from textgen.training.run import Run
+
+    result = Run(plan, reporter).train(overwrite=overwrite)
+    if result.stopped_by is not None:
+        raise KeyboardInterrupt
+
+
+def _training(settings: dict[str, Any]) -> TrainingConfig:
+    _refuse_unknown(settings, TrainingConfig)
+    if settings.get("epochs") or settings.get("steps"):
+        settings.setdefault("minutes", None)
+    return TrainingConfig(**settings)
+
+
+def _sampling(settings: dict[str, Any]) -> SamplingConfig:
+    _refuse_unknown(settings, SamplingConfig)
+    if isinstance(settings.get("stop"), str):
+        settings["stop"] = (settings["stop"],)
+    elif isinstance(settings.get("stop"), Sequence):
+        settings["stop"] = tuple(settings["stop"])
+    return SamplingConfig(**settings)
+
+
+def _refuse_unknown(settings: dict[str, Any], config: type) -> None:
+    known = {field.name for field in dataclasses.fields(config)}
+    if unknown := sorted(set(settings) - known):
+        raise SettingError(f"unknown setting {unknown[0]!r}. There are: {', '.join(sorted(known))}")

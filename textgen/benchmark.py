@@ -1,0 +1,86 @@
+"""How fast this machine trains and samples, by size of model: what a user needs to choose one.
+
+What goes in: sizes. What comes out: tokens per second, measured here and now on made-up ids, since speed depends on
+shapes and not on what a text says. For comparisons with other libraries see `tests/benchmarks/`.
+"""
+
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from textgen.config import ModelConfig, SamplingConfig, TrainingConfig
+from textgen.dataset import Batch
+from textgen.generation.numpy_engine import NumpyEngine
+from textgen.model.devices import choose_device
+from textgen.model.language_model import build_model
+from textgen.model_store import num_parameters
+from textgen.training.step import TrainStep
+
+VOCABULARY = 96  # about that of English prose
+UNITS = (64, 128, 256, 512)
+MEASURED_SECONDS = 2.0
+MIN_STEPS = 3
+
+
+class Measurement(NamedTuple):
+    """One line of the table."""
+
+    units: int
+    num_layers: int
+    parameters: int
+    training_tokens_per_second: float
+    sampling_tokens_per_second: float
+    seconds_to_compile: float
+
+
+def measure(training: TrainingConfig, units: tuple[int, ...] = UNITS) -> Iterator[Measurement]:
+    """Measure models of two layers, smallest first; `training` gives batch size and sequence length."""
+    for size in units:
+        yield _measure_one(ModelConfig(vocabulary_size=VOCABULARY, units=size, embedding_size=size), training)
+
+
+def _measure_one(config: ModelConfig, training: TrainingConfig) -> Measurement:
+    model = build_model(config, training.seed)
+    step = TrainStep(model, training, compile_with_xla=choose_device().name == "CPU")
+    batch, state = _random_batch(training), step.zero_state()
+    begin = time.perf_counter()
+    loss, state = step(batch, state, 1e-3, 0)
+    float(loss)
+    seconds_to_compile = time.perf_counter() - begin
+    return Measurement(
+        config.units,
+        config.num_layers,
+        num_parameters(config),
+        _rate(_train_steps(step, batch, state), batch.inputs.size),
+        _rate(NumpyEngine(config, model.get_named_weights()).write(*_from_start(model)), 1),
+        seconds_to_compile,
+    )
+
+
+def _random_batch(training: TrainingConfig) -> Batch:
+    shape = (training.batch_size, training.sequence_length)
+    inputs, targets = np.random.default_rng(0).integers(VOCABULARY, size=(2, *shape)).astype(np.int32)
+    return Batch(inputs, targets, is_first=False)
+
+
+def _train_steps(step: TrainStep, batch: Batch, state) -> Iterator[float]:
+    while True:
+        loss, state = step(batch, state, 1e-3, 1)
+        yield float(loss)  # waits for the device
+
+
+def _from_start(model) -> tuple:
+    engine = NumpyEngine(model.config, model.get_named_weights())
+    return engine.read(np.array([0], np.int32)), SamplingConfig(), np.array([0])
+
+
+def _rate(work: Iterator, tokens: int) -> float:
+    """Tokens per second of an endless iterator, after a first item that is not counted."""
+    next(work)
+    begin, count = time.perf_counter(), 0
+    while time.perf_counter() - begin < MEASURED_SECONDS or count < MIN_STEPS:
+        next(work)
+        count += 1
+    return count * tokens / (time.perf_counter() - begin)

@@ -1,0 +1,57 @@
+"""The command line: the only place that knows click; one file per command.
+
+Generated text and results go to standard output, everything else to standard error. A command's module imports click
+and `options` at its top and the rest inside its body, so that `--help` answers at once.
+"""
+
+import importlib
+import sys
+import time
+
+import click
+
+from textgen.errors import TextgenError
+
+STARTED = time.perf_counter()  # `--minutes` counts from here
+
+# In the order of a user's first day.
+COMMANDS = ("train", "sample", "repl", "evaluate", "export", "models", "info", "corpora", "doctor", "benchmark")
+
+
+class Commands(click.Group):
+    """Imports a command's module when the command is asked for."""
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        """All commands, in the order of help."""
+        return list(COMMANDS)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        """The command of that name."""
+        if name not in COMMANDS:
+            return None
+        return getattr(importlib.import_module(f"textgen.cli.{name}"), name)
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="textgen", message="textgen %(version)s")
+def cli() -> None:
+    """Train a small language model on your own text, and let it write."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0, 1 for a TextgenError, 2 for wrong usage, 130 after Ctrl-C."""
+    try:
+        sys.exit(cli.main(arguments, prog_name="textgen", standalone_mode=False))
+    except click.ClickException as problem:
+        problem.show()
+        sys.exit(problem.exit_code)
+    except TextgenError as problem:
+        click.echo(f"textgen: {' '.join(str(problem).split())}", err=True)
+        sys.exit(problem.exit_status)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("textgen: stopped", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader (head, say) has what it wanted; keep Python from complaining when it closes stdout.
+        sys.stdout = None
+        sys.exit(0)

@@ -1,0 +1,43 @@
+"""`textgen info`: what a model is and how it was made."""
+
+from pathlib import Path
+
+import click
+
+from textgen.cli.options import json_option, models_dir_option
+
+
+@click.command()
+@click.argument("model")
+@models_dir_option
+@json_option
+def info(model: str, models_dir: Path, as_json: bool) -> None:
+    """Show everything MODEL knows about itself, after checking that its files are whole."""
+    import json
+
+    from textgen.model_store import load_model
+
+    stored = load_model(model, models_dir)
+    head = {
+        "name": stored.name,
+        "path": str(stored.path),
+        "sha256": stored.sha256,
+        "finished": stored.is_finished,
+    }
+    document = head | stored.record.to_json()
+    if as_json:
+        click.echo(json.dumps(document, ensure_ascii=False))
+        return
+    for key, value in document.items():
+        if not isinstance(value, dict):
+            click.echo(f"{key:<30} {value}")
+            continue
+        click.echo(f"\n{key}")
+        for name, item in value.items():
+            click.echo(f"  {name:<28} {_shown(item)}")
+
+
+def _shown(item) -> str:
+    if isinstance(item, list):
+        return ", ".join(map(str, item)) or "-"
+    return "-" if item is None else f"{item:,}" if isinstance(item, int) else str(item)

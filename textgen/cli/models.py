@@ -1,0 +1,56 @@
+"""`textgen models`: the list of models."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from textgen.cli.options import json_option, models_dir_option
+
+
+@click.command()
+@models_dir_option
+@json_option
+def models(models_dir: Path, as_json: bool) -> None:
+    """List the models."""
+    import json
+
+    from textgen.model_store import list_model_dirs
+
+    rows = [_row(path) for path in list_model_dirs(models_dir)]
+    if as_json:
+        click.echo(json.dumps(rows, ensure_ascii=False))
+    elif not rows:
+        click.echo(f"no models in {models_dir}. Make one with: textgen train", err=True)
+    for row in [] if as_json else rows:
+        click.echo(_line(row))
+
+
+def _row(path: Path) -> dict[str, Any]:
+    """What the list shows of one model; a damaged one is listed with its problem."""
+    from textgen.errors import TextgenError
+    from textgen.model_store import load_model
+
+    try:
+        stored = load_model(path.name, path.parent)
+    except TextgenError as problem:
+        return {"name": path.name, "path": str(path), "problem": str(problem)}
+    record = stored.record
+    return {
+        "name": stored.name,
+        "path": str(path),
+        "finished": stored.is_finished,
+        "corpus": record.corpus.name,
+        **record.model.to_json(),
+        **record.results.to_json(),
+    }
+
+
+def _line(row: dict[str, Any]) -> str:
+    if "problem" in row:
+        return f"{row['name']:<24} damaged: {row['problem']}"
+    loss = row["validation_bits_per_character"]
+    bits = "" if loss is None else f"{loss:.3f} bits/char"
+    state = "" if row["finished"] else f"   stopped at step {row['steps']:,} of {row['total_steps']:,}"
+    shape = f"{row['num_layers']} x {row['units']} {row['cell']}"
+    return f"{row['name']:<24} {shape:<14} {row['parameters']:>12,} parameters  {bits:<16}{state}".rstrip()
