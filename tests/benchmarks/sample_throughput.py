@@ -1,0 +1,173 @@
+"""Generation speed, tokens per second over all streams: our two engines against what people write themselves.
+
+    python tests/benchmarks/sample_throughput.py --output sample.json
+    python tests/benchmarks/sample_throughput.py --python pytorch=/path/to/python    # a Python that has torch
+
+Two layers, 65 symbols, temperature 0.8. "keras predict" calls `model.predict` for every token with a window of 40
+tokens (stock Keras has no carried state in `predict`); "tf.function" calls one compiled step for every token, as
+TensorFlow's tutorial does; "pytorch" calls `nn.LSTM` for every token under `inference_mode`.
+"""
+
+import contest
+import numpy as np
+
+V, L, WINDOW = 65, 2, 40
+SETTINGS = [(128, 1), (512, 1), (128, 32), (512, 32)]  # units, streams
+
+
+def _model(setting: dict):
+    from textgen.config import ModelConfig
+    from textgen.model_store import weight_shapes
+
+    units = setting["units"]
+    config = ModelConfig(vocabulary_size=V, embedding_size=units, units=units, num_layers=L)
+    draw = np.random.default_rng(0)
+    return config, {n: draw.normal(size=s).astype(np.float32) * 0.05 for n, s in weight_shapes(config).items()}
+
+
+def _ours(engine, setting: dict):
+    from textgen.config import SamplingConfig
+
+    context = engine.read(np.array([1], np.int32))
+    blocks = engine.write(context, SamplingConfig(), np.arange(setting["streams"]))
+
+    def run() -> int:
+        tokens = 0
+        while tokens < 300 * setting["streams"]:
+            tokens += next(blocks).size
+        return tokens
+
+    return run
+
+
+def numpy(setting: dict):
+    from textgen.generation.numpy_engine import NumpyEngine
+
+    return _ours(NumpyEngine(*_model(setting)), setting)
+
+
+def tensorflow(setting: dict):
+    from textgen.tensorflow_runtime import quiet_import
+
+    quiet_import()
+    from textgen.generation.graph import TensorFlowEngine
+
+    run = _ours(TensorFlowEngine(*_model(setting)), setting)
+    run()  # the second size of block is compiled here
+    return run
+
+
+def _keras_layers(units: int):
+    import keras
+
+    lstms = [keras.layers.LSTM(units, return_sequences=True, return_state=True) for _ in range(L)]
+    return keras.layers.Embedding(V, units), lstms, keras.layers.Dense(V)
+
+
+def keras_predict(setting: dict):
+    import keras
+
+    embedding, lstms, output = _keras_layers(setting["units"])
+    inputs = keras.Input((WINDOW,), dtype="int32")
+    hidden = embedding(inputs)
+    for lstm in lstms:
+        hidden = lstm(hidden)[0]
+    model = keras.Model(inputs, output(hidden[:, -1]))
+    text = np.ones((setting["streams"], WINDOW), np.int32)
+
+    def run() -> int:
+        nonlocal text
+        for _ in range(5):
+            logits = model.predict(text, verbose=0).astype(np.float64) / 0.8
+            odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+            draws = [np.random.choice(V, p=row / row.sum()) for row in odds]
+            text = np.concatenate([text[:, 1:], np.array(draws, np.int32)[:, None]], axis=1)
+        return 5 * setting["streams"]
+
+    return run
+
+
+def tf_function(setting: dict):
+    import tensorflow as tf
+
+    embedding, lstms, output = _keras_layers(setting["units"])
+
+    @tf.function
+    def step(token_ids, state):
+        hidden, new_state = embedding(token_ids), []
+        for lstm, layer_state in zip(lstms, state, strict=True):
+            hidden, *layer_state = lstm(hidden, initial_state=layer_state)
+            new_state.append(layer_state)
+        return tf.random.categorical(output(hidden[:, 0]) / 0.8, 1, dtype=tf.int32), new_state
+
+    zeros = tf.zeros((setting["streams"], setting["units"]))
+    token_ids, state = tf.ones((setting["streams"], 1), tf.int32), [[zeros, zeros] for _ in lstms]
+
+    def run() -> int:
+        nonlocal token_ids, state
+        for _ in range(50):
+            token_ids, state = step(token_ids, state)
+            token_ids.numpy()
+        return 50 * setting["streams"]
+
+    return run
+
+
+def pytorch(setting: dict):
+    import torch
+
+    units = setting["units"]
+    embedding, lstm = torch.nn.Embedding(V, units), torch.nn.LSTM(units, units, L)
+    output = torch.nn.Linear(units, V)
+    token_ids, state = torch.ones((1, setting["streams"]), dtype=torch.long), None
+
+    @torch.inference_mode()
+    def run() -> int:
+        nonlocal token_ids, state
+        for _ in range(50):
+            hidden, state = lstm(embedding(token_ids), state)
+            odds = torch.softmax(output(hidden[0]) / 0.8, -1)
+            token_ids = torch.multinomial(odds, 1).T
+            token_ids.tolist()
+        return 50 * setting["streams"]
+
+    return run
+
+
+CONTESTANTS = {
+    "textgen numpy": numpy,
+    "textgen tensorflow": tensorflow,
+    "keras predict": keras_predict,
+    "tf.function": tf_function,
+    "pytorch": pytorch,
+}
+
+
+def flops_per_token(units: int) -> int:
+    return 2 * (L * 4 * units * 2 * units + units * V)
+
+
+def main() -> None:
+    options = contest.arguments(__doc__)
+    peak = contest.matrix_product_gflops()
+    tables = []
+    print(
+        f"{'units':>6}{'streams':>9}   {'contestant':<20}{'tokens/s':>10}{'share of peak':>15}{'numpy engine is':>17}"
+    )
+    for units, streams in SETTINGS:
+        setting = {"units": units, "streams": streams}
+        if options.only and not any(part in f"{units} {streams}" for part in options.only):
+            continue
+        results = contest.compete(__file__, CONTESTANTS, setting, options.pythons, options.rounds)
+        times = contest.ratios(results, "textgen numpy")
+        tables.append({**setting, "results": results, "ratios": times})
+        for name, result in results.items():
+            rate = result["tokens_per_second"]
+            ratio = f"{times[name]:.1f}x" if name in times else ""
+            share = rate * flops_per_token(units) / 1e9 / peak
+            print(f"{units:>6}{streams:>9}   {name:<20}{rate:>10,.0f}{share:>15.1%}{ratio:>17}", flush=True)
+    contest.report(options, tables)
+
+
+if __name__ == "__main__" and not contest.serve(CONTESTANTS):
+    main()
