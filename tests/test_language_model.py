@@ -1,5 +1,6 @@
 """The network as a whole: shapes, the state it hands on, its weights' names, its twin in NumPy, its dropout masks."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -323,3 +324,53 @@ def test_a_dropped_weight_gets_no_gradient(cell):
         loss = tf.reduce_sum(model(ids, noise=noise)[0] ** 2)
     for gradient, mask in zip(tape.gradient(loss, kernels), noise.recurrent, strict=True):
         np.testing.assert_array_equal(gradient.numpy() == 0, mask.numpy() == 0)
+
+
+# ---- against stock Keras, with and without masks
+
+
+def stock_keras(weights: dict[str, tf.Tensor], config: ModelConfig, ids, targets, state, noise: Noise):
+    """Loss and last states by `keras.layers.LSTM` alone, called with `weights` in place of its variables."""
+    hidden, last = tf.gather(weights["embedding"], ids), []
+    for index in range(config.num_layers):
+        layer = keras.layers.LSTM(config.units, return_sequences=True, return_state=True)
+        layer.build(hidden.shape)
+        kernel, recurrent, bias = (weights[f"layers.{index}.{p}"] for p in ("kernel", "recurrent_kernel", "bias"))
+        recurrent = recurrent * noise.recurrent[index] if noise.recurrent else recurrent
+        unused = [variable.value for variable in layer.non_trainable_variables]
+        outputs = layer.stateless_call([kernel, recurrent, bias], unused, hidden, initial_state=state[index])[0]
+        hidden, last = outputs[0], [*last, list(outputs[1:])]
+        hidden = hidden * noise.outputs[index][:, None] if noise.outputs else hidden
+    logits = hidden @ weights["output.kernel"] + weights["output.bias"]
+    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)), last
+
+
+@pytest.mark.parametrize("num_layers", [1, 2, 3])
+@pytest.mark.parametrize(
+    "rates", [{}, {"dropout": 0.4}, {"weight_drop": 0.4}, {"dropout": 0.4, "weight_drop": 0.4}], ids=str
+)
+@pytest.mark.parametrize("from_zero", [True, False], ids=["from zero", "from a state"])
+def test_losses_states_and_gradients_are_those_of_stock_keras(num_layers, rates, from_zero):
+    config = config_of(num_layers=num_layers)
+    model, ids, targets = model_of(config), random_ids(4, 6), random_ids(4, 7)[:, 1:]
+    noise = noise_of(config, **({"batch_size": 4} | rates))
+    draw = np.random.default_rng(1)
+    state = model.zero_state(4)
+    if not from_zero:
+        state = [[tf.constant(draw.normal(size=(4, config.units)), tf.float32) for _ in layer] for layer in state]
+    names, variables = zip(*((n, v.value) for n, v in model.named_weights().items()), strict=True)
+    with tf.GradientTape() as tape:
+        losses, last = model.losses(ids.T, np.ascontiguousarray(targets.T), state, noise)
+        loss = tf.reduce_mean(losses)
+    gradients = tape.gradient(loss, variables)
+    weights = {name: tf.constant(variable) for name, variable in zip(names, variables, strict=True)}
+    with tf.GradientTape() as tape:
+        tape.watch(list(weights.values()))
+        expected_loss, expected_last = stock_keras(weights, config, ids, targets, state, noise)
+    expected = {name: tf.convert_to_tensor(g) for name, g in tape.gradient(expected_loss, weights).items()}
+    np.testing.assert_allclose(loss, expected_loss, rtol=1e-5)
+    for name, gradient in zip(names, gradients, strict=True):
+        scale = np.abs(expected[name].numpy()).max()
+        np.testing.assert_allclose(tf.convert_to_tensor(gradient) / scale, expected[name] / scale, rtol=0, atol=1e-5)
+    for tensor, wanted in zip(tf.nest.flatten(last), tf.nest.flatten(expected_last), strict=True):
+        np.testing.assert_allclose(tensor, wanted, rtol=1e-5, atol=1e-6)

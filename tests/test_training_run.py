@@ -298,6 +298,7 @@ def test_the_weights_of_the_lowest_validation_loss_are_kept(corpus, tmp_path):
     watcher = Watcher({step: lambda s=step: seen.update({s: run.model.get_named_weights()}) for step in (10, 20, 30)})
     run = Run(plan_of(corpus, tmp_path), watcher)
     run.validate, run.validate_fully = Falling(3.0, 1.0, 2.0), Falling(1.5)
+    run.seconds_per_step = 1.0  # measured, so the fake is asked by the run alone
     result = run.train()
     stored = model_store.load_model("novel", tmp_path).weights
     assert {name: array.tobytes() for name, array in stored.items()} == {
@@ -342,6 +343,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_says_what_to_do(corpus, tmp_p
 def test_a_validation_loss_that_is_no_number_is_said_in_the_same_words(corpus, tmp_path):
     run = Run(plan_of(corpus, tmp_path, sample_every=1))
     run.validate = Falling(2.0, math.nan)
+    run.seconds_per_step = 1.0  # measured, so the fake is asked by the run alone
     with pytest.raises(TrainingError, match=r"the validation loss is nan at step 2\. Train anew with a lower"):
         run.train()
 

@@ -69,6 +69,14 @@ def test_no_target_is_lost_where_blocks_and_streams_meet(num_tokens):
     assert validation() == pytest.approx(losses.mean(), rel=1e-5)
 
 
+def test_limited_to_some_tokens_it_counts_the_beginning_of_every_stream():
+    table, token_ids = np.random.default_rng(1).normal(size=(V, V)) * 3, random_ids(STREAMS * WARM_UP + 1)
+    limited = Validation(Bigrams(table), token_ids, compile_with_xla=False).limited(STREAMS * 5)
+    assert limited.num_counted == STREAMS * 5
+    pieces = [token_ids[start : start + 6] for start in range(0, STREAMS * WARM_UP, WARM_UP)]
+    assert limited() == pytest.approx(np.mean([bigram_loss(table, piece) for piece in pieces]), rel=1e-5)
+
+
 def test_a_model_without_opinions_loses_the_logarithm_of_the_vocabulary():
     validation = Validation(Bigrams(np.zeros((V, V))), random_ids(1000), compile_with_xla=False)
     assert validation() == pytest.approx(math.log(V), rel=1e-6)

@@ -13,12 +13,12 @@ The map, in the order in which text becomes a model and a model becomes text. A 
     model_store         the model directory: write, verify, load
     generation/         a model and a prompt -> text, with NumPy         (graph.py: as TensorFlow operations)
     evaluation          a model and a text -> nats and bits per character
+    output              generated text on standard output, harmless on a terminal
     tensorflow_runtime  importing TensorFlow quietly
     model/              the network in Keras: cuDNN on a GPU, our scan on a CPU
     training/           a text -> a model directory
     benchmark           how fast this machine trains and samples, by size
     export/             a model -> a SavedModel: a prompt goes in, text comes out
-    output              generated text on standard output, harmless on a terminal
     repl/               a conversation with a model
     api                 the Python interface, below
     cli/                the command line

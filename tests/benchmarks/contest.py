@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -40,8 +41,15 @@ def serve(contestants: dict[str, Callable[[dict], Callable[[], int]]]) -> bool:
         return True
     print(json.dumps({"ready_seconds": time.perf_counter() - begin}), file=answers, flush=True)
     for _ in sys.stdin:
-        print(json.dumps({"tokens_per_second": _turn(run)}), file=answers, flush=True)
+        turn = {"tokens_per_second": _turn(run), "peak_mebibytes": _peak_mebibytes()}
+        print(json.dumps(turn), file=answers, flush=True)
     return True
+
+
+def _peak_mebibytes() -> int:
+    """The most memory that this process has held so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def _turn(run: Callable[[], int]) -> float:
@@ -70,10 +78,10 @@ class _Worker:
         line = self.process.stdout.readline()
         return json.loads(line) if line else {"missing": f"ended with status {self.process.wait()}"}
 
-    def turn(self) -> float:
+    def turn(self) -> dict[str, Any]:
         self.process.stdin.write("go\n")
         self.process.stdin.flush()
-        return self.answer()["tokens_per_second"]
+        return self.answer()
 
     def close(self) -> None:
         self.process.stdin.close()
@@ -82,7 +90,7 @@ class _Worker:
 
 
 def compete(script: str, names: Iterable[str], setting: dict, pythons: dict[str, str], rounds: int) -> dict[str, Any]:
-    """Rates of every contestant that could start: `{name: {tokens_per_second, rates, ready_seconds}}`."""
+    """Rates of every contestant that could start: `{name: {tokens_per_second, rates, ready_seconds, ...}}`."""
     workers, results = {}, {}
     for name in names:
         worker = _Worker(Path(script), name, setting, pythons.get(name.split(" ")[0], sys.executable))
@@ -94,7 +102,9 @@ def compete(script: str, names: Iterable[str], setting: dict, pythons: dict[str,
         workers[name], results[name] = worker, {"rates": [], **first}
     for _ in range(rounds):
         for name, worker in workers.items():
-            results[name]["rates"].append(worker.turn())
+            turn = worker.turn()
+            results[name]["rates"].append(turn["tokens_per_second"])
+            results[name]["peak_mebibytes"] = turn["peak_mebibytes"]
     for name, worker in workers.items():
         worker.close()
         results[name]["tokens_per_second"] = statistics.median(results[name]["rates"])
@@ -129,12 +139,12 @@ def machine() -> dict[str, Any]:
 
 
 def matrix_product_gflops(size: int = 1024) -> float:
-    """Best of several float32 products of two square matrices, in NumPy."""
+    """Best of many float32 products of two square matrices, in NumPy."""
     import numpy as np
 
     a = np.ones((size, size), np.float32)
     times = []
-    for _ in range(10):
+    for _ in range(60):
         start = time.perf_counter()
         a @ a
         times.append(time.perf_counter() - start)

@@ -113,7 +113,9 @@ def main() -> None:
     options = contest.arguments(__doc__)
     peak = contest.matrix_product_gflops()
     tables = []
-    print(f"{'units':>6}{'B x T':>10}{'':>3}{'contestant':<12}{'tokens/s':>10}{'share of peak':>15}{'ours is':>10}")
+    print(
+        f"{'units':>6}{'B x T':>10}   {'contestant':<12}{'tokens/s':>10}{'share of peak':>15}{'MiB':>8}{'ours is':>10}"
+    )
     for units, batch, steps in SETTINGS:
         setting = {"units": units, "batch": batch, "steps": steps}
         label = f"{units} {batch}x{steps}"
@@ -126,9 +128,8 @@ def main() -> None:
             rate = result["tokens_per_second"]
             share = rate * textbook_flops_per_token(units) / 1e9 / peak
             ratio = f"{times[name]:.2f}x" if name in times else ""
-            print(
-                f"{units:>6}{f'{batch} x {steps}':>10}   {name:<12}{rate:>10,.0f}{share:>15.0%}{ratio:>10}", flush=True
-            )
+            figures = f"{rate:>10,.0f}{share:>15.0%}{result['peak_mebibytes']:>8,}{ratio:>10}"
+            print(f"{units:>6}{f'{batch} x {steps}':>10}   {name:<12}{figures}", flush=True)
     contest.report(options, tables)
 
 

@@ -15,6 +15,9 @@ Where the time went, and what was done about it (two AVX2 cores, 128 units, B=64
   several independent chains in one loop, each step of which XLA gives to a core of its own: 19 ms forward became 12 ms.
   Cutting tensors into chains and joining them again would cost as much as it gains, so chains stay apart from the
   token ids to the loss (`language_model.py`).
+- Copies: arrays that a loop fills start as the arrays it reads (gates replace projections, the gradient replaces the
+  slopes). Arrays of zeros would be one constant to XLA, kept all the time and copied for every loop: 200 MB more at
+  512 units, and a tenth of the step.
 - Unrolling the loop was slower, and so was one chain per layer.
 """
 
@@ -101,8 +104,8 @@ def _forward(chains: list[Chain], recurrent_kernel) -> list[_Run]:
 
     def step(t, states):
         new_states = []
-        for chain, (hidden, memory, gates, memories, hiddens) in zip(chains, states, strict=True):
-            gate = tf.tanh(chain.projected[t] + tf.matmul(hidden, recurrent_kernel))
+        for hidden, memory, gates, memories, hiddens in states:
+            gate = tf.tanh(gates.read(t) + tf.matmul(hidden, recurrent_kernel))
             i, f, g, o = tf.split(gate, NUM_GATES, axis=1)
             memory = 0.5 * ((f + 1) * memory + (i + 1) * g)
             hidden = 0.5 * (o + 1) * tf.tanh(memory)
@@ -110,7 +113,16 @@ def _forward(chains: list[Chain], recurrent_kernel) -> list[_Run]:
             new_states.append((hidden, memory, *written))
         return t + 1, tuple(new_states)
 
-    starts = tuple((c.hidden, c.memory, *_arrays(time_steps, c.hidden, NUM_GATES, 1, 1)) for c in chains)
+    starts = tuple(
+        (
+            c.hidden,
+            c.memory,
+            _array(c.projected),
+            _empty_array(time_steps, c.hidden),
+            _empty_array(time_steps, c.memory),
+        )
+        for c in chains
+    )
     _, ends = _loop(step, time_steps, starts)
     return [_Run(*(array.stack() for array in end[2:])) for end in ends]
 
@@ -154,15 +166,15 @@ def _backward(chains: list[_BackwardChain], recurrent_kernel) -> list[tuple[tf.T
     def step(k, states):
         t = time_steps - 1 - k
         new_states = []
-        for chain, (d_hidden, d_memory, d_projected) in zip(chains, states, strict=True):
+        for chain, (d_hidden, d_memory, slopes) in zip(chains, states, strict=True):
             d_hidden = d_hidden + chain.d_hiddens[t]
             d_memory = d_memory + d_hidden * chain.memory_slope[t]
-            d_gate = tf.concat([d_memory, d_memory, d_memory, d_hidden], axis=1) * chain.slopes[t]
+            d_gate = tf.concat([d_memory, d_memory, d_memory, d_hidden], axis=1) * slopes.read(t)
             d_before = (tf.matmul(d_gate, transposed_kernel), d_memory * chain.forget[t])
-            new_states.append((*d_before, d_projected.write(t, d_gate)))
+            new_states.append((*d_before, slopes.write(t, d_gate)))
         return k + 1, tuple(new_states)
 
-    starts = tuple((c.d_last_hidden, c.d_last_memory, *_arrays(time_steps, c.d_last_hidden, NUM_GATES)) for c in chains)
+    starts = tuple((c.d_last_hidden, c.d_last_memory, _array(c.slopes)) for c in chains)
     _, ends = _loop(step, time_steps, starts)
     return [(d_projected.stack(), d_hidden, d_memory) for d_hidden, d_memory, d_projected in ends]
 
@@ -178,10 +190,16 @@ def _shifted(first: tf.Tensor, later: tf.Tensor) -> tf.Tensor:
     return tf.concat([first[None], later[:-1]], axis=0)
 
 
-def _arrays(time_steps: int, state: tf.Tensor, *widths: int) -> list[tf.TensorArray]:
-    """Empty arrays over time of [B, width * H] rows."""
-    rows, units = state.shape
-    return [tf.TensorArray(state.dtype, time_steps, element_shape=[rows, width * units]) for width in widths]
+def _array(over_time: tf.Tensor) -> tf.TensorArray:
+    """An array over time that holds `over_time` [T, B, ...] to begin with; each step reads its place, then fills it."""
+    time_steps, *element_shape = over_time.shape
+    array = tf.TensorArray(over_time.dtype, time_steps, element_shape=element_shape, clear_after_read=False)
+    return array.unstack(over_time)
+
+
+def _empty_array(time_steps: int, like: tf.Tensor) -> tf.TensorArray:
+    """An array over time for tensors like `like` [B, H]."""
+    return tf.TensorArray(like.dtype, time_steps, element_shape=like.shape)
 
 
 def _per_gate(units: int, dtype, sigmoid_gates: float, candidate: float) -> tf.Tensor:

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from textgen.model_store import default_models_dir
+from textgen.output import visible
 from textgen.training.plan import Plan
 from textgen.training.reporting import Evaluated, Reporter
 
@@ -99,7 +100,7 @@ class TerminalReporter(Reporter):
         if row.validation_loss is not None:
             line += f"  validation {row.validation_loss:.3f} nats, {row.bits_per_character:.2f} bits per character"
         self.console.print(Text.assemble((line, "bold"), "" if is_best else "  (not the best)"), soft_wrap=True)
-        sample = " ".join(row.sample[:SAMPLE_CHARACTERS].split())
+        sample = visible(" ".join(row.sample[:SAMPLE_CHARACTERS].split()))
         self.console.print(Text(f"  {sample}", "dim"), soft_wrap=not self.console.is_terminal)
 
     def noted(self, message: str) -> None:

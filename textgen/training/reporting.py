@@ -15,9 +15,11 @@ class Evaluated(Settings):
     epoch: float = setting(0.0, "Passes over the training part.", minimum=0)
     learning_rate: float = setting(0.0, "Of the last step.", minimum=0)
     train_loss: float = setting(0.0, "Mean since the last evaluation.")
-    validation_loss: float | None = setting(None, "On the validation part, or its beginning when it is long.")
+    validation_loss: float | None = setting(
+        None, "On the validation part, or on pieces from all over it when it is long."
+    )
     bits_per_character: float | None = setting(None, "The same in bits.")
-    tokens_per_second: float = setting(0.0, "Training speed since the last evaluation.", minimum=0)
+    tokens_per_second: float = setting(0.0, "Training speed.", minimum=0)
     seconds: float = setting(0.0, "Wall-clock seconds since the run began.", minimum=0)
     sample: str = setting("", "What the model writes now.")
 

@@ -53,33 +53,33 @@ class Run:
         self.model = build_model(plan.model, plan.training.seed)
         with_xla = self.device.name == "CPU"
         self.step = TrainStep(self.model, plan.training, compile_with_xla=with_xla)
-        self.validate = self._validation(EVALUATION_TOKENS, with_xla)
-        self.validate_fully = self._validation(FINAL_TOKENS, with_xla)
+        self.validate = self.validate_fully = None
+        if plan.has_validation:
+            self.validate_fully = Validation(self.model, plan.validation_ids[:FINAL_TOKENS], compile_with_xla=with_xla)
+            self.validate = self.validate_fully.limited(EVALUATION_TOKENS)
         self.seconds_per_step: float | None = None
 
-    def _validation(self, most_tokens: int, with_xla: bool) -> Validation | None:
-        if not self.plan.has_validation:
-            return None
-        return Validation(self.model, self.plan.validation_ids[:most_tokens], compile_with_xla=with_xla)
-
     def measure(self) -> None:
-        """Settle the number of steps, if the budget is minutes; and how often to evaluate and save."""
-        if self.plan.total_steps is not None:
+        """Measure the speed, for the expected time; turn minutes, if they are the budget, into a number of steps."""
+        if self.seconds_per_step is not None:
             return
         self.reporter.measuring()
         minutes = self.plan.training.minutes or 0.0
         speed = budget.rehearse(self.plan, self.step, self.validate, minutes * 60)
+        self.seconds_per_step = speed.seconds_per_step
+        if self.plan.total_steps is not None:
+            return
         left = minutes * 60 - (time.perf_counter() - self.started)
         final = 0.0
         if self.validate and self.validate_fully:
-            final = speed.seconds_per_evaluation * self.validate_fully.num_targets / self.validate.num_targets
+            final = speed.seconds_per_evaluation * self.validate_fully.num_counted / self.validate.num_counted
         steps = budget.steps_in(left, speed, EVALUATIONS, final)
-        self.seconds_per_step = speed.seconds_per_step
         self.plan = dataclasses.replace(self.plan, total_steps=steps)
 
     def train(self, checkpoint: Checkpoint | None = None, *, overwrite: bool = False) -> TrainingResult:
         """Make all steps, from `checkpoint` on if there is one, and write the model directory."""
-        self.measure()
+        if checkpoint is None:
+            self.measure()
         self.reporter.started(self.plan, checkpoint.progress.step if checkpoint else 0, self.seconds_per_step)
         loop = Loop(self.plan, self.step, self.validate, self.reporter, self._record)
         with StopRequest() as stop, _replaced(self.plan.path, overwrite and checkpoint is None) as finished:
