@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from textgen.config import SamplingConfig
 from textgen.generation import numpy_engine
 from textgen.generation.context import MAX_RECENT, Context
+from textgen.generation.generator import open_generator
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.generation.philox import uniforms
 from textgen.generation.sampling import next_ids
@@ -297,3 +299,30 @@ def test_large_layers_keep_all_blas_threads(monkeypatch):
     next(stream)
     assert blas_threads() == {2}
     stream.close()
+
+
+# ---- a long text costs no more than a short one
+
+
+def peak_bytes_of_writing(num_tokens: int) -> int:
+    """The most memory that Python and NumPy held while so many tokens were written, above what they held before."""
+    model = make_stored_model(units=16)
+    generator = open_generator(model)
+    config = SamplingConfig(length=num_tokens)
+    for _ in generator.stream("a", SamplingConfig(length=600)):
+        pass  # what is made once is made now
+    tracemalloc.start()
+    written = sum(len(piece) for piece in generator.stream("a", config))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert written == num_tokens
+    return peak
+
+
+def test_many_tokens_take_no_more_memory_than_few():
+    assert peak_bytes_of_writing(10_000) < 1.1 * peak_bytes_of_writing(1_000) + 10_000
+
+
+@pytest.mark.slow
+def test_a_million_tokens_take_no_more_memory_than_a_thousand():
+    assert peak_bytes_of_writing(1_000_000) < 1.1 * peak_bytes_of_writing(1_000) + 10_000

@@ -5,10 +5,11 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from textgen.cli import COMMANDS, cli
 
@@ -17,9 +18,13 @@ HELP = re.compile(r"```text\n\$ textgen (?P<command>[\w ]*?)--help\n(?P<text>.*?
 
 
 def help_of(arguments: str) -> str:
-    """What `textgen ARGUMENTS --help` prints, 100 columns wide."""
-    result = CliRunner().invoke(cli, [*arguments.split(), "--help"], prog_name="textgen", terminal_width=100)
-    return result.output
+    """What `textgen ARGUMENTS --help` prints, 100 columns wide.
+
+    In a process of its own: click remembers the help option of a command that was first called without its group.
+    """
+    script = "import sys; from textgen.cli import cli; cli.main(sys.argv[1:], 'textgen', terminal_width=100)"
+    command = [sys.executable, "-c", script, *arguments.split(), "--help"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def with_fresh_help(readme: str) -> str:
