@@ -320,9 +320,10 @@ def peak_bytes_of_writing(num_tokens: int) -> int:
 
 
 def test_many_tokens_take_no_more_memory_than_few():
-    assert peak_bytes_of_writing(10_000) < 1.1 * peak_bytes_of_writing(1_000) + 10_000
+    # Five bytes for each token more would be too many: an id that is kept takes eight.
+    assert peak_bytes_of_writing(10_000) < peak_bytes_of_writing(1_000) + 45_000
 
 
 @pytest.mark.slow
 def test_a_million_tokens_take_no_more_memory_than_a_thousand():
-    assert peak_bytes_of_writing(1_000_000) < 1.1 * peak_bytes_of_writing(1_000) + 10_000
+    assert peak_bytes_of_writing(1_000_000) < peak_bytes_of_writing(1_000) + 500_000
