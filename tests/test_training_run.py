@@ -1,5 +1,6 @@
 """Runs from a text to a model directory: what they leave, and that stopping and resuming changes no byte."""
 
+import errno
 import json
 import math
 import os
@@ -417,3 +418,23 @@ def test_minutes_become_steps_once_and_nothing_is_written_for_it(corpus, tmp_pat
     assert run.plan.total_steps == steps_in(120 - 10, speed, EVALUATIONS, final) == 10_350
     assert run.seconds_per_step == 0.01
     assert not (tmp_path / "models").exists()
+
+
+def test_a_full_disk_at_the_very_end_is_one_line_and_the_run_can_be_resumed(corpus, tmp_path, monkeypatch):
+    def full(*_arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    plan = plan_of(corpus, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(textgen.training.run.model_store, "seal", full_at_the_end(model_store.seal, full))
+        with pytest.raises(ModelError, match=r"No space left on device.*textgen train --resume --name novel"):
+            Run(plan).train()
+    resumed, checkpoint, problems = resumed_plan("novel", tmp_path)
+    assert (checkpoint.progress.step, problems) == (STEPS, [])
+    assert Run(resumed).train(checkpoint).results.steps == STEPS
+    assert model_store.load_model("novel", tmp_path).is_finished
+
+
+def full_at_the_end(seal, full):
+    """Checkpoints are sealed as ever; the model is not."""
+    return lambda directory, names: (full if names == model_store.MODEL_FILES else seal)(directory, names)

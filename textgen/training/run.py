@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from textgen import atomic_files, model_store
+from textgen.errors import ModelError
 from textgen.model.devices import Device, choose_device
 from textgen.model.language_model import build_model
 from textgen.records import ModelRecord, ResultRecord, installed_versions
@@ -89,15 +90,19 @@ class Run:
                 loop.begin(self._new_progress())
             if not loop.run(stop):
                 return self._result(self._record(loop.progress, loop.history).results, stop.signal_number)
-            results = self._finish(loop)
+            try:
+                results = self._finish(loop)
+            except OSError as problem:
+                raise ModelError(
+                    f"cannot write the model in {self.plan.path}: {problem.strerror or problem}. "
+                    f"The run is saved; once that is mended: textgen train --resume --name {self.plan.name}"
+                ) from problem
             finished()
         return self._result(results, None)
 
     def _new_progress(self) -> Progress:
         config, total = self.plan.training, self.plan.total_steps or 1
-        every_30_seconds = (
-            int(CHECKPOINT_SECONDS / self.seconds_per_step) if self.seconds_per_step else total // EVALUATIONS
-        )
+        every_30_seconds = int(CHECKPOINT_SECONDS / (self.seconds_per_step or CHECKPOINT_SECONDS))
         return Progress(
             total_steps=total,
             evaluate_every=config.sample_every or max(1, math.ceil(total / EVALUATIONS)),
