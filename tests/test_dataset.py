@@ -4,13 +4,21 @@ The ids are usually 0, 1, 2 ...: a token's id then says where it stands in the c
 """
 
 import itertools
+import tempfile
 
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from textgen.dataset import Batches, minimum_tokens, open_token_ids, smallest_dtype, write_token_ids
+from textgen.dataset import (
+    Batches,
+    memory_mapped,
+    minimum_tokens,
+    open_token_ids,
+    smallest_dtype,
+    write_token_ids,
+)
 from textgen.errors import CorpusError
 
 batch_sizes, sequence_lengths = st.integers(1, 5), st.integers(1, 7)
@@ -188,3 +196,27 @@ def test_batches_of_a_mapped_file_are_those_of_the_array(tmp_path):
     for step in (0, 5, 100):
         assert np.array_equal(mapped[step].inputs, array[step].inputs)
         assert mapped[step].targets.dtype == np.int32
+
+
+# ---- ids on disk for the time of a run
+
+
+@pytest.mark.parametrize(("vocabulary_size", "dtype"), [(65, np.uint8), (5387, np.uint16), (70_000, np.uint32)])
+def test_ids_are_mapped_from_disk_and_leave_no_file(vocabulary_size, dtype, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    token_ids = np.random.default_rng(0).integers(vocabulary_size, size=1000).astype(np.int32)
+    mapped = memory_mapped(token_ids, vocabulary_size)
+    assert isinstance(mapped, np.memmap)
+    assert (mapped.dtype, mapped.flags.writeable) == (dtype, False)
+    np.testing.assert_array_equal(mapped, token_ids)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_ids_need_no_file():
+    assert len(memory_mapped(np.zeros(0, np.int32), 65)) == 0
+
+
+def test_a_temporary_directory_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with pytest.raises(CorpusError, match=r"missing: No such file or directory\. Set TMPDIR"):
+        memory_mapped(np.arange(10, dtype=np.int32), 65)

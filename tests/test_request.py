@@ -129,8 +129,12 @@ def test_a_models_directory_that_is_a_file_is_refused_before_anything_is_compute
 def test_a_disk_that_takes_no_directory_is_said_so(monkeypatch):
     Path("models").mkdir()
 
-    def full(*_arguments, **_options):
-        raise OSError(28, "No space left on device")
+    make = os.mkdir
+
+    def full(path, *arguments, **options):
+        if Path("models") in Path(path).parents:
+            raise OSError(28, "No space left on device")
+        make(path, *arguments, **options)
 
     monkeypatch.setattr(os, "mkdir", full)
     assert message_of() == "cannot write models in models: No space left on device"

@@ -8,6 +8,7 @@ no iterator state: whoever knows the step knows the batch, and a resumed run see
 """
 
 import math
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +30,26 @@ def write_token_ids(path: Path, token_ids: np.ndarray, vocabulary_size: int) -> 
 def open_token_ids(path: Path, vocabulary_size: int) -> np.ndarray:
     """The ids of `write_token_ids`, [N], memory-mapped read-only: a corpus larger than memory trains."""
     return np.memmap(path, smallest_dtype(vocabulary_size).newbyteorder("<"), mode="r")
+
+
+def memory_mapped(token_ids: np.ndarray, vocabulary_size: int) -> np.ndarray:
+    """`token_ids` [N] on disk instead of in memory, in the smallest unsigned type; the file goes with the process.
+
+    Raises:
+        CorpusError: the temporary directory has no room.
+    """
+    if not len(token_ids):
+        return np.zeros(0, smallest_dtype(vocabulary_size))
+    try:
+        with tempfile.TemporaryDirectory(prefix="textgen-") as directory:
+            path = Path(directory) / "token_ids"
+            write_token_ids(path, token_ids, vocabulary_size)
+            # An open mapping outlives its file's name, so nothing is left behind when the process ends.
+            return open_token_ids(path, vocabulary_size)
+    except OSError as problem:
+        raise CorpusError(
+            f"cannot keep token ids in {tempfile.gettempdir()}: {problem.strerror or problem}. Set TMPDIR"
+        ) from problem
 
 
 class Batch(NamedTuple):

@@ -7,7 +7,7 @@ import numpy as np
 
 from textgen.config import ModelConfig, TrainingConfig
 from textgen.corpus import Corpus, split_text
-from textgen.dataset import Batches, smallest_dtype
+from textgen.dataset import Batches, memory_mapped
 from textgen.errors import CorpusError
 from textgen.model_store import num_parameters
 from textgen.records import CorpusRecord
@@ -24,8 +24,8 @@ class Plan:
     training: TrainingConfig
     corpus: CorpusRecord
     tokenizer: Tokenizer
-    train_ids: np.ndarray  # unsigned [N]
-    validation_ids: np.ndarray  # unsigned [N]; shorter than 2 when there is no validation
+    train_ids: np.ndarray  # unsigned [N], memory-mapped
+    validation_ids: np.ndarray  # unsigned [N], memory-mapped; shorter than 2 when there is no validation
     notes: tuple[str, ...]
     total_steps: int | None  # None until minutes are turned into steps
 
@@ -72,7 +72,6 @@ def make_plan(
     """
     train_text, validation_text = split_text(corpus.text, training.val_fraction)
     tokenizer = tokenizer or CharacterTokenizer.fit(corpus.text)
-    dtype = smallest_dtype(tokenizer.vocabulary_size)
     plan = Plan(
         name=name,
         path=path,
@@ -80,8 +79,8 @@ def make_plan(
         training=training,
         corpus=CorpusRecord(corpus.name, corpus.sources, encoding, corpus.sha256, len(corpus.text)),
         tokenizer=tokenizer,
-        train_ids=tokenizer.encode(train_text).astype(dtype),
-        validation_ids=tokenizer.encode(validation_text).astype(dtype),
+        train_ids=memory_mapped(tokenizer.encode(train_text), tokenizer.vocabulary_size),
+        validation_ids=memory_mapped(tokenizer.encode(validation_text), tokenizer.vocabulary_size),
         notes=corpus.notes,
         total_steps=None,
     )
