@@ -1,7 +1,8 @@
 """A prompt in, text out, piece by piece.
 
 What surprises: reading never changes a context, so any context can be kept and continued again, which is how the REPL
-goes back; and sample s of a seed is the same text whether it is made alone or among a thousand.
+goes back; and sample s of a seed uses the same random numbers whether it is made alone or among a thousand. (A
+product of many rows rounds differently from one row, so texts can part where a number lies on such a boundary.)
 """
 
 import dataclasses
