@@ -1,31 +1,24 @@
 """Text to ids and back, and what becomes of symbols that a model has never seen."""
 
 import json
+from unittest import mock
 
 import numpy as np
 import pytest
+from hard_texts import HARD_TEXTS
 from hypothesis import given
 from hypothesis import strategies as st
 
+from textgen.config import END_OF_DOCUMENT, TextConfig
 from textgen.errors import TokenizerError
-from textgen.tokenizers import CharacterTokenizer, tokenizer_from_json
+from textgen.tokenizers import CharacterTokenizer, WordTokenizer, new_fitter, text_blocks, tokenizer_from_json
 from textgen.tokenizers.unknown import (
     PLAIN_PUNCTUATION,
     describe_replacements,
     make_readable,
     nearest_known,
+    trim_prompt,
 )
-
-HARD_TEXTS = {
-    "NUL": "\0a\0",
-    "byte order mark": "\ufefftext\ufeff",
-    "emoji joiners": "👩\u200d👩\u200d👧\u200d👦 and 🏳️\u200d🌈",
-    "combining marks, not composed": "e\u0301 é ﬁ ½",
-    "line ends": "a\r\nb\rc\nd\u2028e\u0085f",
-    "right to left": "שלום \u202eabc\u202c مرحبا",
-    "the last code point": "\U0010ffff\U0010fffe\uffff\ue000",
-    "around the surrogates": "\ud7ff\ue000",
-}
 
 
 def refused(text: str, policy: str, tokenizer: CharacterTokenizer) -> str:
@@ -89,6 +82,12 @@ def test_a_surrogate_is_not_taken_for_the_question_mark_that_codecs_put_in_its_p
     assert make_readable("a\udc80?", tokenizer).text == "a?"
 
 
+def test_every_character_is_a_unit_of_length():
+    tokenizer = CharacterTokenizer("\n ab", "\n")
+    assert tokenizer.count_units([2, 3, 1, 4, 2], before=2).tolist() == [True] * 5
+    assert tokenizer.count_units(np.zeros((3, 2), int)).shape == (3, 2)
+
+
 def test_the_empty_text_has_no_ids():
     tokenizer = CharacterTokenizer.fit("ab")
     assert tokenizer.encode("").tolist() == []
@@ -118,34 +117,197 @@ def test_a_vocabulary_holds_no_surrogates():
         CharacterTokenizer.fit("ab\ud800")
 
 
+# ---- the end of a document
+
+LINES = TextConfig(documents="line")
+
+
+def test_the_end_of_a_document_is_the_last_id_and_has_no_text():
+    fitter = new_fitter("char")
+    fitter.add("ab\udc00c\udc00")
+    tokenizer = fitter.finish(LINES)
+    assert tokenizer.symbols == "abc"
+    assert list(tokenizer.pieces) == ["a", "b", "c", ""]
+    assert (tokenizer.vocabulary_size, tokenizer.eod_id, tokenizer.start_id) == (4, 3, 3)
+    assert tokenizer.document_separator == "\n"
+    assert tokenizer.encode("ab\udc00c\udc00").tolist() == [0, 1, 3, 2, 3]
+    assert tokenizer.decode([0, 1, 3, 2, 3]) == "abc"
+
+
+@pytest.mark.parametrize("level", ["char", "word"])
+def test_there_is_an_end_wherever_there_are_documents_and_only_there(level):
+    for documents, separator in {"whole": None, "file": "\n\n", "line": "\n", "blank-line": "\n\n"}.items():
+        fitter = new_fitter(level)
+        fitter.add("ab cd")
+        tokenizer = fitter.finish(TextConfig(level=level, documents=documents))
+        assert tokenizer.document_separator == separator
+        assert tokenizer.eod_id == (None if separator is None else tokenizer.vocabulary_size - 1)
+
+
+@pytest.mark.parametrize("level", ["char", "word"])
+def test_an_end_is_unknown_where_there_are_no_documents_and_always_to_people(level):
+    tokenizer = fit(level, "ab")
+    with pytest.raises(TokenizerError, match=r"does not know '\\udc00'"):
+        tokenizer.encode("ab" + END_OF_DOCUMENT)
+    fitter = new_fitter(level)
+    fitter.add("ab" + END_OF_DOCUMENT)
+    with_documents = fitter.finish(TextConfig(level=level, documents="line"))
+    assert with_documents.unknown_symbols("a\udc00b\udc01") == ["\udc00", "\udc01"]
+    assert make_readable("a\udc00b", with_documents).text == "ab"
+
+
+# ---- what both levels do
+
+
+def fit(level: str, *blocks: str, **settings):
+    fitter = new_fitter(level)
+    for block in blocks:
+        fitter.add(block)
+    return fitter.finish(TextConfig(level=level, **settings))
+
+
+def test_a_fitter_of_another_level_is_refused():
+    with pytest.raises(TokenizerError, match=r"--level must be one of char, word\. Received: 'byte'"):
+        new_fitter("byte")
+
+
+@pytest.mark.parametrize("level", ["char", "word"])
+@pytest.mark.parametrize(("text", "found"), [("", "none"), ("aaa", "only 'a'"), ("\n" + END_OF_DOCUMENT, "only")])
+def test_a_stream_of_fewer_than_two_symbols_teaches_nothing(level, text, found):
+    with pytest.raises(TokenizerError, match=f"at least two different characters .* found {found}"):
+        fit(level, text)
+
+
+@pytest.mark.parametrize("level", ["char", "word"])
+def test_a_stream_with_half_a_surrogate_pair_is_refused(level):
+    with pytest.raises(TokenizerError, match="cannot hold surrogates"):
+        fit(level, "ab", "\ud800")
+
+
+def test_a_fitter_counts_what_the_text_has():
+    counts = {}
+    for level in ("char", "word"):
+        fitter = new_fitter(level)
+        fitter.add("the cat, the")
+        fitter.add(" hat\udc00")
+        counts[level] = (fitter.num_symbols, fitter.num_pieces)
+    assert counts == {"char": (7, 7), "word": (7, 11)}  # aceht, comma, space; "the", " cat", " the", " hat"
+
+
+@pytest.mark.parametrize("level", ["char", "word"])
+def test_the_form_of_the_text_is_kept(level):
+    assert fit(level, "ab").normalize == "none"
+    assert fit(level, "ab", normalize="nfkc").normalize == "nfkc"
+
+
+@pytest.mark.parametrize("level", ["char", "word"])
+def test_the_place_of_an_unknown_symbol_is_counted_from_the_beginning_of_the_stream(level, monkeypatch):
+    monkeypatch.setattr(text_blocks, "BLOCK_SIZE", 100)
+    blocks = fit(level, "abc d").encode_blocks(["ab c" * 100, "cab" * 100 + "x" + "a" * 300])
+    with pytest.raises(TokenizerError) as caught:
+        list(blocks)
+    assert str(caught.value) == "the model does not know 'x' (character 700 of the text)"
+
+
+@given(st.lists(st.text(max_size=8), max_size=8), st.integers(1, 12))
+def test_blocks_are_regrouped_without_losing_anything(blocks, size):
+    with mock.patch.object(text_blocks, "BLOCK_SIZE", size):
+        regrouped = list(text_blocks.regrouped(blocks))
+    assert "".join(regrouped) == "".join(blocks)
+    assert all(size <= len(block) < 2 * size for block in regrouped[:-1])
+    assert all(0 < len(block) < 2 * size for block in regrouped)
+
+
 # ---- JSON
 
 
-@given(st.text(min_size=2).filter(lambda text: len(set(text)) > 1))
-def test_a_tokenizer_comes_back_from_json(text):
-    tokenizer = CharacterTokenizer.fit(text)
+@pytest.mark.parametrize("level", ["char", "word"])
+@given(
+    st.text(min_size=2).filter(lambda text: len(set(text)) > 1),
+    st.sampled_from(["whole", "line", "blank-line"]),
+    st.sampled_from(["none", "nfc", "nfkc", "casefold"]),
+)
+def test_a_tokenizer_comes_back_from_json(level, text, documents, normalize):
+    tokenizer = fit(level, text, documents=documents, normalize=normalize)
     back = tokenizer_from_json(json.loads(json.dumps(tokenizer.to_json())))
-    assert isinstance(back, CharacterTokenizer)
-    assert back.pieces == tokenizer.pieces
+    assert type(back) is type(tokenizer)
+    assert back.to_json() == tokenizer.to_json()
+    assert (list(back.pieces), back.eod_id) == (list(tokenizer.pieces), tokenizer.eod_id)
 
 
 @pytest.mark.parametrize("text", [None, [], "character", {}, {"type": "bpe"}, {"type": ["character"]}, {"type": 1}])
 def test_a_document_of_no_known_type_is_refused(text):
-    with pytest.raises(TokenizerError, match=r"type must be one of \['character'\]"):
+    with pytest.raises(TokenizerError, match=r"type must be one of \['character', 'word'\]"):
         tokenizer_from_json(text)
 
 
+CHARACTERS = {"type": "character", "symbols": "ab", "document_separator": None, "normalize": "none"}
+WORDS = {**CHARACTERS, "type": "word", "words": ["ab", "ba", "aab"]}
+
+
+@pytest.mark.parametrize("document", [CHARACTERS, WORDS], ids=["character", "word"])
 @pytest.mark.parametrize(
-    "changes", [{"symbols": ["a", "b"]}, {"symbols": None}, {"symbols": "ba"}, {"symbols": "a"}, {"more": 1}]
+    ("changes", "message"),
+    [
+        ({"symbols": ["a", "b"]}, "tokenizer holds exactly"),
+        ({"symbols": None}, "tokenizer holds exactly"),
+        ({"symbols": "ba"}, "vocabulary holds at least two distinct symbols, sorted"),
+        ({"symbols": "a"}, "vocabulary holds at least two distinct symbols, sorted"),
+        ({"symbols": "ab\udc00"}, "vocabulary cannot hold surrogates"),
+        ({"more": 1}, "tokenizer holds exactly"),
+        ({1: 1}, "tokenizer holds exactly"),
+        ({"normalize": None}, "tokenizer holds exactly"),
+        ({"normalize": "nfd"}, "normalize must be one of none, nfc, nfkc, casefold"),
+        ({"document_separator": 1}, "tokenizer holds exactly"),
+        ({"document_separator": "\x1b[2J" * 100}, "document_separator must be null, a newline or two"),
+    ],
 )
-def test_a_document_with_anything_unexpected_is_refused(changes):
-    with pytest.raises(TokenizerError, match=r"a character (tokenizer|vocabulary) holds"):
-        tokenizer_from_json({"type": "character", "symbols": "ab"} | changes)
+def test_a_document_with_anything_unexpected_is_refused(document, changes, message):
+    received = refused_document(document | changes)
+    assert message in received
+    assert "\n" not in received
+    assert len(received) < 300
 
 
-def test_a_document_without_symbols_is_refused():
-    with pytest.raises(TokenizerError, match=r"holds type and symbols. Received: \['type'\]"):
-        tokenizer_from_json({"type": "character"})
+@pytest.mark.parametrize("document", [CHARACTERS, WORDS], ids=["character", "word"])
+def test_a_document_that_lacks_something_is_refused(document):
+    for key in set(document) - {"type"}:
+        assert "tokenizer holds exactly" in refused_document({k: v for k, v in document.items() if k != key})
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("ab", "tokenizer holds exactly"),
+        ({"ab": 1}, "tokenizer holds exactly"),
+        (["ab", None], "have 2 to 64 characters each. Received: None"),
+        (["ab", 7], "have 2 to 64 characters each. Received: 7"),
+        (["ab", ["ba"]], "have 2 to 64 characters each. Received: list"),
+        (["ab", {}], "have 2 to 64 characters each. Received: dict"),
+        (["ab", ""], "have 2 to 64 characters each. Received: ''"),
+        (["ab", "a"], "have 2 to 64 characters each. Received: 'a'"),
+        (["ab", "ab" * 10**6], "have 2 to 64 characters each. Received: 'aba"),
+        (["ab", "ba", "ab"], "holds every word once. Received twice: 'ab'"),
+        (["ab", "ac"], "are made of its symbols. Received: 'c'"),
+        (["ab", "a\udc00"], "are made of its symbols. Received: '\\udc00'"),
+        (["ab", "a\n"], "are made of its symbols. Received: '\\n'"),
+    ],
+)
+def test_words_that_no_text_can_have_are_refused(words, message):
+    received = refused_document(WORDS | {"words": words})
+    assert message in received
+    assert "\n" not in received
+    assert len(received) < 300
+
+
+def test_a_word_tokenizer_may_have_no_words():
+    assert tokenizer_from_json(WORDS | {"words": []}).encode("abba").tolist() == [0, 1, 1, 0]
+
+
+def refused_document(document) -> str:
+    with pytest.raises(TokenizerError) as caught:
+        tokenizer_from_json(document)
+    return str(caught.value)
 
 
 # ---- symbols that a model has never seen
@@ -252,6 +414,29 @@ def test_a_policy_of_another_name_is_refused_whatever_the_text(text):
     assert refused(text, "ignore", CharacterTokenizer("ab")) == (
         "--on-unknown must be one of replace, skip, error. Received: 'ignore'"
     )
+
+
+def test_a_prompt_is_brought_to_the_form_of_the_model_first():
+    tokenizer = CharacterTokenizer(" aefginst", normalize="casefold")
+    assert make_readable("\u212bNGSTE \ufb01t\u200d\u00e9", tokenizer) == (
+        "angste fite",
+        {"\u00e5": "a", "\u00e9": "e"},
+    )
+    assert make_readable("Fit", CharacterTokenizer("FIfit", normalize="none")).text == "Fit"
+
+
+def test_a_word_model_knows_the_symbols_that_it_spells_with():
+    tokenizer = WordTokenizer(" abc", ["abc", " abc"])
+    assert make_readable("abc caf\u00e9 b", tokenizer) == ("abc ca b", {"f": "", "\u00e9": ""})
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words", "characters"),
+    [("a ", "a", "a "), ("a  ", "a ", "a  "), (" ", "", " "), ("", "", ""), ("a\n", "a\n", "a\n"), (" a", " a", " a")],
+)
+def test_the_space_behind_a_prompt_belongs_to_the_next_word(prompt, words, characters):
+    assert trim_prompt(prompt, WordTokenizer("\n a", [])) == words
+    assert trim_prompt(prompt, CharacterTokenizer("\n a")) == characters
 
 
 @given(st.text(st.characters()))

@@ -1,18 +1,20 @@
 """The tokenizer as TensorFlow operations, against the tokenizer in Python: one specification, implemented twice."""
 
+import functools
 import importlib.util
 import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from hard_texts import ALL_SYMBOLS
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from textgen.errors import TokenizerError
-from textgen.tokenizers import CharacterTokenizer, graph
-from textgen.tokenizers.base import Tokenizer
-from textgen.tokenizers.graph import GraphCharacterTokenizer, graph_tokenizer
+from textgen.tokenizers import CharacterTokenizer, Tokenizer, graph_characters
+from textgen.tokenizers.graph import graph_tokenizer
+from textgen.tokenizers.graph_characters import GraphCharacterTokenizer
 from textgen.tokenizers.unknown import make_readable, nearest_known
 
 ENGLISH = "".join(map(chr, range(32, 127))) + "\n"
@@ -24,7 +26,6 @@ VOCABULARIES = {
 }
 TEXTS = {name: CharacterTokenizer.fit(symbols) for name, symbols in VOCABULARIES.items()}
 GRAPHS = {name: GraphCharacterTokenizer(tokenizer) for name, tokenizer in TEXTS.items()}
-ALL_SYMBOLS = [chr(c) for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
 
 
 def tokenize(name: str, texts: list[str]) -> list[list[int]]:
@@ -81,6 +82,55 @@ def test_dense_ids_are_spelled_out_row_by_row():
     assert GRAPHS["lower case"].detokenize(token_ids).numpy().tolist() == [b"\n '", b"'''"]
 
 
+def test_ragged_ids_are_spelled_out_row_by_row():
+    token_ids = tf.ragged.constant([[0, 1], [], [2, 2, 2]], dtype=tf.int32)
+    assert GRAPHS["lower case"].detokenize(token_ids).numpy().tolist() == [b"\n ", b"", b"'''"]
+
+
+def test_the_end_of_a_document_has_no_text():
+    tokenizer = graph_tokenizer(CharacterTokenizer("ab", document_separator="\n"))
+    assert tokenizer.tokenize(["ab", ""]).to_list() == [[0, 1], []]
+    assert tokenizer.detokenize(tf.constant([[0, 2, 1], [2, 2, 2]])).numpy().tolist() == [b"ab", b""]
+
+
+def test_a_space_at_the_end_of_a_prompt_stays():
+    assert tokenize("lower case", ["ab "]) == [TEXTS["lower case"].encode("ab ").tolist()]
+
+
+# ---- normal forms
+
+
+@pytest.mark.parametrize("form", ["nfc", "nfkc", "casefold"])
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cn"])), max_size=4))
+@settings(max_examples=60)
+@example(["Stra\u00dfe \ufb01 \u212b e\u0301 \u00bd \u1e9e\u0130", "\u200dA\u00adb\ufe0f"])
+def test_any_text_is_normalised_as_python_normalises_it(form, texts):
+    pytest.importorskip("tensorflow_text")
+    tokenizer, graph = normalising(form)
+    ids = [tokenizer.encode(make_readable(text, tokenizer).text).tolist() for text in texts]
+    assert graph.tokenize(tf.constant([text.encode() for text in texts], tf.string)).to_list() == ids
+
+
+@functools.cache
+def normalising(form: str) -> tuple[CharacterTokenizer, GraphCharacterTokenizer]:
+    tokenizer = CharacterTokenizer(ALL_SYMBOLS, normalize=form)
+    return tokenizer, graph_tokenizer(tokenizer)
+
+
+def test_only_a_model_that_normalises_needs_tensorflow_text():
+    assert not GRAPHS["english"].needs_tensorflow_text
+    assert normalising("nfc")[1].needs_tensorflow_text
+
+
+def test_a_model_that_normalises_is_refused_where_tensorflow_text_is_missing(monkeypatch):
+    monkeypatch.setattr(graph_characters, "tensorflow_text", None)
+    with pytest.raises(TokenizerError) as caught:
+        graph_tokenizer(CharacterTokenizer("ab", normalize="nfkc"))
+    assert str(caught.value) == (
+        "a model with --normalize nfkc needs tensorflow_text, which this platform has no wheel of"
+    )
+
+
 def test_bytes_that_are_not_utf8_are_unknown_symbols():
     strings = tf.constant([b"a\xffb", b"\xed\xa0\x80c", b"d\xe2\x82"])
     assert GRAPHS["lower case"].detokenize(GRAPHS["lower case"].tokenize(strings)).numpy().tolist() == [
@@ -106,7 +156,7 @@ def test_tensorflow_texts_classes_are_the_interface():
 
 def test_without_tensorflow_text_it_works_all_the_same(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_text", None)
-    spec = importlib.util.spec_from_file_location("graph_without_text", graph.__file__)
+    spec = importlib.util.spec_from_file_location("graph_without_text", graph_characters.__file__)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     tokenizer = module.GraphCharacterTokenizer(TEXTS["english"])

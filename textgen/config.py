@@ -13,9 +13,16 @@ from typing import Any, Self
 
 from textgen.errors import SettingError
 
-KIND_NAMES = {int: "a whole number", float: "a number", str: "text", tuple: "a list of strings"}
+KIND_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text", tuple: "a list of strings"}
 MAX_LAYERS = 16
 MAX_SIZE = 65_536  # units, embedding: a weight file from a stranger cannot ask for more
+
+# The one symbol that stands behind every document where a corpus is many short texts. Half of a surrogate pair: no
+# valid text can hold it, so documents need no escaping.
+END_OF_DOCUMENT = "\udc00"
+
+NORMAL_FORMS = ("none", "nfc", "nfkc", "casefold")
+DOCUMENT_KINDS = ("whole", "file", "line", "blank-line")
 
 
 def setting(default: Any, description: str, *, minimum=None, maximum=None, above=None, choices=()) -> Any:
@@ -101,6 +108,48 @@ def _check_range(flag: str, value: float, limits: typing.Mapping[str, Any]) -> N
 
 
 @dataclasses.dataclass(frozen=True)
+class TextConfig(Settings):
+    """How a corpus is read and cut into tokens."""
+
+    level: str = setting("char", "What a token is: a character or a word.", choices=("char", "word"))
+    vocabulary_size: int | None = setting(
+        None,
+        "Token ids of a word model: every character of the text, and its most frequent words.",
+        minimum=1,
+        maximum=4_194_304,
+    )
+    normalize: str = setting(
+        "none", "Unicode form that texts are brought to, which loses what they were.", choices=NORMAL_FORMS
+    )
+    documents: str = setting(
+        "whole", "What a document is; a model of documents learns where they end.", choices=DOCUMENT_KINDS
+    )
+    column: str | None = setting(None, "Column of CSV, TSV or JSONL files whose cells are the documents.")
+    encoding: str = setting("utf-8", "Encoding of the corpus.")
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.column is not None and self.documents != "whole":
+            raise SettingError(f"--column makes every row a document; leave out --documents {self.documents}")
+        if self.vocabulary_size is not None and self.level != "word":
+            raise SettingError(
+                "--vocabulary-size is for --level word; a character model has all characters of its text"
+            )
+
+    @property
+    def has_documents(self) -> bool:
+        """Whether the corpus is many texts, each with an end that a model learns."""
+        return self.document_separator is not None
+
+    @property
+    def document_separator(self) -> str | None:
+        """What is written between two documents when text goes on; None where there are none."""
+        if self.column is not None or self.documents == "line":
+            return "\n"
+        return None if self.documents == "whole" else "\n\n"
+
+
+@dataclasses.dataclass(frozen=True)
 class ModelConfig(Settings):
     """The shape of a language model: enough to rebuild it and to know the shape of every weight."""
 
@@ -109,6 +158,7 @@ class ModelConfig(Settings):
     embedding_size: int = setting(128, "Size of a token's embedding (E).", minimum=1, maximum=MAX_SIZE)
     units: int = setting(128, "Recurrent units per layer (H).", minimum=1, maximum=MAX_SIZE)
     num_layers: int = setting(2, "Recurrent layers (L).", minimum=1, maximum=MAX_LAYERS)
+    tied: bool = setting(False, "Whether the output layer scores tokens with their embeddings.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,10 +177,16 @@ class TrainingConfig(Settings):
     weight_drop: float = setting(
         0.0, "Share of the recurrent weights dropped, one mask per batch; 0 is off.", minimum=0, maximum=0.95
     )
+    num_sampled: int | None = setting(
+        None,
+        "Wrong tokens that a step compares the right one with; 0 is all of them.",
+        minimum=0,
+        maximum=1_048_576,
+    )
     clip_norm: float = setting(1.0, "Largest global norm of the gradient; 0 is off.", minimum=0)
     weight_decay: float = setting(0.0, "Decoupled weight decay on matrices (AdamW); 0 is off.", minimum=0, maximum=10)
     val_fraction: float = setting(
-        0.1, "Share of the corpus, at its end, kept for validation; 0 is none.", minimum=0, maximum=0.9
+        0.1, "Share of the corpus kept for validation: its end, or whole documents; 0 is none.", minimum=0, maximum=0.9
     )
     seed: int = setting(0, "Seed of every random number in training.", minimum=0, maximum=2**31 - 1)
     checkpoint_every: int = setting(0, "Steps between checkpoints; 0 means about every 30 seconds.", minimum=0)
@@ -147,7 +203,7 @@ class TrainingConfig(Settings):
 class SamplingConfig(Settings):
     """How text is drawn. Filters act in the order of the fields, from repeat_penalty to min_p."""
 
-    length: int = setting(300, "Characters to write.", minimum=1, maximum=2**31 - 1)
+    length: int = setting(300, "Characters to write; words for a word model.", minimum=1, maximum=2**31 - 1)
     repeat_penalty: float = setting(1.0, "Divides the odds of recent symbols; 1 is off.", minimum=0.01, maximum=100)
     repeat_last_n: int = setting(64, "How many recent symbols the repeat penalty looks at.", minimum=1, maximum=4096)
     temperature: float = setting(
@@ -163,8 +219,16 @@ class SamplingConfig(Settings):
     )
     seed: int = setting(0, "Seed: the same seed, prompt and settings give the same text.", minimum=0, maximum=2**63 - 1)
     stop: tuple[str, ...] = setting((), "Stop before this text appears; may be repeated.")
+    ignore_eod: bool = setting(False, "Go on with another document where one ends.")
 
     def __post_init__(self):
         super().__post_init__()
         if "" in self.stop:
             raise SettingError("--stop must not be empty. Received: ''")
+
+
+# What suits a level better than the fields' defaults; a setting that is given overrules both.
+LEVEL_DEFAULTS: dict[str, dict[str, Any]] = {
+    "char": {},
+    "word": {"tied": True, "embedding_size": 256, "units": 256, "batch_size": 32, "dropout": 0.2},
+}

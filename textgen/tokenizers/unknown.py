@@ -3,6 +3,9 @@
 `replace` (the default) takes the nearest known form of each code point, decided from that code point alone, so that
 the export can carry the same rule as a table: the other case; a plain form of typographic punctuation; its Unicode
 compatibility decomposition, of which unknown parts (accents, say) are dropped. What has none of these is skipped.
+
+A symbol is known when it is a character of the vocabulary: a word model spells what is no word, so it knows the same
+symbols as a character model of the same text.
 """
 
 import unicodedata
@@ -11,6 +14,7 @@ from typing import NamedTuple
 
 from textgen.errors import TokenizerError
 from textgen.tokenizers.base import Tokenizer
+from textgen.tokenizers.normalizing import normalize_text
 
 POLICIES = ("replace", "skip", "error")
 
@@ -48,22 +52,28 @@ def nearest_known(symbol: str, known: Collection[str]) -> str:
 
 
 def make_readable(text: str, tokenizer: Tokenizer, policy: str = "replace") -> ReadablePrompt:
-    """`text` with every unknown symbol treated by `policy`.
+    """`text` in the form of the model, with every unknown symbol treated by `policy`.
 
     Raises:
         TokenizerError: under the policy "error", naming the symbols; or for a policy that is none of POLICIES.
     """
     if policy not in POLICIES:
         raise TokenizerError(f"--on-unknown must be one of {', '.join(POLICIES)}. Received: {policy!r}")
+    text = normalize_text(text, tokenizer.normalize)
     unknown = tokenizer.unknown_symbols(text)
     if not unknown:
         return ReadablePrompt(text, {})
     if policy == "error":
         shown = " ".join(repr(s) for s in unknown[:10])
         raise TokenizerError(f"the model has never seen {shown}. Change the prompt, or use --on-unknown replace")
-    known = set(tokenizer.pieces)
+    known = set(tokenizer.symbols)
     replaced = {s: nearest_known(s, known) if policy == "replace" else "" for s in unknown}
     return ReadablePrompt(text.translate({ord(s): form for s, form in replaced.items()}), replaced)
+
+
+def trim_prompt(text: str, tokenizer: Tokenizer) -> str:
+    """`text` without a space at its end where the model's next word brings its own; of several, one is dropped."""
+    return text[:-1] if tokenizer.level == "word" and text.endswith(" ") else text
 
 
 def describe_replacements(replaced: dict[str, str], most: int = 10) -> str:

@@ -1,0 +1,285 @@
+"""Words as ids, and letters for the words that have none."""
+
+from unittest import mock
+
+import numpy as np
+import pytest
+from hard_texts import ALL_SYMBOLS, ENGLISH, HARD_TEXTS, mixed_texts
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from textgen.config import END_OF_DOCUMENT, TextConfig
+from textgen.errors import TokenizerError
+from textgen.tokenizers import CharacterTokenizer, Tokenizer, WordTokenizer, new_fitter, text_blocks, word, word_fitting
+from textgen.tokenizers.word_pieces import whole_pieces
+
+documents = st.lists(mixed_texts, max_size=4).map(lambda texts: "".join(text + END_OF_DOCUMENT for text in texts))
+
+
+def fit(*blocks: str, vocabulary_size: int | None = None, **settings) -> WordTokenizer:
+    fitter = new_fitter("word")
+    for block in blocks:
+        fitter.add(block)
+    return fitter.finish(TextConfig(level="word", vocabulary_size=vocabulary_size, **settings))
+
+
+def spelled(tokenizer: WordTokenizer, text: str) -> list[str]:
+    return [tokenizer.pieces[i] for i in tokenizer.encode(text)]
+
+
+# ---- encoding
+
+
+def test_words_are_ids_and_other_words_are_spelled():
+    tokenizer = WordTokenizer("\n .aceht", ["the", " cat", " the"])
+    assert tokenizer.pieces == ("\n", " ", ".", "a", "c", "e", "h", "t", "the", " cat", " the")
+    assert tokenizer.encode("the cat the hat.\n").tolist() == [8, 9, 10, 1, 6, 3, 7, 2, 0]
+    assert tokenizer.encode("the cat").dtype == np.int32
+    assert tokenizer.decode([8, 9, 10, 1, 6, 3, 7, 2, 0]) == "the cat the hat.\n"
+    assert (tokenizer.level, tokenizer.vocabulary_size) == ("word", 11)
+
+
+def test_only_whole_pieces_are_words():
+    tokenizer = WordTokenizer(" .abc", ["ab", " ab", "..", "b c"])
+    assert spelled(tokenizer, "ab abc ab. ... b c..") == [
+        *("ab", " ", "a", "b", "c", " ab", ".", " ", ".", ".", ".", " ", "b", " ", "c", ".."),
+    ]
+
+
+def test_the_end_of_a_document_is_the_last_id_and_parts_words():
+    tokenizer = WordTokenizer(" ab", ["ab", " ab"], document_separator="\n")
+    assert tokenizer.encode("ab\udc00ab ab\udc00").tolist() == [3, 5, 3, 4, 5]
+    assert tokenizer.decode([3, 5, 3, 4, 5]) == "abab ab"
+    assert (tokenizer.eod_id, tokenizer.start_id, tokenizer.vocabulary_size) == (5, 5, 6)
+
+
+def test_without_documents_a_text_begins_after_a_newline():
+    assert WordTokenizer("\t\nab", ["ab"]).start_id == 1
+    assert WordTokenizer("ab", ["ab"]).start_id == 0
+
+
+@pytest.mark.parametrize("symbol", ["\u00e9", "\0", "\udc00", "\U0010ffff"])
+def test_encoding_an_unknown_symbol_is_an_error_that_says_where(symbol):
+    tokenizer = WordTokenizer("abc", ["abc"])
+    with pytest.raises(TokenizerError) as caught:
+        tokenizer.encode("abc" * 500 + symbol)
+    assert str(caught.value) == f"the model does not know {symbol!r} (character 1,500 of the text)"
+
+
+def test_the_empty_text_has_no_ids():
+    assert WordTokenizer("ab", ["ab"]).encode("").tolist() == []
+    assert WordTokenizer("ab", []).encode("").tolist() == []
+
+
+# ---- nothing is lost
+
+EVERYTHING: dict[str, Tokenizer] = {
+    "char": CharacterTokenizer(ALL_SYMBOLS),
+    "word": WordTokenizer(ALL_SYMBOLS, fit(*HARD_TEXTS.values()).words),
+}
+
+
+def check_round_trip(text: str) -> None:
+    """For a model of all symbols, and for one of just this text."""
+    for tokenizer in (EVERYTHING["char"], EVERYTHING["word"], fit(text, "ab", ENGLISH)):
+        assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+@pytest.mark.parametrize("text", HARD_TEXTS.values(), ids=HARD_TEXTS)
+def test_hard_text_comes_back_as_it_was(text):
+    check_round_trip(text)
+    assert len(EVERYTHING["word"].encode(text)) < len(text) or len(text) < 20
+
+
+@given(mixed_texts)
+def test_any_text_comes_back_as_it_was(text):
+    check_round_trip(text)
+
+
+@pytest.mark.slow
+@given(mixed_texts)
+@settings(max_examples=10_000)
+def test_ten_thousand_texts_come_back_as_they_were(text):
+    check_round_trip(text)
+
+
+@pytest.mark.parametrize("level", ["char", "word"])
+@given(st.lists(mixed_texts, max_size=5), st.integers(1, 70))
+def test_any_cuts_of_the_stream_give_the_same_ids(level, blocks, size):
+    tokenizer = EVERYTHING[level]
+    with mock.patch.object(text_blocks, "BLOCK_SIZE", size):
+        streamed = [i for ids in tokenizer.encode_blocks(iter(blocks)) for i in ids.tolist()]
+    assert streamed == tokenizer.encode("".join(blocks)).tolist()
+
+
+@given(documents)
+def test_documents_come_back_without_their_ends(text):
+    tokenizer = fit(text, "ab", documents="line")
+    token_ids = tokenizer.encode(text)
+    assert tokenizer.decode(token_ids) == text.replace(END_OF_DOCUMENT, "")
+    assert (token_ids == tokenizer.eod_id).sum() == text.count(END_OF_DOCUMENT)
+
+
+def test_chinese_falls_back_to_characters_and_not_to_giant_words():
+    tokenizer = fit(HARD_TEXTS["Chinese"] * 3)
+    assert spelled(tokenizer, HARD_TEXTS["Chinese"])[:8] == list(HARD_TEXTS["Chinese"][:8])
+    assert max(map(len, tokenizer.words)) == len(" Python")
+
+
+# ---- fitting
+
+
+def test_the_most_frequent_words_become_ids_the_most_frequent_first():
+    tokenizer = fit("the\nthe cat the", " cat the hat the hat hat the a b", vocabulary_size=8 + 4)
+    assert tokenizer.symbols == "\n abceht"
+    assert tokenizer.words == (" the", " hat", " cat", "the")
+
+
+def test_words_of_one_count_stand_in_code_point_order():
+    assert fit("zz yy  ab").words == (" ab", " yy", "zz")
+
+
+def test_one_character_is_no_word():
+    assert fit("a b c. \u6625\u7720").words == (" b", " c")
+
+
+@given(st.lists(mixed_texts, max_size=4), st.integers(1, 50))
+def test_the_vocabulary_is_what_counting_in_a_loop_gives(blocks, size):
+    text = "".join(blocks)
+    counts: dict[str, int] = {}
+    for block in whole_pieces([text]):
+        for start, length in zip(block.pieces.starts, block.pieces.lengths, strict=True):
+            piece = block.text[start : start + length]
+            counts[piece] = counts.get(piece, 0) + 1
+    expected = sorted((piece for piece in counts if len(piece) > 1), key=lambda piece: (-counts[piece], piece))
+    assume(len(set(text)) > 1)
+    with mock.patch.object(text_blocks, "BLOCK_SIZE", size):
+        assert fit(*blocks).words == tuple(expected)
+
+
+def test_the_vocabulary_has_ten_thousand_ids_unless_the_text_has_fewer_or_needs_more():
+    many = "".join(f" {chr(a)}{chr(b)}" for a in range(97, 123) for b in range(0x400, 0x400 + 500))
+    assert fit(many).vocabulary_size == 10_000
+    assert fit(many, documents="line").vocabulary_size == 10_000
+    assert fit("a cat").vocabulary_size == 4 + 1
+    assert fit("".join(map(chr, range(0x4E00, 0x4E00 + 10_500))) + "ab").vocabulary_size == 10_502 + 1
+    assert fit("\u6625\u7720").vocabulary_size == 2
+
+
+@pytest.mark.parametrize(
+    ("size", "documents", "message"),
+    [
+        (4, "whole", "4 is too small: every character of the text has an id, which takes 4, .* Give at least 5"),
+        (5, "line", "5 is too small: every character of the text has an id, which takes 5, .* Give at least 6"),
+        (1, "whole", "1 is too small"),
+        (7, "whole", r"7 is more than the text has: 4 characters and 2 different words\. Give at most 6"),
+        (1_000_000, "whole", "1,000,000 is more than the text has"),
+    ],
+)
+def test_a_vocabulary_size_that_the_text_does_not_allow_is_refused(size, documents, message):
+    with pytest.raises(TokenizerError, match=f"--vocabulary-size {message}"):
+        fit("at cat", vocabulary_size=size, documents=documents)
+
+
+def test_the_rarest_words_are_forgotten_when_there_are_too_many(monkeypatch):
+    monkeypatch.setattr(word_fitting, "MAX_COUNTED", 100)
+    monkeypatch.setattr(text_blocks, "BLOCK_SIZE", 64)
+    fitter = new_fitter("word")
+    for i in range(1000):
+        fitter.add(f" the {i:07d} cat")
+    assert fitter.num_pieces < 10 + 20 + 102
+    assert fitter.finish(TextConfig(level="word", vocabulary_size=21)).words[:2] == (" cat", " the")
+
+
+def test_equally_rare_words_are_forgotten_from_the_last_on():
+    counts = {"ab": 1, "cd": 3, "ef": 1, "gh": 2, "ij": 1}
+    assert word_fitting.without_the_rarest(counts, 3) == {"ab": 1, "cd": 3, "gh": 2}
+
+
+# ---- hashes that collide
+
+
+@pytest.mark.parametrize("modulus", [1, 2, 7])
+def test_colliding_hashes_change_no_id(modulus, monkeypatch):
+    text = "".join(HARD_TEXTS.values())
+    tokenizer = fit(text)
+    expected = tokenizer.encode(text)
+    monkeypatch.setattr(word, "hash_pieces", colliding(modulus))
+    clashing = WordTokenizer(tokenizer.symbols, tokenizer.words)
+    assert clashing.encode(text).tolist() == expected.tolist()
+    assert max(expected) >= len(tokenizer.symbols)
+
+
+@pytest.mark.parametrize("modulus", [1, 7])
+def test_words_learned_with_colliding_hashes_lose_nothing(modulus, monkeypatch):
+    monkeypatch.setattr(word_fitting, "hash_pieces", colliding(modulus))
+    text = "".join(HARD_TEXTS.values())
+    tokenizer = fit(text)
+    assert 1 <= len(tokenizer.words) <= modulus
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+def colliding(modulus: int):
+    right = word.hash_pieces
+    return lambda *arguments: right(*arguments) % np.uint64(modulus)
+
+
+# ---- units of length
+
+
+def units(tokenizer: Tokenizer, text: str, before: str = "") -> list[str]:
+    """The text cut where units begin."""
+    token_ids = tokenizer.encode(text)
+    found = []
+    last = tokenizer.encode(before)[-1] if before else None
+    for token_id, begins in zip(token_ids, tokenizer.count_units(token_ids, last), strict=True):
+        if begins or not found:
+            found.append("" if begins else "+")
+        found[-1] += tokenizer.pieces[token_id]
+    return found
+
+
+SPELLER = WordTokenizer(" '.13abc\u0301\u6625", [" ab", " 13"])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (" ab ab", [" ab", " ab"]),
+        ("abc bca.", ["abc", " bca", "."]),
+        (" ab acb ab", [" ab", " acb", " ab"]),
+        ("a\u0301b 31 13", ["a\u0301b", " 31", " 13"]),
+        ("  c", [" ", " c"]),
+        ("..", [".", "."]),
+        ("\u6625\u6625", ["\u6625", "\u6625"]),
+        ("ca'ab", ["ca", "'", "ab"]),
+    ],
+)
+def test_a_spelled_word_is_one_unit(text, expected):
+    assert units(SPELLER, text) == expected
+
+
+def test_a_letter_after_a_word_begins_a_unit():
+    token_ids = [SPELLER.pieces.index(" ab"), SPELLER.pieces.index("c"), SPELLER.pieces.index("a")]
+    assert SPELLER.count_units(token_ids).tolist() == [True, True, False]
+
+
+def test_a_unit_may_have_begun_before():
+    assert units(SPELLER, "bc ab", before="ac") == ["+bc", " ab"]
+    assert units(SPELLER, "bc ab", before="c ") == ["+bc", " ab"]
+    assert units(SPELLER, "bc ab", before="c.") == ["bc", " ab"]
+    assert units(SPELLER, "bc ab", before="c ab") == ["bc", " ab"]
+
+
+def test_units_are_counted_row_by_row():
+    rows = np.array([[SPELLER.symbols.index("a")] * 3, [SPELLER.symbols.index(".")] * 3])
+    assert SPELLER.count_units(rows).tolist() == [[True, False, False], [True, True, True]]
+    assert SPELLER.count_units(rows, before=rows[0, 0]).tolist() == [[False, False, False], [True, True, True]]
+    assert SPELLER.count_units(np.zeros((2, 0), int)).shape == (2, 0)
+
+
+def test_the_end_of_a_document_is_a_unit_of_its_own():
+    tokenizer = WordTokenizer("ab", ["ab"], "\n")
+    assert tokenizer.count_units(tokenizer.encode("a\udc00b\udc00")).tolist() == [True] * 4
+    assert not tokenizer.continues[tokenizer.eod_id]
+    assert not tokenizer.continued[tokenizer.eod_id]

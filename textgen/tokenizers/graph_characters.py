@@ -1,0 +1,128 @@
+"""The character tokenizer as TensorFlow operations: strings to ids and back, inside an exported model.
+
+What goes in: UTF-8 strings, of which invalid bytes are read as U+FFFD. What comes out: the ids that `make_readable` and
+`encode` would give, and from ids the same text. Symbols that the model has never seen are replaced by their nearest
+known form, from a table made once, so that no rule about Unicode has to be in the graph.
+
+tensorflow_text's `Tokenizer` and `Detokenizer` are the interface. Where it has no wheel (Windows), `tf.Module` stands
+in for them; only core operations are used, so an exported model never needs it. A model that normalises does: Unicode's
+normal forms are tensorflow_text's operations.
+"""
+
+import functools
+import unicodedata
+from collections.abc import Collection
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from textgen.errors import TokenizerError
+from textgen.tokenizers.base import SURROGATES, Tokenizer
+from textgen.tokenizers.text_blocks import CODE_POINTS, code_points
+from textgen.tokenizers.unknown import PLAIN_PUNCTUATION, nearest_known
+
+try:
+    import tensorflow_text
+    from tensorflow_text import Detokenizer as TextDetokenizer
+    from tensorflow_text import Tokenizer as TextTokenizer
+except ImportError:  # no wheel for this platform
+    tensorflow_text = None
+
+    class TextTokenizer(tf.Module):
+        """Stands in for `tensorflow_text.Tokenizer`."""
+
+    class TextDetokenizer(tf.Module):
+        """Stands in for `tensorflow_text.Detokenizer`."""
+
+
+HANGUL_SYLLABLES = range(0xAC00, 0xD7A4)  # decomposed by a formula that unicodedata.decomposition leaves out
+
+
+class Rows(NamedTuple):
+    """A list of rows of numbers; row `i` is `values[splits[i] : splits[i + 1]]`."""
+
+    values: np.ndarray  # int32
+    splits: np.ndarray  # int64 [num_rows + 1]
+
+    @classmethod
+    def of(cls, texts: Collection[str]) -> "Rows":
+        """The code points of each text."""
+        return cls(code_points("".join(texts)).astype(np.int32), np.cumsum([0, *map(len, texts)], dtype=np.int64))
+
+    def tensor(self) -> tf.RaggedTensor:
+        """As a constant of the graph that is being made."""
+        return tf.RaggedTensor.from_row_splits(tf.constant(self.values), tf.constant(self.splits), validate=False)
+
+
+class GraphCharacterTokenizer(TextTokenizer, TextDetokenizer):
+    """`CharacterTokenizer`, with the policy `replace` for unknown symbols."""
+
+    def __init__(self, tokenizer: Tokenizer):
+        """Args: tokenizer: the tokenizer whose ids to give."""
+        super().__init__(name=f"{tokenizer.type_name}_tokenizer")
+        self.normalize = tokenizer.normalize
+        if self.needs_tensorflow_text and tensorflow_text is None:
+            raise TokenizerError(
+                f"a model with --normalize {self.normalize} needs tensorflow_text, which this platform has no wheel of"
+            )
+        self.symbols = code_points(tokenizer.symbols).astype(np.int32)  # ascending
+        forms = known_forms(tokenizer.symbols)
+        self.readable = code_points("".join(forms)).astype(np.int32)  # ascending; every code point with a form
+        # What each of `readable` becomes, and an empty row for what has no form.
+        spelled_forms = Rows.of([*forms.values(), ""])
+        ids = np.searchsorted(self.symbols, spelled_forms.values).astype(np.int32)
+        self.forms = spelled_forms._replace(values=ids)
+        self.spellings = Rows.of(tokenizer.pieces)  # the code points of each id
+
+    @property
+    def needs_tensorflow_text(self) -> bool:
+        """Whether the graph holds operations of tensorflow_text, so that whoever loads it must import that first."""
+        return self.normalize != "none"
+
+    def tokenize(self, strings: tf.Tensor) -> tf.RaggedTensor:
+        """Ids of `strings` [B], int32 [B, (T)]."""
+        return self.read_characters(strings)
+
+    def read_characters(self, strings: tf.Tensor) -> tf.RaggedTensor:
+        """The ids of the characters that can be read of `strings` [B], int32 [B, (N)]."""
+        strings = self._normalized(strings)
+        code_points = tf.strings.unicode_decode(strings, "UTF-8", errors="replace", replacement_char=0xFFFD)
+        readable = tf.constant(self.readable)
+        # One past the end of `readable`, and whatever stands where an unknown code point would, lead to the empty row.
+        places = tf.searchsorted(readable, code_points.flat_values)
+        is_known = tf.gather(tf.concat([readable, [-1]], axis=0), places) == code_points.flat_values
+        rows = code_points.with_flat_values(tf.where(is_known, places, len(self.readable)))
+        return tf.gather(self.forms.tensor(), rows).merge_dims(1, 2)
+
+    def _normalized(self, strings: tf.Tensor) -> tf.Tensor:
+        if not self.needs_tensorflow_text:
+            return strings
+        if self.normalize == "casefold":
+            return tensorflow_text.case_fold_utf8(strings)
+        return tensorflow_text.normalize_utf8(strings, self.normalize.upper())
+
+    def detokenize(self, token_ids: tf.Tensor | tf.RaggedTensor) -> tf.Tensor:
+        """Strings [B] of `token_ids` [B, T], dense or ragged."""
+        if not isinstance(token_ids, tf.RaggedTensor):
+            token_ids = tf.RaggedTensor.from_tensor(token_ids)
+        code_points = tf.gather(self.spellings.tensor(), token_ids)  # [B, (T), (characters)]
+        return tf.strings.unicode_encode(code_points.merge_dims(1, 2), "UTF-8")
+
+
+def known_forms(symbols: str) -> dict[str, str]:
+    """What stands for each symbol under the policy `replace`, sorted; symbols without a form are left out."""
+    known = set(symbols)
+    readable = sorted(known.union(symbols_with_forms()))
+    return {symbol: form for symbol in readable if (form := nearest_known(symbol, known))}
+
+
+@functools.cache
+def symbols_with_forms() -> tuple[str, ...]:
+    """Every symbol for which `nearest_known` may find something else: with a case, a decomposition, a plain form."""
+    found = set(PLAIN_PUNCTUATION)
+    for code_point in range(CODE_POINTS):
+        symbol = chr(code_point)
+        if symbol.lower() != symbol or symbol.upper() != symbol or unicodedata.decomposition(symbol):
+            found.add(symbol)
+    return tuple(found.difference(map(chr, SURROGATES)).union(map(chr, HANGUL_SYLLABLES)))

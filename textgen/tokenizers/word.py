@@ -1,0 +1,181 @@
+"""Words as ids, and letters for the words that have none.
+
+This is the specification; `word_pieces.py` implements it with NumPy, `graph_word.py` with TensorFlow.
+
+A text is cut into pieces that cover it without a gap. A piece that is a word of the vocabulary becomes one id; any
+other piece becomes the ids of its characters, so nothing is lost and nothing is unknown but a character that the
+training text never had. Decoding is concatenation. Ids: first the characters in code point order, then the words (two
+characters or more; the most frequent first), then `<eod>`.
+
+Every code point has a class, from its general category and from a list of scripts (`word_classes.py`):
+
+    space        U+0020
+    blank        any other white space
+    letter       L*, but for ideographs
+    number       N*, but for ideographs
+    ideograph    L* and Nl of the scripts that are written without spaces between words: Chinese, Japanese, Thai, ...
+    mark         M*, and the zero-width joiner and non-joiner
+    other        all the rest: punctuation, symbols, controls, what Unicode does not know yet
+    end          END_OF_DOCUMENT
+
+A mark has the class of what it stands on; at the beginning of a text or document it is `other`. An apostrophe, ' or
+U+2019, is a letter directly between two letters ("don't"; marks may stand on the first of them), and `other` anywhere
+else.
+
+1. Runs of letters, of numbers, of others, of blanks and of spaces are pieces.
+2. The last space before a letter, number or other character that is no mark begins the piece of that character:
+   " word", " 1984", " (". The spaces before it stay a piece of their own, and so do spaces before anything else.
+3. An ideograph is a piece alone, with its marks; so is an end.
+4. A mark begins a piece only at the beginning of a text or document.
+5. A piece is cut after every 64 characters.
+
+So whether a piece begins at a character depends on the text before it and on one character after it.
+
+    "It's  3.5 km.\\n"  ->  "It's", " ", " 3", ".", "5", " km", ".", "\\n"
+
+NOTE: categories come from this Python's `unicodedata`. A later Python may put a character that was not assigned before
+into another class, and then cut it elsewhere; texts still come back as they were.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+
+from textgen.errors import TokenizerError
+from textgen.tokenizers.base import Tokenizer, checked_document
+from textgen.tokenizers.text_blocks import code_points
+from textgen.tokenizers.word_classes import LETTER, MARK, NUMBER, SPACE, classes_of
+from textgen.tokenizers.word_pieces import MAX_PIECE, Pieces, hash_pieces, places_in_pieces, whole_pieces
+
+
+class WordTokenizer(Tokenizer):
+    """Words as ids, and characters."""
+
+    level = "word"
+    type_name = "word"
+
+    def __init__(
+        self, symbols: str, words: Sequence[str], document_separator: str | None = None, normalize: str = "none"
+    ):
+        """Args: symbols, document_separator, normalize: see `Tokenizer`.
+
+        words: distinct, of two to 64 of the symbols each, the most frequent first.
+        """
+        super().__init__(symbols, document_separator, normalize)
+        check_words(words, symbols)
+        self.words = tuple(words)
+
+    @cached_property
+    def pieces(self) -> Sequence[str]:
+        """The text of every id: characters, words, and the empty string for `<eod>`."""
+        return (*self.symbols, *self.words, *([] if self.document_separator is None else [""]))
+
+    def encode_blocks(self, blocks: Iterable[str]) -> Iterator[np.ndarray]:
+        """Ids of the whole of `blocks`, int32 arrays."""
+        offset = 0
+        for block in whole_pieces(blocks):
+            yield self._encode_pieces(self._character_ids(block.points, offset), block.pieces)
+            offset += len(block.text)
+
+    def _encode_pieces(self, ids: np.ndarray, pieces: Pieces) -> np.ndarray:
+        """Ids of a text, from the `ids` of its characters."""
+        if not self.words:
+            return ids
+        places = places_in_pieces(pieces)
+        word = self._index.find(ids, pieces, places)
+        is_word = word >= 0
+        is_kept = np.repeat(~is_word, pieces.lengths)
+        is_kept[pieces.starts] = True
+        ids[pieces.starts[is_word]] = word[is_word] + len(self.symbols)
+        return ids[is_kept]
+
+    @cached_property
+    def _index(self) -> "WordIndex":
+        lengths = np.array([len(word) for word in self.words])
+        return WordIndex(self._character_ids(code_points("".join(self.words)), 0), lengths)
+
+    @cached_property
+    def continues(self) -> np.ndarray:
+        """bool [V]: letters, numbers and marks, which go on with the word being spelled."""
+        return self._symbols_of(LETTER, NUMBER, MARK)
+
+    @cached_property
+    def continued(self) -> np.ndarray:
+        """bool [V]: letters, numbers and marks, and the space that begins a word."""
+        return self._symbols_of(LETTER, NUMBER, MARK, SPACE)
+
+    def _symbols_of(self, *classes: int) -> np.ndarray:
+        found = np.zeros(self.vocabulary_size, bool)
+        found[: len(self.symbols)] = np.isin(classes_of(code_points(self.symbols)), classes)
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """A description that `from_json` turns into an equal tokenizer."""
+        return super().to_json() | {"words": list(self.words)}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Self:
+        """The tokenizer of `document`. Raises TokenizerError when anything in it is not as `to_json` writes it."""
+        kinds = {"symbols": str, "document_separator": (str, type(None)), "normalize": str, "words": list}
+        checked_document(document, kinds, cls)
+        return cls(document["symbols"], document["words"], document["document_separator"], document["normalize"])
+
+
+class WordIndex:
+    """Finds pieces among the words, by a hash that is sorted and searched."""
+
+    def __init__(self, values: np.ndarray, lengths: np.ndarray):
+        """Args:
+
+        values: the characters of all words, one after the other; any numbers that are not negative.
+        lengths: int64 [W], at least one word.
+        """
+        starts = np.cumsum(lengths) - lengths
+        pieces = Pieces(starts, lengths, np.zeros(len(values), np.uint8))
+        hashes = hash_pieces(values, pieces, places_in_pieces(pieces))
+        self._order = np.argsort(hashes, kind="stable")
+        self._hashes = hashes[self._order]
+        self._starts, self._lengths = starts, lengths
+        # Pieces of another length are compared with the first word, which may be the last and shorter than they are.
+        self._values = np.append(values, np.full(MAX_PIECE, -1, values.dtype))
+        _, num_alike = np.unique(hashes, return_counts=True)
+        self._most_alike = int(num_alike.max())  # words with one hash: 1 but for a miracle
+
+    def find(self, values: np.ndarray, pieces: Pieces, places: np.ndarray) -> np.ndarray:
+        """The word that each piece is, int64 [P], -1 where it is none. Pieces are compared character by character."""
+        nearest = self._search(hash_pieces(values, pieces, places))
+        found = np.full(len(nearest), -1)
+        for rank in range(self._most_alike):
+            word = self._order[np.minimum(nearest + rank, len(self._order) - 1)]
+            found = np.where(self._is_equal(word, values, pieces, places), word, found)
+        return found
+
+    def _search(self, hashes: np.ndarray) -> np.ndarray:
+        """Where in the sorted hashes those of pieces would stand. Sorted questions stay in the processor's cache."""
+        order = np.argsort(hashes)
+        nearest = np.empty(len(hashes), np.int64)
+        nearest[order] = np.searchsorted(self._hashes, hashes[order])
+        return nearest
+
+    def _is_equal(self, word: np.ndarray, values: np.ndarray, pieces: Pieces, places: np.ndarray) -> np.ndarray:
+        """bool [P]: whether each piece is its `word`."""
+        is_same_length = self._lengths[word] == pieces.lengths
+        starts = np.where(is_same_length, self._starts[word], 0)
+        differs = self._values[np.repeat(starts, pieces.lengths) + places] != values
+        return is_same_length & ~np.logical_or.reduceat(differs, pieces.starts)
+
+
+def check_words(words: Sequence[str], symbols: str) -> None:
+    """Raise TokenizerError unless `words` can be those of a word tokenizer with these `symbols`."""
+    for word in words:
+        if not isinstance(word, str) or not 2 <= len(word) <= MAX_PIECE:
+            shown = f"{word!r:.40}" if isinstance(word, (str, int, float, type(None))) else type(word).__name__
+            raise TokenizerError(f"a vocabulary's words have 2 to {MAX_PIECE} characters each. Received: {shown}")
+    if len(set(words)) != len(words):
+        seen: set[str] = set()
+        twice = next(word for word in words if word in seen or seen.add(word))
+        raise TokenizerError(f"a vocabulary holds every word once. Received twice: {twice!r}")
+    if foreign := sorted(set("".join(words)).difference(symbols)):
+        raise TokenizerError(f"a vocabulary's words are made of its symbols. Received: {foreign[0]!r}")

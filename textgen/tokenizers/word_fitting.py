@@ -1,0 +1,139 @@
+"""Counting the pieces of a stream of text, and the word tokenizer of the most frequent ones."""
+
+import itertools
+
+import numpy as np
+
+from textgen.config import TextConfig
+from textgen.errors import TokenizerError
+from textgen.tokenizers import text_blocks
+from textgen.tokenizers.fitting import SymbolFitter
+from textgen.tokenizers.word import WordTokenizer
+from textgen.tokenizers.word_pieces import Block, PieceStream, hash_pieces, places_in_pieces
+
+DEFAULT_VOCABULARY_SIZE = 10_000
+MAX_COUNTED = 1_000_000  # different pieces: some 150 MB of strings and counts
+
+
+class WordFitter(SymbolFitter):
+    """Learns a word tokenizer from a stream of text.
+
+    Counts are exact while the text has no more than MAX_COUNTED different pieces; beyond that, the rarer half is
+    forgotten whenever there are more. (Within a block, pieces of one hash are counted together: a chance of 1 in 10**9
+    to miss a word, which would be spelled.)
+    """
+
+    def __init__(self):
+        super().__init__()
+        self._stream = PieceStream()
+        self._waiting: list[str] = []
+        self._num_waiting = 0
+        self._counts: dict[str, int] = {}  # of pieces of two characters or more
+
+    def add(self, block: str) -> None:
+        """Learn from the next block of the text."""
+        super().add(block)
+        self._waiting.append(block)
+        self._num_waiting += len(block)
+        if self._num_waiting >= text_blocks.BLOCK_SIZE:
+            self._count_waiting()
+
+    @property
+    def num_pieces(self) -> int:
+        """How many ids the text has, `<eod>` aside. Asked for when the text is over."""
+        self._finish_text()
+        return self.num_symbols + len(self._counts)
+
+    def share_covered(self, num_words: int) -> float:
+        """Share of the text's words that the `num_words` most frequent ones make up. Asked for when it is over."""
+        self._finish_text()
+        counts = -np.sort(-np.fromiter(self._counts.values(), np.int64, len(self._counts)))
+        return float(counts[:num_words].sum() / max(1, counts.sum()))
+
+    def finish(self, config: TextConfig) -> WordTokenizer:
+        """The tokenizer of the text, which is over.
+
+        Raises:
+            TokenizerError: for a text that teaches nothing, or a vocabulary size that does not fit it.
+        """
+        self._finish_text()
+        symbols = self.symbols()
+        num_others = len(symbols) + config.has_documents
+        size = choose_vocabulary_size(config.vocabulary_size, num_others, len(self._counts))
+        words = most_frequent(self._counts, size - num_others)
+        return WordTokenizer(symbols, words, config.document_separator, config.normalize)
+
+    def _finish_text(self) -> None:
+        self._count_waiting()
+        self._count(self._stream.finish())
+
+    def _count_waiting(self) -> None:
+        waiting, self._waiting, self._num_waiting = self._waiting, [], 0
+        for block in text_blocks.regrouped(waiting):
+            self._count(self._stream.add(block))
+
+    def _count(self, block: Block | None) -> None:
+        if block is None:
+            return
+        counts = self._counts
+        for start, end, count in distinct_pieces(block):
+            word = block.text[start:end]
+            counts[word] = counts.get(word, 0) + count
+        if len(counts) > MAX_COUNTED:
+            self._counts = without_the_rarest(counts, MAX_COUNTED // 2)
+
+
+def distinct_pieces(block: Block) -> list[tuple[int, int, int]]:
+    """Start, end and count of every different piece of two characters or more."""
+    is_word = block.pieces.lengths >= 2
+    hashes = hash_pieces(block.points, block.pieces, places_in_pieces(block.pieces))[is_word]
+    order = np.argsort(hashes)
+    hashes = hashes[order]
+    is_first = np.append(True, hashes[1:] != hashes[:-1])[: len(hashes)]
+    firsts = np.flatnonzero(is_first)
+    starts = block.pieces.starts[is_word][order[firsts]]
+    ends = starts + block.pieces.lengths[is_word][order[firsts]]
+    counts = np.diff(firsts, append=len(hashes))
+    return list(zip(starts.tolist(), ends.tolist(), counts.tolist(), strict=True))
+
+
+def without_the_rarest(counts: dict[str, int], num_kept: int) -> dict[str, int]:
+    """The `num_kept` pieces that were met most often; of those met equally often, the ones met first."""
+    values = np.fromiter(counts.values(), np.int64, len(counts))
+    is_kept = np.zeros(len(values), bool)
+    is_kept[np.argsort(-values, kind="stable")[:num_kept]] = True
+    return dict(itertools.compress(counts.items(), is_kept.tolist()))
+
+
+def most_frequent(counts: dict[str, int], num_words: int) -> list[str]:
+    """The `num_words` most frequent words, the most frequent first; equally frequent ones in code point order."""
+    if num_words < 1:
+        return []
+    values = np.fromiter(counts.values(), np.int64, len(counts))
+    least = np.partition(values, -num_words)[-num_words]
+    candidates = sorted((-count, word) for word, count in counts.items() if count >= least)
+    return [word for _, word in candidates[:num_words]]
+
+
+def choose_vocabulary_size(wanted: int | None, num_others: int, num_words: int) -> int:
+    """How many ids a vocabulary gets.
+
+    Args:
+        wanted: `--vocabulary-size`; None is DEFAULT_VOCABULARY_SIZE, or what the text has or needs.
+        num_others: ids that it must have: characters and `<eod>`.
+        num_words: words that it can have.
+    """
+    least, most = num_others + min(1, num_words), num_others + num_words
+    if wanted is None:
+        return min(most, max(least, DEFAULT_VOCABULARY_SIZE))
+    if wanted < least:
+        raise TokenizerError(
+            f"--vocabulary-size {wanted:,} is too small: every character of the text has an id, which takes "
+            f"{num_others:,}, and words come on top. Give at least {least:,}"
+        )
+    if wanted > most:
+        raise TokenizerError(
+            f"--vocabulary-size {wanted:,} is more than the text has: {num_others:,} characters and {num_words:,} "
+            f"different words. Give at most {most:,}"
+        )
+    return wanted

@@ -1,0 +1,164 @@
+"""Cutting text into the pieces that `word.py` defines, with arrays instead of loops."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from textgen.tokenizers.text_blocks import code_points, regrouped
+from textgen.tokenizers.word_classes import (
+    APOSTROPHE,
+    END,
+    IDEOGRAPH,
+    LETTER,
+    MARK,
+    OTHER,
+    SPACE,
+    classes_of,
+)
+
+MAX_PIECE = 64  # characters
+
+# One for every place in a piece: the powers, modulo 2**64, of the odd number next to 2**64 divided by the golden ratio.
+MULTIPLIERS = np.cumprod(np.full(MAX_PIECE, 0x9E3779B97F4A7C15, np.uint64))
+
+
+class Pieces(NamedTuple):
+    """The pieces of a text of N characters, which they cover without a gap."""
+
+    starts: np.ndarray  # int64 [P], ascending; the first is 0
+    lengths: np.ndarray  # int64 [P], 1 to MAX_PIECE
+    classes: np.ndarray  # uint8 [N], with marks and apostrophes resolved
+
+
+class Block(NamedTuple):
+    """Whole pieces from a stream of text."""
+
+    text: str
+    points: np.ndarray  # uint8 or uint32 [N], the code points of `text`
+    pieces: Pieces
+
+
+def find_pieces(classes: np.ndarray, before: int = END) -> Pieces:
+    """Where pieces begin. The text must begin with a piece.
+
+    Args:
+        classes: uint8 [N] of `classes_of`.
+        before: the resolved class of the character before the text; END at its very beginning.
+    """
+    resolved = _resolve(classes, before)
+    starts = np.flatnonzero(_begins(classes, resolved))
+    lengths = np.diff(starts, append=len(classes))
+    if lengths.size and lengths.max() > MAX_PIECE:
+        starts, lengths = _cut_long(starts, lengths)
+    return Pieces(starts, lengths, resolved)
+
+
+class PieceStream:
+    """The pieces of a text that arrives block by block: those of the whole text, wherever it is cut.
+
+    A boundary depends on what is before it, which is known, and on one character after it; so all are certain but one
+    at the last character. What is behind the last certain one waits for the next block: 65 characters at the most.
+    """
+
+    def __init__(self):
+        self._rest = ""
+        self._before = END
+
+    def add(self, block: str) -> Block | None:
+        """The pieces that are certain now, None when there are none. `block` is best some 2**20 characters long."""
+        text = self._rest + block
+        points = code_points(text)
+        pieces = find_pieces(classes_of(points), self._before)
+        last = int(np.searchsorted(pieces.starts, len(text) - 2, side="right")) - 1
+        if last < 1:
+            self._rest = text
+            return None
+        cut = int(pieces.starts[last])
+        self._rest, self._before = text[cut:], int(pieces.classes[cut - 1])
+        certain = Pieces(pieces.starts[:last], pieces.lengths[:last], pieces.classes[:cut])
+        return Block(text[:cut], points[:cut], certain)
+
+    def finish(self) -> Block | None:
+        """The last pieces of the text, None when there are none. What is added now begins another text."""
+        text, before, self._rest, self._before = self._rest, self._before, "", END
+        if not text:
+            return None
+        points = code_points(text)
+        return Block(text, points, find_pieces(classes_of(points), before))
+
+
+def whole_pieces(blocks: Iterable[str]) -> Iterator[Block]:
+    """The text of `blocks`, cut anew where pieces end."""
+    stream = PieceStream()
+    for block in regrouped(blocks):
+        if (certain := stream.add(block)) is not None:
+            yield certain
+    if (last := stream.finish()) is not None:
+        yield last
+
+
+def places_in_pieces(pieces: Pieces) -> np.ndarray:
+    """The place of every character in its piece, int64 [N], from 0."""
+    return np.arange(len(pieces.classes)) - np.repeat(pieces.starts, pieces.lengths)
+
+
+def hash_pieces(values: np.ndarray, pieces: Pieces, places: np.ndarray) -> np.ndarray:
+    """A hash of every piece, uint64 [P], from its characters' non-negative `values` [N].
+
+    The sum of (value + 1) times the multiplier of its place, modulo 2**64. Different pieces may share one: whoever
+    must be certain compares them.
+    """
+    terms = values.astype(np.uint64)
+    terms += np.uint64(1)
+    terms *= MULTIPLIERS[places]
+    return np.add.reduceat(terms, pieces.starts)
+
+
+def _resolve(classes: np.ndarray, before: int) -> np.ndarray:
+    """Give marks the class of what they stand on, and apostrophes that of a letter or of other characters."""
+    is_mark, is_apostrophe = classes == MARK, classes == APOSTROPHE
+    resolved = classes
+    if is_mark.any():
+        extended = np.append(np.uint8(before), classes)
+        bases = np.maximum.accumulate(np.where(np.append(False, is_mark), 0, np.arange(len(extended))))
+        resolved = extended[bases][1:]
+        resolved[is_mark & (resolved == END)] = OTHER
+    if is_apostrophe.any():
+        is_letter = _shifted(resolved, before) == LETTER
+        is_letter[:-1] &= classes[1:] == LETTER
+        is_letter[-1:] = False
+        resolved = np.where(resolved == APOSTROPHE, OTHER, resolved).astype(np.uint8)
+        resolved[is_apostrophe & is_letter] = LETTER
+    return resolved
+
+
+def _begins(classes: np.ndarray, resolved: np.ndarray) -> np.ndarray:
+    """Which characters begin a piece, bool [N], the cuts of long pieces aside."""
+    is_mark = classes == MARK
+    begins = resolved != _shifted(resolved, END)
+    begins |= (resolved == IDEOGRAPH) | (resolved == END)
+    joins = (resolved >= LETTER) & (resolved <= OTHER) & ~is_mark
+    joined = (classes[:-1] == SPACE) & joins[1:]  # a space, and what it belongs to
+    begins[:-1] |= joined
+    begins[1:] &= ~joined
+    begins[1:] &= ~is_mark[1:] | (classes[:-1] == END)
+    begins[:1] = True
+    return begins
+
+
+def _shifted(values: np.ndarray, before: int) -> np.ndarray:
+    """Every value's predecessor."""
+    shifted = np.empty_like(values)
+    shifted[1:] = values[:-1]
+    shifted[:1] = before
+    return shifted
+
+
+def _cut_long(starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cut pieces of more than MAX_PIECE characters after every MAX_PIECE."""
+    num_parts = -(-lengths // MAX_PIECE)
+    part = np.arange(num_parts.sum()) - np.repeat(np.cumsum(num_parts) - num_parts, num_parts)
+    cut_starts = np.repeat(starts, num_parts) + part * MAX_PIECE
+    ends = np.repeat(starts + lengths, num_parts)
+    return cut_starts, np.minimum(ends - cut_starts, MAX_PIECE)
