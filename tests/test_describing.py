@@ -1,5 +1,6 @@
 """The numbers that describe a text, by hand and against plain counting."""
 
+import dataclasses
 import itertools
 import math
 from collections import Counter
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textgen.corpus import describe
+from textgen.corpus import describe, describing
 
 
 def test_a_text_of_three_letters_is_described_by_hand():
@@ -40,3 +41,42 @@ def test_the_floors_are_those_of_counting_in_plain_python(text):
     assert facts.bigram_bits == pytest.approx(bits, abs=1e-9)
     shares = [n / len(text) for n in Counter(text).values()]
     assert facts.unigram_bits == pytest.approx(-sum(p * math.log2(p) for p in shares), abs=1e-9)
+
+
+BLOCKS = st.lists(st.text(alphabet="ab \n\udc00\u4e00", max_size=12), max_size=6)
+
+
+@given(BLOCKS)
+def test_a_text_in_blocks_is_described_as_the_whole(blocks):
+    pieces, whole = describe(blocks), describe("".join(blocks))
+    assert pieces.bigram_bits == pytest.approx(whole.bigram_bits, abs=1e-9)  # summed in another order
+    assert dataclasses.replace(pieces, bigram_bits=0.0) == dataclasses.replace(whole, bigram_bits=0.0)
+
+
+def test_more_symbols_than_the_table_of_pairs_holds_are_counted_all_the_same():
+    symbols = "".join(map(chr, range(0x4E00, 0x4E00 + 3000)))
+    text = symbols + symbols[::-1] + symbols
+    pairs, befores = Counter(itertools.pairwise(text)), Counter(text[:-1])
+    bits = -sum(n * math.log2(n / befores[before]) for (before, _), n in pairs.items()) / (len(text) - 1)
+    assert describe([text[:5000], text[5000:]]).bigram_bits == pytest.approx(bits, abs=1e-9)
+
+
+def test_rare_symbols_say_where_they_stand_first():
+    facts = describe(["aaa bbb\naa", "\u2603b\n\u2603 ab\n", "bb\u20ac"])
+    assert [(r.symbol, r.count, r.line, r.column) for r in facts.rarest[:3]] == [
+        ("\u20ac", 1, 4, 3),
+        (" ", 2, 1, 4),
+        ("\u2603", 2, 2, 3),
+    ]
+
+
+def test_duplicate_and_longest_lines_are_found_across_blocks():
+    facts = describe(["one\ntw", "o\none\n\n\nlong", "est of all\ntwo"])
+    assert (facts.duplicate_lines, facts.longest_line, facts.longest_line_number) == (2, 14, 6)
+    assert facts.lines == 7
+
+
+def test_a_line_too_long_to_be_kept_is_no_duplicate(monkeypatch):
+    monkeypatch.setattr(describing, "LONGEST_COMPARED", 8)
+    facts = describe(["a" * 6, "a" * 6 + "\nshort\n" + "a" * 12 + "\nshort"])
+    assert (facts.duplicate_lines, facts.longest_line) == (1, 12)

@@ -8,6 +8,8 @@ and its line, also when the sequence it belongs to began in an earlier block.
 
 import codecs
 import dataclasses
+import gzip
+import zlib
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
@@ -26,6 +28,8 @@ class Tally:
     empty_files: int = 0
     byte_order_marks: int = 0
     crlf_line_ends: int = 0
+    empty_documents: int = 0
+    tables_as_text: list[str] = dataclasses.field(default_factory=list)  # names of tables that no column was taken of
 
 
 def check_encoding(encoding: str) -> str:
@@ -54,7 +58,7 @@ def _decode(file: BinaryIO, shown_name: str, encoding: str, block_bytes: int) ->
     num_bytes = num_lines = 0
     block = None
     while block != b"":
-        block = _read_block(file, shown_name, block_bytes)
+        block = read_block(file, shown_name, block_bytes)
         num_bytes += len(block)
         state = decoder.getstate()
         try:
@@ -72,11 +76,43 @@ def _decode(file: BinaryIO, shown_name: str, encoding: str, block_bytes: int) ->
         yield text
 
 
-def _read_block(file: BinaryIO, shown_name: str, block_bytes: int) -> bytes:
+def read_block(file: BinaryIO, shown_name: str, block_bytes: int) -> bytes:
+    """The next bytes of `file`, none at its end. Raises CorpusError that names it."""
     try:
         return file.read(block_bytes)
+    except EOFError:
+        raise CorpusError(f"{shown_name} is cut: its compressed data end too early. Copy it again, whole.") from None
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise CorpusError(f"{shown_name} is damaged: {shown(error)}. Compress or copy it again.") from None
     except OSError as error:
         raise unreadable(shown_name, error) from error
+
+
+def check_pieces(pieces: Iterable[str], shown_name: str) -> Iterator[str]:
+    """The same pieces. Raises CorpusError at half of a surrogate pair, which is not text.
+
+    Only encodings such as utf-7 and unicode_escape let one through.
+    """
+    num_characters = 0
+    for piece in pieces:
+        if (place := find_surrogate(piece)) >= 0:
+            raise CorpusError(
+                f"{shown_name} holds half of a surrogate pair (U+{ord(piece[place]):04X} at character "
+                f"{num_characters + place:,}). Convert it to UTF-8, and leave --encoding out."
+            )
+        num_characters += len(piece)
+        yield piece
+
+
+def find_surrogate(text: str) -> int:
+    """Where the first half of a surrogate pair stands in `text`; -1 where there is none."""
+    if text.isascii():
+        return -1
+    try:
+        text.encode("utf-8")
+        return -1
+    except UnicodeEncodeError as error:
+        return error.start
 
 
 def unreadable(shown_name: str, error: OSError) -> CorpusError:
@@ -124,6 +160,8 @@ def _unify_line_ends(pieces: Iterable[str], tally: Tally) -> Iterator[str]:
         piece = held + piece
         held = "\r" if piece.endswith("\r") else ""
         piece = piece[: len(piece) - len(held)]
-        tally.crlf_line_ends += piece.count("\r\n")
-        yield piece.replace("\r\n", "\n")
+        if "\r" in piece:
+            tally.crlf_line_ends += piece.count("\r\n")
+            piece = piece.replace("\r\n", "\n")
+        yield piece
     yield held

@@ -1,15 +1,32 @@
 """A text in a few numbers, before a model has seen it.
 
-What goes in: a text. What comes out: counts, and two floors that any model of the text should get below.
-They are measured on the text itself, so a text that is short for its number of symbols has a bigram floor
-that flatters.
+What goes in: a text, whole or in blocks. What comes out: counts, what is odd about it and where that stands, and two
+floors that any model of the text should get below. The floors are measured on the text itself, so a text that is short
+for its number of symbols has a bigram floor that flatters. Memory is bounded but for eight bytes per line.
 """
 
 import dataclasses
+from collections.abc import Iterable
 
 import numpy as np
 
+from textgen.config import END_OF_DOCUMENT
+
 NUM_MOST_COMMON = 10
+NUM_RAREST = 10
+RARE_BELOW = 1e-4  # share of the text
+CODE_POINTS = 0x110000
+LONGEST_COMPARED = 1 << 20  # characters of a line; a longer one counts as the only one of its kind
+
+
+@dataclasses.dataclass(frozen=True)
+class RareSymbol:
+    """A character that a text has seldom, and where it stands first; lines and columns from 1."""
+
+    symbol: str
+    count: int
+    line: int
+    column: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +36,8 @@ class CorpusFacts:
     `symbols` counts distinct characters; `words` are separated by white space; a last line without its
     newline counts. `unigram_bits` and `bigram_bits` are bits per character of the best guess that knows
     only how frequent each character is, without and with the character before it. `most_common` holds
-    (character, count), best first.
+    (character, count), best first; `rarest` those that it has seldom, rarest first. `duplicate_lines` are lines that
+    stand earlier in the text too, blank ones not counted. The end of a document counts as a line end.
     """
 
     characters: int
@@ -29,33 +47,185 @@ class CorpusFacts:
     unigram_bits: float
     bigram_bits: float
     most_common: tuple[tuple[str, int], ...]
+    rarest: tuple[RareSymbol, ...]
+    duplicate_lines: int
+    longest_line: int  # characters
+    longest_line_number: int  # from 1; 0 where there is no line
 
 
-def describe(text: str) -> CorpusFacts:
-    """Count and measure `text`; an empty text has zeros only."""
-    code_points = np.frombuffer(text.encode("utf-32-le"), dtype="<u4")  # [N]
-    symbols, ids, counts = np.unique(code_points, return_inverse=True, return_counts=True)  # [V], [N], [V]
-    order = np.argsort(-counts, kind="stable")[:NUM_MOST_COMMON]  # ties: lower code point first
-    return CorpusFacts(
-        characters=len(text),
-        symbols=len(symbols),
-        lines=text.count("\n") + (text[-1:] not in ("", "\n")),
-        words=len(text.split()),
-        unigram_bits=_entropy(counts),
-        bigram_bits=_conditional_entropy(ids.astype(np.int64), len(symbols)),
-        most_common=tuple((chr(symbols[i]), int(counts[i])) for i in order),
-    )
+def describe(text: str | Iterable[str]) -> CorpusFacts:
+    """Count and measure `text`, whole or in blocks; an empty text has zeros only."""
+    describer = Describer()
+    for block in [text] if isinstance(text, str) else text:
+        describer.add(block)
+    return describer.facts()
 
 
-def _conditional_entropy(ids: np.ndarray, num_symbols: int) -> float:
-    """H(next | this) = H(this, next) - H(this), in bits, over the N - 1 pairs of neighbours."""
-    this, after = ids[:-1], ids[1:]
-    _, pair_counts = np.unique(this * num_symbols + after, return_counts=True)
-    _, this_counts = np.unique(this, return_counts=True)
-    return max(0.0, _entropy(pair_counts) - _entropy(this_counts))
+class Describer:
+    """Takes a text block by block, cut anywhere; `facts` tells of all of it."""
+
+    def __init__(self) -> None:
+        self._symbols = _SymbolCounts()
+        self._pairs = _PairCounts()
+        self._lines = Parts("\n")
+        self._characters = self._words = self._num_lines = 0
+        self._last = "\n"
+
+    def add(self, block: str) -> None:
+        """Describe the next block too."""
+        block = block.replace(END_OF_DOCUMENT, "\n")
+        if not block:
+            return
+        points = np.frombuffer(block.encode("utf-32-le"), "<u4")
+        self._symbols.add(block, points)
+        self._pairs.add(points)
+        self._lines.add(block)
+        self._characters += len(block)
+        self._num_lines += block.count("\n")
+        # A word that goes on from the block before was counted there.
+        self._words += len(block.split()) - (not self._last.isspace() and not block[0].isspace())
+        self._last = block[-1]
+
+    def facts(self) -> CorpusFacts:
+        """What was added so far, as one text."""
+        lines = self._lines.finish()
+        counts = self._symbols.counts
+        unigrams, rare = counts[counts > 0], counts * (counts <= max(3, RARE_BELOW * self._characters))
+        return CorpusFacts(
+            characters=self._characters,
+            symbols=len(unigrams),
+            lines=self._num_lines + (self._last != "\n"),
+            words=self._words,
+            unigram_bits=entropy(unigrams),
+            bigram_bits=self._pairs.conditional_entropy(),
+            most_common=tuple((chr(point), int(counts[point])) for point in _order(-counts, NUM_MOST_COMMON, counts)),
+            rarest=tuple(self._symbols.rare(point) for point in _order(counts, NUM_RAREST, rare)),
+            duplicate_lines=lines.duplicates,
+            longest_line=lines.longest,
+            longest_line_number=lines.longest_number,
+        )
 
 
-def _entropy(counts: np.ndarray) -> float:
+@dataclasses.dataclass(frozen=True)
+class PartFacts:
+    """Of the lines, or of the documents, of a text."""
+
+    count: int
+    duplicates: int  # that stand earlier too; blank ones are not counted
+    longest: int  # characters
+    longest_number: int  # from 1; 0 where there is none
+
+
+class Parts:
+    """What stands between separators, in a text that comes in blocks."""
+
+    def __init__(self, separator: str):
+        self._separator = separator
+        self._hashes: list[np.ndarray] = []
+        self._held: list[str] = []  # the beginning of a part that is not over
+        self._held_length = 0
+        self._count = self._longest = self._longest_number = 0
+
+    def add(self, block: str) -> None:
+        """Look at the next block too."""
+        first, *rest = block.split(self._separator)
+        self._hold(first)
+        if rest:
+            first = "".join(self._held)
+            self._take([first if len(first) == self._held_length else None, *rest[:-1]], self._held_length)
+            self._held, self._held_length = [], 0
+            self._hold(rest[-1])
+
+    def finish(self) -> PartFacts:
+        """What was added so far; a last part without its separator counts."""
+        if self._held_length:
+            self.add(self._separator)
+        hashes = np.sort(np.concatenate([np.zeros(0, np.int64), *self._hashes]))
+        duplicates = int((hashes[1:] == hashes[:-1]).sum())
+        return PartFacts(self._count, duplicates, self._longest, self._longest_number)
+
+    def _hold(self, piece: str) -> None:
+        self._held_length += len(piece)
+        if self._held_length <= LONGEST_COMPARED:
+            self._held.append(piece)
+
+    def _take(self, parts: list[str | None], first_length: int) -> None:
+        lengths = [first_length, *(len(part) for part in parts[1:])]
+        longest = max(lengths)
+        if longest > self._longest:
+            self._longest, self._longest_number = longest, self._count + lengths.index(longest) + 1
+        self._count += len(parts)
+        # Python's own 64-bit hash: another in every process, which does not matter here.
+        self._hashes.append(np.array([hash(part) for part in parts if part and not part.isspace()], np.int64))
+
+
+class _SymbolCounts:
+    """How often each code point occurs, and where first."""
+
+    def __init__(self) -> None:
+        self.counts = np.zeros(CODE_POINTS, np.int64)
+        self._places: dict[int, tuple[int, int]] = {}  # line and column
+        self._lines, self._column = 1, 1  # where the next block begins
+
+    def add(self, block: str, points: np.ndarray) -> None:
+        counts = np.bincount(points, minlength=CODE_POINTS)
+        for point in np.flatnonzero((counts > 0) & (self.counts == 0)).tolist():
+            self._places[point] = self._place(block, block.index(chr(point)))
+        self.counts += counts
+        self._lines, self._column = self._place(block, len(block))
+
+    def _place(self, block: str, position: int) -> tuple[int, int]:
+        num_lines, last = block.count("\n", 0, position), block.rfind("\n", 0, position)
+        column = position - last if num_lines else self._column + position
+        return self._lines + num_lines, column
+
+    def rare(self, point: int) -> RareSymbol:
+        return RareSymbol(chr(point), int(self.counts[point]), *self._places[point])
+
+
+class _PairCounts:
+    """How often each pair of neighbours occurs: a table while symbols are few, sorted keys when they are many."""
+
+    TABLE = 1024  # symbols; the table has 8 MB
+
+    def __init__(self) -> None:
+        self._id_of = np.full(CODE_POINTS, -1, np.int64)  # in the order in which symbols are met
+        self._num_symbols = 0
+        self._table = np.zeros(self.TABLE**2, np.int64)
+        self._keys, self._counts = np.zeros(0, np.int64), np.zeros(0, np.int64)
+        self._last = np.zeros(0, np.int64)
+
+    def add(self, points: np.ndarray) -> None:
+        new = np.unique(points)[self._id_of[np.unique(points)] < 0]
+        self._id_of[new] = self._num_symbols + np.arange(len(new))
+        self._num_symbols += len(new)
+        ids = np.concatenate([self._last, self._id_of[points]])
+        before, after = ids[:-1], ids[1:]
+        self._last = ids[-1:].copy()
+        in_table = (before < self.TABLE) & (after < self.TABLE)
+        self._table += np.bincount(before[in_table] * self.TABLE + after[in_table], minlength=self.TABLE**2)
+        if not in_table.all():
+            keys = np.concatenate([self._keys, before[~in_table] * CODE_POINTS + after[~in_table]])
+            counts = np.concatenate([self._counts, np.ones(len(keys) - len(self._keys), np.int64)])
+            self._keys, places = np.unique(keys, return_inverse=True)
+            self._counts = np.bincount(places, counts).astype(np.int64)
+
+    def conditional_entropy(self) -> float:
+        """H(next | this) = H(this, next) - H(this), in bits, over all pairs of neighbours."""
+        pairs = np.concatenate([self._table[self._table > 0], self._counts])
+        befores = np.zeros(max(self.TABLE, self._num_symbols), np.int64)
+        befores[: self.TABLE] += self._table.reshape(self.TABLE, self.TABLE).sum(axis=1)
+        np.add.at(befores, self._keys // CODE_POINTS, self._counts)
+        return max(0.0, entropy(pairs) - entropy(befores[befores > 0]))
+
+
+def _order(keys: np.ndarray, most: int, counts: np.ndarray) -> list[int]:
+    """The first code points in the order of `keys`, of those that occur; ties: lower code point first."""
+    occurring = np.flatnonzero(counts)
+    return occurring[np.argsort(keys[occurring], kind="stable")[:most]].tolist()
+
+
+def entropy(counts: np.ndarray) -> float:
     """Bits per draw from the distribution that `counts` (all above zero) are in proportion to."""
     probabilities = counts / max(1, counts.sum())
     return max(0.0, float(-(probabilities * np.log2(probabilities)).sum()))

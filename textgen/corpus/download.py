@@ -26,11 +26,11 @@ BLOCK_BYTES = 1 << 16
 Progress = Callable[[int, int], None]
 
 
-def cache_dir() -> Path:
-    """The folder `corpora` in the user's cache of textgen, or in the one that TEXTGEN_CACHE_DIR names."""
+def cache_dir(part: str = "corpora") -> Path:
+    """The folder `part` in the user's cache of textgen, or in the one that TEXTGEN_CACHE_DIR names."""
     stated = os.environ.get(CACHE_VARIABLE)
     root = Path(stated) if stated else platformdirs.user_cache_path("textgen", appauthor=False)
-    return root / "corpora"
+    return root / part
 
 
 def cached_path(entry: CatalogueEntry) -> Path | None:

@@ -1,21 +1,28 @@
-"""Sources to one text: files, folders, stdin and catalogued corpora, joined in the order given.
+"""Sources to one stream of text: files, folders, stdin and catalogued corpora, in the order given.
 
-What goes in: the arguments of the command line. What comes out: a `Corpus`, with the text, its hash and
-what has been changed on the way. One newline is put after a file that does not end in one, if another
-follows. An empty file that was named is an error; one that lies in a folder is passed over and noted.
+What goes in: the arguments of the command line and a TextConfig. What comes out: a `CorpusReader`, which can be read
+again and again in bounded memory, or a `Corpus`, the whole text at once. Where a corpus is many documents, each is
+followed by END_OF_DOCUMENT; elsewhere one newline is put after a file that does not end in one, if another follows.
+An empty file that was named is an error; one that lies in a folder is passed over and noted.
 """
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from textgen.config import END_OF_DOCUMENT, TextConfig
 from textgen.corpus.catalogue import CatalogueEntry
-from textgen.corpus.decoding import Tally, check_encoding, iter_text
+from textgen.corpus.decoding import BLOCK_BYTES, Tally, check_encoding, check_pieces, iter_text, read_block
+from textgen.corpus.documents import end_documents
 from textgen.corpus.names import shown
-from textgen.corpus.sources import Document, Source, entry_source, resolve
+from textgen.corpus.passing import PassingBytes, open_passing, size_of
+from textgen.corpus.sources import Source, SourceFile, entry_source, resolve
+from textgen.corpus.tables import TABLE_FORMATS, column_documents
 from textgen.errors import CorpusError
+
+Progress = Callable[[int, int], None]  # bytes done, bytes in all
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,87 +40,180 @@ class Corpus:
     notes: tuple[str, ...]
 
 
-def read_corpus(sources: Sequence[str | Path], *, encoding: str = "utf-8", stdin: BinaryIO | None = None) -> Corpus:
-    """Read files, folders (`*.txt` below them), `-` for stdin, or names of the catalogue, as one text.
+class CorpusReader:
+    """Sources that were found, and how to read them.
+
+    `name` and `sources` are those of `Corpus`. `notes` are known after a whole pass; so is `passed`, the fingerprint of
+    the bytes that the pass read.
+    """
+
+    def __init__(self, sources: Sequence[Source], config: TextConfig):
+        """Args: sources: at least one, as `resolve` finds them."""
+        self.name = sources[0].name
+        self.sources = tuple(source.reference for source in sources)
+        self.config = config.replace(encoding=check_encoding(config.encoding))
+        self.notes: tuple[str, ...] = ()
+        self.passed = ""
+        self._files = [(file, source.is_folder) for source in sources for file in source.files]
+
+    def blocks(self, progress: Progress = lambda done, total: None) -> Iterator[str]:
+        """The text from its start to its end in blocks of about a megabyte, cut anywhere; every call reads anew.
+
+        Args:
+            progress: called with bytes of the files read, and bytes in all.
+
+        Raises:
+            CorpusError: a file is missing, unreadable, empty, damaged or not in the encoding; or there is no text.
+        """
+        pass_ = _Pass(self.config, sum(size_of(file) for file, _ in self._files), progress)
+        is_blank = True
+        for block in pass_.blocks(self._files):
+            is_blank = is_blank and not block.replace(END_OF_DOCUMENT, "").strip()
+            yield block
+        if is_blank:
+            names = shown(", ".join(self.sources))
+            raise CorpusError(f"{names}: there is nothing but white space. Give a text to learn from.")
+        self.notes, self.passed = _notes(pass_.tally), pass_.digest.hexdigest()
+
+    def fingerprint(self, progress: Progress = lambda done, total: None) -> str:
+        """SHA-256 over the bytes of all files and over how they are to be read, without decoding them."""
+        total = sum(size_of(file) for file, _ in self._files)
+        digest, done = hashlib.sha256(), 0
+        for file, _ in self._files:
+            with file.open() as raw:
+                passing = PassingBytes(raw)
+                while read_block(passing, file.shown_name, BLOCK_BYTES):
+                    progress(done + passing.num_bytes, total)
+            done += passing.num_bytes
+            digest.update(_identity(file, passing))
+        return digest.hexdigest()
+
+
+class _Pass:
+    """One pass over the files: what it met, and what passed."""
+
+    def __init__(self, config: TextConfig, total_bytes: int, progress: Progress):
+        self.config = config
+        self.total_bytes = total_bytes
+        self.progress = progress
+        self.tally = Tally()
+        self.digest = hashlib.sha256()
+        self.done_bytes = 0
+
+    def blocks(self, files: Sequence[tuple[SourceFile, bool]]) -> Iterator[str]:
+        last = "\n"
+        for file, is_in_folder in files:
+            is_empty = True
+            for block in filter(None, self._file_blocks(file, is_in_folder)):
+                if is_empty and last != "\n" and not self.config.has_documents:
+                    yield "\n"
+                yield block
+                last, is_empty = block[-1], False
+
+    def _file_blocks(self, file: SourceFile, is_in_folder: bool) -> Iterator[str]:
+        with open_passing(file) as (text_bytes, passing):
+            yield from self._documents(file, self._pieces(file, text_bytes, passing, is_in_folder))
+        self.done_bytes += passing.num_bytes
+        self.digest.update(_identity(file, passing))
+
+    def _pieces(self, file: SourceFile, text_bytes: BinaryIO, passing: PassingBytes, is_in_folder: bool):
+        is_empty = True
+        pieces = iter_text(text_bytes, file.shown_name, file.encoding or self.config.encoding, self.tally)
+        for piece in check_pieces(pieces, file.shown_name):
+            is_empty = is_empty and not piece
+            self.progress(self.done_bytes + passing.num_bytes, self.total_bytes)
+            yield piece
+        if is_empty and not is_in_folder:
+            raise CorpusError(f"{file.shown_name} is empty. Give a text to learn from.")
+        self.tally.empty_files += is_empty
+        self.tally.files += not is_empty
+
+    def _documents(self, file: SourceFile, pieces: Iterator[str]) -> Iterator[str]:
+        column = self.config.column
+        if column is not None:
+            if file.file_format not in TABLE_FORMATS:
+                raise CorpusError(
+                    f"{file.shown_name} is no .csv, .tsv or .jsonl file, so it has no columns. Leave out --column."
+                )
+            return column_documents(pieces, file.file_format, column, file.shown_name, self.tally)
+        if file.file_format in TABLE_FORMATS:
+            self.tally.tables_as_text.append(file.shown_name)
+        return end_documents(pieces, self.config.documents, self.tally) if self.config.has_documents else pieces
+
+
+def _identity(file: SourceFile, passing: PassingBytes) -> bytes:
+    """What the text of a file depends on, but for the TextConfig."""
+    return (
+        f"{file.file_format} {file.is_compressed} {file.encoding} {passing.num_bytes} {passing.hexdigest()}\n".encode()
+    )
+
+
+def open_corpus(
+    sources: Sequence[str | Path] | str | Path, config: TextConfig, *, stdin: BinaryIO | None = None
+) -> CorpusReader:
+    """Find files, folders, `-` for stdin, or names of the catalogue; nothing is read yet.
 
     Args:
-        sources: in the order wanted; an empty sequence is the starter corpus.
-        encoding: of the files and of stdin; the catalogue's own texts are UTF-8 whatever is said here.
+        sources: in the order wanted; an empty sequence is the starter corpus. Of folders, the `*.txt` files below them
+            are read, or the tables where a column is wanted; `.gz` of each too.
+        config: encoding, documents and column. The catalogue's own texts are UTF-8 whatever is said here.
         stdin: the bytes that `-` stands for; the process's own when left out.
 
     Raises:
-        CorpusError: something is missing, unreadable, empty or not in `encoding`.
-        SettingError: `encoding` is not a text encoding that Python knows.
+        CorpusError: something is missing.
+        SettingError: the encoding is not a text encoding that Python knows.
     """
-    stated = check_encoding(encoding)
+    check_encoding(config.encoding)
     arguments = [sources] if isinstance(sources, str | Path) else sources
-    return _read(resolve([str(argument) for argument in arguments], stdin), stated)
+    found = resolve([str(argument) for argument in arguments], stdin, takes_column=config.column is not None)
+    return CorpusReader(found, config)
+
+
+def read_corpus(
+    sources: Sequence[str | Path] | str | Path,
+    *,
+    encoding: str = "utf-8",
+    stdin: BinaryIO | None = None,
+    config: TextConfig | None = None,
+) -> Corpus:
+    """Read the whole text of `sources` into memory.
+
+    Args:
+        config: as for `open_corpus`; what it says of the encoding wins over `encoding`.
+
+    Raises:
+        CorpusError: something is missing, unreadable, empty or not in the encoding.
+        SettingError: the encoding is not a text encoding that Python knows.
+    """
+    return _read(open_corpus(sources, config or TextConfig(encoding=encoding), stdin=stdin))
 
 
 def read_entry(entry: CatalogueEntry) -> Corpus:
     """Read a catalogued corpus, even where a file of the same name exists. Raises CorpusError."""
-    return _read([entry_source(entry)], "utf-8")
+    return _read(CorpusReader([entry_source(entry)], TextConfig()))
 
 
-def _read(sources: list[Source], encoding: str) -> Corpus:
-    tally = Tally()
-    text = "".join(_iter_joined(sources, encoding, tally))
-    if not text or text.isspace():
-        names = shown(", ".join(source.reference for source in sources))
-        raise CorpusError(f"{names}: there is nothing but white space. Give a text to learn from.")
-    return Corpus(
-        name=sources[0].name,
-        sources=tuple(source.reference for source in sources),
-        text=text,
-        sha256=_hash(text),
-        notes=_notes(tally),
-    )
-
-
-def _iter_joined(sources: list[Source], encoding: str, tally: Tally) -> Iterator[str]:
-    last = "\n"
-    for source in sources:
-        for document in source.documents:
-            is_empty = True
-            for piece in filter(None, _iter_document(document, encoding, tally)):
-                if is_empty and last != "\n":
-                    yield "\n"
-                yield piece
-                last, is_empty = piece[-1], False
-            _count(document, source, is_empty, tally)
-
-
-def _iter_document(document: Document, encoding: str, tally: Tally) -> Iterator[str]:
-    with document.open() as file:
-        yield from iter_text(file, document.shown_name, document.encoding or encoding, tally)
-
-
-def _count(document: Document, source: Source, is_empty: bool, tally: Tally) -> None:
-    if is_empty and not source.is_folder:
-        raise CorpusError(f"{document.shown_name} is empty. Give a text to learn from.")
-    tally.empty_files += is_empty
-    tally.files += not is_empty
-
-
-def _hash(text: str) -> str:
-    try:
-        return hashlib.sha256(text.encode("utf-8")).hexdigest()
-    except UnicodeEncodeError as error:  # only from encodings such as utf-7 and unicode_escape
-        half = ord(text[error.start])
-        raise CorpusError(
-            f"The text holds half of a surrogate pair (U+{half:04X} at character {error.start:,}). "
-            "Convert it to UTF-8, and leave --encoding out."
-        ) from None
+def _read(reader: CorpusReader) -> Corpus:
+    text = "".join(reader.blocks())
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return Corpus(reader.name, reader.sources, text, digest, reader.notes)
 
 
 def _notes(tally: Tally) -> tuple[str, ...]:
     facts = (
         (tally.files > 1 or tally.empty_files, _counted(tally.files, "file") + " read"),
         (tally.empty_files, _counted(tally.empty_files, "empty file") + " skipped"),
+        (tally.empty_documents, _counted(tally.empty_documents, "empty document") + " skipped"),
         (tally.byte_order_marks, _counted(tally.byte_order_marks, "byte-order mark") + " removed"),
         (tally.crlf_line_ends, _counted(tally.crlf_line_ends, "CRLF line end") + " turned into LF"),
+        (tally.tables_as_text, _tables_note(tally.tables_as_text)),
     )
     return tuple(sentence for is_said, sentence in facts if is_said)
+
+
+def _tables_note(names: list[str]) -> str:
+    others = f" and {_counted(len(names) - 1, 'other table')} are" if len(names) > 1 else " is"
+    return f"{''.join(names[:1])}{others} read as plain text; --column NAME takes one column"
 
 
 def _counted(number: int, noun: str) -> str:

@@ -1,7 +1,7 @@
 """From what the user typed to the documents that it stands for.
 
-What goes in: a file, a folder, `-`, or a name of the catalogue. What comes out: a `Source`, whose documents
-can be opened one after the other. A path that exists wins over a name of the catalogue.
+What goes in: a file, a folder, `-`, or a name of the catalogue. What comes out: a `Source`, whose files can be opened
+one after the other, and again. A path that exists wins over a name of the catalogue.
 """
 
 import contextlib
@@ -10,8 +10,7 @@ import io
 import itertools
 import os
 import stat
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -22,6 +21,8 @@ from textgen.corpus.catalogue import CatalogueEntry
 from textgen.corpus.decoding import unreadable
 from textgen.corpus.download import cached_path
 from textgen.corpus.names import model_name, nearest, shown
+from textgen.corpus.spooling import SpooledInput
+from textgen.corpus.tables import TABLE_FORMATS
 from textgen.errors import CorpusError
 
 STDIN = "-"
@@ -29,44 +30,54 @@ NUM_NEIGHBOURS = 1000  # how many names of a folder are searched for the one tha
 
 
 @dataclasses.dataclass(frozen=True)
-class Document:
-    """Bytes to read: their name in messages, how to open them, their encoding (None: as stated)."""
+class SourceFile:
+    """A file to read.
+
+    `open` gives its bytes from the start, as often as it is called. `file_format` is "text", "csv", "tsv" or "jsonl";
+    `encoding` is None where it is the one that the user states.
+    """
 
     shown_name: str
     open: Callable[[], AbstractContextManager[BinaryIO]]
+    file_format: str = "text"
+    is_compressed: bool = False
     encoding: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """What one argument stands for: the model name it suggests, what re-reads it, and its documents."""
+    """What one argument stands for: the model name it suggests, what re-reads it, and its files."""
 
     name: str
     reference: str
-    documents: tuple[Document, ...]
+    files: tuple[SourceFile, ...]
     is_folder: bool = False
 
 
-def resolve(arguments: Sequence[str], stdin: BinaryIO | None = None) -> list[Source]:
-    """The source of every argument; none means the starter corpus. Raises CorpusError."""
+def resolve(arguments: Sequence[str], stdin: BinaryIO | None = None, *, takes_column: bool = False) -> list[Source]:
+    """The source of every argument; none means the starter corpus. Raises CorpusError.
+
+    `takes_column` says that tables are wanted: a folder's files are those, and stdin is CSV.
+    """
     if list(arguments).count(STDIN) > 1:
         raise CorpusError("'-' (stdin) is given more than once, but can be read only once. Give it once.")
-    return [_resolve_one(argument, stdin) for argument in arguments or (catalogue.STARTER_NAME,)]
+    return [_resolve_one(argument, stdin, takes_column) for argument in arguments or (catalogue.STARTER_NAME,)]
 
 
 def entry_source(entry: CatalogueEntry) -> Source:
     """The source of a catalogue entry, in UTF-8; a download must be in the cache, whole."""
     if not entry.is_download:
-        return Source(entry.name, entry.name, (_bytes_document(entry),))
+        return Source(entry.name, entry.name, (_built_in_file(entry),))
     path = cached_path(entry)
     if path is None:
         raise CorpusError(f"{entry.name} is not on this machine yet. Run: textgen corpora fetch {entry.name}")
-    return Source(entry.name, entry.name, (_file_document(path, encoding="utf-8"),))
+    return Source(entry.name, entry.name, (_file_at(path, encoding="utf-8"),))
 
 
-def _resolve_one(argument: str, stdin: BinaryIO | None) -> Source:
+def _resolve_one(argument: str, stdin: BinaryIO | None, takes_column: bool) -> Source:
     if argument == STDIN:
-        return Source("stdin", STDIN, (Document("stdin", partial(_open_stdin, stdin)),))
+        file_format = "csv" if takes_column else "text"
+        return Source("stdin", STDIN, (SourceFile("stdin", SpooledInput(stdin).open, file_format),))
     entries = {entry.name: entry for entry in catalogue.CATALOGUE}
     path = Path(argument)
     if not argument or not _exists(path):
@@ -76,11 +87,13 @@ def _resolve_one(argument: str, stdin: BinaryIO | None) -> Source:
     _check_unicode(argument)
     absolute = os.path.abspath(path)
     if not path.is_dir():
-        return Source(model_name(path.stem), absolute, (_file_document(path),))
-    documents = tuple(_file_document(path / name) for name in _folder_names(path))
-    if not documents:
-        raise CorpusError(f"{shown(path)} holds no *.txt file. Name the files to read instead.")
-    return Source(model_name(os.path.basename(absolute)), absolute, documents, is_folder=True)
+        return Source(model_name(Path(_uncompressed(path.name)).stem), absolute, (_file_at(path),))
+    formats = TABLE_FORMATS if takes_column else ("txt",)
+    files = tuple(_file_at(path / name) for name in _folder_names(path, formats))
+    if not files:
+        patterns = " or ".join(f"*.{name}" for name in formats)
+        raise CorpusError(f"{shown(path)} holds no {patterns} file. Name the files to read instead.")
+    return Source(model_name(os.path.basename(absolute)), absolute, files, is_folder=True)
 
 
 def _exists(path: Path) -> bool:
@@ -98,8 +111,9 @@ def _check_unicode(argument: str) -> None:
         raise CorpusError(f"The name of {shown(argument)} is not valid Unicode. Rename it.") from None
 
 
-def _folder_names(folder: Path) -> list[str]:
-    """POSIX relative paths of the `*.txt` files below `folder`, sorted; nothing hidden, no linked folders."""
+def _folder_names(folder: Path, formats: tuple[str, ...]) -> list[str]:
+    """POSIX relative paths of the files of those formats below `folder`, sorted; nothing hidden, no linked folders."""
+    endings = tuple(f".{name}" for name in formats)
 
     def stop(error: OSError):
         raise unreadable(shown(error.filename), error) from error
@@ -107,7 +121,8 @@ def _folder_names(folder: Path) -> list[str]:
     names = []
     for parent, folders, files in os.walk(folder, onerror=stop):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        texts = [name for name in files if name.lower().endswith(".txt") and not name.startswith(".")]
+        visible = (name for name in files if not name.startswith("."))
+        texts = [name for name in visible if _uncompressed(name).lower().endswith(endings)]
         names += [Path(parent, name).relative_to(folder).as_posix() for name in texts]
     return sorted(names)
 
@@ -123,8 +138,16 @@ def _missing(argument: str, entries: dict[str, CatalogueEntry]) -> CorpusError:
     return CorpusError(f"{shown(argument) or repr(argument)} does not exist. {hint}")
 
 
-def _file_document(path: Path, encoding: str | None = None) -> Document:
-    return Document(shown(path), partial(_open_file, path), encoding)
+def _uncompressed(name: str) -> str:
+    """`name` without `.gz`."""
+    return name[: -len(".gz")] if name.lower().endswith(".gz") else name
+
+
+def _file_at(path: Path, encoding: str | None = None) -> SourceFile:
+    uncompressed = _uncompressed(path.name)
+    ending = Path(uncompressed).suffix.lower().removeprefix(".")
+    file_format = ending if ending in TABLE_FORMATS else "text"
+    return SourceFile(shown(path), partial(_open_file, path), file_format, uncompressed != path.name, encoding)
 
 
 def _open_file(path: Path) -> BinaryIO:
@@ -137,12 +160,5 @@ def _open_file(path: Path) -> BinaryIO:
     raise CorpusError(f"{shown(path)} is not a regular file. Pipe its text into stdin and give '-' instead.")
 
 
-def _bytes_document(entry: CatalogueEntry) -> Document:
-    return Document(entry.name, lambda: io.BytesIO(catalogue.built_in_bytes(entry)), "utf-8")
-
-
-@contextlib.contextmanager
-def _open_stdin(stdin: BinaryIO | None) -> Iterator[BinaryIO]:
-    if stdin is None and sys.stdin is None:
-        raise CorpusError("stdin is closed. Pipe a text into it, or give a file.")
-    yield sys.stdin.buffer if stdin is None else stdin
+def _built_in_file(entry: CatalogueEntry) -> SourceFile:
+    return SourceFile(entry.name, lambda: io.BytesIO(catalogue.built_in_bytes(entry)), encoding="utf-8")
