@@ -4,7 +4,7 @@ The ids are usually 0, 1, 2 ...: a token's id then says where it stands in the c
 """
 
 import itertools
-import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 
 from textgen.dataset import (
     Batches,
-    memory_mapped,
+    append_token_ids,
     minimum_tokens,
     open_token_ids,
     smallest_dtype,
-    write_token_ids,
 )
 from textgen.errors import CorpusError
 
@@ -27,6 +26,11 @@ spare_tokens, seeds, epochs = st.integers(0, 60), st.integers(0, 2**31 - 1), st.
 
 def positions(num_tokens: int) -> np.ndarray:
     return np.arange(num_tokens, dtype=np.uint32)
+
+
+def write(path: Path, token_ids: np.ndarray, vocabulary_size: int) -> None:
+    with path.open("wb") as file:
+        append_token_ids(file, token_ids, vocabulary_size)
 
 
 def epoch_of_batches(batches: Batches, epoch: int) -> list:
@@ -171,19 +175,19 @@ def test_epochs_and_steps_are_converted_into_each_other():
 def test_ids_take_the_smallest_unsigned_type_and_come_back(tmp_path, vocabulary_size, num_bytes):
     path = tmp_path / "ids"
     token_ids = np.array([0, 1, vocabulary_size - 1, 0], np.int32)
-    write_token_ids(path, token_ids, vocabulary_size)
+    write(path, token_ids, vocabulary_size)
     assert smallest_dtype(vocabulary_size) == np.dtype(f"u{num_bytes}")
     assert path.stat().st_size == 4 * num_bytes
     assert open_token_ids(path, vocabulary_size).tolist() == token_ids.tolist()
 
 
 def test_ids_are_little_endian_on_disk(tmp_path):
-    write_token_ids(tmp_path / "ids", np.array([1, 258]), 300)
+    write(tmp_path / "ids", np.array([1, 258]), 300)
     assert (tmp_path / "ids").read_bytes() == b"\x01\x00\x02\x01"
 
 
 def test_ids_are_mapped_not_read_and_cannot_be_changed(tmp_path):
-    write_token_ids(tmp_path / "ids", positions(500), 500)
+    write(tmp_path / "ids", positions(500), 500)
     token_ids = open_token_ids(tmp_path / "ids", 500)
     assert isinstance(token_ids, np.memmap)
     with pytest.raises(ValueError, match="read-only"):
@@ -191,32 +195,21 @@ def test_ids_are_mapped_not_read_and_cannot_be_changed(tmp_path):
 
 
 def test_batches_of_a_mapped_file_are_those_of_the_array(tmp_path):
-    write_token_ids(tmp_path / "ids", positions(500), 500)
+    write(tmp_path / "ids", positions(500), 500)
     mapped, array = Batches(open_token_ids(tmp_path / "ids", 500), 3, 7, 1), Batches(positions(500), 3, 7, 1)
     for step in (0, 5, 100):
         assert np.array_equal(mapped[step].inputs, array[step].inputs)
         assert mapped[step].targets.dtype == np.int32
 
 
-# ---- ids on disk for the time of a run
+def test_no_ids_are_an_empty_file_and_an_empty_array(tmp_path):
+    write(tmp_path / "ids", np.zeros(0, np.int32), 300)
+    assert (tmp_path / "ids").stat().st_size == 0
+    assert open_token_ids(tmp_path / "ids", 300).dtype == np.uint16
 
 
-@pytest.mark.parametrize(("vocabulary_size", "dtype"), [(65, np.uint8), (5387, np.uint16), (70_000, np.uint32)])
-def test_ids_are_mapped_from_disk_and_leave_no_file(vocabulary_size, dtype, tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    token_ids = np.random.default_rng(0).integers(vocabulary_size, size=1000).astype(np.int32)
-    mapped = memory_mapped(token_ids, vocabulary_size)
-    assert isinstance(mapped, np.memmap)
-    assert (mapped.dtype, mapped.flags.writeable) == (dtype, False)
-    np.testing.assert_array_equal(mapped, token_ids)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_no_ids_need_no_file():
-    assert len(memory_mapped(np.zeros(0, np.int32), 65)) == 0
-
-
-def test_a_temporary_directory_that_cannot_be_written_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
-    with pytest.raises(CorpusError, match=r"missing: No such file or directory\. Set TMPDIR"):
-        memory_mapped(np.arange(10, dtype=np.int32), 65)
+def test_ids_are_appended_whatever_their_type_and_strides(tmp_path):
+    with (tmp_path / "ids").open("wb") as file:
+        for token_ids in (positions(8)[::2].astype(np.int32), positions(3), np.zeros(0, np.int32)):
+            append_token_ids(file, token_ids, 300)
+    assert open_token_ids(tmp_path / "ids", 300).tolist() == [0, 2, 4, 6, 0, 1, 2]

@@ -8,13 +8,14 @@ no iterator state: whoever knows the step knows the batch, and a resumed run see
 """
 
 import math
-import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
 from textgen.errors import CorpusError
+
+COUNTED_AT_ONCE = 1 << 22
 
 
 def smallest_dtype(vocabulary_size: int) -> np.dtype:
@@ -22,34 +23,23 @@ def smallest_dtype(vocabulary_size: int) -> np.dtype:
     return np.min_scalar_type(vocabulary_size - 1)
 
 
-def write_token_ids(path: Path, token_ids: np.ndarray, vocabulary_size: int) -> None:
+def append_token_ids(file: BinaryIO, token_ids: np.ndarray, vocabulary_size: int) -> None:
     """Write ids (any integer type, [N]) as raw little-endian numbers of the smallest unsigned type."""
-    np.asarray(token_ids, smallest_dtype(vocabulary_size).newbyteorder("<")).tofile(path)
+    file.write(np.ascontiguousarray(token_ids, smallest_dtype(vocabulary_size).newbyteorder("<")).data)
 
 
 def open_token_ids(path: Path, vocabulary_size: int) -> np.ndarray:
-    """The ids of `write_token_ids`, [N], memory-mapped read-only: a corpus larger than memory trains."""
-    return np.memmap(path, smallest_dtype(vocabulary_size).newbyteorder("<"), mode="r")
+    """The ids of `append_token_ids`, [N], memory-mapped read-only: a corpus larger than memory trains."""
+    dtype = smallest_dtype(vocabulary_size).newbyteorder("<")
+    return np.memmap(path, dtype, mode="r") if path.stat().st_size else np.zeros(0, dtype)
 
 
-def memory_mapped(token_ids: np.ndarray, vocabulary_size: int) -> np.ndarray:
-    """`token_ids` [N] on disk instead of in memory, in the smallest unsigned type; the file goes with the process.
-
-    Raises:
-        CorpusError: the temporary directory has no room.
-    """
-    if not len(token_ids):
-        return np.zeros(0, smallest_dtype(vocabulary_size))
-    try:
-        with tempfile.TemporaryDirectory(prefix="textgen-") as directory:
-            path = Path(directory) / "token_ids"
-            write_token_ids(path, token_ids, vocabulary_size)
-            # An open mapping outlives its file's name, so nothing is left behind when the process ends.
-            return open_token_ids(path, vocabulary_size)
-    except OSError as problem:
-        raise CorpusError(
-            f"cannot keep token ids in {tempfile.gettempdir()}: {problem.strerror or problem}. Set TMPDIR"
-        ) from problem
+def count_token_ids(token_ids: np.ndarray, vocabulary_size: int) -> np.ndarray:
+    """How often each id occurs in `token_ids` [N], int64 [V]; a mapped file is read piece by piece."""
+    counts = np.zeros(vocabulary_size, np.int64)
+    for start in range(0, len(token_ids), COUNTED_AT_ONCE):
+        counts += np.bincount(token_ids[start : start + COUNTED_AT_ONCE], minlength=vocabulary_size)
+    return counts
 
 
 class Batch(NamedTuple):

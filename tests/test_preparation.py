@@ -1,0 +1,205 @@
+"""From a corpus to token ids on disk: what comes out, and what is refused before anything is written."""
+
+import gzip
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from textgen.config import END_OF_DOCUMENT, TextConfig
+from textgen.corpus import open_corpus, read_corpus, split_text
+from textgen.corpus.splitting import DocumentDraw
+from textgen.errors import CorpusError, TokenizerError
+from textgen.preparation import document_hash, prepare
+from textgen.preparation.preparing import _utf_8
+from textgen.tokenizers import CharacterTokenizer, new_fitter
+from textgen.tokenizers.normalizing import normalize_text
+
+LINES = TextConfig(documents="line")
+NAMES = "".join(f"{first}{second}\n" for first in ("Ann", "Bob", "Cid", "Dee") for second in ("", "a", "e", "y", "ie"))
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch) -> Path:
+    """An empty working directory and an empty cache."""
+    monkeypatch.setenv("TEXTGEN_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(path: str, content: bytes | str) -> str:
+    Path(path).write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def prepared_of(*sources: str, config: TextConfig | None = None, val_fraction: float = 0.1, seed: int = 0, **options):
+    return prepare(open_corpus(sources, config or TextConfig()), val_fraction=val_fraction, seed=seed, **options)
+
+
+def entries() -> list[str]:
+    """The names of everything in the cache, hidden or not."""
+    return sorted(os.listdir("cache/prepared")) if os.path.isdir("cache/prepared") else []
+
+
+# ---- what comes out
+
+
+def test_a_text_that_can_be_checked_by_eye():
+    prepared = prepared_of(write("t.txt", "abcabcabca"), val_fraction=0.3)
+    assert prepared.tokenizer.pieces == "abc"
+    assert (prepared.train_ids.tolist(), prepared.validation_ids.tolist()) == ([0, 1, 2, 0, 1, 2, 0], [1, 2, 0])
+    assert prepared.train_ids.dtype == np.uint8
+    assert isinstance(prepared.train_ids, np.memmap)
+    assert (prepared.characters, prepared.num_documents, prepared.num_validation_documents) == (10, 0, 0)
+    assert prepared.sha256 == hashlib.sha256(b"abcabcabca").hexdigest()
+    assert len(prepared.train_documents) == len(prepared.validation_documents) == 0
+
+
+def test_documents_that_can_be_checked_by_eye():
+    texts, ids = ["ab", "b", "a", "abb", "bb"], [[0, 1, 2], [1, 2], [0, 2], [0, 1, 1, 2], [1, 1, 2]]
+    prepared = prepared_of(write("t.txt", "\n".join(texts)), config=LINES, val_fraction=0.4, seed=0)
+    drawn = np.flatnonzero(DocumentDraw(5, 0.4, seed=0).take(5)).tolist()
+    assert drawn == [2, 3]
+    assert prepared.train_ids.tolist() == [*ids[0], *ids[1], *ids[4]]
+    assert prepared.validation_ids.tolist() == [*ids[2], *ids[3]]
+    assert (prepared.characters, prepared.num_documents, prepared.num_validation_documents) == (9, 5, 2)
+    ended = "".join(text + END_OF_DOCUMENT for text in texts)
+    assert prepared.sha256 == hashlib.sha256(ended.encode("utf-8", "surrogatepass")).hexdigest()
+    assert prepared.train_documents.tolist() == sorted(document_hash(text) for text in ("ab", "b", "bb"))
+    assert prepared.validation_documents.tolist() == sorted(document_hash(text) for text in ("a", "abb"))
+
+
+@settings(max_examples=40)
+@given(
+    texts=st.lists(st.text("abc é\n\u4e00\ufb01e\u0301", max_size=30), min_size=1, max_size=4),
+    level=st.sampled_from(("char", "word")),
+    normalize=st.sampled_from(("none", "nfc", "casefold")),
+    kind=st.sampled_from(("whole", "file", "line", "blank-line")),
+    val_fraction=st.sampled_from((0, 0.1, 0.5)),
+    seed=st.integers(0, 3),
+)
+def test_the_parts_are_those_of_the_whole_text_in_memory(texts, level, normalize, kind, val_fraction, seed):
+    """The text is put together, normalised, split and encoded the simple way."""
+    files = [write(f"{i}.txt", "xyz abc " + text) for i, text in enumerate(texts)]
+    config = TextConfig(level=level, normalize=normalize, documents=kind)
+    text = normalize_text(read_corpus(files, config=config).text, normalize)
+    fitter = new_fitter(level)
+    fitter.add(text)
+    tokenizer = fitter.finish(config)
+    if kind == "whole":
+        train, validation = split_text(text, val_fraction)
+        num_documents = 0
+    else:
+        documents = [document + END_OF_DOCUMENT for document in text.split(END_OF_DOCUMENT)[:-1]]
+        num_documents = len(documents)
+        drawn = DocumentDraw(num_documents, val_fraction, seed).take(num_documents)
+        train, validation = (
+            "".join(d for d, v in zip(documents, drawn, strict=True) if v == chosen) for chosen in (0, 1)
+        )
+    prepared = prepared_of(*files, config=config, val_fraction=val_fraction, seed=seed)
+    assert prepared.tokenizer.to_json() == tokenizer.to_json()
+    np.testing.assert_array_equal(prepared.train_ids, tokenizer.encode(train))
+    np.testing.assert_array_equal(prepared.validation_ids, tokenizer.encode(validation))
+    assert prepared.characters == len(text) - num_documents
+    assert prepared.num_documents == num_documents
+
+
+@pytest.mark.parametrize("level", ["char", "word"])
+@pytest.mark.parametrize("kind", ["whole", "line"])
+def test_a_text_of_many_blocks_is_encoded_as_one(level, kind):
+    lines = [f"{i:x} beads\n" for i in range(300_000)]
+    config = TextConfig(level=level, documents=kind)
+    prepared = prepared_of(write("long.txt", "".join(lines)), config=config)
+    drawn = DocumentDraw(len(lines), 0.1, 0).take(len(lines))
+    if kind == "whole":
+        parts = split_text("".join(lines), 0.1)
+    else:
+        ended = [line.replace("\n", END_OF_DOCUMENT) for line in lines]
+        parts = ["".join(line for line, v in zip(ended, drawn, strict=True) if v == chosen) for chosen in (0, 1)]
+    for token_ids, part in zip((prepared.train_ids, prepared.validation_ids), parts, strict=True):
+        np.testing.assert_array_equal(token_ids, prepared.tokenizer.encode(part))
+
+
+def test_a_document_that_case_folding_leaves_empty_is_none():
+    prepared = prepared_of(write("t.txt", "A\n\u00ad\nB\n"), config=LINES.replace(normalize="casefold"), val_fraction=0)
+    assert prepared.train_ids.tolist() == [0, 2, 1, 2]
+    assert prepared.num_documents == 2
+
+
+def test_a_model_that_there_is_keeps_its_ids():
+    tokenizer = CharacterTokenizer("abcz")
+    prepared = prepared_of(write("t.txt", "zab"), tokenizer=tokenizer, val_fraction=0)
+    assert prepared.train_ids.tolist() == [3, 0, 1]
+    with pytest.raises(TokenizerError, match="does not know 'd'"):
+        prepared_of(write("other.txt", "abcd"), tokenizer=tokenizer)
+    assert len(entries()) == 1
+
+
+def test_whoever_knows_the_text_can_refuse_it_before_it_is_encoded():
+    def refuse(sha256: str) -> None:
+        raise CorpusError(sha256)
+
+    expected = hashlib.sha256(b"abc").hexdigest()
+    for _ in range(2):  # new, and found
+        with pytest.raises(CorpusError, match=expected):
+            prepared_of(write("t.txt", "abc"), tokenizer=CharacterTokenizer("xyz"), check=refuse)
+        assert entries() == []
+    prepared_of("t.txt")
+    with pytest.raises(CorpusError, match=expected):
+        prepared_of("t.txt", check=refuse)
+
+
+def test_a_column_of_a_compressed_table_is_prepared():
+    Path("t.csv.gz").write_bytes(gzip.compress(b'id,text\n1,"ab\nb"\n2,\n3,ba\n'))
+    prepared = prepared_of("t.csv.gz", config=TextConfig(column="text"), val_fraction=0)
+    assert prepared.tokenizer.decode(prepared.train_ids) == "ab\nbba"
+    assert prepared.num_documents == 2
+    assert prepared.notes == ("1 empty document skipped",)
+
+
+@given(st.text(st.sampled_from([END_OF_DOCUMENT, "a", "é", "\0", "\1", "\2", "\3", "\U0010ffff"])))
+def test_the_hash_of_a_text_is_that_of_its_utf_8_whatever_it_holds(text):
+    assert _utf_8(text) == text.encode("utf-8", "surrogatepass")
+
+
+# ---- what is refused, and leaves nothing
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "message"),
+    [
+        ("", CorpusError, "t.txt is empty"),
+        (" \n\t", CorpusError, "nothing but white space"),
+        ("aaaa", TokenizerError, "at least two different characters to learn from; found only 'a'"),
+        ("a" * 3_000_000, TokenizerError, "at least two different characters"),
+        (b"x" * 3_000_000 + b"\n\xff" + b"y" * 3_000_000, CorpusError, r"byte 0xFF at offset 3,000,001 \(line 2\)"),
+    ],
+    ids=["empty", "white space", "one symbol", "one symbol, long", "invalid byte"],
+)
+@pytest.mark.parametrize("level", ["char", "word"])
+def test_a_corpus_that_teaches_nothing_leaves_no_trace(content, error, message, level):
+    write("t.txt", content)
+    with pytest.raises(error, match=message):
+        prepared_of("t.txt", config=TextConfig(level=level))
+    assert not os.path.exists("cache")
+
+
+def test_lines_of_one_repeated_symbol_are_refused():
+    with pytest.raises(TokenizerError, match="at least two different characters"):
+        prepared_of(write("t.txt", "aa\na\n"), config=LINES)
+
+
+@pytest.mark.parametrize("changing", ["checking", "reading"])
+def test_a_file_that_changes_while_it_is_read_is_refused_and_not_kept(changing):
+    def change(stage: str, done: int, total: int) -> None:
+        if stage == changing:
+            write("t.txt", NAMES[::-1])
+
+    write("t.txt", NAMES)
+    with pytest.raises(CorpusError, match="the corpus t changed while it was read"):
+        prepared_of("t.txt", progress=change)
+    assert entries() == []

@@ -1,0 +1,233 @@
+"""Prepared corpora that are kept: found again, made anew, removed, and never used when they are not whole."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from textgen import model_store
+from textgen.config import TextConfig
+from textgen.corpus import open_corpus, read_corpus, split_text
+from textgen.errors import CorpusError
+from textgen.preparation import cache, prepare
+from textgen.preparation.entry import FILES, TRAIN_IDS
+from textgen.tokenizers import CharacterTokenizer
+
+LINES = TextConfig(documents="line")
+NAMES = "".join(f"{first}{second}\n" for first in ("Ann", "Bob", "Cid", "Dee") for second in ("", "a", "e", "y", "ie"))
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch) -> Path:
+    """An empty working directory and an empty cache."""
+    monkeypatch.setenv("TEXTGEN_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(path: str, content: bytes | str) -> str:
+    Path(path).write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def prepared_of(*sources: str, config: TextConfig | None = None, val_fraction: float = 0.1, seed: int = 0, **options):
+    return prepare(open_corpus(sources, config or TextConfig()), val_fraction=val_fraction, seed=seed, **options)
+
+
+def entries() -> list[str]:
+    """The names of everything in the cache, hidden or not."""
+    return sorted(os.listdir("cache/prepared")) if os.path.isdir("cache/prepared") else []
+
+
+def stages_of(*sources: str, **options) -> set[str]:
+    """What was done to the corpus."""
+    stages = set()
+    prepared_of(*sources, progress=lambda stage, done, total: stages.add(stage), **options)
+    return stages
+
+
+def test_the_second_time_only_the_bytes_are_compared():
+    write("names.txt", NAMES)
+    assert stages_of("names.txt", config=LINES) == {"checking", "reading", "encoding"}
+    first = prepared_of("names.txt", config=LINES)
+    assert stages_of("names.txt", config=LINES) == {"checking"}
+    os.rename("names.txt", "renamed.txt")
+    again = prepared_of("renamed.txt", config=LINES)
+    assert again.notes == first.notes
+    assert (again.sha256, again.characters, again.num_documents) == (
+        first.sha256,
+        first.characters,
+        first.num_documents,
+    )
+    np.testing.assert_array_equal(again.train_ids, first.train_ids)
+    np.testing.assert_array_equal(again.train_documents, first.train_documents)
+
+
+def test_a_run_that_is_resumed_finds_what_the_first_one_made():
+    first = prepared_of(write("names.txt", NAMES))
+    assert stages_of("names.txt", tokenizer=CharacterTokenizer(first.tokenizer.symbols)) == {"checking"}
+    assert len(entries()) == 1
+    prepared_of("names.txt", tokenizer=CharacterTokenizer(first.tokenizer.symbols + "~"))
+    assert len(entries()) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"config": LINES.replace(normalize="nfc")},
+        {"config": LINES.replace(encoding="ascii")},
+        {"config": LINES.replace(level="word")},
+        {"config": TextConfig()},
+        {"val_fraction": 0.2},
+        {"seed": 1},
+        {"tokenizer": CharacterTokenizer("\n" + "".join(sorted(set(NAMES) - {"\n"})) + "~", "\n")},
+    ],
+    ids=str,
+)
+def test_whatever_the_ids_depend_on_makes_them_anew(change):
+    write("names.txt", NAMES)
+    prepared_of("names.txt", config=LINES)
+    assert "encoding" in stages_of("names.txt", **{"config": LINES} | change)
+
+
+def test_a_file_that_was_changed_is_prepared_anew_and_the_old_one_is_found_again():
+    write("names.txt", NAMES)
+    prepared_of("names.txt")
+    stat = os.stat("names.txt")
+    write("names.txt", NAMES.replace("Ann", "Nan"))
+    os.utime("names.txt", ns=(stat.st_atime_ns, stat.st_mtime_ns))  # same size, same time
+    assert "Nan" in prepared_of("names.txt").tokenizer.decode(prepared_of("names.txt").train_ids)
+    write("names.txt", NAMES)
+    assert stages_of("names.txt") == {"checking"}
+
+
+@pytest.mark.parametrize("name", [*FILES, model_store.MANIFEST])
+def test_an_entry_that_is_damaged_is_made_anew(name):
+    write("names.txt", NAMES)
+    train_ids = prepared_of("names.txt", config=LINES).train_ids.copy()  # of what is mapped, the damage shows
+    path = Path("cache/prepared", entries()[0], name)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert "encoding" in stages_of("names.txt", config=LINES)
+    assert stages_of("names.txt", config=LINES) == {"checking"}
+    np.testing.assert_array_equal(prepared_of("names.txt", config=LINES).train_ids, train_ids)
+
+
+@pytest.mark.parametrize("name", [*FILES, model_store.MANIFEST])
+def test_an_entry_without_one_of_its_files_is_made_anew(name):
+    write("names.txt", NAMES)
+    prepared_of("names.txt", config=LINES)
+    Path("cache/prepared", entries()[0], name).unlink()
+    assert "encoding" in stages_of("names.txt", config=LINES)
+
+
+def test_the_newest_ten_are_kept_and_what_is_used_counts_as_new():
+    for i in range(cache.NUM_KEPT):
+        prepared_of(write("t.txt", f"text {i}"))
+        path = Path("cache/prepared", max(entries(), key=lambda name: os.stat(f"cache/prepared/{name}").st_mtime_ns))
+        for file in (*path.iterdir(), path):
+            os.utime(file, (1000.0 + i, 1000.0 + i))
+    prepared_of(write("t.txt", "text 0"))
+    before = set(entries())
+    prepared_of(write("new.txt", "something new"))
+    assert len(entries()) == cache.NUM_KEPT
+    assert len(before - set(entries())) == 1
+    assert stages_of("t.txt") == {"checking"}
+    assert stages_of(write("t.txt", "text 1")) != {"checking"}
+
+
+def test_what_a_killed_process_left_is_removed_later_and_what_is_at_work_is_not():
+    prepared_of(write("t.txt", "first"))
+    for name, age in ((".dead.abc.tmp", 2 * cache.ABANDONED_SECONDS), (".alive.abc.tmp", 2 * cache.ABANDONED_SECONDS)):
+        directory = Path("cache/prepared", name)
+        directory.mkdir()
+        (directory / TRAIN_IDS).write_bytes(b"half")
+        os.utime(directory, (time.time() - age,) * 2)
+    os.utime("cache/prepared/.dead.abc.tmp/train_ids", (time.time() - age,) * 2)
+    prepared_of(write("t.txt", "second"))
+    assert [name for name in entries() if name.startswith(".")] == [".alive.abc.tmp"]
+
+
+def test_a_cache_that_cannot_be_written_is_named_with_its_variable(tmp_path, monkeypatch):
+    monkeypatch.setenv("TEXTGEN_CACHE_DIR", str(tmp_path / "file"))
+    write("file", "in the way")
+    with pytest.raises(CorpusError) as caught:
+        prepared_of(write("t.txt", NAMES))
+    assert str(caught.value) == (
+        f"cannot keep the prepared corpus in {tmp_path}/file/prepared: Not a directory. "
+        "Set TEXTGEN_CACHE_DIR to a folder with room"
+    )
+
+
+def test_a_disk_that_is_full_leaves_nothing_half_written():
+    """The system refuses to let a file grow: real writes, real errors."""
+    write("t.txt", NAMES * 2000)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, limits[1]))
+    try:
+        with pytest.raises(
+            CorpusError, match=r"cannot keep the prepared corpus in .*/cache/prepared: File too large\."
+        ):
+            prepared_of("t.txt")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert entries() == []
+    assert len(prepared_of("t.txt").train_ids) > 65_536
+
+
+PREPARE_SLOWLY = """
+import sys, time
+from textgen.config import TextConfig
+from textgen.corpus import open_corpus
+from textgen.preparation import prepare
+
+def stop(stage, done, total):
+    if stage == "encoding" and done > total // 2:
+        print("half", flush=True)
+        time.sleep(60)
+
+prepare(open_corpus(["t.txt"], TextConfig()), val_fraction=0.1, seed=0, progress=stop)
+"""
+
+
+def test_a_process_that_is_killed_in_the_middle_leaves_nothing_that_is_used():
+    write("t.txt", NAMES * 40_000)
+    process = subprocess.Popen([sys.executable, "-c", PREPARE_SLOWLY], stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"half\n"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    (left,) = entries()
+    assert left.endswith(".tmp")
+    assert os.stat(f"cache/prepared/{left}/{TRAIN_IDS}").st_size > 0
+    text = read_corpus("t.txt").text
+    prepared = prepared_of("t.txt")
+    np.testing.assert_array_equal(prepared.train_ids, prepared.tokenizer.encode(split_text(text, 0.1)[0]))
+    for file in (*Path("cache/prepared", left).iterdir(), Path("cache/prepared", left)):
+        os.utime(file, (1000.0, 1000.0))
+    prepared_of(write("other.txt", "something else"))
+    assert left not in entries()
+    assert len(entries()) == 2
+
+
+def test_two_processes_that_prepare_the_same_at_once_both_have_it():
+    write("t.txt", NAMES * 20_000)
+    script = PREPARE_SLOWLY.replace("time.sleep(60)", "sys.stdin.read()")
+    processes = [
+        subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    for process in processes:
+        assert process.stdout.readline() == b"half\n"
+    for process in processes:
+        process.communicate()
+        assert process.returncode == 0
+    (left,) = entries()
+    assert not left.endswith(".tmp")

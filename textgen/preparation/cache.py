@@ -1,0 +1,103 @@
+"""Where prepared corpora are kept: directories in the user's cache, named by a hash of all that they depend on.
+
+A directory gets its name when all of it is on disk, so one that is half-written is never found; and it is verified
+whenever it is opened, so one that is damaged is made anew. What a killed process left is removed by a later one.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import time
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from textgen import atomic_files, model_store
+from textgen.config import TextConfig
+from textgen.corpus.download import CACHE_VARIABLE, cache_dir
+from textgen.corpus.names import shown
+from textgen.errors import CorpusError, TextgenError
+from textgen.preparation.entry import FILES, Prepared, open_entry, verify_entry
+from textgen.records import installed_versions
+from textgen.tokenizers import Tokenizer
+
+PREPARED_FORMAT = 1  # goes up with every change of what an entry holds
+NUM_KEPT = 10
+ABANDONED_SECONDS = 3600.0  # a process that is alive writes to its directory more often than that
+
+
+def entry_path(
+    fingerprint: str, config: TextConfig, val_fraction: float, seed: int, tokenizer: Tokenizer | None
+) -> Path:
+    """Where a corpus of that fingerprint lies, or would lie, when it is prepared in that way."""
+    parts: dict[str, Any] = {
+        "format": [PREPARED_FORMAT, model_store.FORMAT],
+        "versions": [installed_versions()["textgen"], unicodedata.unidata_version],
+        "fingerprint": fingerprint,
+        "config": config.to_json(),
+        "val_fraction": float(val_fraction),
+        "seed": seed if config.has_documents else None,
+        "tokenizer": None if tokenizer is None else tokenizer.to_json(),
+    }
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
+    return cache_dir("prepared") / digest.hexdigest()[:32]
+
+
+def find(path: Path) -> Prepared | None:
+    """The entry at `path`, if it is there and whole."""
+    try:
+        verify_entry(path)
+        prepared = open_entry(path)
+    except (TextgenError, OSError):
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(path)  # the newest are kept
+    return prepared
+
+
+def make(path: Path, write: Callable[[Path], None]) -> Prepared:
+    """The entry at `path`, whose files `write` puts into a directory.
+
+    Raises:
+        CorpusError: they cannot be written. Nothing half-written is left.
+    """
+    folder = path.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _clean(folder, path)
+        with atomic_files.new_directory(path) as directory:
+            write(directory)
+            model_store.seal(directory, FILES)
+            return open_entry(directory)  # mapped files stay, whatever becomes of their names
+    except OSError as problem:
+        if (prepared := find(path)) is not None:  # another process has made the same, and was faster
+            return prepared
+        reason = problem.strerror or problem
+        raise CorpusError(
+            f"cannot keep the prepared corpus in {shown(folder)}: {reason}. Set {CACHE_VARIABLE} to a folder with room"
+        ) from problem
+
+
+def _clean(folder: Path, path: Path) -> None:
+    """Remove what is damaged at `path`, what killed processes left, and all but the newest entries."""
+    if path.exists() and find(path) is None:
+        shutil.rmtree(path, ignore_errors=True)
+    ages = {entry: _seconds_untouched(entry) for entry in folder.iterdir()}
+    for entry, age in ages.items():
+        if entry.name.endswith(".tmp") and age > ABANDONED_SECONDS:
+            shutil.rmtree(entry, ignore_errors=True)
+    whole = sorted((entry for entry in ages if not entry.name.startswith(".")), key=ages.get)
+    for entry in whole[NUM_KEPT - 1 :]:
+        shutil.rmtree(entry, ignore_errors=True)
+
+
+def _seconds_untouched(directory: Path) -> float:
+    """How long ago `directory` or a file in it was written to; 0 for what has just gone."""
+    try:
+        times = [directory.stat().st_mtime, *(file.stat().st_mtime for file in directory.iterdir())]
+    except OSError:
+        return 0.0
+    return time.time() - max(times)
