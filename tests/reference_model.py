@@ -34,7 +34,15 @@ class ReferenceModel:
             W, U, b = (self.weights[f"layers.{index}.{part}"] for part in ("kernel", "recurrent_kernel", "bias"))
             new_state.append(step(x, layer_state, W, U, b))
             x = new_state[-1].hidden
-        return x @ self.weights["output.kernel"] + self.weights["output.bias"], new_state
+        return self.scores(x), new_state
+
+    def scores(self, hidden: np.ndarray) -> np.ndarray:
+        """Logits [V] for the last layer's hidden state; a tied model compares it with every embedding."""
+        if not self.config.tied:
+            return hidden @ self.weights["output.kernel"] + self.weights["output.bias"]
+        if self.config.units != self.config.embedding_size:
+            hidden = hidden @ self.weights["output.projection"]
+        return self.weights["embedding"] @ hidden + self.weights["output.bias"]
 
     def read(self, token_ids, state: list[LayerState] | None = None) -> tuple[np.ndarray, list[LayerState]]:
         """Logits [T, V] after each token, and the last state."""

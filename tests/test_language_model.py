@@ -1,5 +1,7 @@
 """The network as a whole: shapes, the state it hands on, its weights' names, its twin in NumPy, its dropout masks."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -7,13 +9,16 @@ import tensorflow as tf
 from conftest import random_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference_model import ReferenceModel
 
 import textgen.model.language_model
 from textgen import model_store
 from textgen.config import ModelConfig, TrainingConfig
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.model.language_model import build_model
+from textgen.model.negatives import NegativeSampler
 from textgen.model.noise import Noise, draw_noise
+from textgen.model.output import MAX_LOGITS, losses_in_blocks
 
 CELLS = ("lstm", "gru", "rnn")
 V = 11
@@ -103,6 +108,88 @@ def test_the_losses_are_the_cross_entropy_of_the_logits(cell, batch_size):
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
 
 
+# ---- tied: tokens are scored with their embeddings
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("units", [5, 7], ids=["sizes agree", "projection"])
+def test_a_tied_model_gives_the_logits_of_the_float64_reference(cell, units):
+    config = config_of(cell, units=units, tied=True)
+    weights, ids = random_weights(config), random_ids(1, 12)
+    expected, _ = ReferenceModel(config, weights).read(ids[0])
+    np.testing.assert_allclose(model_of(config)(ids)[0][0], expected, rtol=0, atol=1e-4)
+    assert ("output.projection" in weights) == (units != 5)
+    assert "output.kernel" not in weights
+
+
+@pytest.mark.parametrize("units", [5, 7], ids=["sizes agree", "projection"])
+def test_the_embedding_of_a_tied_model_learns_from_both_its_uses(units):
+    """Its gradient is the sum of those of an untied model with the same values in both places."""
+    tied, untied = config_of(units=units, tied=True), config_of(units=units)
+    weights, ids = random_weights(tied), random_ids(2, 6)
+    projection = weights.get("output.projection", np.eye(units, dtype=np.float32))
+    twin, model = build_model(untied), build_model(tied)
+    model.set_named_weights(weights)
+    twin.set_named_weights(weights | {"output.kernel": projection @ weights["embedding"].T})
+    logits, gradients = logits_and_gradients(model, ids)
+    expected_logits, expected = logits_and_gradients(twin, ids)
+    np.testing.assert_allclose(logits, expected_logits, rtol=1e-4, atol=1e-5)
+    from_output = expected[list(twin.named_weights()).index("output.kernel")].T @ projection
+    np.testing.assert_allclose(gradients[0], expected[0] + from_output, rtol=1e-4, atol=1e-4)
+    assert np.abs(from_output).max() > 0.05
+
+
+# ---- a large vocabulary
+
+
+@pytest.mark.parametrize("shape", [{}, {"tied": True}, {"tied": True, "units": 5}], ids=str)
+@pytest.mark.parametrize("batch_size", [3, 4], ids=["odd batch", "even batch"])
+def test_losses_in_blocks_are_those_of_all_logits_at_once(shape, batch_size, monkeypatch):
+    model = model_of(config_of(**shape))
+    ids, targets = random_ids(batch_size, 6).T, random_ids(batch_size, 7)[:, 1:].T
+    zero = model.zero_state(batch_size)
+    expected, expected_state = model.losses(ids, targets, zero)
+    calls = []
+    monkeypatch.setattr(textgen.model.language_model, "MAX_LOGITS", 6 * batch_size * V - 1)
+    monkeypatch.setattr(textgen.model.language_model, "losses_in_blocks", counted(losses_in_blocks, calls))
+    losses, state = model.losses(ids, targets, zero)
+    assert len(calls) == 1
+    np.testing.assert_allclose(losses, expected, rtol=1e-5, atol=1e-6)
+    for found, wanted in zip(tf.nest.flatten(state), tf.nest.flatten(expected_state), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+def counted(function, calls: list):
+    def call(*arguments):
+        calls.append(arguments)
+        return function(*arguments)
+
+    return call
+
+
+@pytest.mark.parametrize("shape", [{}, {"tied": True}, {"tied": True, "units": 5}], ids=str)
+@pytest.mark.parametrize("batch_size", [3, 4], ids=["odd batch", "even batch"])
+def test_losses_against_a_sample_of_all_tokens_are_exact(shape, batch_size):
+    model = model_of(config_of(**shape))
+    ids, targets = random_ids(batch_size, 6).T, random_ids(batch_size, 7)[:, 1:].T
+    zero = model.zero_state(batch_size)
+    negatives = NegativeSampler(np.arange(V), V, seed=0).draw(0)
+    losses, _ = model.losses(ids, targets, zero, negatives=negatives)
+    np.testing.assert_allclose(losses, model.losses(ids, targets, zero)[0], rtol=1e-5, atol=1e-5)
+
+
+def test_the_largest_vocabulary_is_validated_without_all_its_logits():
+    """100,000 tokens and 4,096 positions would be 1.6 GB of logits."""
+    model = build_model(ModelConfig(vocabulary_size=100_000, embedding_size=4, units=4, num_layers=1, tied=True))
+    compiled = tf.function(model.losses, jit_compile=True, autograph=False)
+    ids = np.zeros((128, 32), np.int32)
+    text = compiled.experimental_get_compiler_ir(ids, ids, model.zero_state(32), None, None)(stage="optimized_hlo")
+    shapes = [[int(size) for size in shape.split(",")] for shape in re.findall(r"\bf32\[([\d,]+)\]", text)]
+    with_logits = [shape for shape in shapes if shape[-1] == 100_000 and len(shape) > 1]
+    assert with_logits
+    assert max(np.prod(shape) for shape in shapes) <= MAX_LOGITS
+
+
 # ---- the embedding table is projected once where that is less work
 
 
@@ -118,7 +205,7 @@ def logits_and_gradients(model, ids):
 def test_folding_the_embedding_changes_neither_logits_nor_gradients(monkeypatch):
     """A vocabulary larger than the batch keeps the same model from folding: the extra tokens never occur."""
     small, large = config_of(), config_of(vocabulary_size=50)
-    ids = random_ids(3, 6)  # 18 positions: more than 11 tokens, fewer than 50
+    ids = random_ids(3, 40)
     rows = []
     monkeypatch.setattr(textgen.model.language_model.LSTM, "project", recording(rows))
     folded, plain = model_of(small), build_model(large)
@@ -136,12 +223,25 @@ def test_folding_the_embedding_changes_neither_logits_nor_gradients(monkeypatch)
     rows.clear()
     plain.logits = with_first_columns(plain.logits)
     expected_logits, expected_gradients = logits_and_gradients(plain, ids)
-    assert rows[0] == (6, 3, 5)  # the positions
+    assert rows[0] == (40, 3, 5)  # the positions
     np.testing.assert_allclose(logits, expected_logits, rtol=1e-5, atol=1e-5)
     for gradient, expected in zip(gradients, expected_gradients, strict=True):
         unused = [slice(0, size) for size in gradient.shape]
         assert np.abs(gradient).max() > 0
         np.testing.assert_allclose(gradient, expected[tuple(unused)], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("V", "positions", "folded"), [(65, 1024, True), (5387, 8192, False), (300, 1024, False), (300, 8192, True)]
+)
+def test_the_table_is_projected_where_that_is_less_arithmetic(V, positions, folded):
+    """Of 128 numbers an embedding; Chinese characters are too many."""
+    rows, model = [], build_model(config_of(vocabulary_size=V, embedding_size=128))
+    ids = np.zeros((positions, 1), np.int32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(textgen.model.language_model.LSTM, "project", recording(rows))
+        tf.function(model.hidden_states).get_concrete_function(ids, model.zero_state(1), None)
+    assert rows[0] == ((V, 128) if folded else (positions, 1, 128))
 
 
 def recording(rows: list):
@@ -168,6 +268,20 @@ def test_the_same_seed_draws_the_same_weights_and_another_seed_others():
     assert all(first[name].tobytes() != other[name].tobytes() for name in drawn)
 
 
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_model_that_knows_the_counts_begins_by_predicting_them(tied):
+    counts, config = np.array([90, 9, 0, 40] + [5] * (V - 4)), config_of(tied=tied)
+    model = build_model(config, token_counts=counts)
+    model.set_named_weights(model.get_named_weights() | {"embedding": np.zeros((V, 5), np.float32)})
+    probabilities = tf.nn.softmax(model.logits(tf.zeros([1, 7])))[0]
+    np.testing.assert_allclose(probabilities, (counts + 1) / (counts + 1).sum(), rtol=1e-5)
+    others = build_model(config).get_named_weights()
+    assert not others["output.bias"].any()
+    same = [name for name in others if name != "output.bias"]
+    begun = build_model(config, token_counts=counts).get_named_weights()
+    assert all(begun[name].tobytes() == others[name].tobytes() for name in same)
+
+
 def test_no_two_layers_start_with_the_same_weights():
     weights = build_model(config_of(num_layers=3, embedding_size=7)).get_named_weights()
     drawn = [array.tobytes() for name, array in weights.items() if not name.endswith("bias")]
@@ -181,11 +295,13 @@ def test_the_forget_gate_starts_open():
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("num_layers", [1, 3])
-def test_names_and_shapes_are_those_of_a_weights_file(cell, num_layers):
-    config = config_of(cell, num_layers)
+@pytest.mark.parametrize("shape", [{}, {"tied": True}, {"tied": True, "units": 5}], ids=str)
+def test_names_and_shapes_are_those_of_a_weights_file(cell, num_layers, shape):
+    config = config_of(cell, num_layers, **shape)
     model = build_model(config)
     shapes = {name: tuple(variable.shape) for name, variable in model.named_weights().items()}
     assert shapes == model_store.weight_shapes(config)
+    assert list(shapes) == list(model_store.weight_shapes(config))
     assert len(shapes) == len(model.trainable_variables)
     assert sum(np.prod(shape) for shape in shapes.values()) == model_store.num_parameters(config)
 

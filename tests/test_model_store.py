@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
-from conftest import make_stored_model, random_weights, write_stored_model
+from conftest import make_stored_model, make_word_tokenizer, random_weights, write_stored_model
 
 from textgen import atomic_files, model_store
 from textgen.config import ModelConfig
@@ -90,6 +90,15 @@ def test_weight_shapes_of_an_lstm():
     }
 
 
+@pytest.mark.parametrize(("embedding_size", "projection"), [(5, {}), (3, {"output.projection": (5, 3)})])
+def test_a_tied_model_has_no_output_matrix_but_a_projection_where_the_sizes_differ(embedding_size, projection):
+    config = ModelConfig(vocabulary_size=7, embedding_size=embedding_size, units=5, num_layers=1, tied=True)
+    shapes = model_store.weight_shapes(config)
+    output = {name: shape for name, shape in shapes.items() if name.startswith("output")}
+    assert output == projection | {"output.bias": (7,)}
+    assert shapes["embedding"] == (7, embedding_size)
+
+
 def test_a_gru_has_three_gates_and_two_biases_and_a_plain_rnn_one_of_each():
     shapes = model_store.weight_shapes(ModelConfig(cell="gru", units=5, embedding_size=3, num_layers=1))
     assert (shapes["layers.0.kernel"], shapes["layers.0.bias"]) == ((3, 15), (2, 15))
@@ -115,6 +124,36 @@ def test_a_model_comes_back_as_it_was_written(tmp_path, cell, num_layers):
     assert_same_model(read, written)
     assert (read.name, read.path, read.is_finished) == ("novel", path, True)
     assert read.sha256 == atomic_files.sha256_of(path / "weights.safetensors")
+
+
+@pytest.mark.parametrize("separator", [None, "\n", "\n\n"])
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_model_of_words_comes_back_as_it_was_written(tmp_path, separator, tied):
+    written = make_stored_model(tokenizer=make_word_tokenizer(separator, "nfkc"), tied=tied)
+    write_stored_model(tmp_path, written, "novel")
+    read = load_model("novel", tmp_path)
+    assert_same_model(read, written)
+    assert read.tokenizer.to_json() == written.tokenizer.to_json()
+    assert (read.tokenizer.level, read.record.text.level) == ("word", "word")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t["words"].append("x"), "words have 2 to 64 characters each"),
+        (lambda t: t["words"].append(t["words"][0]), "Received twice"),
+        (lambda t: t["words"].append("\u2603\u2603"), "made of its symbols"),
+        (lambda t: t["words"].append(["ab"]), "words have 2 to 64 characters each"),
+        (lambda t: t["words"].append("ab"), "tokenizer and config disagree on the vocabulary size"),
+        (lambda t: t.update(words="ab"), "a word tokenizer holds exactly"),
+        (lambda t: t.update(document_separator="\n"), "tokenizer and config disagree on the vocabulary size"),
+    ],
+)
+def test_a_word_tokenizer_with_anything_unexpected_is_refused(tmp_path, change, message):
+    path = write_stored_model(tmp_path, make_stored_model(tokenizer=make_word_tokenizer()), "novel")
+    change_json(path / "tokenizer.json", change)
+    reseal(path)
+    assert message in message_of(path)
 
 
 def test_a_model_is_found_by_name_and_by_path(models_dir):
@@ -214,8 +253,8 @@ def test_a_damaged_finished_model_is_not_replaced_by_a_checkpoint(model_dir):
         (lambda m: m.update(files=[]), "does not list exactly"),
         (lambda m: m.update(more=1), "does not list exactly"),
         (lambda m: m.pop("files"), "does not list exactly"),
-        (lambda m: m.update(format=2), "is not of format 1"),
-        (lambda m: m.pop("format"), "is not of format 1"),
+        (lambda m: m.update(format=1), "is not of format 2"),
+        (lambda m: m.pop("format"), "is not of format 2"),
         (lambda m: m["files"]["config.json"].pop("bytes"), "must give bytes and sha256 of config.json"),
         (lambda m: m["files"].update({"config.json": None}), "must give bytes and sha256 of config.json"),
         (lambda m: m["files"]["config.json"].update(bytes=True), "config.json is damaged"),
@@ -253,6 +292,10 @@ def test_json_beyond_the_size_limit_is_refused_unread(model_dir):
         (lambda c: c.pop("corpus"), "a model's config expects"),
         (lambda c: c["model"].update(plugin="os.system"), "ModelConfig expects exactly the keys"),
         (lambda c: c["training"].update(optimizer="adam"), "TrainingConfig expects exactly the keys"),
+        (lambda c: c.pop("text"), "a model's config expects"),
+        (lambda c: c["text"].update(reader="os.system"), "TextConfig expects exactly the keys"),
+        (lambda c: c["text"].update(level="syllable"), "--level must be one of char, word"),
+        (lambda c: c["model"].update(tied=1), "--tied must be true or false"),
         (lambda c: c["model"].pop("units"), "ModelConfig expects exactly the keys"),
         (lambda c: c["model"].update(units="12"), "--units must be a whole number"),
         (lambda c: c["model"].update(units=10**9), "--units must be at most 65536"),
@@ -260,7 +303,7 @@ def test_json_beyond_the_size_limit_is_refused_unread(model_dir):
         (lambda c: c["model"].update(cell="lambda"), "--cell must be one of"),
         (lambda c: c["training"].update(learning_rate=float("nan")), "--learning-rate must be a finite number"),
         (lambda c: c.update(versions={"textgen": 1}), "versions must be names and strings"),
-        (lambda c: c.update(format=99), "is not of format 1"),
+        (lambda c: c.update(format=99), "is not of format 2"),
     ],
 )
 def test_a_config_with_anything_unexpected_is_refused(model_dir, change, message):
@@ -273,9 +316,13 @@ def test_a_config_with_anything_unexpected_is_refused(model_dir, change, message
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t.update(type="pickle"), "type must be one of ['character']"),
-        (lambda t: t.update(more=1), "holds type and symbols"),
-        (lambda t: t.update(symbols=["a", "b"]), "holds type and symbols"),
+        (lambda t: t.update(type="pickle"), "type must be one of ['character', 'word']"),
+        (lambda t: t.update(type="word"), "a word tokenizer holds exactly type, symbols"),
+        (lambda t: t.update(more=1), "a character tokenizer holds exactly type, symbols"),
+        (lambda t: t.update(symbols=["a", "b"]), "a character tokenizer holds exactly type, symbols"),
+        (lambda t: t.pop("normalize"), "a character tokenizer holds exactly type, symbols"),
+        (lambda t: t.update(normalize="nfd"), "normalize must be one of none, nfc"),
+        (lambda t: t.update(document_separator="; "), "document_separator must be null, a newline or two"),
         (lambda t: t.update(symbols="ba"), "distinct symbols, sorted"),
         (lambda t: t.update(symbols="a\ud800"), "surrogates"),
         (lambda t: t.update(symbols="ab"), "tokenizer and config disagree on the vocabulary size"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from reference_model import ReferenceModel
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from textgen.config import SamplingConfig
+from textgen.config import ModelConfig, SamplingConfig
 from textgen.generation import numpy_engine
 from textgen.generation.context import MAX_RECENT, Context
 from textgen.generation.generator import open_generator
@@ -22,6 +22,10 @@ from textgen.generation.sampling import next_ids
 
 CELLS = ("lstm", "gru", "rnn")
 every_model = pytest.mark.parametrize(("cell", "num_layers"), [(cell, L) for cell in CELLS for L in (1, 2, 3)])
+# Of 30 tokens: with 12 units the first layer is folded into a table, with 7 and 8 it is not.
+every_shape = pytest.mark.parametrize(
+    "shape", [{}, {"tied": True}, {"units": 8, "tied": True}, {"units": 7}, {"units": 7, "tied": True}], ids=str
+)
 CONFIG = SamplingConfig(temperature=1.0)
 token_lists = st.lists(st.integers(0, 29), max_size=12)
 
@@ -32,9 +36,9 @@ def make_engine(cell: str = "lstm", num_layers: int = 2, **shape) -> NumpyEngine
     return NumpyEngine(config, random_weights(config, scale=0.3))
 
 
-def make_pair(cell: str, num_layers: int) -> tuple[NumpyEngine, ReferenceModel]:
+def make_pair(cell: str, num_layers: int, **shape) -> tuple[NumpyEngine, ReferenceModel]:
     """The engine and the reference with the same weights."""
-    engine = make_engine(cell, num_layers)
+    engine = make_engine(cell, num_layers, **shape)
     return engine, ReferenceModel(engine.config, random_weights(engine.config, scale=0.3))
 
 
@@ -59,6 +63,25 @@ def assert_close(one: Context, other: Context) -> None:
 # ---- reading
 
 
+@pytest.mark.parametrize(("tokens", "folded"), [(48, True), (49, False)])
+def test_only_a_small_vocabulary_is_folded_into_a_table(tokens, folded):
+    config = ModelConfig(vocabulary_size=tokens, units=12, embedding_size=8)
+    engine = NumpyEngine(config, random_weights(config))
+    assert engine.is_folded == folded
+    assert engine.table.shape == ((tokens, 48) if folded else (tokens, 8))
+
+
+def test_a_large_vocabulary_costs_no_copy_of_its_weights():
+    config = ModelConfig(vocabulary_size=5000, units=8, embedding_size=8, tied=True)
+    weights = random_weights(config)
+    tracemalloc.start()
+    engine = NumpyEngine(config, weights)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < weights["embedding"].nbytes / 2
+    assert np.shares_memory(engine.output_kernel, weights["embedding"])
+
+
 def test_a_network_small_enough_to_follow_by_hand():
     """One unit that copies: h = tanh(embedding of the token), logits = h and -h."""
     model = make_stored_model("rnn", symbols="ab", units=1, embedding_size=1, num_layers=1)
@@ -74,8 +97,9 @@ def test_a_network_small_enough_to_follow_by_hand():
 
 
 @every_model
-def test_reading_agrees_with_the_float64_reference(cell, num_layers):
-    engine, reference = make_pair(cell, num_layers)
+@every_shape
+def test_reading_agrees_with_the_float64_reference(cell, num_layers, shape):
+    engine, reference = make_pair(cell, num_layers, **shape)
     token_ids = some_ids(40)
     context = engine.read(token_ids)
     logits, state = reference.read(token_ids)
@@ -86,10 +110,11 @@ def test_reading_agrees_with_the_float64_reference(cell, num_layers):
 
 
 @every_model
-def test_every_position_of_every_stream_agrees_with_the_float64_reference(cell, num_layers):
-    engine, reference = make_pair(cell, num_layers)
+@every_shape
+def test_every_position_of_every_stream_agrees_with_the_float64_reference(cell, num_layers, shape):
+    engine, reference = make_pair(cell, num_layers, **shape)
     token_ids = some_ids(3 * 25).reshape(25, 3)
-    hidden, memory = np.zeros((2, num_layers, 3, 12), np.float32)
+    hidden, memory = np.zeros((2, num_layers, 3, engine.config.units), np.float32)
     logits = engine.logits(engine.run(token_ids, hidden, memory))
     for stream in range(3):
         expected, state = reference.read(token_ids[:, stream])
@@ -188,8 +213,9 @@ def assert_follows_reference(engine, reference, prompt, config, samples, length:
 
 
 @every_model
-def test_writing_follows_the_float64_reference(cell, num_layers):
-    engine, reference = make_pair(cell, num_layers)
+@every_shape
+def test_writing_follows_the_float64_reference(cell, num_layers, shape):
+    engine, reference = make_pair(cell, num_layers, **shape)
     config = CONFIG.replace(temperature=0.7, repeat_penalty=3.0, repeat_last_n=6, seed=5)
     assert_follows_reference(engine, reference, some_ids(4), config, samples=[0, 7, 2], length=40)
 

@@ -17,13 +17,22 @@ B, T, V = 2, 4, 5
 BETA_1 = 0.9  # Adam's: after one step its first moment is (1 - BETA_1) times the gradient
 
 
-def new_step(cell: str = "lstm", *, compile_with_xla: bool = False, num_layers: int = 1, **settings) -> TrainStep:
+def new_step(
+    cell: str = "lstm",
+    *,
+    compile_with_xla: bool = False,
+    num_layers: int = 1,
+    units: int = 3,
+    tied: bool = False,
+    **settings,
+) -> TrainStep:
     """A step on a model with random weights; without dropout and clipping unless they are asked for."""
     settings = {"batch_size": B, "sequence_length": T, "dropout": 0.0, "clip_norm": 0.0} | settings
-    config = ModelConfig(vocabulary_size=V, cell=cell, embedding_size=2, units=3, num_layers=num_layers)
+    config = ModelConfig(vocabulary_size=V, cell=cell, embedding_size=2, units=units, num_layers=num_layers, tied=tied)
     model = build_model(config)
     model.set_named_weights(random_weights(config))
-    return TrainStep(model, TrainingConfig(**settings), compile_with_xla=compile_with_xla)
+    counts = np.array([9, 5, 2, 1, 0])
+    return TrainStep(model, TrainingConfig(**settings), compile_with_xla=compile_with_xla, token_counts=counts)
 
 
 new_step_once = functools.cache(new_step)
@@ -112,7 +121,9 @@ def loss_in_numpy(cell, weights, batch, state, outputs_noise=None, recurrent_noi
                 recurrent_kernel = recurrent_kernel * recurrent_noise[n]
             state[n] = cell(x, state[n], kernel, recurrent_kernel, bias)
             x = state[n][0] if outputs_noise is None else state[n][0] * outputs_noise[n]
-        logits = x @ weights["output.kernel"] + weights["output.bias"]
+        if "output.projection" in weights:
+            x = x @ weights["output.projection"]
+        logits = x @ weights.get("output.kernel", weights["embedding"].T) + weights["output.bias"]
         right = np.take_along_axis(logits, batch.targets[:, t, None], axis=1)[:, 0]
         losses.append(np.log(np.exp(logits).sum(axis=1)) - right)
     return float(np.mean(losses))
@@ -141,6 +152,19 @@ def test_the_gradient_is_that_of_finite_differences(cell, equations, noise):
     masks = [None if kind is None else [mask.numpy() for mask in kind] for kind in drawn]
     expected = finite_differences(lambda w: loss_in_numpy(equations, w, batch, state, *masks), weights)
     found = gradients_of(step, batch, state, number=3)
+    assert found.keys() == expected.keys()
+    for name, gradient in expected.items():
+        assert np.abs(gradient).max() > 1e-4, name
+        np.testing.assert_allclose(found[name], gradient, rtol=1e-3, atol=2e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("units", [2, 3], ids=["sizes agree", "projection"])
+def test_the_gradient_of_a_tied_model_is_that_of_finite_differences(units):
+    step = step_of(num_layers=2, units=units, tied=True)
+    batch, state = batch_of(), state_of(step)
+    weights = {name: array.astype(np.float64) for name, array in step.model.get_named_weights().items()}
+    expected = finite_differences(lambda w: loss_in_numpy(lstm_cell, w, batch, state), weights)
+    found = gradients_of(step, batch, state)
     assert found.keys() == expected.keys()
     for name, gradient in expected.items():
         assert np.abs(gradient).max() > 1e-4, name
@@ -221,6 +245,54 @@ def test_weight_decay_pulls_on_matrices_only(cell):
             np.testing.assert_allclose(with_decay[name] - without[name], -rate * decay * array, rtol=1e-2, atol=1e-6)
 
 
+# ---- against a sample of the tokens
+
+
+@pytest.mark.parametrize("tied", [False, True], ids=["untied", "tied"])
+def test_a_step_against_a_sample_learns_from_the_right_and_the_sampled_tokens_alone(tied):
+    step = step_of(num_sampled=2, tied=tied, units=2)
+    batch, number = batch_of(), 3
+    gradients = gradients_of(step, batch, state_of(step), number)
+    scored = np.union1d(batch.targets, step.sampler.draw(number).token_ids)
+    bias = gradients["output.bias"]
+    assert np.flatnonzero(bias).tolist() == scored.tolist()
+    assert abs(bias.sum()) < 1e-6  # what the right tokens gain, the sampled ones lose
+
+
+def test_as_many_sampled_tokens_as_there_are_is_no_sample():
+    exact, sampled = step_of(), step_of(num_sampled=V)
+    assert sampled.sampler is None
+    assert run(sampled, [batch_of()]) == run(exact, [batch_of()])
+
+
+@pytest.mark.parametrize("xla", [False, True], ids=["plain", "xla"])
+def test_the_mean_loss_over_many_samples_is_near_the_exact_one(xla):
+    exact, sampled = step_of(), step_of(num_sampled=4, compile_with_xla=xla)
+    state = state_of(exact)
+    expected = float(exact(batch_of(), state, 0.0, 0)[0])
+    losses = [float(sampled(batch_of(), state, 0.0, number)[0]) for number in range(300)]
+    # The logarithm of an estimate is a little too small on average.
+    assert expected - 0.1 < np.mean(losses) < expected + 0.01
+    assert np.std(losses) > 0.01
+
+
+def test_the_sample_follows_from_seed_and_number():
+    settings = {"num_sampled": 2, "compile_with_xla": True}
+    first, again, other = (new_step(seed=seed, **settings) for seed in (1, 1, 2))
+    batches = [batch_of(n) for n in range(4)]
+    losses = run(first, batches)
+    assert run(again, batches) == losses
+    assert variables_of(first) == variables_of(again)
+    assert run(other, batches) != losses
+
+
+def test_sampling_without_counts_is_refused():
+    config = ModelConfig(vocabulary_size=V, embedding_size=2, units=3, num_layers=1)
+    for counts in (None, np.ones(V - 1)):
+        with pytest.raises(ValueError, match="needs the counts of all"):
+            TrainStep(build_model(config), TrainingConfig(num_sampled=2), compile_with_xla=False, token_counts=counts)
+
+
 # ---- a function of what it is given
 
 
@@ -268,9 +340,10 @@ def test_a_step_is_traced_once_whatever_its_number_rate_and_state():
     assert len(traces) == 1
 
 
-def test_the_slots_and_the_step_count_are_all_that_the_optimizer_remembers():
+@pytest.mark.parametrize("special", [{}, {"num_sampled": 2, "tied": True}], ids=["exact", "sampled"])
+def test_the_slots_and_the_step_count_are_all_that_the_optimizer_remembers(special):
     """A fresh step with the slots and the count of another goes on with the same bytes."""
-    settings = {"dropout": 0.2, "clip_norm": 1.0, "weight_decay": 0.01}
+    settings = {"dropout": 0.2, "clip_norm": 1.0, "weight_decay": 0.01} | special
     batches = [batch_of(n) for n in range(5)]
     whole, first, second = new_step(**settings), new_step(**settings), new_step(**settings)
     state = whole.zero_state()

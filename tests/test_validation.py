@@ -24,6 +24,7 @@ class Bigrams:
 
     def __init__(self, table: np.ndarray):
         self.table = tf.constant(table, tf.float32)
+        self.config = ModelConfig(vocabulary_size=len(table))
 
     def zero_state(self, batch_size):
         return [[tf.zeros([batch_size, 1])]]
@@ -114,6 +115,21 @@ def test_the_loss_is_that_of_one_pass_with_the_numpy_engine(cell, num_tokens, xl
     token_ids = random_ids(num_tokens)
     expected = surprisals(token_ids, engine).mean()
     assert Validation(model, token_ids, compile_with_xla=xla)() == pytest.approx(expected, abs=1e-5)
+
+
+def test_while_warming_up_a_large_vocabulary_is_not_scored(monkeypatch):
+    model, engine = model_with_memory("lstm")
+    token_ids = random_ids(2500)
+    expected = surprisals(token_ids, engine).mean()
+    monkeypatch.setattr(textgen.training.validation, "FEW_TOKENS", V - 1)
+    validation = Validation(model, token_ids, compile_with_xla=True)
+    scored = []
+    compiled = validation._compiled
+    validation._compiled = lambda inputs, targets, counted, state: (
+        scored.append(counted) or compiled(inputs, targets, counted, state)
+    )
+    assert validation() == pytest.approx(expected, abs=1e-5)
+    assert all(counted.any() for counted in scored)
 
 
 def test_without_a_warm_up_it_would_not_be(monkeypatch):

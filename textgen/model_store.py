@@ -36,7 +36,7 @@ METRICS, SAMPLES, CHECKPOINTS = "metrics.jsonl", "samples.txt", "checkpoints"
 MODEL_FILES = (CONFIG, TOKENIZER, WEIGHTS, METRICS, SAMPLES)
 TRAINING_STATE, PROGRESS = "training.safetensors", "progress.json"
 CHECKPOINT_FILES = (CONFIG, TOKENIZER, WEIGHTS, TRAINING_STATE, PROGRESS)
-FORMAT = 1
+FORMAT = 2
 MAX_JSON_BYTES = 256 * 2**20  # a tokenizer of four million words fits; a bomb does not
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
@@ -59,7 +59,7 @@ def default_models_dir() -> Path:
 
 
 def weight_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every tensor of a model."""
+    """Name and shape of every tensor of a model; a tied one scores with `embedding`, through a projection if E != H."""
     V, E, H = config.vocabulary_size, config.embedding_size, config.units
     gates = {"lstm": 4, "gru": 3, "rnn": 1}[config.cell]
     bias = (2, gates * H) if config.cell == "gru" else (gates * H,)
@@ -68,7 +68,11 @@ def weight_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
         shapes[f"layers.{index}.kernel"] = (E if index == 0 else H, gates * H)
         shapes[f"layers.{index}.recurrent_kernel"] = (H, gates * H)
         shapes[f"layers.{index}.bias"] = bias
-    return shapes | {"output.kernel": (H, V), "output.bias": (V,)}
+    if not config.tied:
+        shapes["output.kernel"] = (H, V)
+    elif E != H:
+        shapes["output.projection"] = (H, E)
+    return shapes | {"output.bias": (V,)}
 
 
 def num_parameters(config: ModelConfig) -> int:

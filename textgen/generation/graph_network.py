@@ -6,8 +6,8 @@ cell, a layer is one sum and then its gates:
     operand = [below | own] [W; U] + b        below: the layer's input, own: its hidden state
     own, memory ← gates(operand, own, memory)
 
-In the first layer `below W + b` depends on the token alone, so it is a row of a table. Everything is a function of
-(weights, state, ids); nothing here keeps a value, and no operation needs cuDNN.
+In the first layer `below W + b` depends on the token alone; where there are few tokens it is a row of a table. All is a
+function of (weights, state, ids); nothing here keeps a value, and no operation needs cuDNN.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from textgen.config import ModelConfig
-from textgen.generation.numpy_cells import LSTMCell
+from textgen.generation.numpy_cells import LSTMCell, is_folded
 
 
 class State(NamedTuple):
@@ -45,10 +45,11 @@ class Network:
         """The state after one more token of every row, int32 [B]."""
         hidden, memory = [], []
         for index, (own, cells) in enumerate(zip(*state, strict=True)):
-            if index == 0:
+            if index == 0 and "table" in self.weights:
                 operand = tf.gather(self.weights["table"], token_ids) + own @ self.weights["layers.0.kernels"]
             else:
-                beside = tf.concat([hidden[-1], own], axis=1)  # [B, 2H]
+                below = hidden[-1] if index else tf.gather(self.weights["embedding"], token_ids)
+                beside = tf.concat([below, own], axis=1)  # [B, E + H]
                 operand = beside @ self.weights[f"layers.{index}.kernels"] + self.weights[f"layers.{index}.bias"]
             own, cells = self.gates(operand, own, cells)
             hidden.append(own)
@@ -57,7 +58,12 @@ class Network:
 
     def logits(self, state: State) -> tf.Tensor:
         """Scores of the next token, float32 [B, V]."""
-        return state.hidden[-1] @ self.weights["output.kernel"] + self.weights["output.bias"]
+        top, weights = state.hidden[-1], self.weights
+        if "output.kernel" in weights:
+            return top @ weights["output.kernel"] + weights["output.bias"]
+        if "output.projection" in weights:
+            top = top @ weights["output.projection"]
+        return tf.matmul(top, weights["embedding"], transpose_b=True) + weights["output.bias"]
 
 
 def lstm_gates(operand: tf.Tensor, hidden: tf.Tensor, memory: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -96,14 +102,21 @@ def fold_weights(config: ModelConfig, weights: Mapping[str, np.ndarray]) -> dict
         weights: float32, as `model_store.weight_shapes(config)`.
 
     Returns:
-        float32: `table` [V, G], `layers.0.kernels` [H, G], `layers.n.kernels` [2H, G] and `layers.n.bias` [G] of the
-        layers above, `output.kernel` [H, V], `output.bias` [V]. G is the width of a layer's operand.
+        float32, G being the width of a layer's operand:
+        `layers.n.kernels` [E + H, G] (for n > 0 [2H, G]) and `layers.n.bias` [G]; in place of the first layer's, where
+        there are few tokens, `table` [V, G] and `layers.0.kernels` [H, G];
+        `output.bias` [V], and `output.kernel` [H, V]; in place of that, for a tied model, `output.projection` [H, E]
+        if there is one;
+        `embedding` [V, E] where it is still needed.
     """
-    folded = {name: weights[name] for name in ("output.kernel", "output.bias")}
+    with_table = is_folded(config)
+    folded = {name: weight for name, weight in weights.items() if name.startswith("output.")}
+    if config.tied or not with_table:
+        folded["embedding"] = weights["embedding"]
     for index in range(config.num_layers):
         layer = [weights[f"layers.{index}.{part}"] for part in ("kernel", "recurrent_kernel", "bias")]
         kernels, bias = FOLDS[config.cell](*layer)
-        if index == 0:
+        if index == 0 and with_table:
             folded["table"] = weights["embedding"] @ kernels[: -config.units] + bias
             kernels = kernels[-config.units :]
         else:

@@ -1,8 +1,8 @@
 """The network as NumPy: starts in a fraction of a second where importing TensorFlow takes seconds.
 
-What goes in: weights and token ids. What comes out: contexts (after reading) and token ids (when writing). The first
-layer's input projection is folded into a table, `E W + b`, one row per token id; the layers above make one matrix
-product per token, of their input and their hidden state side by side.
+What goes in: weights and token ids. What comes out: contexts (after reading) and token ids (when writing). A layer is
+one matrix product per token, of its input and its hidden state side by side. Where there are few tokens, the first
+layer's input projection is folded into a table, `E W + b`, one row per token id (`is_folded`).
 """
 
 import functools
@@ -15,7 +15,7 @@ from threadpoolctl import ThreadpoolController
 
 from textgen.config import ModelConfig, SamplingConfig
 from textgen.generation.context import MAX_RECENT, Context
-from textgen.generation.numpy_cells import CELLS
+from textgen.generation.numpy_cells import CELLS, is_folded
 from textgen.generation.philox import uniforms
 from textgen.generation.sampling import next_ids
 
@@ -37,8 +37,14 @@ class NumpyEngine:
             CELLS[config.cell](*(weights[f"layers.{index}.{part}"] for part in parts))
             for index in range(config.num_layers)
         ]
-        self.table = self.cells[0].project(weights["embedding"])  # [V, 4H]
-        self.output_kernel, self.output_bias = weights["output.kernel"], weights["output.bias"]
+        self.is_folded = is_folded(config)
+        self.table = weights["embedding"]  # [V, E]
+        if self.is_folded:
+            self.table = self.cells[0].project(self.table)  # [V, 4H]
+        # A tied layer's kernel is the embedding, turned: [E, V], a view of it.
+        self.output_kernel = weights["embedding"].T if config.tied else weights["output.kernel"]
+        self.output_projection = weights.get("output.projection")  # [H, E], or None
+        self.output_bias = weights["output.bias"]
 
     def empty_context(self) -> Context:
         """Before the first token."""
@@ -66,11 +72,11 @@ class NumpyEngine:
             The last layer's hidden states, float32 [T, B, H].
         """
         time_steps, batch_size = token_ids.shape
-        outputs = self.table[token_ids]  # of no layer yet: the first layer's projections
+        outputs = self.table[token_ids]  # of no layer yet: embeddings, or the first layer's projections
         with self.blas_threads(batch_size):
             for index, shared_cell in enumerate(self.cells):
                 cell = shared_cell.prepared(batch_size)
-                projected = outputs if index == 0 else cell.project(outputs)
+                projected = outputs if index == 0 and self.is_folded else cell.project(outputs)
                 outputs = np.empty((time_steps, batch_size, self.config.units), np.float32)
                 for t in range(time_steps):
                     cell.step(projected[t], hidden[index], hidden[index], memory[index])
@@ -79,6 +85,8 @@ class NumpyEngine:
 
     def logits(self, outputs: np.ndarray) -> np.ndarray:
         """Scores of the next token: [..., H] to [..., V]."""
+        if self.output_projection is not None:
+            outputs = outputs @ self.output_projection
         return outputs @ self.output_kernel + self.output_bias
 
     def write(self, context: Context, config: SamplingConfig, samples: np.ndarray) -> Iterator[np.ndarray]:
@@ -92,8 +100,10 @@ class NumpyEngine:
 
     def blas_threads(self, batch_size: int) -> AbstractContextManager:
         """Limits BLAS, for the time of the block, to the threads that suit a step of `batch_size` rows."""
-        product = 2 * batch_size * self.cells[-1].units * 2 * self.table.shape[1]  # [B, 2H] by [2H, 4H]
-        return _one_blas_thread() if product < SHARED_PRODUCT_OPERATIONS else nullcontext()
+        weights = self.cells[-1].num_weights  # [2H, 4H]
+        if batch_size > 1:  # one row's scores are bound by memory, not by arithmetic
+            weights = max(weights, self.output_kernel.size)
+        return _one_blas_thread() if 2 * batch_size * weights < SHARED_PRODUCT_OPERATIONS else nullcontext()
 
 
 class _Writer:
@@ -102,7 +112,11 @@ class _Writer:
     def __init__(self, engine: NumpyEngine, context: Context, config: SamplingConfig, samples: np.ndarray):
         self.engine, self.config, self.samples = engine, config, np.asarray(samples)
         B, L, H = len(self.samples), engine.config.num_layers, engine.config.units
-        self.hidden = np.tile(context.hidden.reshape(1, L * H), (B, 1))  # [B, L * H], layer after layer
+        self.embedding_size = 0 if engine.is_folded else engine.config.embedding_size
+        # [B, E + L * H]: the embedding unless it is folded, then layer after layer, so that a layer's input stands
+        # before its own state.
+        embedding = np.zeros((1, self.embedding_size), np.float32)
+        self.values = np.tile(np.concatenate([embedding, context.hidden.reshape(1, L * H)], axis=1), (B, 1))
         self.memory = np.repeat(context.memory[:, None], B, axis=1)  # [L, B, H]
         self.logits = np.tile(context.logits, (B, 1))
         self.recent = context.recent_rows(config.repeat_last_n, B)
@@ -127,16 +141,21 @@ class _Writer:
         return token_ids.astype(np.int32)
 
     def _advance(self, token_ids: np.ndarray) -> None:
-        H = self.engine.config.units
-        for index, cell in enumerate(self.cells):
-            own = self.hidden[:, index * H : (index + 1) * H]
-            if index == 0:
-                cell.step(self.engine.table[token_ids], own, own, self.memory[0])
-            else:
-                beside = self.hidden[:, (index - 1) * H : (index + 1) * H]  # the layer below, and this one
-                cell.step(None, beside, own, self.memory[index])
-        np.dot(self.hidden[:, -H:], self.engine.output_kernel, out=self.logits)
-        self.logits += self.engine.output_bias
+        engine, H = self.engine, self.engine.config.units
+        looked_up = engine.table[token_ids]
+        projected = looked_up if engine.is_folded else None
+        if not engine.is_folded:
+            self.values[:, : self.embedding_size] = looked_up
+        begin, end = 0, self.embedding_size
+        for cell, memory in zip(self.cells, self.memory, strict=True):
+            end += H
+            cell.step(projected, self.values[:, begin:end], self.values[:, end - H : end], memory)
+            projected, begin = None, end - H  # the layer above reads this one's hidden state, and its own beside it
+        top = self.values[:, -H:]
+        if engine.output_projection is not None:
+            top = top @ engine.output_projection
+        np.dot(top, engine.output_kernel, out=self.logits)
+        self.logits += engine.output_bias
 
 
 class _OneBlasThread:

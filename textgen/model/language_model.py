@@ -12,8 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from textgen.config import ModelConfig
-from textgen.model.lstm import LSTM, project
+from textgen.model.lstm import LSTM
+from textgen.model.negatives import Negatives
 from textgen.model.noise import Noise
+from textgen.model.output import MAX_LOGITS, OutputLayer, losses_in_blocks, sampled_losses
 from textgen.model.scan import NUM_GATES, Chain, lstm_scan_chains
 
 State = list[list[tf.Tensor]]  # per layer: [h] or, for an LSTM, [h, c]; each float32 [B, H]
@@ -25,13 +27,20 @@ SHARED_PRODUCT_OPERATIONS = 16_000_000
 CELLS = {"lstm": LSTM, "gru": keras.layers.GRU, "rnn": keras.layers.SimpleRNN}
 
 
-def build_model(config: ModelConfig, seed: int = 0) -> "LanguageModel":
-    """A language model with freshly drawn weights; the same (config, seed) gives the same weights."""
+def build_model(config: ModelConfig, seed: int = 0, token_counts: np.ndarray | None = None) -> "LanguageModel":
+    """A language model with freshly drawn weights; the same arguments give the same weights.
+
+    Args:
+        token_counts: how often each id occurs in the training part, [V]. The model then begins by predicting these
+            frequencies instead of learning them in its first thousand steps; None begins with all tokens alike.
+    """
     model = LanguageModel(config, seed)
     model.embedding.build()
     for index, layer in enumerate(model.recurrent):
         layer.build((None, None, config.embedding_size if index == 0 else config.units))
-    model.output_layer.build((None, config.units))
+    model.output_layer.build()
+    if token_counts is not None:
+        model.output_layer.start_from(token_counts)
     model.built = True
     return model
 
@@ -45,8 +54,7 @@ class LanguageModel(keras.Model):
         uniform = keras.initializers.RandomUniform(-0.1, 0.1, seed=seed)
         self.embedding = keras.layers.Embedding(config.vocabulary_size, config.embedding_size, uniform)
         self.recurrent = [_recurrent_layer(config, seed + 1 + 2 * index) for index in range(config.num_layers)]
-        glorot = keras.initializers.GlorotUniform(seed=seed + 1 + 2 * config.num_layers)
-        self.output_layer = keras.layers.Dense(config.vocabulary_size, kernel_initializer=glorot)
+        self.output_layer = OutputLayer(config, seed + 1 + 2 * config.num_layers)
 
     def call(self, token_ids, state: State | None = None, noise: Noise | None = None):
         """Logits of every position.
@@ -69,15 +77,27 @@ class LanguageModel(keras.Model):
         hiddens, state = self._run_chains(token_ids, state, noise)
         return tf.concat(hiddens, axis=1), state
 
-    def losses(self, token_ids, targets, state: State, noise: Noise | None = None):
-        """Nats of `targets` after each of `token_ids` (int32 [T, B] both), float32 [T, B], and the new state."""
+    def losses(self, token_ids, targets, state: State, noise: Noise | None = None, negatives: Negatives | None = None):
+        """Nats of `targets` after each of `token_ids` (int32 [T, B] both), float32 [T, B], and the new state.
+
+        Exact, in bounded memory; with `negatives` an estimate, see `sampled_losses`.
+        """
+        targets = tf.convert_to_tensor(targets)
         hiddens, state = self._run_chains(token_ids, state, noise)
-        # Each chain has its own logits: joined first, they would be copied whole.
-        losses = [
-            tf.nn.sparse_softmax_cross_entropy_with_logits(part, self.logits(chain))
-            for part, chain in zip(tf.split(targets, len(hiddens), axis=1), hiddens, strict=True)
-        ]
-        return tf.concat(losses, axis=1), state
+        scorer = self.output_layer.scorer(self.embedding.embeddings)
+        if negatives is None and targets.shape.num_elements() * self.config.vocabulary_size <= MAX_LOGITS:
+            # Each chain has its own logits: joined first, they would be copied whole.
+            losses = [
+                tf.nn.sparse_softmax_cross_entropy_with_logits(part, self.logits(chain))
+                for part, chain in zip(tf.split(targets, len(hiddens), axis=1), hiddens, strict=True)
+            ]
+            return tf.concat(losses, axis=1), state
+        rows, flat_targets = self.output_layer.rows(tf.concat(hiddens, axis=1)), tf.reshape(targets, [-1])
+        if negatives is None:
+            losses = losses_in_blocks(rows, flat_targets, scorer)
+        else:
+            losses = sampled_losses(rows, flat_targets, scorer, negatives)
+        return tf.reshape(losses, targets.shape), state
 
     def _run_chains(self, token_ids, state: State, noise: Noise | None):
         """The last layer's outputs of each chain, [T, B / chains, H], and the new state of all."""
@@ -96,7 +116,8 @@ class LanguageModel(keras.Model):
 
     def logits(self, hiddens: tf.Tensor) -> tf.Tensor:
         """Scores of the next token: [..., H] to [..., V]."""
-        return project(hiddens, self.output_layer.kernel, self.output_layer.bias)
+        logits = self.output_layer.scorer(self.embedding.embeddings).logits(self.output_layer.rows(hiddens))
+        return tf.reshape(logits, [*hiddens.shape[:-1], self.config.vocabulary_size])
 
     def zero_state(self, batch_size) -> State:
         """The state before the first token of a text."""
@@ -111,7 +132,7 @@ class LanguageModel(keras.Model):
             named[f"layers.{index}.kernel"] = layer.cell.kernel
             named[f"layers.{index}.recurrent_kernel"] = layer.cell.recurrent_kernel
             named[f"layers.{index}.bias"] = layer.cell.bias
-        return named | {"output.kernel": self.output_layer.kernel, "output.bias": self.output_layer.bias}
+        return named | self.output_layer.named_weights()
 
     def get_named_weights(self) -> dict[str, np.ndarray]:
         """Copies of all weights, float32."""
@@ -132,10 +153,18 @@ class LanguageModel(keras.Model):
         if not _scans(layer):
             return tf.gather(self.embedding.embeddings, inputs)
         time_steps, batch_size = inputs.shape
-        if batch_size is not None and self.config.vocabulary_size < time_steps * batch_size:
-            # Fewer symbols than positions: project the embedding table once and look the projections up.
+        if batch_size is not None and self._folds(time_steps * batch_size):
+            # Few symbols, many positions: project the embedding table once and look the projections up.
             return look_up(layer.project(self.embedding.embeddings), inputs)
         return layer.project(tf.gather(self.embedding.embeddings, inputs))
+
+    def _folds(self, positions: int) -> bool:
+        """Whether projecting the whole embedding table is less work than projecting so many positions.
+
+        Per gate: 3 products of V x E, and the gradient of looking up, V x positions, against 3 of positions x E.
+        """
+        V, E = self.config.vocabulary_size, self.config.embedding_size
+        return V * (3 * E + positions) < 3 * positions * E
 
 
 def num_chains(model: LanguageModel, batch_size: int | None) -> int:

@@ -13,6 +13,7 @@ import tensorflow as tf
 from textgen.config import TrainingConfig
 from textgen.dataset import Batch
 from textgen.model.language_model import LanguageModel, State
+from textgen.model.negatives import NegativeSampler, choose_num_sampled
 from textgen.model.noise import draw_noise
 
 BETA_2 = 0.99  # shorter than Adam's 0.999: runs are a few thousand steps, of which the warm-up is a few hundred
@@ -21,9 +22,23 @@ BETA_2 = 0.99  # shorter than Adam's 0.999: runs are a few thousand steps, of wh
 class TrainStep:
     """Callable: `loss, state = step(batch, state, learning_rate, number)`."""
 
-    def __init__(self, model: LanguageModel, config: TrainingConfig, *, compile_with_xla: bool):
+    def __init__(
+        self,
+        model: LanguageModel,
+        config: TrainingConfig,
+        *,
+        compile_with_xla: bool,
+        token_counts: np.ndarray | None = None,
+    ):
+        """Args: token_counts: how often each id occurs in the training part, [V]; needed where tokens are sampled."""
         self.model = model
         self.config = config
+        self.sampler = None
+        num_sampled = choose_num_sampled(config.num_sampled, model.config.vocabulary_size)
+        if num_sampled:
+            if token_counts is None or len(token_counts) != model.config.vocabulary_size:
+                raise ValueError(f"sampling {num_sampled} tokens needs the counts of all. Received: {token_counts!r}")
+            self.sampler = NegativeSampler(token_counts, num_sampled, config.seed)
         self.optimizer = keras.optimizers.AdamW(
             learning_rate=config.learning_rate, beta_2=BETA_2, weight_decay=config.weight_decay
         )
@@ -38,26 +53,28 @@ class TrainStep:
             batch: int32 [B, T] inputs and targets.
             state: what the batch before left; of no account when `batch.is_first`.
             learning_rate: of this step.
-            number: the step's number; with the seed it fixes the dropout masks.
+            number: the step's number; with the seed it fixes the dropout masks and the sampled tokens.
 
         Returns:
-            Mean loss of the batch in nats per token (a scalar tensor), and the new state.
+            Mean loss of the batch in nats per token (a scalar tensor; an estimate where tokens are sampled), and the
+            new state.
         """
         if batch.is_first:
             state = self.zero_state()
         # Time-major, as the model works: int32 [T, B].
         inputs, targets = np.ascontiguousarray(batch.inputs.T), np.ascontiguousarray(batch.targets.T)
-        return self._compiled(inputs, targets, state, np.float32(learning_rate), np.int32(number))
+        negatives = self.sampler.draw(number) if self.sampler else None
+        return self._compiled(inputs, targets, state, np.float32(learning_rate), np.int32(number), negatives)
 
     def zero_state(self) -> State:
         """The state at the beginning of a text."""
         return self.model.zero_state(self.config.batch_size)
 
-    def _run(self, inputs, targets, state, learning_rate, number):
+    def _run(self, inputs, targets, state, learning_rate, number, negatives):
         model, config = self.model, self.config
         noise = draw_noise(model.config, config, number)
         with tf.GradientTape() as tape:
-            losses, new_state = model.losses(inputs, targets, state, noise)
+            losses, new_state = model.losses(inputs, targets, state, noise, negatives)
             loss = tf.reduce_mean(losses)
         variables = model.trainable_variables
         gradients = [tf.convert_to_tensor(g) for g in tape.gradient(loss, variables)]

@@ -16,6 +16,7 @@ from textgen.model.language_model import LanguageModel
 STREAMS = 32
 BLOCK = 128  # tokens of a stream per call
 WARM_UP = 256  # a multiple of BLOCK
+FEW_TOKENS = 4096  # in a vocabulary: scoring them while warming up costs less than compiling a reading without scores
 
 
 class Validation:
@@ -25,6 +26,7 @@ class Validation:
         """Args: token_ids: any integer type [N], N >= 2."""
         self.model = model
         self._compiled = tf.function(self._block_loss, jit_compile=compile_with_xla, autograph=False)
+        self._read = tf.function(self._state_after, jit_compile=compile_with_xla, autograph=False)
         self.token_ids = token_ids
         self.num_targets = len(token_ids) - 1
         self.num_streams = max(1, min(STREAMS, self.num_targets // WARM_UP))
@@ -50,7 +52,11 @@ class Validation:
         for start in range(-WARM_UP, self.counted_length, BLOCK):
             if start == 0:
                 state = self._start_first_stream(state)
-            loss, state = self._compiled(*self._block(start), state)
+            inputs, targets, counted = self._block(start)
+            if start < 0 and self.model.config.vocabulary_size > FEW_TOKENS:
+                state = self._read(inputs, state)
+                continue
+            loss, state = self._compiled(inputs, targets, counted, state)
             total += float(loss)
         return total / self.num_counted
 
@@ -72,3 +78,6 @@ class Validation:
     def _block_loss(self, inputs, targets, counted, state):
         losses, state = self.model.losses(inputs, targets, state)
         return tf.reduce_sum(losses * counted), state
+
+    def _state_after(self, inputs, state):
+        return self.model.losses(inputs, inputs, state)[1]  # what only the losses need is never computed
