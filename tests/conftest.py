@@ -1,14 +1,17 @@
 """What several test files share: tiny models, made in a moment, and their directories."""
 
+import os
+
 import hypothesis
 import numpy as np
 import pytest
 
 from textgen import model_store
-from textgen.config import ModelConfig, TrainingConfig
+from textgen.config import ModelConfig, TextConfig, TrainingConfig
 from textgen.model_store import StoredModel
 from textgen.records import CorpusRecord, ModelRecord, ResultRecord
-from textgen.tokenizers import CharacterTokenizer
+from textgen.tokenizers import CharacterTokenizer, Tokenizer
+from textgen.tokenizers.word import WordTokenizer
 
 # A busy machine is not a bug.
 hypothesis.settings.register_profile("textgen", deadline=None)
@@ -26,13 +29,22 @@ def random_weights(config: ModelConfig, seed: int = 0, scale: float = 0.5) -> di
     }
 
 
-def make_stored_model(cell: str = "lstm", seed: int = 0, symbols: str = ALPHABET, **shape) -> StoredModel:
-    """A model with random weights that was never on a disk."""
+def make_stored_model(
+    cell: str = "lstm", seed: int = 0, symbols: str = ALPHABET, tokenizer: Tokenizer | None = None, **shape
+) -> StoredModel:
+    """A model with random weights that was never on a disk; of characters, unless a tokenizer is given."""
     shape = {"units": 12, "embedding_size": 8, "num_layers": 2} | shape
-    config = ModelConfig(vocabulary_size=len(symbols), cell=cell, **shape)
-    record = ModelRecord(config, TrainingConfig(), CorpusRecord(name="tiny"), ResultRecord(), {"textgen": "0"})
-    tokenizer = CharacterTokenizer(symbols)
+    tokenizer = tokenizer or CharacterTokenizer(symbols)
+    config = ModelConfig(vocabulary_size=tokenizer.vocabulary_size, cell=cell, **shape)
+    text = TextConfig(level=tokenizer.level, documents="whole" if tokenizer.eod_id is None else "line")
+    record = ModelRecord(config, text, TrainingConfig(), CorpusRecord(name="tiny"), ResultRecord(), {"textgen": "0"})
     return StoredModel("tiny", None, record, tokenizer, random_weights(config, seed), "0" * 64, True)
+
+
+def make_word_tokenizer(document_separator: str | None = None, normalize: str = "none") -> WordTokenizer:
+    """The letters of ALPHABET, and some words."""
+    words = [" the", " cat", " sat", "ing", " on", " mat", "..", " a", " dog", "the"]
+    return WordTokenizer(ALPHABET, words, document_separator, normalize)
 
 
 def write_stored_model(models_dir, model: StoredModel, name: str = "tiny"):
@@ -44,6 +56,19 @@ def write_stored_model(models_dir, model: StoredModel, name: str = "tiny"):
     (path / model_store.SAMPLES).write_text("")
     model_store.seal(path, model_store.MODEL_FILES)
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_dir(tmp_path_factory):
+    """A cache of its own for the tests and for the processes that they start; the user's is never touched."""
+    path = tmp_path_factory.mktemp("cache")
+    before = os.environ.get("TEXTGEN_CACHE_DIR")
+    os.environ["TEXTGEN_CACHE_DIR"] = str(path)
+    yield path
+    if before is None:
+        del os.environ["TEXTGEN_CACHE_DIR"]
+    else:
+        os.environ["TEXTGEN_CACHE_DIR"] = before
 
 
 @pytest.fixture

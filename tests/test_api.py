@@ -4,9 +4,12 @@ import subprocess
 import sys
 
 import pytest
+from conftest import make_stored_model, make_word_tokenizer, write_stored_model
 
 import textgen
-from textgen.errors import ModelError, SettingError, TokenizerError
+from textgen.config import LEVEL_DEFAULTS, TextConfig
+from textgen.errors import CorpusError, ModelError, SettingError, TokenizerError
+from textgen.training import request
 from textgen.training.reporting import Reporter
 
 SHAPE = {"units": 12, "embedding_size": 6, "num_layers": 1, "batch_size": 4, "sequence_length": 8}
@@ -83,6 +86,34 @@ def test_mistakes_are_said_in_the_interface_s_own_words(place, model):
         textgen.train(place / "novel.txt", models_dir=place / "models", steps=1)
     with pytest.raises(AttributeError, match="nothing"):
         _ = textgen.nothing
+
+
+def test_training_takes_the_settings_of_texts_too(monkeypatch):
+    asked = {}
+
+    def capture(sources, **options):
+        asked.update(options)
+        raise CorpusError("enough")
+
+    monkeypatch.setattr(request, "new_plan", capture)
+    with pytest.raises(CorpusError, match="enough"):
+        textgen.train("novel.txt", level="word", vocabulary_size=500, documents="line", epochs=2, units=7)
+    assert asked["text"] == TextConfig(level="word", vocabulary_size=500, documents="line")
+    assert asked["shape"] == {"units": 7, "tied": True, "embedding_size": LEVEL_DEFAULTS["word"]["embedding_size"]}
+    assert (asked["training"].minutes, asked["training"].epochs) == (None, 2)
+    with pytest.raises(SettingError, match="--level must be one of char, word"):
+        textgen.train("novel.txt", level="syllable")
+
+
+def test_a_model_of_documents_writes_them_one_by_one(tmp_path):
+    write_stored_model(tmp_path, make_stored_model(tokenizer=make_word_tokenizer("\n")))
+    model = textgen.load("tiny", models_dir=tmp_path)
+    completions = model.samples(num_samples=20, length=1000)
+    assert {c.finish_reason for c in completions} == {"document"}
+    assert model.generate(length=1000) == completions[0].completion
+    longer = model.generate(length=60, ignore_eod=True)
+    assert longer.startswith(completions[0].completion + "\n")
+    assert model.evaluate("the cat sat\non the mat").words == 7
 
 
 def test_importing_textgen_imports_neither_tensorflow_nor_numpy():

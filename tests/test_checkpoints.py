@@ -136,7 +136,7 @@ def test_a_run_without_checkpoints_says_so(tmp_path):
         load_newest(tmp_path)
 
 
-@pytest.mark.parametrize("change", [{"step": -1}, {"step": "7"}, {"unheard_of": 1}, {"history": None}, {"format": 2}])
+@pytest.mark.parametrize("change", [{"step": -1}, {"step": "7"}, {"unheard_of": 1}, {"history": None}, {"format": 99}])
 def test_progress_that_makes_no_sense_is_refused_even_when_its_hash_is_right(tmp_path, change):
     import json
 

@@ -8,19 +8,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textgen.config import ModelConfig, SamplingConfig, Settings, TrainingConfig, flag_of, setting
+from textgen.config import (
+    LEVEL_DEFAULTS,
+    ModelConfig,
+    SamplingConfig,
+    Settings,
+    TextConfig,
+    TrainingConfig,
+    flag_of,
+    setting,
+)
 from textgen.errors import SettingError
 
-CONFIGS = (ModelConfig, TrainingConfig, SamplingConfig)
+CONFIGS = (TextConfig, ModelConfig, TrainingConfig, SamplingConfig)
 LONGEST = 2**31 - 1
 
 # (config, field, values at the edge that are accepted, values just beyond that are refused)
 RANGES = [
+    (TextConfig, "level", ("char", "word"), ("character", "WORD", "")),
+    (TextConfig, "vocabulary_size", (1, 4_194_304, None), (0, 4_194_305)),
+    (TextConfig, "normalize", ("none", "nfc", "nfkc", "casefold"), ("nfd", "NFC", "")),
+    (TextConfig, "documents", ("whole", "file", "line", "blank-line"), ("lines", "blank_line", "")),
+    (TextConfig, "column", (None, "name", "a b"), (3, ("name",))),
+    (TextConfig, "encoding", ("utf-8", "latin-1"), (None, 8)),
     (ModelConfig, "vocabulary_size", (2, 4_194_304), (1, 4_194_305)),
     (ModelConfig, "cell", ("lstm", "gru", "rnn"), ("LSTM", "transformer", "")),
     (ModelConfig, "embedding_size", (1, 65_536), (0, 65_537)),
     (ModelConfig, "units", (1, 65_536), (0, 65_537)),
     (ModelConfig, "num_layers", (1, 16), (0, 17)),
+    (ModelConfig, "tied", (True, False), (None, 1, "yes")),
     (TrainingConfig, "minutes", (5e-324, 1, 1e9), (0, -1.0)),
     (TrainingConfig, "epochs", (5e-324, 1, 1e9), (0, -1.0)),
     (TrainingConfig, "steps", (1, 10**12), (0, -1)),
@@ -29,6 +45,7 @@ RANGES = [
     (TrainingConfig, "learning_rate", (1e-9, 10), (0, 10.1)),
     (TrainingConfig, "dropout", (0, 0.95), (-0.01, 0.96)),
     (TrainingConfig, "weight_drop", (0, 0.95), (-0.01, 0.96)),
+    (TrainingConfig, "num_sampled", (None, 0, 1_048_576), (-1, 1_048_577)),
     (TrainingConfig, "clip_norm", (0, 1e9), (-0.01,)),
     (TrainingConfig, "weight_decay", (0, 10), (-0.01, 10.1)),
     (TrainingConfig, "val_fraction", (0, 0.9), (-0.01, 0.91)),
@@ -44,15 +61,17 @@ RANGES = [
     (SamplingConfig, "min_p", (0, 1), (-0.01, 1.01)),
     (SamplingConfig, "seed", (0, 2**63 - 1), (-1, 2**63)),
     (SamplingConfig, "stop", ((), ("a",), ("a", "b")), (("",), ("a", ""))),
+    (SamplingConfig, "ignore_eod", (True, False), (None, 0, "no")),
 ]
 ACCEPTED = [(cls, field, value) for cls, field, inside, _ in RANGES for value in inside]
 REFUSED = [(cls, field, value) for cls, field, _, outside in RANGES for value in outside]
 
 
 def make(cls: type[Settings], field: str, value) -> Settings:
-    """`cls` with one field set; another budget than the default one takes its place."""
-    no_default_budget = {"minutes": None} if field in ("epochs", "steps") else {}
-    return cls(**no_default_budget, **{field: value})
+    """`cls` with one field set, and what has to be set with it: another budget than the default one, the word level."""
+    needed = {"epochs": {"minutes": None}, "steps": {"minutes": None}}
+    needed |= {"vocabulary_size": {"level": "word"}} if cls is TextConfig else {}
+    return cls(**needed.get(field, {}), **{field: value})
 
 
 def message_of(cls: type[Settings], field: str, value) -> str:
@@ -138,6 +157,50 @@ def test_no_budget_and_two_budgets_are_refused(budget):
         TrainingConfig(**budget)
 
 
+# ---- texts
+
+
+def test_a_vocabulary_size_is_for_words():
+    with pytest.raises(SettingError) as caught:
+        TextConfig(vocabulary_size=100)
+    assert str(caught.value) == (
+        "--vocabulary-size is for --level word; a character model has all characters of its text"
+    )
+    assert TextConfig(level="word", vocabulary_size=100).replace(vocabulary_size=None, level="char") == TextConfig()
+
+
+@pytest.mark.parametrize("documents", ["file", "line", "blank-line"])
+def test_a_column_is_one_kind_of_documents_and_leaves_no_room_for_another(documents):
+    with pytest.raises(SettingError) as caught:
+        TextConfig(column="name", documents=documents)
+    assert str(caught.value) == f"--column makes every row a document; leave out --documents {documents}"
+
+
+@pytest.mark.parametrize(
+    ("config", "separator"),
+    [
+        (TextConfig(), None),
+        (TextConfig(documents="file"), "\n\n"),
+        (TextConfig(documents="line"), "\n"),
+        (TextConfig(documents="blank-line"), "\n\n"),
+        (TextConfig(column="name"), "\n"),
+        (TextConfig(column=""), "\n"),
+    ],
+)
+def test_documents_are_separated_as_they_stood_in_the_corpus(config, separator):
+    assert config.document_separator == separator
+    assert config.has_documents == (separator is not None)
+
+
+@pytest.mark.parametrize("level", LEVEL_DEFAULTS)
+def test_the_defaults_of_a_level_are_settings_that_exist_and_fit_together(level):
+    TextConfig(level=level)
+    names = {cls: {f.name for f in dataclasses.fields(cls)} for cls in (ModelConfig, TrainingConfig)}
+    for cls, known in names.items():
+        cls(**{name: value for name, value in LEVEL_DEFAULTS[level].items() if name in known})
+    assert set(LEVEL_DEFAULTS[level]) <= set.union(*names.values())
+
+
 # ---- copies
 
 
@@ -168,6 +231,16 @@ models = st.builds(
     cell=st.sampled_from(["lstm", "gru", "rnn"]),
     units=st.integers(1, 65_536),
     num_layers=st.integers(1, 16),
+    tied=st.booleans(),
+)
+texts = st.one_of(
+    st.builds(
+        TextConfig,
+        level=st.just("word"),
+        vocabulary_size=st.none() | st.integers(1, 4_194_304),
+        documents=st.sampled_from(["whole", "file", "line", "blank-line"]),
+    ),
+    st.builds(TextConfig, normalize=st.sampled_from(["nfc", "nfkc", "casefold"]), column=st.none() | st.text()),
 )
 trainings = st.builds(
     TrainingConfig,
@@ -175,6 +248,7 @@ trainings = st.builds(
     learning_rate=finite(0, 10),
     dropout=st.floats(0, 0.95),
     clip_norm=st.floats(0, 1e300),
+    num_sampled=st.none() | st.integers(0, 1_048_576),
     seed=st.integers(0, LONGEST),
 )
 samplings = st.builds(
@@ -184,10 +258,11 @@ samplings = st.builds(
     repeat_penalty=finite(0.01, 100),
     seed=st.integers(0, 2**63 - 1),
     stop=st.lists(st.text(min_size=1)).map(tuple),
+    ignore_eod=st.booleans(),
 )
 
 
-@given(st.one_of(models, trainings, samplings))
+@given(st.one_of(texts, models, trainings, samplings))
 def test_settings_come_back_from_json_as_they_were(config):
     document = json.loads(json.dumps(config.to_json(), allow_nan=False))
     assert type(config).from_json(document) == config

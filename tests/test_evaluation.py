@@ -5,15 +5,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import make_stored_model, random_weights
+from conftest import make_stored_model, make_word_tokenizer, random_weights
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from reference_model import ReferenceModel
 
 from textgen import evaluation
+from textgen.config import END_OF_DOCUMENT
 from textgen.errors import CorpusError, TokenizerError
-from textgen.evaluation import cross_entropy, evaluate, surprisals, windowed_loss
+from textgen.evaluation import cross_entropy, evaluate, readable_blocks, surprisals, text_of_ids, windowed_loss
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.tokenizers import CharacterTokenizer
 
@@ -23,7 +24,7 @@ AB = CharacterTokenizer("ab")
 class PairEngine:
     """Knows how likely each symbol is after each: `shares[previous][next]`. Its state counts the tokens it has read."""
 
-    config = SimpleNamespace(num_layers=1, units=1)
+    config = SimpleNamespace(num_layers=1, units=1, vocabulary_size=2)
 
     def __init__(self, shares: list[list[float]]):
         self.scores = np.log(np.float32(shares)) + 5  # logits need not be normalised
@@ -61,13 +62,14 @@ def some_ids(length: int) -> np.ndarray:
 # ---- by hand
 
 
-def test_four_letters_make_three_predictions():
-    """b after a, a after b, b after a: 3/4, 1/2, 3/4."""
+def test_four_letters_make_four_predictions_after_the_start():
+    """After the start, which is a: a, b, a, b with 1/4, 3/4, 1/2 and 3/4."""
     result = evaluate("abab", AB, PairEngine(PAIRS))
-    nats = -(2 * math.log(3 / 4) + math.log(1 / 2)) / 3
-    assert result.characters == 4
-    assert result.nats_per_character == pytest.approx(nats, rel=1e-6)
-    assert result.bits_per_character == pytest.approx((2 * math.log2(4 / 3) + 1) / 3, rel=1e-6)
+    nats = -(math.log(1 / 4) + 2 * math.log(3 / 4) + math.log(1 / 2))
+    assert (result.characters, result.tokens, result.words) == (4, 4, 1)
+    assert result.nats_per_character == pytest.approx(nats / 4, rel=1e-6)
+    assert result.bits_per_character == pytest.approx(nats / 4 / math.log(2), rel=1e-6)
+    assert result.word_perplexity == pytest.approx(math.exp(nats), rel=1e-6)
     assert result.nats_per_character_windows is None
 
 
@@ -129,7 +131,7 @@ def test_progress_counts_up_to_the_end(monkeypatch):
     monkeypatch.setattr(evaluation, "BLOCK", 4)
     told = []
     evaluate("ab" * 5, AB, PairEngine(PAIRS), lambda done, total: told.append((done, total)))
-    assert told == [(4, 9), (8, 9), (9, 9)]
+    assert told == [(4, 10), (8, 10), (10, 10)]
 
 
 # ---- random windows
@@ -186,3 +188,78 @@ def test_the_probabilities_behind_cross_entropy_add_up_to_one(logits):
     nats = [cross_entropy(logits, np.full((3, 4), token_id)) for token_id in range(5)]
     np.testing.assert_allclose(np.exp(-np.array(nats)).sum(axis=0), np.ones((3, 4)), rtol=1e-12)
     assert np.min(nats) >= 0
+
+
+# ---- words, documents, blocks
+
+
+def test_reference_words_are_between_white_space_and_line_ends():
+    tokenizer, engine = zero_engine("\n ab")
+    result = evaluate(["ab  a\nb", "b a b\n", "\n", "a"], tokenizer, engine)
+    assert (result.characters, result.words) == (15, 6 + 3)
+    assert result.word_perplexity == pytest.approx(4 ** (15 / 9), rel=1e-12)
+
+
+@given(st.lists(st.text(alphabet="ab \n", max_size=9), min_size=1, max_size=5))
+def test_a_text_in_blocks_is_measured_as_the_whole(blocks):
+    tokenizer, engine = zero_engine("\n ab")
+    text = "".join(blocks)
+    if len(text) < 2:
+        return
+    result = evaluate(blocks, tokenizer, engine)
+    assert result == evaluate(text, tokenizer, engine)
+    assert result.words == len(text.split()) + text.count("\n")
+
+
+def test_a_word_model_shares_its_nats_out_over_characters_and_words():
+    """A model that knows nothing: log V for each of " the", " cat", " ", "s", "o", "." and the newline."""
+    model = make_stored_model(tokenizer=make_word_tokenizer())
+    zeros = NumpyEngine(model.record.model, {n: np.zeros_like(w) for n, w in model.weights.items()})
+    text = " the cat so.\n"
+    result = evaluate(text, model.tokenizer, zeros)
+    nats = 7 * math.log(model.tokenizer.vocabulary_size)
+    assert (result.tokens, result.characters, result.words) == (7, 13, 4)
+    assert result.nats_per_character == pytest.approx(nats / 13, rel=1e-12)
+    assert result.word_perplexity == pytest.approx(math.exp(nats / 4), rel=1e-12)
+    assert result.nats_per_character_windows is None
+
+
+def test_the_end_of_a_document_is_predicted_and_counts_as_a_line_end():
+    tokenizer = CharacterTokenizer("ab", "\n")
+    model = make_stored_model(tokenizer=tokenizer)
+    zeros = NumpyEngine(model.record.model, {n: np.zeros_like(w) for n, w in model.weights.items()})
+    result = evaluate(f"ab{END_OF_DOCUMENT}b{END_OF_DOCUMENT}", tokenizer, zeros)
+    assert (result.tokens, result.characters, result.words) == (5, 5, 4)
+    assert result.nats_per_character == pytest.approx(math.log(3), rel=1e-12)
+
+
+def test_unknown_symbols_are_replaced_and_said_once_and_ends_of_documents_stay():
+    told = []
+    tokenizer = CharacterTokenizer("abe", "\n")
+    blocks = [f"a\u00e9{END_OF_DOCUMENT}", "b\u00e9\u2603"]
+    assert list(readable_blocks(blocks, tokenizer, told.append)) == [f"ae{END_OF_DOCUMENT}", "be"]
+    assert told == [{"\u00e9": "e"}, {"\u2603": ""}]
+
+
+def test_where_a_model_knows_no_documents_their_ends_are_line_ends():
+    assert list(readable_blocks([f"a{END_OF_DOCUMENT}b"], CharacterTokenizer("\nab"), print)) == ["a\nb"]
+
+
+@pytest.mark.parametrize("separator", [None, "\n"])
+def test_ids_give_back_the_text_that_they_stand_for(separator, monkeypatch):
+    monkeypatch.setattr(evaluation, "DECODED_AT_ONCE", 3)
+    tokenizer = make_word_tokenizer(separator)
+    text = " the cat sat on" + ("" if separator is None else END_OF_DOCUMENT + "a mat" + END_OF_DOCUMENT)
+    assert "".join(text_of_ids(tokenizer.encode(text), tokenizer)) == text
+
+
+def test_a_large_vocabulary_is_measured_in_small_blocks(monkeypatch):
+    model = make_stored_model()
+    engine = NumpyEngine(model.record.model, model.weights)
+    expected = surprisals(some_ids(60), engine)
+    sizes = []
+    logits = engine.logits
+    monkeypatch.setattr(engine, "logits", lambda outputs: (sizes.append(len(outputs)), logits(outputs))[1])
+    monkeypatch.setattr(evaluation, "BLOCK_LOGITS", 5 * engine.config.vocabulary_size)
+    np.testing.assert_allclose(surprisals(some_ids(60), engine), expected, rtol=1e-5)
+    assert max(sizes) == 5

@@ -14,7 +14,7 @@ from textgen.errors import SettingError, TokenizerError
 from textgen.generation import generator as generator_module
 from textgen.generation.generator import Completion, Generator, open_engine, open_generator
 from textgen.generation.numpy_engine import NumpyEngine
-from textgen.tokenizers import CharacterTokenizer
+from textgen.tokenizers import CharacterTokenizer, WordTokenizer
 
 LETTERS = string.ascii_lowercase
 
@@ -205,6 +205,124 @@ def test_what_is_shown_is_the_text_cut_at_the_first_stop_string_whatever_the_blo
     assert "".join(Generator(tokenizer, ScriptEngine(script, block)).stream("a", config)) == expected[0]
     (completion,) = Generator(tokenizer, ScriptEngine(script, other_block)).generate("a", config)
     assert (completion.completion, completion.finish_reason) == expected
+
+
+# ---- documents and words
+
+NAMES = CharacterTokenizer("\n" + LETTERS, "\n")  # "\n" is 0, "a" is 1, <eod> is 27
+WORDS = WordTokenizer(" " + LETTERS, [" cat", " dog"])
+
+
+class IdEngine(AlphabetEngine):
+    """Sample s writes the s-th list of ids, then that again and again."""
+
+    def __init__(self, *scripts: list[int], block_length: int = 1):
+        super().__init__(block_length)
+        self.scripts = scripts
+
+    def write(self, context, config, samples):
+        columns = [itertools.cycle(self.scripts[s]) for s in samples]
+        while True:
+            self.num_written += self.block_length
+            yield np.array([[next(c) for c in columns] for _ in range(self.block_length)], np.int32)
+
+
+def spelled(text: str) -> list[int]:
+    """Ids of names, "|" being the end of a document."""
+    return [NAMES.eod_id if s == "|" else NAMES.pieces.index(s) for s in text]
+
+
+def names(*scripts: str, block_length: int = 1) -> Generator:
+    return Generator(NAMES, IdEngine(*map(spelled, scripts), block_length=block_length))
+
+
+@pytest.mark.parametrize("block_length", [1, 3, 50])
+def test_a_text_ends_with_its_document_and_says_so(block_length):
+    generator = names("nna|bob|", block_length=block_length)
+    assert generator.generate("a", writing(20)) == [Completion("a", "nna", 0, 0, "document")]
+    assert "".join(generator.stream("a", writing(20))) == "nna"
+
+
+def test_each_sample_ends_with_its_own_document():
+    completions = names("nna|", "bo|", "|", "cdefgh").generate("", writing(5), num_samples=4)
+    assert [(c.completion, c.finish_reason) for c in completions] == [
+        ("nna", "document"),
+        ("bo", "document"),
+        ("", "document"),
+        ("cdefg", "length"),
+    ]
+
+
+def test_nothing_is_written_once_every_document_has_ended():
+    generator = names("nna|", "bo|")
+    generator.generate("", writing(10**6), num_samples=2)
+    assert generator.engine.num_written == len("nna|")
+
+
+def test_a_length_that_is_reached_with_the_document_is_the_length():
+    assert names("nna|").generate("", writing(3))[0] == Completion("", "nna", 0, 0, "length")
+
+
+@pytest.mark.parametrize("block_length", [1, 3, 50])
+def test_ends_that_are_ignored_are_separators_and_count(block_length):
+    generator = names("nna|bo|", block_length=block_length)
+    config = writing(9, ignore_eod=True)
+    assert generator.generate("", config)[0] == Completion("", "nna\nbo\nnn", 0, 0, "length")
+    assert "".join(generator.stream("", config)) == "nna\nbo\nnn"
+    assert generator.generate("", writing(9, "\n", ignore_eod=True))[0].finish_reason == "stop"
+
+
+def test_a_document_begins_after_the_end_of_one():
+    generator = names("b|")
+    generator.read("an")
+    generator.read("")
+    generator.read("n", context=3)
+    assert generator.engine.was_read == [[27, 1, 14], [27], [14]]
+
+
+def test_a_separator_that_no_document_holds_is_read_as_an_end_and_in_a_prompt_it_is_unknown():
+    tokenizer, told = CharacterTokenizer("abc", "\n"), []
+    generator = Generator(tokenizer, IdEngine([0]), on_replaced=told.append)
+    generator.read("a\nb\n")
+    assert generator.engine.was_read == [[3, 0, 3, 1, 3]]
+    assert told == []
+    assert generator.generate("a\nb", writing(1))[0].prompt == "ab"  # as in an exported model
+    assert told == [{"\n": ""}]
+    in_cells = Generator(CharacterTokenizer("\nabc", "\n"), IdEngine([0]))
+    in_cells.read("a\nb")
+    assert in_cells.engine.was_read == [[4, 1, 0, 2]]
+
+
+def test_a_document_s_end_that_is_typed_is_no_end():
+    told = []
+    generator = Generator(NAMES, IdEngine(spelled("b|")), on_replaced=told.append)
+    assert generator.generate("a\udc00n", writing(3))[0].prompt == "an"
+    assert told == [{"\udc00": ""}]
+
+
+def test_the_length_of_a_word_model_counts_words_and_spelled_ones_once():
+    cat, dog, space, o, x = 27, 28, 0, WORDS.symbols.index("o"), WORDS.symbols.index("x")
+    generator = Generator(WORDS, IdEngine([cat, space, o, x, dog]))
+    assert generator.generate("cat", writing(1))[0].completion == " cat"
+    assert generator.generate("cat", writing(2))[0] == Completion("cat", " cat ox", 0, 0, "length")
+    assert generator.generate("cat", writing(4))[0].completion == " cat ox dog cat"
+    assert generator.generate("cat", writing(4, " d"))[0] == Completion("cat", " cat ox", 0, 0, "stop")
+    assert list(generator.stream("cat", writing(3))) == [" cat", " ", "o", "x", " dog"]
+
+
+def test_a_word_model_reads_a_prompt_without_its_last_space():
+    generator = Generator(WORDS, IdEngine([27]))
+    for prompt, shown in (("ox", "ox"), ("ox ", "ox"), ("ox  ", "ox "), ("ox\u2603 ", "ox"), (" ", ""), ("", "")):
+        assert generator.generate(prompt, writing(1))[0].prompt == shown
+    assert generator.engine.was_read[0] == generator.engine.was_read[1] == [15, 24]
+
+
+def test_a_normalising_model_reads_the_normal_form():
+    told = []
+    folded = CharacterTokenizer(LETTERS, normalize="casefold")
+    generator = Generator(folded, AlphabetEngine(), on_replaced=told.append)
+    assert generator.generate("CAF\u00df", writing(1))[0].prompt == "cafss"
+    assert told == []
 
 
 # ---- a real network

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from textgen.config import ModelConfig, TrainingConfig
+from textgen.config import ModelConfig, TextConfig, TrainingConfig
 from textgen.model.devices import Device
+from textgen.preparation import Prepared
 from textgen.records import CorpusRecord, ResultRecord
 from textgen.tokenizers import CharacterTokenizer
 from textgen.training.plan import Plan
@@ -63,19 +64,27 @@ def models_dir(monkeypatch) -> Path:
     return Path("saved_models")
 
 
-def plan_of(notes: tuple[str, ...] = (), total_steps: int | None = 4000, name: str = "novel") -> Plan:
-    ids = np.zeros(100_000, np.uint8)
+def prepared_of(notes: tuple[str, ...] = (), num_documents: int = 0) -> Prepared:
+    ids, hashes = np.zeros(100_000, np.uint8), np.zeros(0, np.uint64)
+    num_validation = num_documents // 10
+    return Prepared(
+        CharacterTokenizer("ab"), ids, ids[:11_111], "", 111_111, num_documents, num_validation, hashes, hashes, notes
+    )
+
+
+def plan_of(
+    notes: tuple[str, ...] = (), text: TextConfig | None = None, num_documents: int = 0, num_sampled: int = 0, **shape
+) -> Plan:
+    shape = {"vocabulary_size": 65, "units": 128, "embedding_size": 64, "num_layers": 2} | shape
     return Plan(
-        name=name,
-        path=Path("saved_models", name),
-        model=ModelConfig(vocabulary_size=65, units=128, embedding_size=64, num_layers=2),
-        training=TrainingConfig(minutes=None, steps=4000),
-        corpus=CorpusRecord(name=name, characters=111_111),
-        tokenizer=CharacterTokenizer("ab"),
-        train_ids=ids,
-        validation_ids=ids[:11_111],
-        notes=notes,
-        total_steps=total_steps,
+        name="novel",
+        path=Path("saved_models", "novel"),
+        model=ModelConfig(**shape),
+        text=text or TextConfig(),
+        training=TrainingConfig(minutes=None, steps=4000, num_sampled=num_sampled),
+        corpus=CorpusRecord(name="novel", characters=111_111, documents=num_documents),
+        prepared=prepared_of(notes, num_documents),
+        total_steps=4000,
     )
 
 
@@ -94,6 +103,58 @@ def test_the_plan_says_text_model_and_settings_in_three_lines():
         "     model  2 x 128 LSTM, embedding 64, vocabulary 65, 242,945 parameters",
         "  training  batches of 16 x 64, learning rate 0.006, dropout 0.05, seed 0",
     ]
+
+
+def test_the_plan_of_words_counts_tokens_and_says_what_is_tied_and_sampled():
+    screen = Screen()
+    words = plan_of(text=TextConfig(level="word"), vocabulary_size=10_000, tied=True, num_sampled=2_048)
+    screen.reporter.planned(words)
+    assert screen.lines == [
+        "    corpus  novel: 111,111 characters (tokens: 100,000 to learn from, 11,111 to validate on)",
+        f"     model  2 x 128 LSTM, embedding 64 (tied), vocabulary 10,000, {words.num_parameters:,} parameters",
+        "  training  batches of 16 x 64, learning rate 0.006, dropout 0.05, seed 0, 2,048 sampled tokens per step",
+    ]
+
+
+def test_the_plan_of_documents_counts_them():
+    screen = Screen()
+    screen.reporter.planned(plan_of(text=TextConfig(documents="line"), num_documents=1_234))
+    assert screen.lines[0].endswith(
+        "(100,000 to learn from, 11,111 to validate on; 1,234 documents, 123 of them to validate on)"
+    )
+
+
+def test_a_small_corpus_is_prepared_without_a_bar_and_a_large_one_with_one_that_goes_away():
+    screen = Screen(terminal=True)
+    screen.reporter.preparing("reading", 5, 9_999_999)
+    assert screen.file.getvalue() == ""
+    screen.reporter.preparing("reading", 5_000_000, 10_000_000)
+    screen.reporter.preparing("writing", 1_000_000, 10_000_000)
+    screen.reporter.planned(plan_of())
+    shown = screen.file.getvalue()
+    assert "reading" in shown
+    assert "5.0/10.0 MB" in shown
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") == 1
+    assert [line for line in screen.lines if "corpus" in line]
+
+
+def test_a_corpus_that_cannot_be_prepared_gives_the_cursor_back():
+    screen = Screen(terminal=True)
+
+    def prepare():
+        with screen.reporter as reporter:
+            reporter.preparing("reading", 5, 10_000_000)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        prepare()
+    assert screen.file.getvalue().count("\x1b[?25l") == screen.file.getvalue().count("\x1b[?25h") == 1
+
+
+def test_in_a_file_a_large_corpus_has_no_bar_either():
+    screen = Screen()
+    screen.reporter.preparing("reading", 5, 10**9)
+    assert screen.file.getvalue() == ""
 
 
 def test_notes_of_the_corpus_come_first():
@@ -157,6 +218,18 @@ def test_without_validation_there_is_only_the_train_loss():
     screen = Screen()
     screen.reporter.evaluated(dataclasses.replace(ROW, validation_loss=None, bits_per_character=None), True)
     assert screen.lines[0] == "step 1,200  epoch 2.5  loss 1.654"
+
+
+def test_the_loss_of_a_word_model_says_that_it_is_per_token():
+    screen = Screen()
+    screen.reporter.planned(plan_of(text=TextConfig(level="word")))
+    before = len(screen.lines)
+    screen.reporter.evaluated(ROW, True)
+    screen.reporter.finished(result_of())
+    lines = screen.lines
+    assert before == 3
+    assert lines[0] == ("step 1,200  epoch 2.5  loss 1.654  validation 1.712 nats per token, 2.47 bits per character")
+    assert "validation  1.5772 nats per token, 2.275 bits per character" in lines
 
 
 @pytest.mark.parametrize(
@@ -242,6 +315,15 @@ def test_the_summary_says_figures_place_and_what_to_type_next():
         "     model  saved_models/novel",
         " sample it  textgen sample novel",
     ]
+
+
+def test_the_summary_says_where_the_documents_that_it_wrote_are_found():
+    screen = Screen()
+    counts = {"samples_new": 81, "samples_in_training": 12, "samples_in_validation": 5}
+    screen.reporter.finished(result_of(dataclasses.replace(RESULTS, **counts)))
+    assert screen.lines[2] == (
+        "   samples  of 98 documents that it wrote 81 are new, 12 learned by heart, 5 in the validation part"
+    )
 
 
 def test_the_summary_names_the_best_step_when_it_is_not_the_last():

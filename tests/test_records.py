@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textgen.config import ModelConfig, TrainingConfig
+from textgen.config import ModelConfig, TextConfig, TrainingConfig
 from textgen.errors import SettingError
 from textgen.records import CorpusRecord, ModelRecord, ResultRecord, installed_versions
 
 RECORD = ModelRecord(
     ModelConfig(vocabulary_size=65, units=256),
+    TextConfig(level="word", documents="line"),
     TrainingConfig(minutes=None, epochs=1.5),
     CorpusRecord(name="novel", sources=("novel.txt", "-"), sha256="0" * 64, characters=7),
     ResultRecord(steps=10, validation_loss=1.5),
@@ -22,7 +23,8 @@ RECORD = ModelRecord(
 losses = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 records = st.builds(
     ModelRecord,
-    st.builds(ModelConfig, units=st.integers(1, 1000)),
+    st.builds(ModelConfig, units=st.integers(1, 1000), tied=st.booleans()),
+    st.builds(TextConfig, column=st.none() | st.text(), encoding=st.text()),
     st.builds(TrainingConfig, seed=st.integers(0, 100)),
     st.builds(CorpusRecord, name=st.text(), sources=st.lists(st.text()).map(tuple), characters=st.integers(0)),
     st.builds(ResultRecord, train_loss=losses, validation_loss=losses, epochs=st.floats(0, 1e9)),
@@ -41,8 +43,9 @@ def test_a_record_comes_back_from_json_as_it_was(record):
 
 def test_json_has_a_part_for_each_question():
     document = RECORD.to_json()
-    assert list(document) == ["model", "training", "corpus", "results", "versions"]
+    assert list(document) == ["model", "text", "training", "corpus", "results", "versions"]
     assert document["model"]["units"] == 256
+    assert document["text"] == TextConfig(level="word", documents="line").to_json()
     assert document["training"]["epochs"] == 1.5
     assert document["corpus"]["sources"] == ["novel.txt", "-"]
     assert document["results"]["validation_loss"] == 1.5
@@ -62,8 +65,14 @@ def test_a_part_too_many_or_too_few_is_refused():
     [
         ("model", {"extra": 1}, "ModelConfig expects exactly the keys"),
         ("model", {"units": 0}, "--units must be at least 1"),
+        ("text", {"extra": 1}, "TextConfig expects exactly the keys"),
+        ("text", {"level": "syllable"}, "--level must be one of char, word"),
+        ("text", {"column": "name"}, "--column makes every row a document"),
         ("training", {"minutes": 1.0}, "exactly one budget"),
         ("corpus", {"characters": -1}, "--characters must be at least 0"),
+        ("corpus", {"documents": -1}, "--documents must be at least 0"),
+        ("corpus", {"encoding": "utf-8"}, "CorpusRecord expects exactly the keys"),
+        ("results", {"samples_new": -1}, "--samples-new must be at least 0"),
         ("corpus", {"sources": "novel.txt"}, "--sources must be a list of strings"),
         ("results", {"validation_loss": float("nan")}, "--validation-loss must be a finite number"),
         ("results", {"validation_loss": "low"}, "--validation-loss must be a number"),
@@ -74,7 +83,7 @@ def test_a_wrong_value_in_a_part_is_refused(part, change, message):
         read_changed(**{part: RECORD.to_json()[part] | change})
 
 
-@pytest.mark.parametrize("part", ["model", "training", "corpus", "results"])
+@pytest.mark.parametrize("part", ["model", "text", "training", "corpus", "results"])
 @pytest.mark.parametrize("value", [None, [], "text"])
 def test_a_part_that_is_not_an_object_is_refused(part, value):
     with pytest.raises(SettingError, match="expects exactly the keys"):

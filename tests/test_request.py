@@ -8,10 +8,12 @@ import pytest
 from conftest import make_stored_model, write_stored_model
 
 from textgen import model_store
-from textgen.config import TrainingConfig
-from textgen.errors import CorpusError, ModelError, SettingError, TextgenError
+from textgen.config import LEVEL_DEFAULTS, TextConfig, TrainingConfig
+from textgen.errors import CorpusError, ModelError, SettingError, TextgenError, TokenizerError
+from textgen.model import negatives
+from textgen.preparation import document_hash
 from textgen.training.checkpoints import Checkpoint, Progress, save_checkpoint
-from textgen.training.request import new_plan, resumed_plan
+from textgen.training.request import new_plan, resumed_plan, settings_of
 
 TEXT = "the cat sat on the mat.\n" * 40
 TRAINING = TrainingConfig(minutes=None, steps=7, batch_size=2, sequence_length=8)
@@ -49,6 +51,69 @@ def begin_run(step: int = 3) -> Path:
     progress = Progress(step=step, total_steps=7)
     save_checkpoint(plan.path, Checkpoint(record, plan.tokenizer, progress, (), tiny.weights, {}))
     return plan.path
+
+
+# ---- settings
+
+
+def test_nothing_given_is_every_default():
+    assert settings_of({}) == (TextConfig(), {}, TrainingConfig())
+
+
+def test_each_setting_goes_where_it_belongs():
+    text, shape, training = settings_of({"documents": "line", "units": 3, "dropout": 0.5, "seed": 7})
+    assert (text, shape, training) == (TextConfig(documents="line"), {"units": 3}, TrainingConfig(dropout=0.5, seed=7))
+
+
+def test_the_level_has_defaults_of_its_own_and_what_is_given_overrules_them():
+    text, shape, training = settings_of({"level": "word", "units": 99, "dropout": 0.0, "tied": False})
+    assert text == TextConfig(level="word")
+    assert shape == {"units": 99, "tied": False, "embedding_size": LEVEL_DEFAULTS["word"]["embedding_size"]}
+    assert training == TrainingConfig(dropout=0.0, batch_size=LEVEL_DEFAULTS["word"]["batch_size"])
+    assert training.batch_size != TrainingConfig().batch_size
+
+
+def test_settings_are_not_remembered_from_one_call_to_the_next():
+    settings_of({"level": "word", "units": 99})
+    assert settings_of({"level": "word"})[1]["units"] == LEVEL_DEFAULTS["word"]["units"]
+
+
+@pytest.mark.parametrize("budget", [{"epochs": 3.0}, {"steps": 7}])
+def test_epochs_or_steps_take_the_place_of_minutes(budget):
+    assert settings_of(budget)[2] == TrainingConfig(**{"minutes": None} | budget)
+
+
+def test_two_budgets_are_refused():
+    for budgets in ({"epochs": 3.0, "minutes": 2.0}, {"epochs": 3.0, "steps": 7}):
+        with pytest.raises(SettingError, match="exactly one budget"):
+            settings_of(budgets)
+
+
+@pytest.mark.parametrize("name", ["unit", "vocabulary", "prompt", "temperature"])
+def test_a_setting_that_does_not_exist_is_answered_with_those_that_do(name):
+    with pytest.raises(SettingError) as caught:
+        settings_of({name: 1})
+    message = str(caught.value)
+    assert message.startswith(f"unknown setting {name!r}. There are: ")
+    assert {"units", "dropout", "level", "column"} <= set(message.split(": ")[1].split(", "))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"level": "syllable"}, "--level must be one of char, word. Received: 'syllable'"),
+        ({"level": None}, "--level must be text. Received: None"),
+        ({"level": ["word"]}, "--level must be text"),
+        ({"vocabulary_size": 500}, "--vocabulary-size is for --level word"),
+        ({"level": "word", "vocabulary_size": 0}, "--vocabulary-size must be at least 1"),
+        ({"steps": 0}, "--steps must be at least 1"),
+        ({"column": "name", "documents": "line"}, "--column makes every row a document"),
+    ],
+)
+def test_settings_out_of_range_are_wrong_usage(given, message):
+    with pytest.raises(SettingError) as caught:
+        settings_of(given)
+    assert message in str(caught.value)
 
 
 # ---- a new run
@@ -148,6 +213,119 @@ def test_a_text_that_is_too_short_for_a_batch_is_refused_with_advice():
 def test_a_shape_outside_its_range_is_wrong_usage():
     with pytest.raises(SettingError, match="--units"):
         plan_of(shape={"units": 0})
+
+
+# ---- words and documents
+
+WORDS = TextConfig(level="word", vocabulary_size=17)
+LINES = TextConfig(documents="line")
+
+
+def test_a_plan_of_words_has_the_words_of_the_text():
+    plan = plan_of(text=WORDS, shape={"tied": True})
+    assert plan.tokenizer.level == plan.text.level == "word"
+    assert [*plan.tokenizer.words] == [" cat", " mat", " on", " sat", " the"]  # all equally often, as "the" is
+    assert plan.model.tied
+    assert plan.model.vocabulary_size == len(set(TEXT)) + 5 == 17
+    assert plan.tokenizer.decode(plan.train_ids) + plan.tokenizer.decode(plan.validation_ids) == TEXT
+    assert len(plan.train_ids) < len(TEXT) / 2
+    assert (plan.corpus.characters, plan.corpus.documents) == (len(TEXT), 0)
+
+
+def test_tokens_per_character_are_those_of_the_validation_part():
+    """Two lines of 24 characters each: "the" spelled, five words, a full stop and a newline, ten tokens."""
+    Path("novel.txt").write_text(TEXT[:-48] + "the cat sat on the mat.\n" * 2)
+    plan = plan_of(text=WORDS, training=TRAINING.replace(val_fraction=0.05))
+    assert len(plan.validation_ids) == 2 * 10
+    assert plan.tokens_per_character() == pytest.approx(20 / 48)
+    assert plan_of().tokens_per_character() == 1
+
+
+def test_a_plan_of_documents_takes_whole_ones_for_validation():
+    names = [f"name {first}{second}" for first in "abcdefghij" for second in "klmnopqrst"]
+    Path("names.txt").write_text("\n".join(names))
+    plan = plan_of("names.txt", text=LINES)
+    assert plan.corpus.documents == plan.prepared.num_documents == 100
+    assert plan.prepared.num_validation_documents == 10
+    assert plan.corpus.characters == sum(map(len, names))
+    eod = plan.tokenizer.eod_id
+    assert eod == plan.model.vocabulary_size - 1
+    parts = [documents_of(ids, plan.tokenizer) for ids in (plan.train_ids, plan.validation_ids)]
+    assert sorted(parts[0] + parts[1]) == names
+    assert [name for name in names if name in parts[0]] == parts[0]  # the order is kept
+    assert plan.prepared.validation_documents.tolist() == sorted(map(document_hash, parts[1]))
+    assert plan.tokens_per_character() == 1  # the end of a document counts as a character
+    other = plan_of("names.txt", text=LINES, training=TRAINING.replace(seed=1))
+    assert documents_of(other.validation_ids, other.tokenizer) != parts[1]
+
+
+def documents_of(ids, tokenizer) -> list[str]:
+    spelled = "".join("|" if i == tokenizer.eod_id else tokenizer.pieces[i] for i in ids)
+    return spelled.removesuffix("|").split("|")
+
+
+def test_a_column_of_a_table_gives_the_documents():
+    rows = [f'{n},"cat {n}, sat\non {n}"' for n in range(40)]
+    Path("cats.csv").write_text("\n".join(["id,text", *rows]))
+    plan = plan_of("cats.csv", text=TextConfig(column="text"))
+    assert plan.corpus.documents == 40
+    parts = [documents_of(ids, plan.tokenizer) for ids in (plan.train_ids, plan.validation_ids)]
+    assert sorted(parts[0] + parts[1]) == sorted(f"cat {n}, sat\non {n}" for n in range(40))
+
+
+def test_a_normalising_plan_learns_from_the_normal_form():
+    plan = plan_of(text=TextConfig(normalize="casefold"))
+    assert plan.tokenizer.normalize == "casefold"
+    Path("loud.txt").write_text(TEXT.upper())
+    assert plan_of("loud.txt", text=TextConfig(normalize="casefold")).train_ids.tobytes() == plan.train_ids.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("given", "most_scored", "settled"),
+    [(None, 12, 0), (None, 11, negatives.NUM_SAMPLED), (0, 11, 0), (5, 12, 5), (12, 11, 0)],
+)
+def test_a_large_vocabulary_is_sampled_unless_said_otherwise(monkeypatch, given, most_scored, settled):
+    monkeypatch.setattr(negatives, "MOST_SCORED", most_scored)  # the text has 12 ids
+    assert plan_of(training=TRAINING.replace(num_sampled=given)).training.num_sampled == settled
+
+
+@pytest.mark.parametrize(("size", "said"), [(12, "too small"), (5_000, "is more than the text has")])
+def test_a_vocabulary_size_that_the_text_cannot_have_is_refused_with_one_that_it_can(folder, size, said):
+    before = everything_in(folder)
+    with pytest.raises(TokenizerError, match=said):
+        plan_of(text=WORDS.replace(vocabulary_size=size))
+    assert everything_in(folder) == before
+
+
+def test_the_caller_hears_of_every_pass_over_the_text():
+    heard = []
+    Path("fresh.txt").write_text(TEXT + "quite fresh")
+    plan_of("fresh.txt", progress=lambda stage, done, total: heard.append((stage, done, total)))
+    stages = list(dict.fromkeys(stage for stage, _, _ in heard))
+    assert stages == ["checking", "reading", "encoding"]
+    size = Path("fresh.txt").stat().st_size
+    assert all(done <= total == size for _, done, total in heard)
+
+
+@pytest.mark.parametrize("text", [WORDS, LINES, TextConfig(normalize="casefold")])
+def test_a_run_of_any_kind_of_text_is_resumed_as_it_was_planned(text):
+    if text == LINES:
+        Path("novel.txt").write_text("".join(f"the cat {n} sat\n" for n in range(60)))
+    plan = plan_of(text=text, shape={"units": 12, "embedding_size": 8})
+    tiny = make_stored_model(tokenizer=plan.tokenizer)
+    record = dataclasses.replace(tiny.record, text=plan.text, training=plan.training, corpus=plan.corpus)
+    save_checkpoint(
+        plan.path, Checkpoint(record, plan.tokenizer, Progress(step=3, total_steps=7), (), tiny.weights, {})
+    )
+    resumed, _, _ = resumed_plan("novel", Path("models"))
+    assert (resumed.text, resumed.training, resumed.model) == (plan.text, plan.training, plan.model)
+    assert resumed.corpus == plan.corpus
+    assert resumed.tokenizer.to_json() == plan.tokenizer.to_json()
+    assert resumed.train_ids.tobytes() == plan.train_ids.tobytes()
+    assert resumed.validation_ids.tobytes() == plan.validation_ids.tobytes()
+    Path("novel.txt").write_text(Path("novel.txt").read_text().replace("cat", "dog", 1))
+    with pytest.raises(CorpusError, match="is not the one this run began with"):
+        resumed_plan("novel", Path("models"))
 
 
 # ---- a run to go on with

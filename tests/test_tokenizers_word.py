@@ -23,6 +23,15 @@ def fit(*blocks: str, vocabulary_size: int | None = None, **settings) -> WordTok
     return fitter.finish(TextConfig(level="word", vocabulary_size=vocabulary_size, **settings))
 
 
+def fit_all(*blocks: str, documents: str = "whole") -> WordTokenizer:
+    """A tokenizer that has every word of the text."""
+    fitter = new_fitter("word")
+    for block in blocks:
+        fitter.add(block)
+    size = fitter.num_pieces + (documents != "whole")
+    return fitter.finish(TextConfig(level="word", vocabulary_size=size, documents=documents))
+
+
 def spelled(tokenizer: WordTokenizer, text: str) -> list[str]:
     return [tokenizer.pieces[i] for i in tokenizer.encode(text)]
 
@@ -75,13 +84,13 @@ def test_the_empty_text_has_no_ids():
 
 EVERYTHING: dict[str, Tokenizer] = {
     "char": CharacterTokenizer(ALL_SYMBOLS),
-    "word": WordTokenizer(ALL_SYMBOLS, fit(*HARD_TEXTS.values()).words),
+    "word": WordTokenizer(ALL_SYMBOLS, fit_all(*HARD_TEXTS.values()).words),
 }
 
 
 def check_round_trip(text: str) -> None:
     """For a model of all symbols, and for one of just this text."""
-    for tokenizer in (EVERYTHING["char"], EVERYTHING["word"], fit(text, "ab", ENGLISH)):
+    for tokenizer in (EVERYTHING["char"], EVERYTHING["word"], fit_all(text, "ab", ENGLISH)):
         assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
@@ -136,11 +145,11 @@ def test_the_most_frequent_words_become_ids_the_most_frequent_first():
 
 
 def test_words_of_one_count_stand_in_code_point_order():
-    assert fit("zz yy  ab").words == (" ab", " yy", "zz")
+    assert fit_all("zz yy  ab").words == (" ab", " yy", "zz")
 
 
 def test_one_character_is_no_word():
-    assert fit("a b c. \u6625\u7720").words == (" b", " c")
+    assert fit_all("a b c. \u6625\u7720").words == (" b", " c")
 
 
 @given(st.lists(mixed_texts, max_size=4), st.integers(1, 50))
@@ -154,16 +163,22 @@ def test_the_vocabulary_is_what_counting_in_a_loop_gives(blocks, size):
     expected = sorted((piece for piece in counts if len(piece) > 1), key=lambda piece: (-counts[piece], piece))
     assume(len(set(text)) > 1)
     with mock.patch.object(text_blocks, "BLOCK_SIZE", size):
-        assert fit(*blocks).words == tuple(expected)
+        assert fit_all(*blocks).words == tuple(expected)
 
 
 def test_the_vocabulary_has_ten_thousand_ids_unless_the_text_has_fewer_or_needs_more():
     many = "".join(f" {chr(a)}{chr(b)}" for a in range(97, 123) for b in range(0x400, 0x400 + 500))
-    assert fit(many).vocabulary_size == 10_000
-    assert fit(many, documents="line").vocabulary_size == 10_000
+    assert fit(many * 2).vocabulary_size == 10_000
+    assert fit(many * 2, documents="line").vocabulary_size == 10_000
     assert fit("a cat").vocabulary_size == 4 + 1
     assert fit("".join(map(chr, range(0x4E00, 0x4E00 + 10_500))) + "ab").vocabulary_size == 10_502 + 1
     assert fit("\u6625\u7720").vocabulary_size == 2
+
+
+def test_words_that_occur_once_are_spelled_unless_a_size_is_asked_for():
+    text = " the cat sat on the mat by the cat"
+    assert fit(text).words == (" the", " cat")
+    assert fit(text, vocabulary_size=12 + 3).words == (" the", " cat", " by")
 
 
 @pytest.mark.parametrize(
@@ -202,7 +217,7 @@ def test_equally_rare_words_are_forgotten_from_the_last_on():
 @pytest.mark.parametrize("modulus", [1, 2, 7])
 def test_colliding_hashes_change_no_id(modulus, monkeypatch):
     text = "".join(HARD_TEXTS.values())
-    tokenizer = fit(text)
+    tokenizer = fit_all(text)
     expected = tokenizer.encode(text)
     monkeypatch.setattr(word, "hash_pieces", colliding(modulus))
     clashing = WordTokenizer(tokenizer.symbols, tokenizer.words)
@@ -214,7 +229,7 @@ def test_colliding_hashes_change_no_id(modulus, monkeypatch):
 def test_words_learned_with_colliding_hashes_lose_nothing(modulus, monkeypatch):
     monkeypatch.setattr(word_fitting, "hash_pieces", colliding(modulus))
     text = "".join(HARD_TEXTS.values())
-    tokenizer = fit(text)
+    tokenizer = fit_all(text)
     assert 1 <= len(tokenizer.words) <= modulus
     assert tokenizer.decode(tokenizer.encode(text)) == text
 

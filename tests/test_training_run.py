@@ -15,16 +15,17 @@ from conftest import make_stored_model, write_stored_model
 import textgen.training.loop
 import textgen.training.run
 from textgen import model_store
-from textgen.config import TrainingConfig
+from textgen.config import TextConfig, TrainingConfig
 from textgen.corpus import split_text
 from textgen.errors import CorpusError, ModelError, TrainingError
 from textgen.evaluation import evaluate
-from textgen.generation.generator import Generator
+from textgen.generation.generator import Generator, open_generator
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.model.devices import Device
 from textgen.training.budget import Speed, steps_in
 from textgen.training.checkpoints import load_newest
 from textgen.training.loop import SAMPLE
+from textgen.training.origins import count_origins
 from textgen.training.reporting import Reporter
 from textgen.training.request import new_plan, resumed_plan
 from textgen.training.run import EVALUATIONS, Run
@@ -50,7 +51,14 @@ def without_xla(monkeypatch):
 
 
 def plan_of(
-    corpus: Path, models_dir: Path, cell: str = "lstm", num_layers: int = 1, overwrite: bool = False, **settings
+    corpus: Path,
+    models_dir: Path,
+    cell: str = "lstm",
+    num_layers: int = 1,
+    overwrite: bool = False,
+    text: TextConfig | None = None,
+    tied: bool = False,
+    **settings,
 ):
     settings = {"minutes": None, "steps": STEPS, "batch_size": 4, "sequence_length": 8, "dropout": 0.2, "seed": 1} | {
         "weight_drop": 0.1,
@@ -58,9 +66,9 @@ def plan_of(
         "sample_every": EVALUATE_EVERY,
         **settings,
     }
-    shape = {"cell": cell, "units": 8, "embedding_size": 4, "num_layers": num_layers}
+    shape = {"cell": cell, "units": 8, "embedding_size": 4, "num_layers": num_layers, "tied": tied}
     training = TrainingConfig(**settings)
-    return new_plan([corpus], models_dir=models_dir, shape=shape, training=training, overwrite=overwrite)
+    return new_plan([corpus], models_dir=models_dir, text=text, shape=shape, training=training, overwrite=overwrite)
 
 
 class Watcher(Reporter):
@@ -192,7 +200,7 @@ def test_the_samples_are_what_the_model_wrote_as_it_learned(finished):
     expected = [f"--- step {row['step']}, epoch {row['epoch']:.2f}\n{row['sample']}\n\n" for row in rows]
     assert text == "".join(expected)
     generator = Generator(model.tokenizer, NumpyEngine(model.record.model, model.weights))
-    assert rows[-1]["sample"] == generator.generate("", SAMPLE)[0].completion
+    assert rows[-1]["sample"] == generator.generate("", SAMPLE["char"])[0].completion
     assert len({row["sample"] for row in rows}) == 3
 
 
@@ -276,6 +284,59 @@ def test_the_settings_that_are_not_the_runs_own_cannot_be_mixed_in(corpus, tmp_p
     other = plan_of(corpus, tmp_path, batch_size=5, overwrite=True)
     with pytest.raises(TrainingError, match="is not of this model"):
         Run(other).train(checkpoint)
+
+
+# ---- words and documents, with everything on that draws random numbers
+
+KINDS = {
+    "words": {"text": TextConfig(level="word", vocabulary_size=24, normalize="casefold"), "tied": True},
+    "documents": {"text": TextConfig(documents="line"), "val_fraction": 0.2},
+}
+
+
+@pytest.mark.usefixtures("without_xla")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_of_words_or_of_documents_that_was_stopped_ends_with_the_same_bytes(kind, corpus, tmp_path):
+    options = {"num_sampled": 9, "sequence_length": 6, "dropout": 0.3, "weight_drop": 0.2, **KINDS[kind]}
+    whole = Run(plan_of(corpus, tmp_path / "whole", **options))
+    left = what_no_clock_touches(whole.train().path)
+    stopped = Run(plan_of(corpus, tmp_path / "stopped", **options), Watcher({7: ask_to_stop})).train()
+    assert stopped.stopped_by == signal.SIGINT
+    result, watcher = resume(tmp_path / "stopped")
+    assert watcher.steps == list(range(8, STEPS + 1))
+    assert what_no_clock_touches(result.path) == left
+    record = model_store.load_model("novel", tmp_path / "stopped").record
+    assert record.text == whole.plan.text
+    assert record.training.num_sampled == 9
+    check = check_words if kind == "words" else check_documents
+    check(whole.plan, result.results, tmp_path / "stopped")
+
+
+def check_words(plan, results, models_dir: Path) -> None:
+    """Losses are exact though steps are not, and bits are those of characters."""
+    model = model_store.load_model("novel", models_dir)
+    evaluation = evaluate(split_text(TEXT, 0.1)[1], model.tokenizer, NumpyEngine(model.record.model, model.weights))
+    assert evaluation.tokens == len(plan.validation_ids) < evaluation.characters
+    per_token = evaluation.nats_per_character * evaluation.characters / evaluation.tokens
+    assert results.validation_loss == pytest.approx(per_token, rel=0.02)  # the first token is not predicted there
+    bits = results.validation_loss * plan.tokens_per_character() / math.log(2)
+    assert results.validation_bits_per_character == pytest.approx(bits)
+    assert results.validation_bits_per_character == pytest.approx(evaluation.bits_per_character, rel=0.02)
+    assert (results.samples_new, results.samples_in_training, results.samples_in_validation) == (0, 0, 0)
+    for row in metrics_of(models_dir / "novel"):
+        assert row["bits_per_character"] == pytest.approx(
+            row["validation_loss"] * plan.tokens_per_character() / math.log(2)
+        )
+
+
+def check_documents(plan, results, models_dir: Path) -> None:
+    """Documents that the finished model writes are counted; samples on the way go on from one to the next."""
+    found = results.samples_new, results.samples_in_training, results.samples_in_validation
+    model = model_store.load_model("novel", models_dir)
+    assert found == tuple(count_origins(open_generator(model), plan.prepared))
+    assert sum(found) > 0
+    assert model.record.corpus.documents == plan.prepared.num_documents == TEXT.count("\n") + 1
+    assert all(len(row["sample"]) == SAMPLE["char"].length for row in metrics_of(models_dir / "novel"))
 
 
 # ---- which weights are kept

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textgen import model_store
-from textgen.config import SamplingConfig, TrainingConfig
+from textgen.config import SamplingConfig
 from textgen.errors import SettingError
 from textgen.evaluation import Evaluation
 from textgen.generation.generator import Completion, Generator, open_generator
@@ -20,8 +20,6 @@ from textgen.records import ModelRecord
 if TYPE_CHECKING:
     from textgen.export import ExportResult
     from textgen.training.reporting import Reporter
-
-SHAPE = ("cell", "embedding_size", "units", "num_layers")
 
 
 class Model:
@@ -96,7 +94,6 @@ def train(
     *sources: str | Path,
     name: str | None = None,
     models_dir: str | Path | None = None,
-    encoding: str = "utf-8",
     overwrite: bool = False,
     reporter: "Reporter | None" = None,
     **settings: Any,
@@ -107,24 +104,19 @@ def train(
         sources: files, folders, catalogue names; none is the starter corpus.
         name: of the model; None is the corpus's.
         reporter: told what happens while it trains; None is silent.
-        settings: fields of TrainingConfig (minutes, epochs or steps, batch_size ...) and of ModelConfig (units ...).
+        settings: fields of TextConfig (level, documents ...), of TrainingConfig (minutes, epochs or steps,
+            batch_size ...) and of ModelConfig (units ...).
 
     Raises:
         TextgenError: whatever keeps the run from starting or going on; KeyboardInterrupt when it was stopped,
             after everything was saved.
     """
-    from textgen.training.request import new_plan
+    from textgen.training.request import new_plan, settings_of
 
-    shape = {field: settings.pop(field) for field in SHAPE if field in settings}
+    text, shape, training = settings_of(settings)
     directory = Path(models_dir) if models_dir else model_store.default_models_dir()
     plan = new_plan(
-        sources,
-        models_dir=directory,
-        name=name,
-        encoding=encoding,
-        overwrite=overwrite,
-        shape=shape,
-        training=_training(settings),
+        sources, models_dir=directory, name=name, overwrite=overwrite, text=text, shape=shape, training=training
     )
     _run(plan, overwrite, reporter)
     return load(plan.name, models_dir=directory)
@@ -141,23 +133,12 @@ def _run(plan: Any, overwrite: bool, reporter: "Reporter | None") -> None:
         raise KeyboardInterrupt
 
 
-def _training(settings: dict[str, Any]) -> TrainingConfig:
-    _refuse_unknown(settings, TrainingConfig)
-    if settings.get("epochs") or settings.get("steps"):
-        settings.setdefault("minutes", None)
-    return TrainingConfig(**settings)
-
-
 def _sampling(settings: dict[str, Any]) -> SamplingConfig:
-    _refuse_unknown(settings, SamplingConfig)
+    known = {field.name for field in dataclasses.fields(SamplingConfig)}
+    if unknown := sorted(set(settings) - known):
+        raise SettingError(f"unknown setting {unknown[0]!r}. There are: {', '.join(sorted(known))}")
     if isinstance(settings.get("stop"), str):
         settings["stop"] = (settings["stop"],)
     elif isinstance(settings.get("stop"), Sequence):
         settings["stop"] = tuple(settings["stop"])
     return SamplingConfig(**settings)
-
-
-def _refuse_unknown(settings: dict[str, Any], config: type) -> None:
-    known = {field.name for field in dataclasses.fields(config)}
-    if unknown := sorted(set(settings) - known):
-        raise SettingError(f"unknown setting {unknown[0]!r}. There are: {', '.join(sorted(known))}")

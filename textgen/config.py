@@ -230,5 +230,5 @@ class SamplingConfig(Settings):
 # What suits a level better than the fields' defaults; a setting that is given overrules both.
 LEVEL_DEFAULTS: dict[str, dict[str, Any]] = {
     "char": {},
-    "word": {"tied": True, "embedding_size": 256, "units": 256, "batch_size": 32, "dropout": 0.2},
+    "word": {"tied": True, "embedding_size": 256, "units": 256, "dropout": 0.2},
 }

@@ -8,7 +8,7 @@ import platform
 from importlib import metadata
 from typing import Any, Self
 
-from textgen.config import ModelConfig, Settings, TrainingConfig, setting
+from textgen.config import ModelConfig, Settings, TextConfig, TrainingConfig, setting
 from textgen.errors import SettingError
 
 
@@ -18,9 +18,9 @@ class CorpusRecord(Settings):
 
     name: str = setting("", "Name of the corpus.")
     sources: tuple[str, ...] = setting((), "Files, catalogue names, or - for standard input.")
-    encoding: str = setting("utf-8", "Encoding the sources were read in.")
     sha256: str = setting("", "SHA-256 of the text in UTF-8.")
     characters: int = setting(0, "Characters of the whole text.", minimum=0)
+    documents: int = setting(0, "Documents in it; 0 where the text is one whole.", minimum=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,9 +35,12 @@ class ResultRecord(Settings):
     epochs: float = setting(0.0, "Passes over the training part.", minimum=0)
     train_loss: float | None = setting(None, "Mean loss since the last evaluation.")
     validation_loss: float | None = setting(None, "Best loss on the validation part.")
-    validation_bits_per_character: float | None = setting(None, "The same in bits.")
+    validation_bits_per_character: float | None = setting(None, "The same in bits, shared out over its characters.")
     tokens_per_second: float = setting(0.0, "Training speed.", minimum=0)
     seconds: float = setting(0.0, "Wall-clock seconds of the whole command, interruptions not counted.", minimum=0)
+    samples_new: int = setting(0, "Documents the model wrote at the end that are in no part of the corpus.", minimum=0)
+    samples_in_training: int = setting(0, "Those that it learned from.", minimum=0)
+    samples_in_validation: int = setting(0, "Those that are in the validation part.", minimum=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +48,7 @@ class ModelRecord:
     """Everything in `config.json`."""
 
     model: ModelConfig
+    text: TextConfig
     training: TrainingConfig
     corpus: CorpusRecord
     results: ResultRecord
@@ -71,6 +75,7 @@ class ModelRecord:
 
 _PARTS: dict[str, type[Settings]] = {
     "model": ModelConfig,
+    "text": TextConfig,
     "training": TrainingConfig,
     "corpus": CorpusRecord,
     "results": ResultRecord,

@@ -91,7 +91,8 @@ def _resolve_one(argument: str, stdin: BinaryIO | None, takes_column: bool) -> S
     formats = TABLE_FORMATS if takes_column else ("txt",)
     files = tuple(_file_at(path / name) for name in _folder_names(path, formats))
     if not files:
-        patterns = " or ".join(f"*.{name}" for name in formats)
+        *others, last = (f"*.{name}" for name in formats)
+        patterns = " or ".join([", ".join(others), last] if others else [last])
         raise CorpusError(f"{shown(path)} holds no {patterns} file. Name the files to read instead.")
     return Source(model_name(os.path.basename(absolute)), absolute, files, is_folder=True)
 

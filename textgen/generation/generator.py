@@ -6,18 +6,18 @@ product of many rows rounds differently from one row, so texts can part where a 
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import numpy as np
 
-from textgen.config import SamplingConfig
+from textgen.config import END_OF_DOCUMENT, SamplingConfig
 from textgen.errors import SettingError
 from textgen.generation.context import Context
-from textgen.generation.stopping import StopScanner
+from textgen.generation.ending import Ending
 from textgen.model_store import StoredModel
 from textgen.tokenizers import Tokenizer
-from textgen.tokenizers.unknown import make_readable
+from textgen.tokenizers.unknown import make_readable, trim_prompt
 
 ENGINES = ("numpy", "tensorflow")
 SAMPLES_AT_ONCE = 64
@@ -41,7 +41,7 @@ class Completion:
     completion: str
     seed: int
     sample: int
-    finish_reason: str  # "length" or "stop"
+    finish_reason: str  # "length", "stop" or "document"
 
 
 class Generator:
@@ -65,12 +65,20 @@ class Generator:
         self.engine = engine
         self.on_unknown = on_unknown
         self.on_replaced = on_replaced
+        separator = tokenizer.document_separator
+        self._separator = None if separator in (None, "\n\n") or separator in tokenizer.symbols else separator
 
     def read(self, text: str, context: Context | None = None) -> Context:
-        """The context after `text`, which follows `context`; an empty text begins at the tokenizer's start."""
-        token_ids = self.tokenizer.encode(self.readable(text))
-        if context is None and not len(token_ids):
-            token_ids = np.array([self.tokenizer.start_id], np.int32)
+        """The context after `text`, which follows `context`.
+
+        Without a context it is the beginning of a text: of a document, where the model knows documents. An empty text
+        begins at the tokenizer's start. A separator that no document holds, as line ends where lines are documents, is
+        read as the end of one: text that was written past such an end can be read again.
+        """
+        documents = text.split(self._separator) if self._separator else [text]
+        token_ids = self.tokenizer.encode(END_OF_DOCUMENT.join(map(self.readable, documents)))
+        if context is None and (self.tokenizer.eod_id is not None or not len(token_ids)):
+            token_ids = np.concatenate([[self.tokenizer.start_id], token_ids]).astype(np.int32)
         return self.engine.read(token_ids, context)
 
     def readable(self, text: str) -> str:
@@ -80,55 +88,47 @@ class Generator:
             self.on_replaced(prompt.replaced)
         return prompt.text
 
+    def readable_prompt(self, text: str) -> str:
+        """`text` as the model reads it before it goes on: `readable`, without a space that belongs to the next word."""
+        return trim_prompt(self.readable(text), self.tokenizer)
+
     def write(self, context: Context, config: SamplingConfig, sample: int = 0) -> Iterator[str]:
         """Pieces of one sample's text after `context`, which is not changed."""
-        scanner = StopScanner(config.stop)
-        written = 0
+        ending = Ending(self.tokenizer, config)
         for block in self.engine.write(context, config, np.array([sample])):
-            shown = scanner.feed(self.tokenizer.decode(block[: config.length - written, 0]))
-            if shown:
+            if shown := ending.feed(block[:, 0]):
                 yield shown
-            written += len(block)
-            if scanner.is_stopped or written >= config.length:
+            if ending.is_over:
                 break
-        if not scanner.is_stopped and (rest := scanner.finish()):
+        if rest := ending.finish():
             yield rest
 
     def stream(self, prompt: str, config: SamplingConfig, sample: int = 0) -> Iterator[str]:
         """Pieces of text that continue `prompt`."""
-        return self.write(self.read(prompt), config, sample)
+        return self.write(self.read(self.readable_prompt(prompt)), config, sample)
 
     def generate(self, prompt: str, config: SamplingConfig, num_samples: int = 1) -> list[Completion]:
         """`num_samples` texts that continue `prompt`, made side by side."""
         if num_samples < 1:
             raise SettingError(f"--num-samples must be at least 1. Received: {num_samples}")
-        text = self.readable(prompt)
+        text = self.readable_prompt(prompt)
         context = self.read(text)
         numbers = np.arange(num_samples)
         batches = [numbers[i : i + SAMPLES_AT_ONCE] for i in range(0, num_samples, SAMPLES_AT_ONCE)]
         return [c for batch in batches for c in self._batch(text, context, config, batch)]
 
     def _batch(self, prompt: str, context: Context, config: SamplingConfig, samples: np.ndarray) -> list[Completion]:
-        scanners = [StopScanner(config.stop) for _ in samples]
+        endings = [Ending(self.tokenizer, config) for _ in samples]
         texts: list[list[str]] = [[] for _ in samples]
-        written = 0
         for block in self.engine.write(context, config, samples):
-            _feed(scanners, texts, self.tokenizer, block[: config.length - written])
-            written += len(block)
-            if written >= config.length or all(s.is_stopped for s in scanners):
+            for ending, pieces, column in zip(endings, texts, block.T, strict=True):
+                pieces.append(ending.feed(column))
+            if all(ending.is_over for ending in endings):
                 break
-        for scanner, pieces in zip(scanners, texts, strict=True):
-            pieces.append(scanner.finish())
         return [
-            Completion(prompt, "".join(pieces), config.seed, int(s), "stop" if scanner.is_stopped else "length")
-            for pieces, s, scanner in zip(texts, samples, scanners, strict=True)
+            Completion(prompt, "".join(pieces) + ending.finish(), config.seed, int(sample), ending.reason)
+            for pieces, sample, ending in zip(texts, samples, endings, strict=True)
         ]
-
-
-def _feed(scanners: Sequence[StopScanner], texts: list[list[str]], tokenizer: Tokenizer, block: np.ndarray) -> None:
-    for scanner, pieces, column in zip(scanners, texts, block.T, strict=True):
-        if not scanner.is_stopped:
-            pieces.append(scanner.feed(tokenizer.decode(column)))
 
 
 def open_generator(model: StoredModel, engine: str = "numpy", **options) -> Generator:

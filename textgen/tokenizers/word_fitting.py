@@ -59,7 +59,8 @@ class WordFitter(SymbolFitter):
         self._finish_text()
         symbols = self.symbols()
         num_others = len(symbols) + config.has_documents
-        size = choose_vocabulary_size(config.vocabulary_size, num_others, len(self._counts))
+        num_repeated = sum(count > 1 for count in self._counts.values())
+        size = choose_vocabulary_size(config.vocabulary_size, num_others, len(self._counts), num_repeated)
         words = most_frequent(self._counts, size - num_others)
         return WordTokenizer(symbols, words, config.document_separator, config.normalize)
 
@@ -115,17 +116,19 @@ def most_frequent(counts: dict[str, int], num_words: int) -> list[str]:
     return [word for _, word in candidates[:num_words]]
 
 
-def choose_vocabulary_size(wanted: int | None, num_others: int, num_words: int) -> int:
+def choose_vocabulary_size(wanted: int | None, num_others: int, num_words: int, num_repeated: int) -> int:
     """How many ids a vocabulary gets.
 
     Args:
-        wanted: `--vocabulary-size`; None is DEFAULT_VOCABULARY_SIZE, or what the text has or needs.
+        wanted: `--vocabulary-size`; None is DEFAULT_VOCABULARY_SIZE, or what the text has or needs. Then words that
+            occur only once are spelled: from them a model learns to spell, which it will need for words that are new.
         num_others: ids that it must have: characters and `<eod>`.
         num_words: words that it can have.
+        num_repeated: those that occur more than once.
     """
     least, most = num_others + min(1, num_words), num_others + num_words
     if wanted is None:
-        return min(most, max(least, DEFAULT_VOCABULARY_SIZE))
+        return max(least, min(num_others + num_repeated, DEFAULT_VOCABULARY_SIZE))
     if wanted < least:
         raise TokenizerError(
             f"--vocabulary-size {wanted:,} is too small: every character of the text has an id, which takes "

@@ -23,7 +23,10 @@ from textgen.training.schedule import learning_rate
 from textgen.training.step import TrainStep
 from textgen.training.validation import Validation
 
-SAMPLE = SamplingConfig(length=200, temperature=0.8)
+SAMPLE = {  # about as long at both levels
+    "char": SamplingConfig(length=200, temperature=0.8, ignore_eod=True),
+    "word": SamplingConfig(length=40, temperature=0.8, ignore_eod=True),
+}
 
 
 class Loop:
@@ -41,6 +44,7 @@ class Loop:
         self.plan, self.step, self.evaluate = plan, step, evaluate
         self.reporter, self.describe = reporter, describe
         self.batches = plan.batches
+        self.bits_per_nat = plan.tokens_per_character() / math.log(2)  # of a character, per nat of a token
         self.state = step.zero_state()
         self.history: tuple[Evaluated, ...] = ()
         self.best_weights = step.model.get_named_weights()
@@ -123,7 +127,7 @@ class Loop:
             learning_rate=learning_rate(progress.step - 1, progress.total_steps, self.plan.training.learning_rate),
             train_loss=progress.loss_sum / max(1, progress.loss_count),
             validation_loss=validation_loss,
-            bits_per_character=None if validation_loss is None else validation_loss / math.log(2),
+            bits_per_character=None if validation_loss is None else validation_loss * self.bits_per_nat,
             tokens_per_second=self._tokens_per_second(),
             seconds=time.perf_counter() - self.clock,
             sample=self._sample(),
@@ -134,7 +138,7 @@ class Loop:
 
     def _sample(self) -> str:
         engine = NumpyEngine(self.plan.model, self.step.model.get_named_weights())
-        return Generator(self.plan.tokenizer, engine).generate("", SAMPLE)[0].completion
+        return Generator(self.plan.tokenizer, engine).generate("", SAMPLE[self.plan.text.level])[0].completion
 
     def _tokens_per_second(self) -> float:
         tokens = self.progress.step * self.plan.training.batch_size * self.plan.training.sequence_length

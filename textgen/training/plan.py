@@ -1,17 +1,21 @@
-"""A corpus and settings in; everything that a run needs, checked, out. Nothing is computed or written here."""
+"""A corpus and settings in; everything that a run needs, checked, out. Texts become token ids; nothing is trained."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from textgen.config import ModelConfig, TrainingConfig
-from textgen.corpus import Corpus, split_text
-from textgen.dataset import Batches, memory_mapped
+from textgen.config import ModelConfig, TextConfig, TrainingConfig
+from textgen.corpus import CorpusReader
+from textgen.dataset import Batches, count_token_ids
 from textgen.errors import CorpusError
+from textgen.model.negatives import choose_num_sampled
 from textgen.model_store import num_parameters
+from textgen.preparation import Prepared, prepare
 from textgen.records import CorpusRecord
-from textgen.tokenizers import CharacterTokenizer, Tokenizer
+from textgen.tokenizers import Tokenizer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,13 +25,26 @@ class Plan:
     name: str
     path: Path  # the model directory
     model: ModelConfig
+    text: TextConfig
     training: TrainingConfig
     corpus: CorpusRecord
-    tokenizer: Tokenizer
-    train_ids: np.ndarray  # unsigned [N], memory-mapped
-    validation_ids: np.ndarray  # unsigned [N], memory-mapped; shorter than 2 when there is no validation
-    notes: tuple[str, ...]
+    prepared: Prepared
     total_steps: int | None  # None until minutes are turned into steps
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of the corpus."""
+        return self.prepared.tokenizer
+
+    @property
+    def train_ids(self) -> np.ndarray:
+        """Unsigned [N], memory-mapped."""
+        return self.prepared.train_ids
+
+    @property
+    def validation_ids(self) -> np.ndarray:
+        """Unsigned [N], memory-mapped; shorter than 2 when there is no validation."""
+        return self.prepared.validation_ids
 
     @property
     def batches(self) -> Batches:
@@ -50,38 +67,53 @@ class Plan:
         """Passes over the training part that `total_steps` make."""
         return None if self.total_steps is None else self.batches.epoch_of(self.total_steps)
 
+    def tokens_per_character(self) -> float:
+        """Of the validation part, where every end of a document counts as a character: 1 at character level."""
+        lengths = np.array([max(1, len(piece)) for piece in self.tokenizer.pieces])
+        counts = count_token_ids(self.validation_ids, self.tokenizer.vocabulary_size)
+        return float(counts.sum() / max(1, counts @ lengths))
+
 
 def make_plan(
-    corpus: Corpus,
+    reader: CorpusReader,
     *,
     name: str,
     path: Path,
-    encoding: str,
-    shape: dict,
+    shape: dict[str, Any],
     training: TrainingConfig,
     tokenizer: Tokenizer | None = None,
+    check: Callable[[str], None] = lambda sha256: None,
+    progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
 ) -> Plan:
-    """The plan of a run on `corpus`.
+    """The plan of a run on a corpus.
 
     Args:
         shape: fields of ModelConfig except vocabulary_size.
         tokenizer: of a run that is resumed; None makes one from the whole corpus.
+        check: called with the SHA-256 of the text before anything is encoded; may raise.
+        progress: called with what is being done to the corpus, bytes done and bytes to do.
 
     Raises:
         CorpusError: the training part is too short for one batch.
     """
-    train_text, validation_text = split_text(corpus.text, training.val_fraction)
-    tokenizer = tokenizer or CharacterTokenizer.fit(corpus.text)
+    prepared = prepare(
+        reader,
+        val_fraction=training.val_fraction,
+        seed=training.seed,
+        tokenizer=tokenizer,
+        check=check,
+        progress=progress,
+    )
+    vocabulary_size = prepared.tokenizer.vocabulary_size
+    training = training.replace(num_sampled=choose_num_sampled(training.num_sampled, vocabulary_size))
     plan = Plan(
         name=name,
         path=path,
-        model=ModelConfig(vocabulary_size=tokenizer.vocabulary_size, **shape),
+        model=ModelConfig(vocabulary_size=vocabulary_size, **shape),
+        text=reader.config,
         training=training,
-        corpus=CorpusRecord(corpus.name, corpus.sources, encoding, corpus.sha256, len(corpus.text)),
-        tokenizer=tokenizer,
-        train_ids=memory_mapped(tokenizer.encode(train_text), tokenizer.vocabulary_size),
-        validation_ids=memory_mapped(tokenizer.encode(validation_text), tokenizer.vocabulary_size),
-        notes=corpus.notes,
+        corpus=CorpusRecord(reader.name, reader.sources, prepared.sha256, prepared.characters, prepared.num_documents),
+        prepared=prepared,
         total_steps=None,
     )
     return dataclasses.replace(plan, total_steps=_fixed_steps(plan))
@@ -95,10 +127,10 @@ def _fixed_steps(plan: Plan) -> int | None:
     return None if plan.training.epochs is None else batches.steps_for(plan.training.epochs)
 
 
-def check_same_corpus(corpus: Corpus, record: CorpusRecord) -> None:
-    """Raise CorpusError unless `corpus` is the text that a run began with."""
-    if corpus.sha256 != record.sha256:
+def check_same_corpus(name: str, sha256: str, record: CorpusRecord) -> None:
+    """Raise CorpusError unless the text called `name`, of that hash, is the one that a run began with."""
+    if sha256 != record.sha256:
         raise CorpusError(
-            f"the corpus {corpus.name} is not the one this run began with (SHA-256 {corpus.sha256[:12]}, "
+            f"the corpus {name} is not the one this run began with (SHA-256 {sha256[:12]}, "
             f"expected {record.sha256[:12]}). Restore it, or train a new model"
         )

@@ -3,21 +3,23 @@
 Everything goes to standard error. Where that is not a terminal there is no bar, one line per evaluation instead.
 """
 
-import math
 import shlex
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from textgen.model_store import default_models_dir
 from textgen.output import visible
+from textgen.records import ResultRecord
 from textgen.training.plan import Plan
 from textgen.training.reporting import Evaluated, Reporter
 
 SAMPLE_CHARACTERS = 200
+SHOWN_FROM_BYTES = 10_000_000
+UNITS = {"char": "character", "word": "token"}
 
 
 class TerminalReporter(Reporter):
@@ -35,6 +37,10 @@ class TerminalReporter(Reporter):
         )
         self._task: Any = None
         self._validation: float | None = None
+        self._bits: float | None = None
+        self._unit = UNITS["char"]
+        self._preparing: Progress | None = None
+        self._stages: dict[str, Any] = {}
         self._smoothed: float | None = None
 
     def __enter__(self) -> "TerminalReporter":
@@ -43,18 +49,37 @@ class TerminalReporter(Reporter):
     def __exit__(self, *_exception: object) -> None:
         self.close()
 
+    def preparing(self, stage: str, done: int, total: int) -> None:
+        """A bar for each pass over the corpus; a small corpus is read before it would be seen."""
+        if not self.console.is_terminal or total < SHOWN_FROM_BYTES:
+            return
+        if self._preparing is None:
+            columns = (TextColumn("{task.description:>10}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+            self._preparing = Progress(*columns, console=self.console, transient=True)
+            self._preparing.start()
+        if stage not in self._stages:
+            self._stages[stage] = self._preparing.add_task(stage, total=total)
+        self._preparing.update(self._stages[stage], completed=done)
+
+    def _stop_preparing(self) -> None:
+        if self._preparing is not None:
+            self._preparing.stop()
+            self._preparing = None
+
     def planned(self, plan: Plan) -> None:
         """The text and the model."""
-        for note in plan.notes:
+        self._stop_preparing()
+        self._unit = UNITS[plan.text.level]
+        for note in plan.prepared.notes:
             self.noted(note)
-        sizes = f"{len(plan.train_ids):,} to learn from, {len(plan.validation_ids):,} to validate on"
-        self._say("corpus", f"{plan.corpus.name}: {plan.corpus.characters:,} characters ({sizes})")
+        self._say("corpus", _corpus_line(plan))
         m, t = plan.model, plan.training
         cell = {"lstm": "LSTM", "gru": "GRU", "rnn": "plain RNN"}[m.cell]
-        shape = f"{m.num_layers} x {m.units} {cell}, embedding {m.embedding_size}"
+        shape = f"{m.num_layers} x {m.units} {cell}, embedding {m.embedding_size}{' (tied)' if m.tied else ''}"
         self._say("model", f"{shape}, vocabulary {m.vocabulary_size:,}, {plan.num_parameters:,} parameters")
         rate = f"learning rate {t.learning_rate:g}, dropout {t.dropout:g}, seed {t.seed}"
-        self._say("training", f"batches of {t.batch_size} x {t.sequence_length}, {rate}")
+        sampled = f", {t.num_sampled:,} sampled tokens per step" if t.num_sampled else ""
+        self._say("training", f"batches of {t.batch_size} x {t.sequence_length}, {rate}{sampled}")
 
     def placed(self, device) -> None:
         """Where it computes."""
@@ -89,16 +114,17 @@ class TerminalReporter(Reporter):
             return
         figures = f"loss {self._smoothed:.3f}"
         if self._validation is not None:
-            figures += f"  val {self._validation:.3f} ({self._validation / math.log(2):.2f} bits/char)"
+            figures += f"  val {self._validation:.3f} ({self._bits:.2f} bits/char)"
         figures += f"  {tokens_per_second:,.0f} tok/s"
         self.bar.update(self._task, completed=step, epoch=f"epoch {epoch:.1f}", figures=figures)
 
     def evaluated(self, row: Evaluated, is_best: bool) -> None:
         """One line of figures, and a sample."""
-        self._validation = row.validation_loss
+        self._validation, self._bits = row.validation_loss, row.bits_per_character
         line = f"step {row.step:,}  epoch {row.epoch:.1f}  loss {row.train_loss:.3f}"
         if row.validation_loss is not None:
-            line += f"  validation {row.validation_loss:.3f} nats, {row.bits_per_character:.2f} bits per character"
+            nats = f"{row.validation_loss:.3f} nats{'' if self._unit == 'character' else f' per {self._unit}'}"
+            line += f"  validation {nats}, {row.bits_per_character:.2f} bits per character"
         self.console.print(Text.assemble((line, "bold"), "" if is_best else "  (not the best)"), soft_wrap=True)
         sample = visible(" ".join(row.sample[:SAMPLE_CHARACTERS].split()))
         self.console.print(Text(f"  {sample}", "dim"), soft_wrap=not self.console.is_terminal)
@@ -121,12 +147,15 @@ class TerminalReporter(Reporter):
         if loss is not None:
             bits = f"{results.validation_bits_per_character:.3f} bits per character"
             best = "" if results.best_step == results.steps else f", best at step {results.best_step:,}"
-            self._say("validation", f"{loss:.4f} nats per character, {bits}{best}")
+            self._say("validation", f"{loss:.4f} nats per {self._unit}, {bits}{best}")
+        if origins := _origins_line(results):
+            self._say("samples", origins)
         self._say("model", str(result.path))
         self._say("sample it", f"textgen sample {name}{_models_dir_flag(result.path)}")
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Take the bars away."""
+        self._stop_preparing()
         if self._task is not None:
             self.bar.stop()
             self._task = None
@@ -134,6 +163,25 @@ class TerminalReporter(Reporter):
     def _say(self, label: str, text: str) -> None:
         # As Text, not as markup: what a model writes or a folder is called may look like markup.
         self.console.print(Text.assemble((f"{label:>10}", "cyan"), "  ", text), soft_wrap=True)
+
+
+def _corpus_line(plan: Plan) -> str:
+    corpus, prepared = plan.corpus, plan.prepared
+    sizes = f"{len(plan.train_ids):,} to learn from, {len(plan.validation_ids):,} to validate on"
+    if corpus.documents:
+        sizes += f"; {corpus.documents:,} documents, {prepared.num_validation_documents:,} of them to validate on"
+    of_tokens = "" if plan.text.level == "char" else "tokens: "
+    return f"{corpus.name}: {corpus.characters:,} characters ({of_tokens}{sizes})"
+
+
+def _origins_line(results: ResultRecord) -> str:
+    """Where the documents of the last samples are found; empty where there are no documents."""
+    counts = (results.samples_new, results.samples_in_training, results.samples_in_validation)
+    if not sum(counts):
+        return ""
+    new, training, validation = counts
+    found = f"{new} are new, {training} learned by heart, {validation} in the validation part"
+    return f"of {sum(counts)} documents that it wrote {found}"
 
 
 def _duration_note(plan: Plan, seconds_per_step: float | None) -> str:

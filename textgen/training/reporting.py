@@ -27,6 +27,9 @@ class Evaluated(Settings):
 class Reporter:
     """The silent reporter, and the base of others."""
 
+    def preparing(self, stage: str, done: int, total: int) -> None:
+        """A pass over the corpus: what it does, bytes done and bytes to do."""
+
     def planned(self, plan: Plan) -> None:
         """Before anything is computed."""
 

@@ -7,16 +7,38 @@ import contextlib
 import dataclasses
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from textgen import model_store
-from textgen.config import TrainingConfig
-from textgen.corpus import read_corpus
+from textgen.config import LEVEL_DEFAULTS, ModelConfig, TextConfig, TrainingConfig
+from textgen.corpus import open_corpus
 from textgen.corpus.sources import resolve
-from textgen.errors import CorpusError, ModelError
+from textgen.errors import CorpusError, ModelError, SettingError
 from textgen.training.checkpoints import Checkpoint, load_newest
 from textgen.training.plan import Plan, check_same_corpus, make_plan
+
+Preparing = Callable[[str, int, int], None]  # what is being done to the corpus, bytes done, bytes to do
+
+
+def settings_of(given: dict[str, Any]) -> tuple[TextConfig, dict[str, Any], TrainingConfig]:
+    """How a text is read, the model's shape, and how it is trained, from the settings that were given.
+
+    What was not given is the default of its level.
+    """
+    settings = LEVEL_DEFAULTS.get(str(given.get("level", "char")), {}) | given  # another level: TextConfig says so
+    if settings.get("epochs") or settings.get("steps"):
+        settings.setdefault("minutes", None)
+    text, training = (
+        {field.name: settings.pop(field.name) for field in dataclasses.fields(config) if field.name in settings}
+        for config in (TextConfig, TrainingConfig)
+    )
+    known = {field.name for field in dataclasses.fields(ModelConfig)} - {"vocabulary_size"}
+    if unknown := sorted(set(settings) - known):
+        all_known = known.union(*({f.name for f in dataclasses.fields(c)} for c in (TextConfig, TrainingConfig)))
+        raise SettingError(f"unknown setting {unknown[0]!r}. There are: {', '.join(sorted(all_known))}")
+    return TextConfig(**text), settings, TrainingConfig(**training)
 
 
 def new_plan(
@@ -24,14 +46,15 @@ def new_plan(
     *,
     models_dir: Path,
     name: str | None = None,
-    encoding: str = "utf-8",
     overwrite: bool = False,
-    shape: dict | None = None,
+    text: TextConfig | None = None,
+    shape: dict[str, Any] | None = None,
     training: TrainingConfig | None = None,
+    progress: Preparing = lambda stage, done, total: None,
 ) -> Plan:
     """The plan of a new run; raises TextgenError for whatever would keep it from starting."""
-    corpus = read_corpus(sources, encoding=encoding)
-    name = model_store.check_name(name or corpus.name)
+    reader = open_corpus(sources, text or TextConfig())
+    name = model_store.check_name(name or reader.name)
     path = models_dir / name
     if path.exists() and not overwrite:
         unfinished = not (path / model_store.MANIFEST).exists() and model_store.checkpoint_dirs(path)
@@ -39,18 +62,21 @@ def new_plan(
             "--resume goes on with it, --overwrite starts anew" if unfinished else "Use --overwrite or another --name"
         )
         raise ModelError(f"{path} exists{' and is not finished' if unfinished else ''}. {advice}")
-    training = training or TrainingConfig()
-    plan = make_plan(corpus, name=name, path=path, encoding=encoding, shape=shape or {}, training=training)
     _check_writable(models_dir)
-    return plan
+    training = training or TrainingConfig()
+    return make_plan(reader, name=name, path=path, shape=shape or {}, training=training, progress=progress)
 
 
 def resumed_plan(
-    name: str | None, models_dir: Path, sources: Sequence[str | Path] = ()
+    name: str | None,
+    models_dir: Path,
+    sources: Sequence[str | Path] = (),
+    *,
+    progress: Preparing = lambda stage, done, total: None,
 ) -> tuple[Plan, Checkpoint, list[str]]:
     """The plan and the newest whole checkpoint of an unfinished run, and lines about damaged ones.
 
-    Without a name it is the run that a new one on `sources` would be named after.
+    Without `name` it is the run that a new one on `sources` would be named after.
     """
     name = name or resolve([str(source) for source in sources])[0].name
     path = model_store.find_model(name, models_dir)
@@ -60,17 +86,17 @@ def resumed_plan(
     record = checkpoint.record
     if not sources and "-" in record.corpus.sources and sys.stdin.isatty():
         raise CorpusError("this run read standard input; pipe the same text in again, or name a file that holds it")
-    corpus = read_corpus(sources or record.corpus.sources, encoding=record.corpus.encoding)
-    check_same_corpus(corpus, record.corpus)
     shape = {field: value for field, value in record.model.to_json().items() if field != "vocabulary_size"}
+    reader = open_corpus(sources or record.corpus.sources, record.text)
     plan = make_plan(
-        corpus,
+        reader,
         name=path.name,
         path=path,
-        encoding=record.corpus.encoding,
         shape=shape,
         training=record.training,
         tokenizer=checkpoint.tokenizer,
+        check=lambda sha256: check_same_corpus(reader.name, sha256, record.corpus),
+        progress=progress,
     )
     return dataclasses.replace(plan, total_steps=checkpoint.progress.total_steps), checkpoint, problems
 

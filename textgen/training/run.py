@@ -13,14 +13,20 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from textgen import atomic_files, model_store
+from textgen.dataset import count_token_ids
 from textgen.errors import ModelError
+from textgen.generation.generator import Generator
+from textgen.generation.numpy_engine import NumpyEngine
 from textgen.model.devices import Device, choose_device
 from textgen.model.language_model import build_model
 from textgen.records import ModelRecord, ResultRecord, installed_versions
 from textgen.training import budget
 from textgen.training.checkpoints import Checkpoint, Progress
 from textgen.training.loop import Loop
+from textgen.training.origins import Origins, count_origins
 from textgen.training.plan import Plan
 from textgen.training.reporting import Evaluated, Reporter
 from textgen.training.step import TrainStep
@@ -30,6 +36,7 @@ from textgen.training.validation import Validation
 EVALUATIONS = 10  # in a run, unless --sample-every says otherwise
 CHECKPOINT_SECONDS = 30
 EVALUATION_TOKENS = 32_768  # of the validation part, in the evaluations of a run; the last one takes all
+EVALUATION_LOGITS = 2**26  # fewer tokens where the vocabulary is large: each costs as much as its logits
 FINAL_TOKENS = 2_000_000
 
 
@@ -51,13 +58,15 @@ class Run:
         self.reporter = reporter or Reporter()
         self.started = time.perf_counter() if started is None else started
         self.device: Device = choose_device(plan.model.cell)
-        self.model = build_model(plan.model, plan.training.seed)
+        token_counts = _token_counts(plan)
+        self.model = build_model(plan.model, plan.training.seed, token_counts)
         with_xla = self.device.name == "CPU"
-        self.step = TrainStep(self.model, plan.training, compile_with_xla=with_xla)
+        self.step = TrainStep(self.model, plan.training, compile_with_xla=with_xla, token_counts=token_counts)
         self.validate = self.validate_fully = None
         if plan.has_validation:
             self.validate_fully = Validation(self.model, plan.validation_ids[:FINAL_TOKENS], compile_with_xla=with_xla)
-            self.validate = self.validate_fully.limited(EVALUATION_TOKENS)
+            most = max(EVALUATION_TOKENS // 8, EVALUATION_LOGITS // plan.model.vocabulary_size)
+            self.validate = self.validate_fully.limited(min(EVALUATION_TOKENS, most))
         self.seconds_per_step: float | None = None
 
     def measure(self) -> None:
@@ -115,7 +124,8 @@ class Run:
         self.model.set_named_weights(loop.best_weights)
         final_loss = self.validate_fully() if self.validate_fully else None
         seconds = time.perf_counter() - loop.clock
-        record = self._record(dataclasses.replace(loop.progress, seconds=seconds), loop.history, final_loss)
+        origins = self._origins(loop)
+        record = self._record(dataclasses.replace(loop.progress, seconds=seconds), loop.history, final_loss, origins)
         path = self.plan.path
         model_store.write_model_files(path, record, self.plan.tokenizer, loop.best_weights)
         rows = [json.dumps(row.to_json(), ensure_ascii=False) + "\n" for row in loop.history]
@@ -125,8 +135,19 @@ class Run:
         shutil.rmtree(path / model_store.CHECKPOINTS, ignore_errors=True)
         return record.results
 
+    def _origins(self, loop: Loop) -> Origins:
+        """Whether the model writes documents of its own, once it has learned what a document is."""
+        if not self.plan.text.has_documents:
+            return Origins()
+        generator = Generator(self.plan.tokenizer, NumpyEngine(self.plan.model, loop.best_weights))
+        return count_origins(generator, self.plan.prepared)
+
     def _record(
-        self, progress: Progress, history: tuple[Evaluated, ...], final_loss: float | None = None
+        self,
+        progress: Progress,
+        history: tuple[Evaluated, ...],
+        final_loss: float | None = None,
+        origins: Origins = Origins(),  # noqa: B008 (immutable)
     ) -> ModelRecord:
         loss = progress.best_loss if final_loss is None else final_loss
         config = self.plan.training
@@ -140,14 +161,23 @@ class Run:
             epochs=self.plan.batches.epoch_of(progress.step),
             train_loss=history[-1].train_loss if history else None,
             validation_loss=loss,
-            validation_bits_per_character=None if loss is None else loss / math.log(2),
+            validation_bits_per_character=None
+            if loss is None
+            else loss * self.plan.tokens_per_character() / math.log(2),
             tokens_per_second=tokens / progress.train_seconds if progress.train_seconds else 0.0,
             seconds=progress.seconds,
+            **origins._asdict(),
         )
-        return ModelRecord(self.plan.model, config, self.plan.corpus, results, installed_versions())
+        return ModelRecord(self.plan.model, self.plan.text, config, self.plan.corpus, results, installed_versions())
 
     def _result(self, results: ResultRecord, stopped_by: int | None) -> TrainingResult:
         return TrainingResult(self.plan.name, self.plan.path, results, stopped_by)
+
+
+def _token_counts(plan: Plan) -> np.ndarray | None:
+    """How often each token occurs, which a large vocabulary starts from and samples by; None for a small one."""
+    is_large = plan.text.level == "word" or plan.training.num_sampled
+    return count_token_ids(plan.train_ids, plan.model.vocabulary_size) if is_large else None
 
 
 def _samples_text(history: tuple[Evaluated, ...]) -> str:
