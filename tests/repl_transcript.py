@@ -1,5 +1,6 @@
 """A session of the REPL as a transcript, with a model that knows the alphabet."""
 
+import itertools
 import string
 
 import numpy as np
@@ -8,7 +9,7 @@ from textgen.config import SamplingConfig
 from textgen.generation.context import Context
 from textgen.generation.generator import Generator
 from textgen.repl import Repl
-from textgen.tokenizers import CharacterTokenizer
+from textgen.tokenizers import CharacterTokenizer, WordTokenizer
 from textgen.tokenizers.unknown import describe_replacements
 
 LETTERS = string.ascii_lowercase
@@ -38,6 +39,31 @@ class AlphabetEngine:
                 raise KeyboardInterrupt
             position = (position + step) % 26
             yield np.array([[SYMBOLS.index(LETTERS[position])]], np.int32)
+
+
+class DocumentEngine(AlphabetEngine):
+    """Writes "a" to "e" as AlphabetEngine does; behind "e" the document ends, and behind that comes "a" again.
+
+    For a tokenizer of SYMBOLS with ends of documents, whose id is one more.
+    """
+
+    def write(self, context, config, samples):
+        last = int(context.recent[-1])
+        while True:
+            after = "abcde".find(SYMBOLS[last]) + 1 if last < len(SYMBOLS) else 0
+            last = len(SYMBOLS) if after == 5 else SYMBOLS.index("abcde"[after])
+            yield np.array([[last]], np.int32)
+
+
+class WordEngine(AlphabetEngine):
+    """Writes " cat", spells " ox", and so on; after " ox" it begins again. For WORDS."""
+
+    def write(self, context, config, samples):
+        yield from (np.array([[token_id]], np.int32) for token_id in itertools.cycle(WORDS.encode(" cat ox").tolist()))
+
+
+WORDS = WordTokenizer(SYMBOLS, [" cat", " the", "the", " sat"])
+DOCUMENTS = CharacterTokenizer(SYMBOLS, "\n\n")
 
 
 class Transcript:

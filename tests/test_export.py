@@ -175,7 +175,7 @@ def test_the_directory_describes_itself(exported):
 
 
 def test_the_reader_cannot_import_textgen_nor_tensorflow_text(monkeypatch):
-    monkeypatch.setattr(sys, "meta_path", [reader.Blocker(), *sys.meta_path])
+    monkeypatch.setattr(sys, "meta_path", [reader.Blocker([]), *sys.meta_path])
     for name in ("textgen", "tensorflow_text", "tensorflow_text.python"):
         monkeypatch.delitem(sys.modules, name, raising=False)
         with pytest.raises(ImportError, match="blocked"):
@@ -185,7 +185,8 @@ def test_the_reader_cannot_import_textgen_nor_tensorflow_text(monkeypatch):
 def test_another_models_texts_are_not_accepted(monkeypatch, tmp_path):
     generator = open_generator(make_stored_model(seed=1))
 
-    def of_another_model(directory, requests):
+    def of_another_model(directory, requests, *, with_tensorflow_text):
+        assert not with_tensorflow_text
         configs = [SamplingConfig(**{name: r[name] for name in check.SIGNATURE_SETTINGS}) for r in requests]
         texts = [[generator.generate(p, c)[0] for p in r["prompt"]] for r, c in zip(requests, configs, strict=True)]
         return [

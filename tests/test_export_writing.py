@@ -36,7 +36,7 @@ def test_only_a_saved_model_is_overwritten(tmp_path, quick):
 
 @pytest.mark.parametrize("stage", ["check_operations", "check_texts", "describe"])
 def test_a_failed_export_leaves_nothing(tmp_path, monkeypatch, stage):
-    def fail(*arguments):
+    def fail(*arguments, **options):
         raise ExportError("no")
 
     monkeypatch.setattr(saved_model, stage, fail)

@@ -2,10 +2,22 @@
 
 import numpy as np
 import pytest
-from conftest import make_stored_model
+from conftest import make_stored_model, make_word_tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from repl_transcript import SYMBOLS, AlphabetEngine, Transcript, assert_same, notices, story, transcript
+from repl_transcript import (
+    DOCUMENTS,
+    SYMBOLS,
+    WORDS,
+    AlphabetEngine,
+    DocumentEngine,
+    Transcript,
+    WordEngine,
+    assert_same,
+    notices,
+    story,
+    transcript,
+)
 
 from textgen.config import SamplingConfig
 from textgen.generation.generator import Generator, open_generator
@@ -269,11 +281,95 @@ def test_whatever_the_way_the_context_is_that_of_the_text(steps):
         assert session.context is None
 
 
+# ---------------------------------------------------------------- words
+
+
+def words_session(*lines, **sampling) -> Transcript:
+    session = Transcript(*lines, generator=Generator(WORDS, WordEngine()), **sampling)
+    session.run()
+    return session
+
+
+def test_a_word_model_writes_so_many_words():
+    assert words_session("the", "", "sat", "/text").shown == (
+        "> the\n cat ox cat\n"
+        "> \n cat ox cat\n"
+        "> sat\n cat ox cat\n"
+        "> /text\nthe cat ox cat cat ox cat sat cat ox cat\n"
+    )  # fmt: skip
+
+
+def test_a_space_behind_a_line_belongs_to_the_word_that_comes():
+    session = words_session("the ", length=1)
+    assert session.story == "the cat"
+    assert words_session(" ", length=1).story == " cat"
+    assert words_session("the", " ", length=1).story == "the cat cat"
+
+
+def test_a_spelled_word_can_be_joined_and_taken_back():
+    session = words_session("the", "/join ed", "/undo", "/status", length=1)
+    assert session.story == "the cat"
+    assert "# story     7 characters in 1 turn\n" in session.shown
+    assert words_session("the", "/join ed", length=2).story == "the cat oxed cat ox"
+
+
+# ---------------------------------------------------------------- documents
+
+
+def documents_session(*lines, **sampling) -> Transcript:
+    session = Transcript(*lines, generator=Generator(DOCUMENTS, DocumentEngine()), **({"length": 20} | sampling))
+    session.run()
+    return session
+
+
+def test_a_turn_ends_with_its_document_and_the_writer_may_go_on():
+    assert documents_session("a", "", "! d", "/text").shown == (
+        "> a\nbcde\n"
+        "> \n# the model wrote nothing: for it the text ends here. Type how it goes on, or /set ignore_eod on\n"
+        "> ! d\ne\n"
+        "> /text\nabcde! de\n"
+    )  # fmt: skip
+
+
+def test_an_empty_line_at_the_start_begins_a_document():
+    session = documents_session("")
+    assert session.story == "abcde"
+    assert session.context.recent.tolist() == [DOCUMENTS.eod_id, *DOCUMENTS.encode("abcde")]
+
+
+def test_the_end_of_a_document_can_be_ignored():
+    assert documents_session("a", "/set ignore_eod on", "", "/set ignore_eod", length=8).shown == (
+        "> a\nbcde\n"
+        "> /set ignore_eod on\n# ignore_eod = on\n"
+        "> \n\n\nabcde\n\na\n"
+        "> /set ignore_eod\n# ignore_eod  on  Go on with another document where one ends.\n"
+    )  # fmt: skip
+
+
+def test_what_was_written_past_the_end_of_a_line_document_is_read_as_it_was_written():
+    """The model has never seen a newline: it stands for the end of a document."""
+    tokenizer = CharacterTokenizer(" abcdefghij", "\n")
+    generator = open_generator(make_stored_model(tokenizer=tokenizer))
+    session = Transcript("abc", "", "/undo", r"d\ne", generator=generator, length=30, ignore_eod=True)
+    session.generator.on_replaced = session.replaced
+    shown = session.run()
+    assert "never seen" not in shown
+    assert session.story.count("\n") >= 2
+    ids = [tokenizer.eod_id if symbol == "\n" else tokenizer.pieces.index(symbol) for symbol in session.story]
+    assert session.context.recent.tolist() == [tokenizer.eod_id, *ids]
+
+
+def test_a_stop_string_that_comes_first_is_said_where_ends_are_ignored():
+    shown = documents_session("a", stop=("b",), ignore_eod=True).shown
+    assert shown == "> a\n# the model wrote nothing: the text that stops it came first\n"
+
+
 # ---------------------------------------------------------------- a real model
 
 
-def real_session(*lines, **sampling) -> Transcript:
-    session = Transcript(*lines, generator=open_generator(make_stored_model()), **({"length": 40} | sampling))
+def real_session(*lines, tokenizer=None, **sampling) -> Transcript:
+    generator = open_generator(make_stored_model(tokenizer=tokenizer))
+    session = Transcript(*lines, generator=generator, **({"length": 40} | sampling))
     session.run()
     return session
 
@@ -291,6 +387,13 @@ def test_the_same_lines_give_the_same_session():
 
 def test_regen_of_a_real_model_is_another_text():
     assert real_session("it was").story != real_session("it was", "/regen").story
+
+
+@pytest.mark.parametrize("tokenizer", [make_word_tokenizer(), make_word_tokenizer("\n"), make_word_tokenizer("\n\n")])
+def test_a_real_model_of_words_gives_what_sampling_gives(tokenizer):
+    generator = open_generator(make_stored_model(tokenizer=tokenizer))
+    text = "".join(generator.stream("the cat ", SamplingConfig(length=40, seed=5), sample=0))
+    assert real_session("the cat ", tokenizer=tokenizer, seed=5).story == "the cat" + text
 
 
 @pytest.mark.parametrize("lines", [("it was", "a. b", "/undo", "c"), ("it. was", "/back", "/regen"), ("a", "/regen")])

@@ -21,18 +21,20 @@ import numpy as np
 from textgen.config import SamplingConfig
 from textgen.errors import ExportError
 from textgen.export import reader
+from textgen.generation.ending import Ending
 from textgen.generation.generator import Completion, open_generator
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.generation.philox import uniforms
 from textgen.generation.sampling import next_ids
 from textgen.model_store import StoredModel
 
-LENGTH = 200  # tokens of each text
+LENGTH = 200  # characters, or words, of each text
 TIMEOUT_SECONDS = 600
 NUM_ROUNDINGS = 8  # how many times the weights are moved to explain a difference
 ROUNDING = 2.0**-22  # relative; a float32 product is off by 2**-24, a sum of hundreds by a few times that
 MARGIN = 4  # two programs may round to opposite sides, and eight tries do not find the worst
 NUM_NEARBY = 256
+NUM_PLACES = 8  # a word may begin with another word, so where two texts part is not where their tokens did
 UNREADABLE = "\u00df\ufb01\u2603\u00c9"  # sharp s, a ligature, a snowman, an accent: in few vocabularies, or none
 
 # A plain draw, every filter at once with a seed of more than 32 bits, and the likeliest.
@@ -70,7 +72,7 @@ def check_texts(model: StoredModel, saved_model_dir: Path) -> Checked:
     """
     prompts = check_prompts(model)
     requests = [request_of(prompts, config) for config in SETTINGS]
-    answers = run_exported(saved_model_dir, requests)
+    answers = run_exported(saved_model_dir, requests, with_tensorflow_text=model.tokenizer.normalize != "none")
     generator = open_generator(model)
     cases = [
         Case(config, generator.generate(prompt, config)[0], text, completion)
@@ -92,15 +94,18 @@ def request_of(prompts: list[str], config: SamplingConfig) -> dict[str, Any]:
     return {"prompt": prompts, **{name: getattr(config, name) for name in SIGNATURE_SETTINGS}}
 
 
-def run_exported(saved_model_dir: Path, requests: list[dict[str, Any]]) -> list[dict[str, list[str]]]:
-    """Answers of the exported model, loaded in a fresh process on the CPU that can import neither textgen nor
-    tensorflow_text.
+def run_exported(
+    saved_model_dir: Path, requests: list[dict[str, Any]], *, with_tensorflow_text: bool = False
+) -> list[dict[str, list[str]]]:
+    """Answers of the exported model, loaded in a fresh process on the CPU that cannot import textgen, nor, unless it is
+    asked for, tensorflow_text.
 
     Raises:
         ExportError: with the process's last words.
     """
     # -I: neither the working directory nor PYTHONPATH is searched for modules.
-    command = [sys.executable, "-I", reader.__file__, str(saved_model_dir)]
+    packages = ["tensorflow_text"] if with_tensorflow_text else []
+    command = [sys.executable, "-I", reader.__file__, str(saved_model_dir), *packages]
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     try:
         done = subprocess.run(
@@ -138,19 +143,53 @@ def _differs(model: StoredModel, case: Case) -> bool:
 
 
 def explained_by_rounding(model: StoredModel, case: Case) -> bool:
-    """Whether logits that differ by rounding give the exported model's token where the texts part."""
+    """Whether logits that differ by rounding give a token of the exported model's where the texts part."""
+    token_ids = expected_ids(model, case)
+    num_common, rests = 0, [case.completion]
+    while num_common < len(token_ids) and _begins(model, token_ids[num_common], rests[-1]):
+        piece = model.tokenizer.pieces[token_ids[num_common]]
+        num_common, rests = num_common + 1, [*rests, rests[-1][len(piece) :]]
+    places = range(min(num_common, len(token_ids) - 1), max(-1, num_common - NUM_PLACES), -1)
+    return any(_explained_at(model, case, token_ids[:place], token_ids[place], rests[place]) for place in places)
+
+
+def expected_ids(model: StoredModel, case: Case) -> np.ndarray:
+    """The ids that the NumPy engine draws, int [T], up to the one that ends the text."""
+    generator, ending = open_generator(model), Ending(model.tokenizer, case.config)
+    token_ids: list[int] = []
+    for block in generator.engine.write(generator.read(case.expected.prompt), case.config, np.array([0])):
+        token_ids += block[:, 0].tolist()
+        ending.feed(block[:, 0])
+        if ending.is_over:
+            break
+    return np.array(token_ids)
+
+
+def _begins(model: StoredModel, token_id: int, rest: str) -> bool:
+    """Whether a text that goes on with `rest` may have gone on with this token; only the end of a document ends it."""
+    if token_id == model.tokenizer.eod_id:
+        return not rest
+    return bool(rest) and rest.startswith(model.tokenizer.pieces[token_id])
+
+
+def _begins_anew(model: StoredModel, case: Case, before: np.ndarray) -> np.ndarray:
+    """Tokens that end a text of which `before` was written, because they would begin a unit too many."""
+    is_full = model.tokenizer.count_units(before).sum() == case.config.length
+    return np.flatnonzero(~model.tokenizer.continues) if is_full else np.zeros(0, int)
+
+
+def _explained_at(model: StoredModel, case: Case, before: np.ndarray, expected: int, rest: str) -> bool:
+    """Whether rounding may give a token that `rest` begins with, after `before`, int [T], was written; another one than
+    `expected`, which the NumPy engine drew."""
     tokenizer, prompt = model.tokenizer, case.expected.prompt
-    token_ids = tokenizer.encode(case.expected.completion)
-    num_common, rest = 0, case.completion
-    while num_common < len(token_ids) and rest.startswith(piece := tokenizer.pieces[token_ids[num_common]]):
-        num_common, rest = num_common + 1, rest[len(piece) :]
-    if num_common == len(token_ids) or not rest:
-        return False  # one is longer than the other
-    received = [i for i, piece in enumerate(tokenizer.pieces) if rest.startswith(piece)]
-    read = np.concatenate([tokenizer.encode(prompt), token_ids[:num_common]])
-    if not prompt:
+    received = {token_id for token_id in range(tokenizer.vocabulary_size) if _begins(model, token_id, rest)}
+    if not rest:
+        received |= {*_begins_anew(model, case, before).tolist()}
+    received = sorted(received - {int(expected)})
+    read = np.concatenate([tokenizer.encode(prompt), before]).astype(np.int32)
+    if not prompt or tokenizer.eod_id is not None:
         read = np.concatenate([[tokenizer.start_id], read])
-    uniform = uniforms(case.config.seed, np.array([0]), num_common, 1)[0]
+    uniform = uniforms(case.config.seed, np.array([0]), len(before), 1)[0]
     nearby = _logits_nearby(model, read)  # [NUM_NEARBY, V]
     recent = np.zeros((len(nearby), 0), int)  # there is no repeat penalty in the signature
     return bool(np.isin(next_ids(nearby, np.repeat(uniform, len(nearby)), case.config, recent), received).any())

@@ -14,13 +14,15 @@ import operator
 import tensorflow as tf
 
 from textgen.config import SamplingConfig
+from textgen.export.ends import Ends, Progress
 from textgen.generation.graph_network import Network, State, fold_weights
 from textgen.generation.graph_sampling import Active, Rules, next_ids, uniforms
 from textgen.model_store import StoredModel
 from textgen.tokenizers.graph import graph_tokenizer
+from textgen.tokenizers.word_pieces import MAX_PIECE
 
-# A request comes from a stranger: the random numbers of a text are made at once, about 100 bytes of memory for each.
-MAX_LENGTH = 1_000_000
+MAX_LENGTH = 1_000_000  # a request comes from a stranger
+UNIFORM_BLOCK = 256  # random numbers made at once
 
 INPUTS = {
     "prompt": tf.TensorSpec([None], tf.string, "prompt"),
@@ -40,8 +42,8 @@ class TextModule(tf.Module):
     def __init__(self, model: StoredModel):
         super().__init__(name="textgen")
         self.config = model.record.model
-        self.start_id = model.tokenizer.start_id
         self.tokenizer = graph_tokenizer(model.tokenizer)
+        self.ends = Ends.of(model.tokenizer)
         folded = fold_weights(self.config, model.weights)
         self.weights = {name: tf.Variable(value, trainable=False, name=name) for name, value in folded.items()}
 
@@ -57,8 +59,8 @@ class TextModule(tf.Module):
         )
         network = Network(self.config, {name: variable.read_value() for name, variable in self.weights.items()})
         prompt_ids = self.tokenizer.tokenize(prompt)
-        state = read_prompts(network, prompt_ids, self.start_id)
-        completion = self.tokenizer.detokenize(write(network, state, settings))
+        state = read_prompts(network, prompt_ids, self.ends)
+        completion = self.tokenizer.detokenize(write(network, state, settings, self.ends))
         text = tf.strings.join([self.tokenizer.detokenize(prompt_ids), completion])
         return {"text": text, "completion": completion}
 
@@ -94,10 +96,16 @@ def _range_checks(name: str, value: tf.Tensor) -> list[tf.Operation]:
     ]
 
 
-def read_prompts(network: Network, prompt_ids: tf.RaggedTensor, start_id: int) -> State:
-    """The state after each row's prompt, int32 [B, (T)]; an empty one is read as `start_id`."""
+def read_prompts(network: Network, prompt_ids: tf.RaggedTensor, ends: Ends) -> State:
+    """The state after each row's prompt, int32 [B, (T)], as `Generator.read` reads it.
+
+    A document begins after the end of one; where there are no documents, an empty prompt is read as the start.
+    """
+    if ends.eod_id is not None:
+        starts = tf.fill([prompt_ids.nrows(), 1], ends.start_id)
+        prompt_ids = tf.concat([tf.RaggedTensor.from_tensor(starts), prompt_ids], axis=1)
     lengths = tf.cast(tf.maximum(prompt_ids.row_lengths(), 1), tf.int32)  # [B]
-    padded = tf.pad(prompt_ids.to_tensor(start_id), [[0, 0], [0, 1]], constant_values=start_id)
+    padded = tf.pad(prompt_ids.to_tensor(ends.start_id), [[0, 0], [0, 1]], constant_values=ends.start_id)
     by_time = tf.transpose(padded)  # [T + 1, B]
 
     def step(t: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
@@ -110,19 +118,33 @@ def read_prompts(network: Network, prompt_ids: tf.RaggedTensor, start_id: int) -
     return state
 
 
-def write(network: Network, state: State, settings: dict[str, tf.Tensor]) -> tf.Tensor:
-    """Token ids that continue `state`, int32 [B, length]."""
-    num_ids, length = network.config.vocabulary_size, settings["length"]
+def write(network: Network, state: State, settings: dict[str, tf.Tensor], ends: Ends) -> tf.RaggedTensor:
+    """Token ids that continue `state`, int32 [B, (T)]: up to the length, or to the end of the document."""
+    num_ids = network.config.vocabulary_size
     temperature, top_k, top_p = settings["temperature"], settings["top_k"], settings["top_p"]
     rules = Rules(temperature, top_k, top_p, settings["min_p"], log_penalty=tf.zeros([], tf.float64))
     top = ((top_k > 0) & (top_k < num_ids)) | (top_p < 1)
     active = Active(penalty=False, greedy=tf.equal(temperature, 0), top=top)
-    numbers = uniforms(settings["seed"], tf.zeros([1], tf.int64), tf.zeros([], tf.int64), length)  # [length, 1]
-    written = tf.TensorArray(tf.int32, size=length, element_shape=[None])
+    batch_size = tf.shape(state.hidden[-1])[0]
+    written = tf.TensorArray(tf.int32, size=0, dynamic_size=True, element_shape=[None])
+    numbers = tf.zeros([UNIFORM_BLOCK, 1], tf.float64)  # made in the first step
 
-    def step(t: tf.Tensor, state: State, written: tf.TensorArray) -> tuple:
-        token_ids = next_ids(network.logits(state), numbers[t], rules, active)
-        return t + 1, network.advance(token_ids, state), written.write(t, token_ids)
+    def step(t: tf.Tensor, state: State, progress: Progress, numbers: tf.Tensor, written: tf.TensorArray) -> tuple:
+        place = t % UNIFORM_BLOCK
+        numbers = tf.cond(tf.equal(place, 0), lambda: _uniform_block(settings["seed"], t), lambda: numbers)
+        token_ids = next_ids(network.logits(state), numbers[place], rules, active)
+        progress = ends.after(progress, token_ids, settings["length"])
+        return t + 1, network.advance(token_ids, state), progress, numbers, written.write(t, token_ids)
 
-    _, _, written = tf.while_loop(lambda t, *_: t < length, step, (0, state, written))
-    return tf.transpose(written.stack())
+    def goes_on(t: tf.Tensor, _state, progress: Progress, *_) -> tf.Tensor:
+        within = tf.cast(t, tf.int64) < tf.cast(settings["length"], tf.int64) * MAX_PIECE
+        return tf.equal(t, 0) | (within & tf.reduce_any(~progress.is_over))
+
+    loop = (0, state, Progress.at_start(batch_size), numbers, written)
+    _, _, progress, _, written = tf.while_loop(goes_on, step, loop)
+    return tf.RaggedTensor.from_tensor(tf.transpose(written.stack()), lengths=progress.kept)
+
+
+def _uniform_block(seed: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
+    """Random numbers of sample 0 for tokens `first` and after, float64 [UNIFORM_BLOCK, 1]."""
+    return uniforms(seed, tf.zeros([1], tf.int64), tf.cast(first, tf.int64), UNIFORM_BLOCK)

@@ -13,18 +13,25 @@ from tensorflow.core.protobuf import saved_model_pb2
 from textgen.errors import ExportError
 
 ARITHMETIC = """
-    AddV2 All ArgMax BitwiseAnd BitwiseOr BitwiseXor Cast Cumsum Equal Exp Greater GreaterEqual LeftShift Less LessEqual
-    LogicalAnd LogicalOr MatMul Max Maximum Min Minimum Mul RealDiv RightShift Sub Sum Tanh TopKV2
+    AddV2 All Any ArgMax BitwiseAnd BitwiseOr BitwiseXor Cast Cumsum Equal Exp FloorMod Greater GreaterEqual LeftShift
+    Less LessEqual LogicalAnd LogicalNot LogicalOr MatMul Max Maximum Min Minimum Mul NotEqual Prod RealDiv RightShift
+    Sub Sum Tanh TopKV2 UnsortedSegmentSum
 """
 SHAPES = """
-    ConcatV2 Const ExpandDims Fill GatherV2 Identity LowerBound Pack Pad PadV2 Placeholder RaggedGather
-    RaggedTensorToTensor Range Reshape Select SelectV2 Shape Size Split Squeeze StridedSlice Transpose ZerosLike
+    BroadcastTo ConcatV2 Const ExpandDims Fill GatherV2 Identity LowerBound Pack Pad PadV2 Placeholder RaggedGather
+    RaggedTensorToTensor Range Reshape Select SelectV2 Shape Size Split Squeeze StridedSlice Tile Transpose Where
+    ZerosLike
 """
-STRINGS = "AsString StringJoin StringToNumber UnicodeDecode UnicodeEncode"
+# Words are looked up in a table that is inside the graph.
+STRINGS = """
+    AsString HashTableV2 LookupTableFindV2 LookupTableImportV2 StringJoin StringToNumber UnicodeDecode UnicodeEncode
+"""
 CONTROL = """
     Assert If NoOp PartitionedCall StatefulPartitionedCall StatelessIf StatelessWhile TensorListReserve
-    TensorListSetItem TensorListStack While
+    TensorListResize TensorListSetItem TensorListStack While
 """
+# tensorflow_text's, in the graph of a model that normalises; whoever loads it has to import that package first.
+NORMALIZING = frozenset(("CaseFoldUTF8", "NormalizeUTF8"))
 # How TensorFlow stores the weights: the saver's own operations, on the SavedModel's own files.
 VARIABLES = """
     AssignVariableOp DisableCopyOnRead MergeV2Checkpoints ReadVariableOp RestoreV2 SaveV2 ShardedFilename
@@ -33,9 +40,9 @@ VARIABLES = """
 ALLOWED = frozenset(" ".join((ARITHMETIC, SHAPES, STRINGS, CONTROL, VARIABLES)).split())
 
 
-def check_operations(saved_model_dir: Path) -> None:
+def check_operations(saved_model_dir: Path, *, normalizes: bool = False) -> None:
     """Raise ExportError when the graph holds an operation that is not allowed."""
-    foreign = sorted(operations_of(saved_model_dir) - ALLOWED)
+    foreign = sorted(operations_of(saved_model_dir) - ALLOWED - (NORMALIZING if normalizes else set()))
     if foreign:
         raise ExportError(f"the exported graph holds operations that not every TensorFlow has: {', '.join(foreign)}")
 

@@ -1,12 +1,13 @@
 """Runs an exported model where neither textgen nor tensorflow_text can be imported, as a stranger's program would.
 
-    python -I reader.py DIRECTORY < requests.json > answers.json
+    python -I reader.py DIRECTORY [tensorflow_text] < requests.json > answers.json
 
 What goes in: a JSON list of requests, each the inputs of `serving_default` (prompt is a list of strings). What comes
-out: a JSON list of answers, each its outputs. This file is run by path, in a process of its own, and imports nothing of
-textgen's.
+out: a JSON list of answers, each its outputs. A package that the model needs is named behind its directory. This file
+is run by path, in a process of its own, and imports nothing of textgen's.
 """
 
+import importlib
 import importlib.abc
 import json
 import sys
@@ -17,9 +18,12 @@ BLOCKED = ("textgen", "tensorflow_text")
 class Blocker(importlib.abc.MetaPathFinder):
     """Refuses to import what an exported model must not need."""
 
+    def __init__(self, needed: list[str]):
+        self.blocked = set(BLOCKED).difference(needed)
+
     def find_spec(self, name, path=None, target=None):
         """Raise ImportError for a blocked package; leave every other to the finders after this one."""
-        if name.partition(".")[0] in BLOCKED:
+        if name.partition(".")[0] in self.blocked:
             raise ImportError(f"{name} is blocked, so that an exported model cannot lean on it")
         return None
 
@@ -38,5 +42,7 @@ def answer(directory: str, requests: list[dict]) -> list[dict]:
 
 
 if __name__ == "__main__":
-    sys.meta_path.insert(0, Blocker())
+    sys.meta_path.insert(0, Blocker(needed=sys.argv[2:]))
+    for package in sys.argv[2:]:  # its operations have to be there before the graph is loaded
+        importlib.import_module(package)
     json.dump(answer(sys.argv[1], json.load(sys.stdin)), sys.stdout)

@@ -23,6 +23,7 @@ from textgen.export.module import INPUTS, OUTPUTS, TextModule
 from textgen.export.operations import check_operations
 from textgen.model_store import StoredModel
 from textgen.records import installed_versions
+from textgen.tokenizers import Tokenizer
 
 DESCRIPTION = Path("assets.extra", "textgen_export.json")  # a SavedModel's place for files of others
 SIGNATURE = "serving_default"
@@ -68,7 +69,7 @@ def export_model(
         with _replacing(output_dir) as directory:
             progress(f"building {model.name} as a graph")
             _write(model, directory)
-            check_operations(directory)
+            check_operations(directory, normalizes=model.tokenizer.normalize != "none")
             progress("checking it in a fresh process against the NumPy engine")
             checked = check_texts(model, directory)
             size = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
@@ -119,6 +120,7 @@ def describe(model: StoredModel) -> dict[str, Any]:
             "seed=tf.constant(0, tf.int64))['text']"
         ),
         "notes": [
+            *_notes_of(model.tokenizer),
             "Temperature 0 takes the likeliest; top_k 0, top_p 1 and min_p 0 are off.",
             "Each row of a batch is the text of its prompt and the seed alone: equal prompts give equal rows.",
             "temperature, top_p and min_p count with six significant digits.",
@@ -126,6 +128,16 @@ def describe(model: StoredModel) -> dict[str, Any]:
         ],
         "versions": installed_versions(),
     }
+
+
+def _notes_of(tokenizer: Tokenizer) -> list[str]:
+    units = "characters" if tokenizer.level == "char" else "words; a word that is spelled counts once"
+    notes = [f"length counts {units}."]
+    if tokenizer.eod_id is not None:
+        notes.append("A text ends where its document does, or at its length; whichever comes first.")
+    if tokenizer.normalize != "none":
+        notes.append("Prompts are normalised by operations of tensorflow_text: import it before loading.")
+    return notes
 
 
 @contextlib.contextmanager

@@ -31,6 +31,9 @@ A line that begins with // begins with one /.
 """
 
 
+SWITCH = {"on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
+
+
 def show_help(session: Session, _argument: str) -> None:
     """Print the introduction and the table of commands."""
     usages = {f"{c.name} {c.arguments}".rstrip(): c.summary for c in COMMANDS.values()}
@@ -59,6 +62,8 @@ def parse_setting(name: str, text: str) -> Any:
     kinds = typing.get_args(hint) or (hint,)
     if str in kinds:
         return _strings(text)
+    if bool in kinds:
+        return SWITCH.get(text.lower(), text)
     kind = int if int in kinds else float
     try:
         return kind(text)
@@ -87,7 +92,7 @@ def _settings_table(config: SamplingConfig, names: list[str]) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, tuple):
         return " ".join(f'"{item}"'.replace("\n", "\\n").replace("\t", "\\t") for item in value) or "off"
-    return str(value)
+    return str(value) if not isinstance(value, bool) else "on" if value else "off"
 
 
 def show_status(session: Session, _argument: str) -> None:

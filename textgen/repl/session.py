@@ -11,6 +11,7 @@ from textgen.config import SamplingConfig
 from textgen.generation.generator import Generator
 from textgen.repl.errors import CommandError
 from textgen.repl.story import Story, Turn, join, last_words
+from textgen.tokenizers.unknown import trim_prompt
 
 
 class Session:
@@ -45,7 +46,7 @@ class Session:
 
     def continue_with(self, line: str) -> None:
         """Add `line` to the story, joined as a writer would, and let the model go on."""
-        self.append(join(self.story.text, line))
+        self.append(trim_prompt(join(self.story.text, line), self.generator.tokenizer))
 
     def append(self, given: str) -> None:
         """Add `given` to the story exactly, and let the model go on."""
@@ -105,7 +106,12 @@ class Session:
         if is_stopped:
             self.notice(f"stopped; the story keeps the {len(written):,} characters written")
         elif not written:
-            self.notice("the model wrote nothing: the text that stops it came first")
+            self.notice(f"the model wrote nothing: {self._why_nothing()}")
+
+    def _why_nothing(self) -> str:
+        if self.generator.tokenizer.eod_id is None or self.config.ignore_eod:
+            return "the text that stops it came first"
+        return "for it the text ends here. Type how it goes on, or /set ignore_eod on"
 
     def _write(self, turn: Turn) -> tuple[str, bool]:
         """What the model wrote and showed, and whether Ctrl-C ended it."""
