@@ -113,9 +113,11 @@ def run_without_tensorflow(*arguments: str, stdin: str = "") -> subprocess.Compl
         ["info", "tiny"],
         ["sample", "tiny", "-n", "20"],
         ["repl", "tiny", "-n", "20"],
+        ["evaluate", "tiny", str(REPOSITORY / "setup.cfg")],
+        ["inspect", str(REPOSITORY / "setup.cfg")],
         ["corpora", "list"],
     ],
-    ids=" ".join,
+    ids=lambda arguments: " ".join(Path(argument).name for argument in arguments),
 )
 def test_these_commands_never_import_tensorflow(arguments, models_dir, monkeypatch):
     monkeypatch.setenv("TEXTGEN_MODELS_DIR", str(models_dir))

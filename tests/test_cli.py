@@ -1,5 +1,6 @@
 """The commands as a user runs them: real processes, real files, real signals."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -9,8 +10,20 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from textgen.cli import COMMANDS
+from textgen.cli.train import train
+from textgen.config import (
+    LEVEL_DEFAULTS,
+    ModelConfig,
+    SamplingConfig,
+    TextConfig,
+    TrainingConfig,
+    flag_of,
+)
+from textgen.errors import SettingError
+from textgen.training import request
 
 SETTINGS = ["--units", "24", "--embedding-size", "12", "--batch-size", "8", "--sequence-length", "16"]
 TALE = "The ferryman kept the river's memory, and the river kept his. "
@@ -139,7 +152,9 @@ def test_unknown_symbols_in_a_prompt_are_named_and_do_not_crash(workshop):
 
 def test_evaluating_reports_both_protocols(workshop):
     result = json.loads(run("evaluate", "tale", "tale.txt", "--json", cwd=workshop).stdout)
-    assert result["characters"] == len((workshop / "tale.txt").read_text())
+    assert result["characters"] == result["tokens"] == len((workshop / "tale.txt").read_text())
+    assert result["words"] > 0
+    assert result["word_perplexity"] > 1
     assert result["bits_per_character"] == pytest.approx(result["nats_per_character"] / 0.6931471805599453)
     assert result["nats_per_character_windows"] > 0
 
@@ -178,6 +193,86 @@ def test_the_benchmark_measures_the_sizes_asked_for(workshop):
 def test_every_command_has_help(workshop):
     for command in COMMANDS:
         assert run(command, "--help", cwd=workshop).stdout.decode().startswith(f"Usage: textgen {command}")
+
+
+def asked_for(monkeypatch, *flags: str) -> dict:
+    """The settings that `textgen train novel.txt FLAGS` comes to; nothing is planned."""
+    asked = {}
+
+    def capture(sources, **options):
+        asked.update(options)
+        raise SettingError("enough")
+
+    monkeypatch.setattr(request, "new_plan", capture)
+    done = CliRunner().invoke(train, ["novel.txt", *flags])
+    assert str(done.exception) == "enough", done.output
+    return asked
+
+
+WORD = LEVEL_DEFAULTS["word"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "text", "shape", "training"),
+    [
+        ([], {}, {}, {}),
+        (["--no-tied"], {}, {"tied": False}, {}),
+        (["--tied", "--units", "7"], {}, {"tied": True, "units": 7}, {}),
+        (["--documents", "blank-line", "--steps", "3"], {"documents": "blank-line"}, {}, {"steps": 3, "minutes": None}),
+        (["--column", "name", "--encoding", "latin-1"], {"column": "name", "encoding": "latin-1"}, {}, {}),
+        (["--normalize", "nfkc", "--num-sampled", "0"], {"normalize": "nfkc"}, {}, {"num_sampled": 0}),
+        (
+            ["--level", "word"],
+            {"level": "word"},
+            {name: WORD[name] for name in ("tied", "units", "embedding_size")},
+            {name: WORD[name] for name in ("batch_size", "dropout")},
+        ),
+        (
+            ["--level", "word", "--vocabulary-size", "500", "--no-tied", "--units", "9", "--batch-size", "5"],
+            {"level": "word", "vocabulary_size": 500},
+            {"tied": False, "units": 9, "embedding_size": WORD["embedding_size"]},
+            {"batch_size": 5, "dropout": WORD["dropout"]},
+        ),
+    ],
+    ids=" ".join,
+)
+def test_flags_become_settings_and_what_is_not_given_is_the_default_of_the_level(
+    flags, text, shape, training, monkeypatch
+):
+    asked = asked_for(monkeypatch, *flags)
+    assert asked["text"] == TextConfig(**text)
+    assert asked["shape"] == shape
+    assert asked["training"] == TrainingConfig(**training)
+
+
+@pytest.mark.parametrize("flags", [["--level", "word"], ["--no-tied"], ["--documents", "line"], ["--column", "name"]])
+def test_a_resumed_run_keeps_its_settings(flags):
+    done = CliRunner().invoke(train, ["--resume", *flags])
+    assert isinstance(done.exception, SettingError)
+    assert flags[0].replace("--no-", "--") in str(done.exception)
+
+
+def test_help_says_every_setting_in_its_own_sentence_with_its_default():
+    """One line of help, white space aside, for each field of the settings."""
+    help_of = {name: " ".join(run(name, "--help", cwd=Path()).stdout.decode().split()) for name in ("train", "sample")}
+    for command, settings in (
+        ("train", TextConfig),
+        ("train", TrainingConfig),
+        ("train", ModelConfig),
+        ("sample", SamplingConfig),
+    ):
+        for field in dataclasses.fields(settings):
+            if (settings, field.name) == (ModelConfig, "vocabulary_size"):
+                continue  # the text decides
+            shown = help_of[command].partition(f"{flag_of(field.name)} ")[2]
+            assert field.metadata["description"] in shown
+            has_default = field.default is not False and field.default not in (None, ())
+            if has_default and field.name not in WORD:
+                assert f"{field.metadata['description']} [default: {field.default}" in shown
+    for name in ("units", "embedding_size", "batch_size", "dropout"):
+        assert f"words: {WORD[name]}]" in help_of["train"]
+    assert "--tied / --no-tied" in help_of["train"]
+    assert "--ignore-eod" in help_of["sample"]
 
 
 def test_an_existing_model_is_not_overwritten(workshop):

@@ -11,6 +11,8 @@ The map, in the order in which text becomes a model and a model becomes text. A 
     dataset             token ids -> batches, a pure function of (seed, step)
     records             what a model says about itself
     model_store         the model directory: write, verify, load
+    preparation         a corpus -> token ids on disk, kept for the next run
+    inspection          a corpus -> what is odd about it, and a command that suits it
     generation/         a model and a prompt -> text, with NumPy         (graph.py: as TensorFlow operations)
     evaluation          a model and a text -> nats and bits per character
     output              generated text on standard output, harmless on a terminal

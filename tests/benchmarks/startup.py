@@ -17,7 +17,7 @@ import contest
 import numpy as np
 
 from textgen import model_store
-from textgen.config import ModelConfig, TrainingConfig
+from textgen.config import ModelConfig, TextConfig, TrainingConfig
 from textgen.records import CorpusRecord, ModelRecord, ResultRecord
 from textgen.tokenizers import CharacterTokenizer
 
@@ -34,7 +34,7 @@ def make_model(models_dir: Path) -> None:
     config = ModelConfig(vocabulary_size=65)
     draw = np.random.default_rng(0)
     weights = {n: draw.normal(size=s).astype(np.float32) * 0.1 for n, s in model_store.weight_shapes(config).items()}
-    record = ModelRecord(config, TrainingConfig(), CorpusRecord(), ResultRecord(), {})
+    record = ModelRecord(config, TextConfig(), TrainingConfig(), CorpusRecord(), ResultRecord(), {})
     path = models_dir / "random"
     path.mkdir()
     symbols = "".join(map(chr, range(32, 97)))

@@ -15,7 +15,19 @@ from textgen.errors import TextgenError
 STARTED = time.perf_counter()  # `--minutes` counts from here
 
 # In the order of a user's first day.
-COMMANDS = ("train", "sample", "repl", "evaluate", "export", "models", "info", "corpora", "doctor", "benchmark")
+COMMANDS = (
+    "train",
+    "sample",
+    "repl",
+    "evaluate",
+    "export",
+    "models",
+    "info",
+    "inspect",
+    "corpora",
+    "doctor",
+    "benchmark",
+)
 
 
 class Commands(click.Group):

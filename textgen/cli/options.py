@@ -13,9 +13,10 @@ from typing import Any
 
 import click
 
-from textgen.config import SamplingConfig, Settings, TrainingConfig, flag_of
+from textgen.config import LEVEL_DEFAULTS, SamplingConfig, Settings, TextConfig, TrainingConfig, flag_of
 
 SHORT_FLAGS = {"length": "-n", "temperature": "-t"}
+FLAGS = {"tied": "--tied/--no-tied"}
 
 
 def options_of(
@@ -24,6 +25,9 @@ def options_of(
     """A decorator that adds one option for each field of `settings`.
 
     A flag that is not given arrives as None, so that the command can tell it from the default.
+
+    Args:
+        defaults: what help says of a default that is not the field's own.
     """
 
     def decorate(command: Callable) -> Callable:
@@ -35,11 +39,15 @@ def options_of(
 
 
 def _option(settings: type[Settings], field: dataclasses.Field, default_note: str | None) -> Callable:
-    flags = [flag_of(field.name), *([SHORT_FLAGS[field.name]] if field.name in SHORT_FLAGS else [])]
+    flags = [FLAGS.get(field.name, flag_of(field.name))]
+    flags += [SHORT_FLAGS[field.name]] if field.name in SHORT_FLAGS else []
     kind = _kind(typing.get_type_hints(settings)[field.name])
     help_text = field.metadata["description"]
-    if default_note is None and field.default not in (None, ()):
+    if default_note is None and field.default is not False and field.default not in (None, ()):
         default_note = str(field.default)
+    if (word := LEVEL_DEFAULTS["word"].get(field.name)) is not None:
+        word_note = "on for words" if word is True else f"words: {word}"
+        default_note = f"{default_note}; {word_note}" if default_note else word_note
     if default_note:
         help_text += f"  [default: {default_note}]"
     choices = field.metadata["choices"]
@@ -47,6 +55,7 @@ def _option(settings: type[Settings], field: dataclasses.Field, default_note: st
         *flags,
         field.name,
         type=click.Choice(choices) if choices else {tuple: str}.get(kind, kind),
+        is_flag=kind is bool,
         multiple=kind is tuple,
         default=None,
         help=help_text,
@@ -66,7 +75,9 @@ def given(values: dict[str, Any]) -> dict[str, Any]:
 
 sampling_options = options_of(SamplingConfig)
 
-training_options = options_of(TrainingConfig)
+training_options = options_of(TrainingConfig, defaults={"num_sampled": "0 up to 4096 ids, else 1024"})
+
+text_options = options_of(TextConfig, defaults={"vocabulary_size": "10000, or all words that occur twice"})
 
 
 def sampling_config(**flags: Any) -> SamplingConfig:

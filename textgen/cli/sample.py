@@ -97,10 +97,10 @@ def _open(model: str, models_dir: Path, engine: str, on_unknown: str):
 
 
 def _streamed(generator, text: str, config, no_prompt: bool):
-    readable = generator.readable(text)
+    readable = generator.readable_prompt(text)
     if not no_prompt:
         yield readable
-    yield from generator.stream(readable, config)
+    yield from generator.write(generator.read(readable), config)  # of two spaces at its end, one is left
     yield "\n"
 
 

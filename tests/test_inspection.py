@@ -1,0 +1,279 @@
+"""`textgen inspect`: facts that can be checked by hand, and the command that they lead to."""
+
+import json
+import math
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from textgen import inspection
+from textgen.cli.inspect import inspect
+from textgen.config import LEVEL_DEFAULTS, ModelConfig, TextConfig
+from textgen.corpus import CorpusFacts, open_corpus
+from textgen.errors import CorpusError, TextgenError, TokenizerError
+from textgen.inspection import inspect_corpus, matrix_product_rate, operations_per_token, recommend
+
+RATE = 1e11  # operations per second of a small machine
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch) -> Path:
+    """An empty working directory, an empty cache, and a machine of known speed."""
+    monkeypatch.setenv("TEXTGEN_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(inspection, "matrix_product_rate", lambda: RATE)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def inspected(text: str | bytes, name: str = "tale.txt", **config):
+    Path(name).write_bytes(text.encode() if isinstance(text, str) else text)
+    return inspect_corpus(open_corpus([name], TextConfig(**config)), arguments=name)
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(inspect, arguments)
+
+
+def facts(characters: int, words: int, symbols: int = 60) -> CorpusFacts:
+    return CorpusFacts(characters, symbols, 1, words, 4.0, 3.0, (), (), 0, 0, 0)
+
+
+def recommended(characters: int, words: int | None = None, covered: float = 0.95, symbols: int = 60):
+    words = characters // 6 if words is None else words
+    return recommend(facts(characters, words, symbols), covered, "tale.txt", RATE)
+
+
+# ---- facts
+
+
+def test_a_small_text_is_described_by_hand():
+    found = inspected("a cat\na dog\na cat\n")
+    assert (found.name, found.encoding, found.notes) == ("tale", "utf-8", ())
+    assert (found.characters.characters, found.characters.symbols, found.characters.words) == (18, 8, 6)
+    assert (found.characters.lines, found.characters.duplicate_lines) == (3, 1)
+    assert found.documents is None
+    assert found.different_words == 2  # " cat" and " dog"; "a" and "\n" are characters
+    assert found.words_covered == 1.0
+
+
+def test_documents_are_counted_as_such():
+    found = inspected("Ann\nBo\nAnn\n\nCecilia", documents="line")
+    parts = found.documents
+    assert (parts.count, parts.duplicates, parts.longest, parts.longest_number) == (4, 1, 7, 4)
+    assert found.notes == ("1 empty document skipped",)
+    found = inspected("one\ntwo\n\n\nthree", documents="blank-line")
+    assert (found.documents.count, found.documents.longest) == (2, 7)
+
+
+def test_a_column_is_read_as_documents():
+    found = inspected('id,name\n1,"Ann\nLee"\n2,Bo\n', name="names.csv", column="name")
+    assert (found.documents.count, found.characters.symbols) == (2, len(set("Ann\nLeeBo")))
+
+
+def test_the_normal_form_is_what_is_described():
+    found = inspected("Stra\u00dfe STRASSE", normalize="casefold")
+    assert found.characters.symbols == len(set("strasse "))
+    assert found.characters.duplicate_lines == 0
+
+
+def test_what_is_odd_about_the_bytes_is_a_note():
+    found = inspected(b"\xef\xbb\xbfone\r\ntwo\r\n")
+    assert found.notes == ("1 byte-order mark removed", "2 CRLF line ends turned into LF")
+
+
+def test_words_that_a_vocabulary_has_no_room_for_are_not_covered(monkeypatch):
+    monkeypatch.setattr(inspection, "DEFAULT_VOCABULARY_SIZE", 6)
+    found = inspected("ab ab ab cd ef")  # six characters take all ids but the one of " ab", met twice
+    assert found.characters.symbols == 7
+    assert found.words_covered == 0
+    monkeypatch.setattr(inspection, "DEFAULT_VOCABULARY_SIZE", 8)
+    assert inspected("ab ab ab cd ef").words_covered == pytest.approx(2 / 5)
+
+
+# ---- the recommendation
+
+
+def test_a_recommendation_worked_by_hand():
+    """A LSTM of 2 x 128 with 60 symbols: four gates of 256 and of 256 inputs each, and 60 scores of 128."""
+    operations = 6 * (4 * 128 * 256 * 2 + 128 * 60)
+    assert operations_per_token("char", 128, 60) == operations
+    advice = recommended(250_000)
+    per_second = 0.5 * RATE / operations
+    assert advice.tokens_per_second == pytest.approx(per_second)
+    assert advice.minutes == math.ceil(250_000 * 12 / per_second / 60)
+    assert advice.epochs == pytest.approx(advice.minutes * 60 * per_second / 250_000)
+    assert advice.command == f"textgen train tale.txt --minutes {advice.minutes}"
+
+
+def test_a_recommendation_for_words_counts_what_stands_between_them_too():
+    """Tied words of 2 x 256: three tokens in ten are punctuation or line ends, and each is compared with a sample."""
+    operations = 6 * (4 * 256 * (256 + 256 + 512) + 256 * inspection.COMPARED_WORDS)
+    assert operations_per_token("word", 256, 60) == operations
+    advice = recommended(5_000_000, 1_000_000)
+    per_second = 0.5 * RATE / operations
+    assert advice.tokens_per_second == pytest.approx(per_second)
+    assert advice.minutes == math.ceil(1_300_000 * 8 / per_second / 60)
+    assert advice.epochs == pytest.approx(advice.minutes * 60 * per_second / 1_300_000)
+
+
+@pytest.mark.parametrize(
+    ("characters", "units"), [(300_000, 128), (300_001, 256), (3_000_000, 256), (3_000_001, 512), (10**10, 512)]
+)
+def test_more_text_gets_more_units(characters, units):
+    advice = recommended(characters, covered=0.5)
+    assert (advice.level, advice.units) == ("char", units)
+    assert (f"--units {units}" in advice.command) == (units != ModelConfig().units)
+
+
+@pytest.mark.parametrize(
+    ("characters", "words", "covered", "level"),
+    [
+        (5_000_000, 900_000, 0.85, "word"),
+        (4_999_999, 900_000, 0.99, "char"),  # too short
+        (5_000_000, 900_000, 0.84, "char"),  # too many words would be spelled
+        (50_000_000, 10, 0.99, "char"),  # written without spaces
+        (50_000_000, 0, 1.0, "char"),
+    ],
+)
+def test_words_are_for_long_texts_whose_words_are_met_often(characters, words, covered, level):
+    advice = recommended(characters, words, covered)
+    assert advice.level == level
+    assert ("--level word" in advice.command) == (level == "word")
+
+
+def test_units_that_the_level_has_anyway_are_not_said():
+    advice = recommended(5_000_000, 900_000)
+    assert advice.units == LEVEL_DEFAULTS["word"]["units"]
+    assert advice.command == f"textgen train tale.txt --level word --minutes {advice.minutes}"
+    assert recommended(50_000_000).command == "textgen train tale.txt --level word --units 512 --minutes 60"
+
+
+@given(st.integers(2, 10**11), st.floats(0, 1), st.integers(2, 10_000))
+def test_the_command_is_one_that_train_understands(characters, covered, symbols):
+    from textgen.cli.options import given as flags_given
+    from textgen.cli.train import train
+    from textgen.training.request import settings_of
+
+    advice = recommended(characters, covered=covered, symbols=symbols)
+    assert 1 <= advice.minutes <= 60
+    program, command, *arguments = advice.command.split()
+    assert (program, command) == ("textgen", "train")
+    flags = train.make_context("train", arguments).params
+    assert flags.pop("corpus") == ("tale.txt",)
+    for name in ("name", "resume", "overwrite", "dry_run", "models_dir", "as_json"):
+        del flags[name]
+    text, shape, training = settings_of(flags_given(flags))
+    assert (text.level, training.minutes) == (advice.level, advice.minutes)
+    assert shape.get("units", ModelConfig().units) == advice.units
+
+
+def test_a_text_of_one_symbol_teaches_nothing():
+    with pytest.raises(TokenizerError, match="at least two different characters to learn from; found only one"):
+        recommended(100, symbols=1)
+
+
+def test_the_rate_of_this_machine_is_that_of_a_matrix_product():
+    assert 1e6 < matrix_product_rate(size=64, rounds=2) < 1e15
+
+
+# ---- the command
+
+
+def test_the_command_says_it_in_words():
+    Path("tale.txt").write_text("a cat sat\n" * 50 + "a dog \u2603\n")
+    result = run("tale.txt")
+    assert (result.exit_code, result.stderr) == (0, "")
+    advice = inspected(Path("tale.txt").read_text()).recommendation
+    lines = result.stdout.splitlines()
+    assert lines[:5] == [
+        "corpus        tale, utf-8",
+        "characters    508, of 10 different symbols",
+        "words         153 between white space, 4 different pieces;",
+        "              a vocabulary of 10,000 holds 100.0% of the text's words",
+        "lines         51, 49 of them stand earlier too; the longest is line 1 with 9 characters",
+    ]
+    assert lines[5].startswith("floors        ")  # their values are those of test_describing.py
+    assert lines[7].startswith("frequent      'a' 29.7%, ' ' 20.1%, 't' 19.7%, ")
+    assert lines[8:] == [
+        "rare          'd' U+0064 LATIN SMALL LETTER D: once at line 51, column 3",
+        "              'g' U+0067 LATIN SMALL LETTER G: once at line 51, column 5",
+        "              'o' U+006F LATIN SMALL LETTER O: once at line 51, column 4",
+        "              '\u2603' U+2603 SNOWMAN: once at line 51, column 7",
+        f"try           textgen train tale.txt --minutes {advice.minutes}",
+        f"              about 1 minute here: {advice.epochs:.1f} passes at about "
+        f"{advice.tokens_per_second:,.0f} characters per second",
+    ]
+
+
+def test_the_command_says_it_in_json():
+    Path("names.txt").write_text("Ann\nBo\nAnn\n")
+    result = run("names.txt", "--documents", "line", "--json")
+    document = json.loads(result.stdout)
+    assert document["documents"] == {"count": 3, "duplicates": 1, "longest": 3, "longest_number": 1}
+    assert document["characters"]["characters"] == 11
+    assert document["characters"]["rarest"][0] == {"symbol": "B", "count": 1, "line": 2, "column": 1}
+    assert document["recommendation"]["command"].startswith("textgen train names.txt --documents line --minutes ")
+    assert json.loads(run("names.txt", "--json").stdout)["documents"] is None
+
+
+def test_documents_and_rare_symbols_have_lines_of_their_own():
+    Path("names.txt").write_text("Ann\nBo\nAnn\n")
+    lines = run("names.txt", "--documents", "line").stdout.splitlines()
+    assert "documents     3, 1 of them stand earlier too; the longest is number 1 with 3 characters" in lines
+    assert any(line.startswith("rare          'B' U+0042 LATIN CAPITAL LETTER B: once at line 2") for line in lines)
+    assert any(line.endswith("'A' U+0041 LATIN CAPITAL LETTER A: 2 times, first at line 1, column 1") for line in lines)
+
+
+def test_what_was_typed_is_in_the_command_that_is_recommended():
+    Path("my names.csv").write_text("name\nAnn\nBo\n")
+    lines = run("my names.csv", "--column", "name", "--normalize", "nfc").stdout.splitlines()
+    (command,) = (line.removeprefix("try").strip() for line in lines if line.startswith("try"))
+    assert command.startswith("textgen train 'my names.csv' --column name --normalize nfc --minutes ")
+
+
+def test_without_a_corpus_it_is_the_starter_corpus():
+    result = run("--json")
+    document = json.loads(result.stdout)
+    assert document["name"] == "chronicles"
+    assert document["recommendation"]["command"].startswith("textgen train --minutes ")
+
+
+def test_nothing_is_written(folder):
+    Path("tale.txt").write_text("a cat sat\n" * 50)
+    run("tale.txt")
+    assert os.listdir(folder) == ["tale.txt"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "said"),
+    [
+        (["gone.txt"], CorpusError, "gone.txt"),
+        (["empty.txt"], CorpusError, "empty.txt is empty"),
+        (["blank.txt"], CorpusError, "nothing but white space"),
+        (["same.txt"], TokenizerError, "at least two different characters"),
+        (["latin.txt"], CorpusError, "byte 0xE9 at offset 3"),
+        (["table.csv", "--column", "nmae"], CorpusError, "nmae"),
+    ],
+)
+def test_wrong_input_is_one_line(arguments, kind, said):
+    Path("empty.txt").write_text("")
+    Path("blank.txt").write_text(" \n" * 9)
+    Path("same.txt").write_text("a" * 99)
+    Path("latin.txt").write_bytes(b"caf\xe9")
+    Path("table.csv").write_text("name\nAnn\n")
+    result = run(*arguments)
+    assert isinstance(result.exception, kind)
+    assert isinstance(result.exception, TextgenError)
+    assert said in str(result.exception)
+    assert "\n" not in str(result.exception)
+    assert result.stdout == ""
+
+
+def test_flags_of_training_are_no_flags_here():
+    result = run("tale.txt", "--level", "word")
+    assert result.exit_code == 2
+    assert "No such option" in result.stderr

@@ -1,0 +1,92 @@
+"""`textgen inspect`: what a corpus is made of, and which command would suit it."""
+
+import shlex
+from typing import Any
+
+import click
+
+from textgen.cli.options import given, json_option, options_of
+from textgen.config import TextConfig
+
+
+@click.command()
+@click.argument("corpus", nargs=-1)
+@options_of(TextConfig, skip=("level", "vocabulary_size"))
+@json_option
+def inspect(corpus: tuple[str, ...], as_json: bool, **flags: Any) -> None:
+    """Say what CORPUS is made of, what is odd about it, and which command would suit it here.
+
+    CORPUS is whatever `train` takes. Nothing is written.
+    """
+    import dataclasses
+    import json
+
+    from textgen.corpus import open_corpus
+    from textgen.inspection import inspect_corpus
+
+    config = TextConfig(**given(flags))
+    arguments = shlex.join([*corpus, *_typed(given(flags))])
+    with _bar() as progress:
+        found = inspect_corpus(open_corpus(corpus, config), arguments=arguments, progress=progress)
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(found), ensure_ascii=False))
+    else:
+        click.echo("\n".join(_lines(found)))
+
+
+def _typed(flags: dict[str, Any]) -> list[str]:
+    """The flags as they would be typed again."""
+    from textgen.config import flag_of
+
+    return [part for name, value in flags.items() for part in (flag_of(name), str(value))]
+
+
+def _lines(found: Any):
+    facts, advice = found.characters, found.recommendation
+    yield f"corpus        {found.name}, {found.encoding}"
+    for note in found.notes:
+        yield f"note          {note}"
+    ends = "" if found.documents is None else "; the end of a document counts as a line end"
+    yield f"characters    {facts.characters:,}, of {facts.symbols:,} different symbols{ends}"
+    yield f"words         {facts.words:,} between white space, {found.different_words:,} different pieces;"
+    yield f"              a vocabulary of 10,000 holds {found.words_covered:.1%} of the text's words"
+    longest = f"the longest is line {facts.longest_line_number:,} with {facts.longest_line:,} characters"
+    yield f"lines         {facts.lines:,}, {facts.duplicate_lines:,} of them stand earlier too; {longest}"
+    if found.documents is not None:
+        parts = found.documents
+        longest = f"the longest is number {parts.longest_number:,} with {parts.longest:,} characters"
+        yield f"documents     {parts.count:,}, {parts.duplicates:,} of them stand earlier too; {longest}"
+    yield f"floors        {facts.unigram_bits:.3f} bits per character by frequency alone,"
+    yield f"              {facts.bigram_bits:.3f} by the character before"
+    yield f"frequent      {', '.join(f'{s!r} {n / facts.characters:.1%}' for s, n in facts.most_common)}"
+    for index, rare in enumerate(facts.rarest):
+        label = "rare" if index == 0 else ""
+        times = "once" if rare.count == 1 else f"{rare.count:,} times, first"
+        yield f"{label:<13} {rare.symbol!r} {_name(rare.symbol)}: {times} at line {rare.line:,}, column {rare.column:,}"
+    yield f"try           {advice.command}"
+    minutes = f"{advice.minutes} minute{'' if advice.minutes == 1 else 's'}"
+    speed = f"{advice.tokens_per_second:,.0f} {'words' if advice.level == 'word' else 'characters'} per second"
+    yield f"              about {minutes} here: {advice.epochs:.1f} passes at about {speed}"
+
+
+def _name(symbol: str) -> str:
+    import unicodedata
+
+    return f"U+{ord(symbol):04X} {unicodedata.name(symbol, '')}".rstrip()
+
+
+def _bar():
+    """A context manager that yields a callback for bytes done and to do; a bar where standard error is a terminal."""
+    import contextlib
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    @contextlib.contextmanager
+    def shown():
+        console = Console(stderr=True)
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+            task = progress.add_task("reading", total=None)
+            yield lambda done, total: progress.update(task, completed=done, total=total)
+
+    return shown()

@@ -1,0 +1,139 @@
+"""A corpus before it is trained on: what it is made of, what is odd about it, and which command would suit it.
+
+What goes in: a corpus reader. What comes out: facts at both levels, and a recommendation with its expected time on this
+machine. Nothing is written, and TensorFlow is not imported: the time is reckoned from the rate of a matrix product.
+"""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from textgen.config import END_OF_DOCUMENT, LEVEL_DEFAULTS, ModelConfig
+from textgen.corpus import CorpusFacts, CorpusReader
+from textgen.corpus.describing import Describer, PartFacts, Parts
+from textgen.errors import TokenizerError
+from textgen.tokenizers.normalizing import normalize_blocks
+from textgen.tokenizers.word_fitting import DEFAULT_VOCABULARY_SIZE, WordFitter
+
+# A training step reaches about this share of the rate of large matrix products, by the textbook count of six operations
+# per weight and token; measured from 128 to 512 units (README, "Training speed").
+SHARE_OF_PEAK = 0.5
+WORDS_FROM_CHARACTERS = 5_000_000  # below, a model of characters predicts better: too few words are met often enough
+WORDS_FROM_COVERAGE = 0.85  # and so it does where too many words would be spelled
+UNITS = ((300_000, 128), (3_000_000, 256), (math.inf, 512))  # up to so many tokens, so many units
+EPOCHS = ((300_000, 12.0), (3_000_000, 8.0), (30_000_000, 3.0), (math.inf, 1.0))  # passes that still pay
+COMPARED_WORDS = 1_024  # the output layer's share of a step at word level: a sample of the vocabulary
+MINUTES = (1, 60)  # a recommendation asks for no less and no more
+
+
+@dataclasses.dataclass(frozen=True)
+class Recommendation:
+    """A command for a corpus, and what it would do here."""
+
+    level: str
+    units: int
+    minutes: int
+    epochs: float  # in these minutes, about
+    tokens_per_second: float  # about
+    command: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Inspection:
+    """Everything that `textgen inspect` says."""
+
+    name: str
+    encoding: str
+    notes: tuple[str, ...]
+    characters: CorpusFacts
+    documents: PartFacts | None  # None where the corpus is one text
+    different_words: int  # pieces of a word model, of two characters or more
+    words_covered: float  # share of all words in the text that a default word vocabulary holds
+    recommendation: Recommendation
+
+
+def inspect_corpus(
+    reader: CorpusReader, *, arguments: str, progress: Callable[[int, int], None] = lambda done, total: None
+) -> Inspection:
+    """Read the corpus once, and say what it is.
+
+    Args:
+        arguments: how the corpus is named on a command line, with its flags, for the recommended command.
+        progress: called with bytes done and bytes to do.
+
+    Raises:
+        CorpusError: it cannot be read, or holds nothing.
+    """
+    describer, documents, words = Describer(), Parts(END_OF_DOCUMENT), WordFitter()
+    for block in normalize_blocks(reader.blocks(progress), reader.config.normalize):
+        describer.add(block)
+        words.add(block)
+        if reader.config.has_documents:
+            documents.add(block)
+    facts, different_words = describer.facts(), words.num_pieces - words.num_symbols
+    covered = words.share_covered(max(0, DEFAULT_VOCABULARY_SIZE - words.num_symbols))
+    return Inspection(
+        name=reader.name,
+        encoding=reader.config.encoding,
+        notes=reader.notes,
+        characters=facts,
+        documents=documents.finish() if reader.config.has_documents else None,
+        different_words=different_words,
+        words_covered=covered,
+        recommendation=recommend(facts, covered, arguments, matrix_product_rate()),
+    )
+
+
+def recommend(facts: CorpusFacts, words_covered: float, arguments: str, operations_per_second: float) -> Recommendation:
+    """A level, a size and a time for a corpus, by rules of thumb.
+
+    Args:
+        words_covered: share of the words that a default vocabulary holds.
+        operations_per_second: rate of large float32 matrix products here.
+
+    Raises:
+        TokenizerError: the text holds a single symbol, from which nothing can be learned.
+    """
+    if facts.symbols < 2:
+        raise TokenizerError("a text needs at least two different characters to learn from; found only one")
+    is_prose = facts.words and facts.characters / facts.words < 12  # writing without spaces has no words to count
+    suits_words = is_prose and facts.characters >= WORDS_FROM_CHARACTERS and words_covered >= WORDS_FROM_COVERAGE
+    level = "word" if suits_words else "char"
+    num_tokens = facts.words * 1.3 if suits_words else facts.characters  # punctuation and line ends are tokens too
+    units = _up_to(UNITS, num_tokens)
+    per_second = SHARE_OF_PEAK * operations_per_second / operations_per_token(level, units, facts.symbols)
+    wanted = num_tokens * _up_to(EPOCHS, num_tokens) / per_second / 60
+    minutes = min(MINUTES[1], max(MINUTES[0], math.ceil(wanted)))
+    flags = [f"--units {units}"] if units != LEVEL_DEFAULTS[level].get("units", ModelConfig().units) else []
+    flags = [*(["--level word"] if suits_words else []), *flags, f"--minutes {minutes}"]
+    epochs = minutes * 60 * per_second / num_tokens
+    return Recommendation(
+        level, units, minutes, epochs, per_second, " ".join(filter(None, ["textgen train", arguments, *flags]))
+    )
+
+
+def operations_per_token(level: str, units: int, num_symbols: int) -> int:
+    """Operations of a training step for one token, as textbooks count: six per weight that is multiplied."""
+    shape = ModelConfig(units=units)
+    inputs = LEVEL_DEFAULTS[level].get("embedding_size", shape.embedding_size)
+    recurrent = 4 * units * (inputs + units + 2 * units * (shape.num_layers - 1))
+    return 6 * (recurrent + units * (COMPARED_WORDS if level == "word" else num_symbols))
+
+
+def matrix_product_rate(size: int = 768, rounds: int = 12) -> float:
+    """Operations per second of a float32 product of two large square matrices: the best of some rounds."""
+    matrix = np.ones((size, size), np.float32)
+    seconds = []
+    for _ in range(rounds):
+        begin = time.perf_counter()
+        matrix @ matrix
+        seconds.append(time.perf_counter() - begin)
+    return 2 * size**3 / min(seconds)
+
+
+def _up_to(table: tuple[tuple[float, float], ...], number: float) -> float:
+    """The value of the first row whose limit is at least `number`."""
+    return next(value for limit, value in table if number <= limit)
