@@ -166,12 +166,12 @@ def test_the_vocabulary_is_what_counting_in_a_loop_gives(blocks, size):
         assert fit_all(*blocks).words == tuple(expected)
 
 
-def test_the_vocabulary_has_ten_thousand_ids_unless_the_text_has_fewer_or_needs_more():
-    many = "".join(f" {chr(a)}{chr(b)}" for a in range(97, 123) for b in range(0x400, 0x400 + 500))
-    assert fit(many * 2).vocabulary_size == 10_000
-    assert fit(many * 2, documents="line").vocabulary_size == 10_000
+def test_the_vocabulary_has_thirty_thousand_ids_unless_the_text_has_fewer_or_needs_more():
+    many = "".join(f" {chr(a)}{chr(b)}" for a in range(97, 123) for b in range(0x400, 0x400 + 1300))
+    assert fit(many * 2).vocabulary_size == 30_000
+    assert fit(many * 2, documents="line").vocabulary_size == 30_000
     assert fit("a cat").vocabulary_size == 4 + 1
-    assert fit("".join(map(chr, range(0x4E00, 0x4E00 + 10_500))) + "ab").vocabulary_size == 10_502 + 1
+    assert fit("".join(map(chr, range(0x4E00, 0x4E00 + 31_000))) + "ab").vocabulary_size == 31_002 + 1
     assert fit("\u6625\u7720").vocabulary_size == 2
 
 

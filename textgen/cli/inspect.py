@@ -49,7 +49,7 @@ def _lines(found: Any):
     ends = "" if found.documents is None else "; the end of a document counts as a line end"
     yield f"characters    {facts.characters:,}, of {facts.symbols:,} different symbols{ends}"
     yield f"words         {facts.words:,} between white space, {found.different_words:,} different pieces;"
-    yield f"              a vocabulary of 10,000 holds {found.words_covered:.1%} of the text's words"
+    yield f"              a vocabulary of 30,000 holds {found.words_covered:.1%} of the text's words"
     longest = f"the longest is line {facts.longest_line_number:,} with {facts.longest_line:,} characters"
     yield f"lines         {facts.lines:,}, {facts.duplicate_lines:,} of them stand earlier too; {longest}"
     if found.documents is not None:

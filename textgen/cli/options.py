@@ -77,7 +77,7 @@ sampling_options = options_of(SamplingConfig)
 
 training_options = options_of(TrainingConfig, defaults={"num_sampled": "0 up to 4096 ids, else 1024"})
 
-text_options = options_of(TextConfig, defaults={"vocabulary_size": "10000, or all words that occur twice"})
+text_options = options_of(TextConfig, defaults={"vocabulary_size": "30000, or all words that occur twice"})
 
 
 def sampling_config(**flags: Any) -> SamplingConfig:

@@ -24,7 +24,7 @@ from textgen.preparation.entry import FILES, Prepared, open_entry, verify_entry
 from textgen.records import installed_versions
 from textgen.tokenizers import Tokenizer
 
-PREPARED_FORMAT = 1  # goes up with every change of what an entry holds
+PREPARED_FORMAT = 2  # goes up with every change of what an entry holds, or of how a vocabulary is chosen
 NUM_KEPT = 10
 ABANDONED_SECONDS = 3600.0  # a process that is alive writes to its directory more often than that
 
