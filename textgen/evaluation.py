@@ -27,7 +27,7 @@ WINDOW = 256  # tokens of a window
 NUM_WINDOWS = 512
 WINDOWS_AT_ONCE = 64
 BLOCK = 512  # tokens of the pass that are held at once, where the vocabulary is small
-BLOCK_LOGITS = 4_000_000  # and where it is not, as many as have so many logits: 32 MB in float64
+BLOCK_LOGITS = 2_000_000  # and where it is not, as many as have so many logits: some 60 MB with what is made of them
 DECODED_AT_ONCE = 1 << 18
 
 

@@ -38,6 +38,7 @@ CHECKPOINT_SECONDS = 30
 EVALUATION_TOKENS = 32_768  # of the validation part, in the evaluations of a run; the last one takes all
 EVALUATION_LOGITS = 2**26  # fewer tokens where the vocabulary is large: each costs as much as its logits
 FINAL_TOKENS = 2_000_000
+FINAL_LOGITS = 2**33
 
 
 class TrainingResult(NamedTuple):
@@ -64,7 +65,8 @@ class Run:
         self.step = TrainStep(self.model, plan.training, compile_with_xla=with_xla, token_counts=token_counts)
         self.validate = self.validate_fully = None
         if plan.has_validation:
-            self.validate_fully = Validation(self.model, plan.validation_ids[:FINAL_TOKENS], compile_with_xla=with_xla)
+            final_tokens = min(FINAL_TOKENS, FINAL_LOGITS // plan.model.vocabulary_size)
+            self.validate_fully = Validation(self.model, plan.validation_ids[:final_tokens], compile_with_xla=with_xla)
             most = max(EVALUATION_TOKENS // 8, EVALUATION_LOGITS // plan.model.vocabulary_size)
             self.validate = self.validate_fully.limited(min(EVALUATION_TOKENS, most))
         self.seconds_per_step: float | None = None
