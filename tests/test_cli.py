@@ -225,7 +225,7 @@ WORD = LEVEL_DEFAULTS["word"]
             ["--level", "word"],
             {"level": "word"},
             {name: WORD[name] for name in ("tied", "units", "embedding_size")},
-            {name: WORD[name] for name in ("batch_size", "dropout")},
+            {"dropout": WORD["dropout"]},
         ),
         (
             ["--level", "word", "--vocabulary-size", "500", "--no-tied", "--units", "9", "--batch-size", "5"],

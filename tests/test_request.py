@@ -69,8 +69,7 @@ def test_the_level_has_defaults_of_its_own_and_what_is_given_overrules_them():
     text, shape, training = settings_of({"level": "word", "units": 99, "dropout": 0.0, "tied": False})
     assert text == TextConfig(level="word")
     assert shape == {"units": 99, "tied": False, "embedding_size": LEVEL_DEFAULTS["word"]["embedding_size"]}
-    assert training == TrainingConfig(dropout=0.0, batch_size=LEVEL_DEFAULTS["word"]["batch_size"])
-    assert training.batch_size != TrainingConfig().batch_size
+    assert training == TrainingConfig(dropout=0.0)
 
 
 def test_settings_are_not_remembered_from_one_call_to_the_next():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from textgen.config import TrainingConfig
 from textgen.model.language_model import build_model
 from textgen.training import budget
-from textgen.training.budget import MIN_STEPS, MIN_TIMED_STEPS, SAVING_SECONDS, Speed, rehearse, steps_in
+from textgen.training.budget import MIN_STEPS, MIN_TIMED_STEPS, SAVING_SECONDS, Speed, rehearse, saving_share, steps_in
 from textgen.training.request import new_plan
 from textgen.training.step import TrainStep
 from textgen.training.validation import Validation
@@ -38,6 +38,12 @@ def test_the_steps_fill_the_budget_and_do_not_overrun_it(seconds, per_step, per_
     if steps > MIN_STEPS:
         assert fixed + steps * per_step <= seconds * (1 + 1e-9)
         assert fixed + (steps + 1) * per_step > seconds * (1 - 1e-9)
+
+
+def test_checkpoints_of_a_large_model_take_their_share_of_the_time():
+    """8.75 million parameters are 140 MB, 1.4 seconds; every 30 seconds that is 1.4 of 31.4."""
+    assert saving_share(8_750_000, 30) == pytest.approx(1.4 / 31.4)
+    assert saving_share(0, 30) == 0
 
 
 @pytest.fixture(scope="module")

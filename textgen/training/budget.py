@@ -16,6 +16,8 @@ MIN_TIMED_STEPS = 5
 REHEARSAL_SHARE = 0.03  # of the budget
 MIN_STEPS = 20  # below that, nothing is learned; a tiny budget is overrun instead
 SAVING_SECONDS = 1.0  # the last checkpoint and the model directory
+SAVED_BYTES_PER_PARAMETER = 16  # the weights, two slots of the optimizer, and the best weights, float32
+SAVED_BYTES_PER_SECOND = 100e6  # writing, syncing and hashing a checkpoint of 140 MB took 1.4 seconds
 
 
 class Speed(NamedTuple):
@@ -40,6 +42,12 @@ def steps_in(seconds: float, speed: Speed, num_evaluations: int, final_evaluatio
     """How many steps fit in `seconds`, once evaluations and saving are paid for; at least MIN_STEPS."""
     fixed = num_evaluations * speed.seconds_per_evaluation + final_evaluation_seconds + SAVING_SECONDS
     return max(MIN_STEPS, int((seconds - fixed) / speed.seconds_per_step))
+
+
+def saving_share(num_parameters: int, seconds_between: float) -> float:
+    """Share of a run's time that checkpoints take, when one is due every so many seconds."""
+    seconds = num_parameters * SAVED_BYTES_PER_PARAMETER / SAVED_BYTES_PER_SECOND
+    return seconds / (seconds + seconds_between)
 
 
 def _time_steps(plan: Plan, step: TrainStep, budget_seconds: float) -> float:

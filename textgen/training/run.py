@@ -85,6 +85,7 @@ class Run:
         final = 0.0
         if self.validate and self.validate_fully:
             final = speed.seconds_per_evaluation * self.validate_fully.num_counted / self.validate.num_counted
+        left *= 1 - budget.saving_share(self.plan.num_parameters, CHECKPOINT_SECONDS)
         steps = budget.steps_in(left, speed, EVALUATIONS, final)
         self.plan = dataclasses.replace(self.plan, total_steps=steps)
 
