@@ -269,7 +269,7 @@ def test_help_says_every_setting_in_its_own_sentence_with_its_default():
             has_default = field.default is not False and field.default not in (None, ())
             if has_default and field.name not in WORD:
                 assert f"{field.metadata['description']} [default: {field.default}" in shown
-    for name in ("units", "embedding_size", "batch_size", "dropout"):
+    for name in ("units", "embedding_size", "dropout"):
         assert f"words: {WORD[name]}]" in help_of["train"]
     assert "--tied / --no-tied" in help_of["train"]
     assert "--ignore-eod" in help_of["sample"]
