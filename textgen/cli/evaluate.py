@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from textgen.cli.bars import progress_bar
 from textgen.cli.options import json_option, models_dir_option
 
 
@@ -31,7 +32,7 @@ def evaluate(model: str, file: str | None, encoding: str | None, models_dir: Pat
     blocks = _validation_text(stored) if file is None else _text_of(file, stored, encoding)
     notify = lambda replaced: click.echo(f"textgen: {describe_replacements(replaced)}", err=True)  # noqa: E731
     readable = readable_blocks(blocks, stored.tokenizer, notify)
-    with _bar() as advance:
+    with progress_bar("evaluating") as advance:
         result = measure(readable, stored.tokenizer, NumpyEngine(stored.record.model, stored.weights), advance)
     _print(result, stored, file, as_json)
 
@@ -66,23 +67,6 @@ def _validation_text(stored):
     if len(prepared.validation_ids) < 2:
         raise CorpusError(f"{stored.name} was trained without a validation part; name a FILE to evaluate on")
     return text_of_ids(prepared.validation_ids, stored.tokenizer)
-
-
-def _bar():
-    """A context manager that yields the progress callback of `evaluation.evaluate`."""
-    import contextlib
-
-    from rich.console import Console
-    from rich.progress import Progress
-
-    @contextlib.contextmanager
-    def shown():
-        console = Console(stderr=True)
-        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-            task = progress.add_task("evaluating", total=None)
-            yield lambda done, total: progress.update(task, completed=done, total=total)
-
-    return shown()
 
 
 def _print(result, stored, file: str | None, as_json: bool) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from textgen.cli.bars import progress_bar
 from textgen.cli.options import given, json_option, options_of
 from textgen.config import TextConfig
 
@@ -26,7 +27,7 @@ def inspect(corpus: tuple[str, ...], as_json: bool, **flags: Any) -> None:
 
     config = TextConfig(**given(flags))
     arguments = shlex.join([*corpus, *_typed(given(flags))])
-    with _bar() as progress:
+    with progress_bar("reading") as progress:
         found = inspect_corpus(open_corpus(corpus, config), arguments=arguments, progress=progress)
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(found), ensure_ascii=False))
@@ -73,20 +74,3 @@ def _name(symbol: str) -> str:
     import unicodedata
 
     return f"U+{ord(symbol):04X} {unicodedata.name(symbol, '')}".rstrip()
-
-
-def _bar():
-    """A context manager that yields a callback for bytes done and to do; a bar where standard error is a terminal."""
-    import contextlib
-
-    from rich.console import Console
-    from rich.progress import Progress
-
-    @contextlib.contextmanager
-    def shown():
-        console = Console(stderr=True)
-        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-            task = progress.add_task("reading", total=None)
-            yield lambda done, total: progress.update(task, completed=done, total=total)
-
-    return shown()
