@@ -1,23 +1,26 @@
 """The LSTM recurrence over time on a CPU, with its gradient written by hand.
 
 What goes in: the input projections of all time steps, computed outside as one matrix product. What comes out: the
-hidden state of every step. The loop holds only `h U` and the gates; the backward loop only two products with what
-was prepared outside it, and `dz Uᵀ`. The gradient of the recurrent kernel is one matrix product over all steps, after
-the loop. Everything is time-major, so that a step reads and writes contiguous memory.
+hidden state of every step. The forward loop holds `h U`, the gates and all the slopes that the backward loop needs;
+the backward loop only two products with them, and `dz Uᵀ`. The gradient of the recurrent kernel is one matrix product
+over all steps, after the loop. Everything is time-major, so that a step reads and writes contiguous memory.
 
-Where the time went, and what was done about it (two AVX2 cores, 128 units, B=64, T=128, one layer):
+What was measured and decided (two cores, two layers; times of whole training steps, taken in turns):
 
 - Gates: sigmoid(x) = (1 + tanh(x/2))/2, so one tanh over [B, 4H] does for all four; the sigmoid gates' operands are
   halved once, outside the loop.
-- Backward gates: everything that does not depend on the gradient that runs through time is computed for all steps
-  at once, before the loop, on all cores: 32 ms for the backward scan became 23 ms.
-- Cores: at this size a step's product is too small to be shared between cores, and one core idled. The batch runs as
-  several independent chains in one loop, which XLA may run at the same time: 19 ms forward became 12 ms.
-  Cutting tensors into chains and joining them again would cost as much as it gains, so chains stay apart from the
-  token ids to the loss (`language_model.py`).
-- Copies: arrays that a loop fills start as the arrays it reads (gates replace projections, the gradient replaces the
-  slopes). Arrays of zeros would be one constant to XLA, kept all the time and copied for every loop: 136 MiB more of
-  peak memory at 512 units.
+- Slopes: made in the forward loop, where the gates still lie in the cache, instead of in passes over whole arrays
+  between the loops. At 128 units, B=64, T=128, 45.4 ms became 40.0; at B=16, T=64, 6.2 became 5.4; at 256 and 512 units
+  a step became 6 and 3 % faster.
+- Order of the backward step: elementwise part first, product last. The other way round the same step took 42.2 ms at
+  B=64 and 8.0 at B=16.
+- Cores: at 128 units a step's product is too small to be shared between cores. The batch runs as several independent
+  chains in one loop, which stay apart from the token ids to the loss (`language_model.py`): cutting tensors into chains
+  and joining them again would cost as much as it gains.
+- Choosing between dc and dh with `tf.where` instead of `tf.concat` made the step 4.6 times slower.
+- Copies: arrays that a loop fills start as the arrays it reads (slopes replace projections, the gradient replaces the
+  slopes) or as the state, broadcast. Arrays of zeros would be one constant to XLA, kept all the time and copied for
+  every loop.
 """
 
 from collections.abc import Sequence
@@ -72,11 +75,7 @@ def _scan(recurrent_kernel, *flat):
     runs = _forward([chain._replace(projected=chain.projected * halved) for chain in chains], recurrent_kernel * halved)
 
     def gradient(*flat_d_outputs):
-        backward_chains = [
-            _prepare_backward(chain, run, *d_outputs)
-            for chain, run, d_outputs in zip(chains, runs, _in_threes(flat_d_outputs), strict=True)
-        ]
-        d_chains = _backward(backward_chains, recurrent_kernel)
+        d_chains = _backward(runs, _in_threes(flat_d_outputs), recurrent_kernel)
         d_kernel = tf.add_n(
             [
                 tf.matmul(
@@ -89,91 +88,75 @@ def _scan(recurrent_kernel, *flat):
         )
         return d_kernel, *(tensor for d_chain in d_chains for tensor in d_chain)
 
-    return [t for run in runs for t in (run.hiddens, run.hiddens[-1], run.memories[-1])], gradient
+    return [t for run in runs for t in (run.hiddens, run.hiddens[-1], run.last_memory)], gradient
 
 
 class _Run(NamedTuple):
-    gates: tf.Tensor  # [T, B, 4H], after their tanh
-    memories: tf.Tensor  # [T, B, H]
-    hiddens: tf.Tensor  # [T, B, H]
-
-
-def _forward(chains: list[Chain], recurrent_kernel) -> list[_Run]:
-    time_steps = chains[0].projected.shape[0]
-
-    def step(t, states):
-        new_states = []
-        for hidden, memory, gates, memories, hiddens in states:
-            gate = tf.tanh(gates.read(t) + tf.matmul(hidden, recurrent_kernel))
-            i, f, g, o = tf.split(gate, NUM_GATES, axis=1)
-            memory = 0.5 * ((f + 1) * memory + (i + 1) * g)
-            hidden = 0.5 * (o + 1) * tf.tanh(memory)
-            written = (gates.write(t, gate), memories.write(t, memory), hiddens.write(t, hidden))
-            new_states.append((hidden, memory, *written))
-        return t + 1, tuple(new_states)
-
-    starts = tuple(
-        (
-            c.hidden,
-            c.memory,
-            _array(c.projected),
-            _empty_array(time_steps, c.hidden),
-            _empty_array(time_steps, c.memory),
-        )
-        for c in chains
-    )
-    _, ends = _loop(step, time_steps, starts)
-    return [_Run(*(array.stack() for array in end[2:])) for end in ends]
-
-
-class _BackwardChain(NamedTuple):
-    """What the backward loop reads. With dh and dc the gradients of a step's hidden state and memory cell:
+    """What a chain's forward loop leaves. With dh and dc the gradients of a step's hidden state and memory cell:
 
     dh ← dh + d_hiddens      dc ← dc + dh memory_slope      dz = [dc, dc, dc, dh] slopes
     dc before the step = dc forget      dh before the step = dz Uᵀ
     """
 
-    d_hiddens: tf.Tensor  # [T, B, H]
-    memory_slope: tf.Tensor  # [T, B, H], of h in c
+    last_memory: tf.Tensor  # [B, H]
     slopes: tf.Tensor  # [T, B, 4H], of c in the operands of i, f and g, and of h in that of o
+    memory_slopes: tf.Tensor  # [T, B, H], of h in c
     forget: tf.Tensor  # [T, B, H], the forget gate
-    d_last_hidden: tf.Tensor  # [B, H]
-    d_last_memory: tf.Tensor  # [B, H]
+    hiddens: tf.Tensor  # [T, B, H]
 
 
-def _prepare_backward(chain: Chain, run: _Run, d_hiddens, d_last_hidden, d_last_memory) -> _BackwardChain:
-    """All that does not depend on the gradient through time, for all steps at once."""
-    gates, squashed = run.gates, tf.tanh(run.memories)
-    i, f, g, o = tf.split(gates, NUM_GATES, axis=2)
+def _forward(chains: list[Chain], recurrent_kernel) -> list[_Run]:
+    units = recurrent_kernel.shape[0]
     # d tanh(x/2)/2 for the sigmoid gates and d tanh(x) for the candidate, with the halves of (gate + 1)/2 folded in.
-    own_slopes = (1 - gates * gates) * _per_gate(chain.hidden.shape[1], gates.dtype, 0.25, 0.5)
-    return _BackwardChain(
-        d_hiddens,
-        0.5 * (o + 1) * (1 - squashed * squashed),
-        tf.concat([g, _shifted(chain.memory, run.memories), i + 1, squashed], axis=2) * own_slopes,
-        0.5 * (f + 1),
-        d_last_hidden,
-        d_last_memory,
-    )
+    own_slope = _per_gate(units, recurrent_kernel.dtype, 0.25, 0.5)
+
+    def step(t, states):
+        new_states = []
+        for hidden, before, slopes, memory_slopes, forget, hiddens in states:
+            gate = tf.tanh(slopes.read(t) + tf.matmul(hidden, recurrent_kernel))
+            i, f, g, o = tf.split(gate, NUM_GATES, axis=1)
+            memory = 0.5 * ((f + 1) * before + (i + 1) * g)
+            squashed = tf.tanh(memory)
+            hidden = 0.5 * (o + 1) * squashed
+            slope = tf.concat([g, before, i + 1, squashed], axis=1) * ((1 - gate * gate) * own_slope)
+            memory_slope = 0.5 * (o + 1) * (1 - squashed * squashed)
+            written = (
+                slopes.write(t, slope),
+                memory_slopes.write(t, memory_slope),
+                forget.write(t, 0.5 * (f + 1)),
+                hiddens.write(t, hidden),
+            )
+            new_states.append((hidden, memory, *written))
+        return t + 1, tuple(new_states)
+
+    starts = tuple((c.hidden, c.memory, _array(c.projected), *_arrays_to_fill(c)) for c in chains)
+    _, ends = _loop(step, chains[0].projected.shape[0], starts)
+    return [_Run(memory, *(array.stack() for array in arrays)) for _, memory, *arrays in ends]
 
 
-def _backward(chains: list[_BackwardChain], recurrent_kernel) -> list[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
-    """Gradients of each chain's projections [T, B, 4H] and of its state before the first step."""
-    time_steps = chains[0].d_hiddens.shape[0]
+def _backward(runs: list[_Run], d_outputs, recurrent_kernel) -> list[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
+    """Gradients of each chain's projections [T, B, 4H] and of its state before the first step.
+
+    Args:
+        d_outputs: of each chain, the gradients of its hidden states, its last hidden state and its last memory cell.
+    """
+    time_steps = runs[0].hiddens.shape[0]
     transposed_kernel = tf.transpose(recurrent_kernel)
 
     def step(k, states):
         t = time_steps - 1 - k
         new_states = []
-        for chain, (d_hidden, d_memory, slopes) in zip(chains, states, strict=True):
-            d_hidden = d_hidden + chain.d_hiddens[t]
-            d_memory = d_memory + d_hidden * chain.memory_slope[t]
+        for run, (d_hiddens, _, _), (d_hidden, d_memory, slopes) in zip(runs, d_outputs, states, strict=True):
+            d_hidden = d_hidden + d_hiddens[t]
+            d_memory = d_memory + d_hidden * run.memory_slopes[t]
             d_gate = tf.concat([d_memory, d_memory, d_memory, d_hidden], axis=1) * slopes.read(t)
-            d_before = (tf.matmul(d_gate, transposed_kernel), d_memory * chain.forget[t])
+            d_before = (tf.matmul(d_gate, transposed_kernel), d_memory * run.forget[t])
             new_states.append((*d_before, slopes.write(t, d_gate)))
         return k + 1, tuple(new_states)
 
-    starts = tuple((c.d_last_hidden, c.d_last_memory, _array(c.slopes)) for c in chains)
+    starts = tuple(
+        (d_hidden, d_memory, _array(run.slopes)) for run, (_, d_hidden, d_memory) in zip(runs, d_outputs, strict=True)
+    )
     _, ends = _loop(step, time_steps, starts)
     return [(d_projected.stack(), d_hidden, d_memory) for d_hidden, d_memory, d_projected in ends]
 
@@ -196,9 +179,11 @@ def _array(over_time: tf.Tensor) -> tf.TensorArray:
     return array.unstack(over_time)
 
 
-def _empty_array(time_steps: int, like: tf.Tensor) -> tf.TensorArray:
-    """An array over time for tensors like `like` [B, H]."""
-    return tf.TensorArray(like.dtype, time_steps, element_shape=like.shape)
+def _arrays_to_fill(chain: Chain) -> list[tf.TensorArray]:
+    """Three arrays over time for tensors [B, H], to be written whole; what they hold to begin with is of no account."""
+    shape = [chain.projected.shape[0], *tf.unstack(tf.shape(chain.hidden))]
+    contents = (chain.hidden, chain.memory, chain.hidden - chain.memory)
+    return [_array(tf.broadcast_to(content, shape)) for content in contents]
 
 
 def _per_gate(units: int, dtype, sigmoid_gates: float, candidate: float) -> tf.Tensor:
