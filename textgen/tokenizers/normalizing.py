@@ -2,7 +2,7 @@
 
 nfc composes letters and accents. nfkc also replaces compatibility forms (ligatures, fullwidth letters, superscripts).
 casefold is NFKC_Casefold: nfkc without case and without what is invisible by default (soft hyphens, joiners, variation
-selectors), as tensorflow_text's `case_fold_utf8` has it. `graph_word.py` and `graph.py` do the same inside an export.
+selectors), as tensorflow_text's `case_fold_utf8` has it. `graph_characters.py` does the same inside an export.
 
 NOTE: `unicodedata` and tensorflow_text may know different versions of Unicode. A code point that this Python does not
 know (category Cn) is left as it is here, and may be changed or composed there; other text is treated alike.
