@@ -124,9 +124,9 @@ def test_while_warming_up_a_large_vocabulary_is_not_scored(monkeypatch):
     monkeypatch.setattr(textgen.training.validation, "FEW_TOKENS", V - 1)
     validation = Validation(model, token_ids, compile_with_xla=True)
     scored = []
-    compiled = validation._compiled
-    validation._compiled = lambda inputs, targets, counted, state: (
-        scored.append(counted) or compiled(inputs, targets, counted, state)
+    block_loss = validation._block_loss
+    validation._block_loss = lambda inputs, targets, counted, state: (
+        scored.append(counted) or block_loss(inputs, targets, counted, state)
     )
     assert validation() == pytest.approx(expected, abs=1e-5)
     assert all(counted.any() for counted in scored)

@@ -16,13 +16,8 @@ from textgen.model.lstm import LSTM
 from textgen.model.negatives import Negatives
 from textgen.model.noise import Noise
 from textgen.model.output import MAX_LOGITS, OutputLayer, losses_in_blocks, sampled_losses
-from textgen.model.scan import NUM_GATES, Chain, lstm_scan_chains
-
-State = list[list[tf.Tensor]]  # per layer: [h] or, for an LSTM, [h, c]; each float32 [B, H]
-
-# A step's product `h U` below this many operations runs on one core; two chains then keep two cores busy. Above it the
-# product itself is shared between cores, and chains of half the rows are slower (measured: 0.93x at 256 units, B=64).
-SHARED_PRODUCT_OPERATIONS = 16_000_000
+from textgen.model.scan import lstm_scan
+from textgen.model.shards import State
 
 CELLS = {"lstm": LSTM, "gru": keras.layers.GRU, "rnn": keras.layers.SimpleRNN}
 
@@ -74,8 +69,14 @@ class LanguageModel(keras.Model):
 
     def hidden_states(self, token_ids, state: State, noise: Noise | None = None):
         """The last layer's outputs [T, B, H] for ids [T, B], and the new state."""
-        hiddens, state = self._run_chains(token_ids, state, noise)
-        return tf.concat(hiddens, axis=1), state
+        hiddens, new_state = token_ids, []
+        for index, layer in enumerate(self.recurrent):
+            mask = noise.recurrent[index] if noise and noise.recurrent else None
+            hiddens, layer_state = _run_layer(layer, self._layer_input(index, layer, hiddens), state[index], mask)
+            new_state.append(layer_state)
+            if noise and noise.outputs:
+                hiddens *= noise.outputs[index]
+        return hiddens, new_state
 
     def losses(self, token_ids, targets, state: State, noise: Noise | None = None, negatives: Negatives | None = None):
         """Nats of `targets` after each of `token_ids` (int32 [T, B] both), float32 [T, B], and the new state.
@@ -83,36 +84,16 @@ class LanguageModel(keras.Model):
         Exact, in bounded memory; with `negatives` an estimate, see `sampled_losses`.
         """
         targets = tf.convert_to_tensor(targets)
-        hiddens, state = self._run_chains(token_ids, state, noise)
-        scorer = self.output_layer.scorer(self.embedding.embeddings)
+        hiddens, state = self.hidden_states(token_ids, state, noise)
         if negatives is None and targets.shape.num_elements() * self.config.vocabulary_size <= MAX_LOGITS:
-            # Each chain has its own logits: joined first, they would be copied whole.
-            losses = [
-                tf.nn.sparse_softmax_cross_entropy_with_logits(part, self.logits(chain))
-                for part, chain in zip(tf.split(targets, len(hiddens), axis=1), hiddens, strict=True)
-            ]
-            return tf.concat(losses, axis=1), state
-        rows, flat_targets = self.output_layer.rows(tf.concat(hiddens, axis=1)), tf.reshape(targets, [-1])
+            return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, self.logits(hiddens)), state
+        scorer = self.output_layer.scorer(self.embedding.embeddings)
+        rows, flat_targets = self.output_layer.rows(hiddens), tf.reshape(targets, [-1])
         if negatives is None:
             losses = losses_in_blocks(rows, flat_targets, scorer)
         else:
             losses = sampled_losses(rows, flat_targets, scorer, negatives)
         return tf.reshape(losses, targets.shape), state
-
-    def _run_chains(self, token_ids, state: State, noise: Noise | None):
-        """The last layer's outputs of each chain, [T, B / chains, H], and the new state of all."""
-        count = num_chains(self, token_ids.shape[1])
-        hiddens, new_state = tf.split(token_ids, count, axis=1), []
-        for index, layer in enumerate(self.recurrent):
-            inputs = [self._layer_input(index, layer, chain) for chain in hiddens]
-            states = [tf.split(tensor, count, axis=0) for tensor in state[index]]
-            mask = noise.recurrent[index] if noise and noise.recurrent else None
-            hiddens, *layer_state = _run_layer(layer, inputs, list(zip(*states, strict=True)), mask)
-            new_state.append([tf.concat(parts, axis=0) for parts in layer_state])
-            if noise and noise.outputs:
-                masks = tf.split(noise.outputs[index], count, axis=0)
-                hiddens = [chain * mask for chain, mask in zip(hiddens, masks, strict=True)]
-        return hiddens, new_state
 
     def logits(self, hiddens: tf.Tensor) -> tf.Tensor:
         """Scores of the next token: [..., H] to [..., V]."""
@@ -167,33 +148,24 @@ class LanguageModel(keras.Model):
         return V * (3 * E + positions) < 3 * positions * E
 
 
-def num_chains(model: LanguageModel, batch_size: int | None) -> int:
-    """How many chains a batch is cut into, 1 or 2; see `scan.py`."""
-    if batch_size is None or batch_size % 2 or not all(_scans(layer) for layer in model.recurrent):
-        return 1
-    product = 2 * batch_size * model.config.units * NUM_GATES * model.config.units
-    return 2 if product < SHARED_PRODUCT_OPERATIONS else 1
-
-
-def _run_layer(layer, inputs: list, states: list, recurrent_mask):
-    """One layer's outputs [T, B, H] and last states [B, H], each a list over chains.
+def _run_layer(layer, inputs, state: list[tf.Tensor], recurrent_mask):
+    """One layer's outputs [T, B, H] and its last state.
 
     Args:
-        inputs: of each chain, as `LanguageModel._layer_input` gives them.
-        states: of each chain, h and, for an LSTM, c.
+        inputs: as `LanguageModel._layer_input` gives them.
     """
     recurrent_kernel = tf.convert_to_tensor(layer.cell.recurrent_kernel)
     if recurrent_mask is not None:
         recurrent_kernel *= recurrent_mask
     if _scans(layer):
-        chains = [Chain(projected, *state) for projected, state in zip(inputs, states, strict=True)]
-        return list(zip(*lstm_scan_chains(chains, recurrent_kernel), strict=True))
-    # Keras's own layer, with the masked kernel in place of its variable; it is never cut into chains.
+        hiddens, *state = lstm_scan(inputs, recurrent_kernel, *state)
+        return hiddens, state
+    # Keras's own layer, with the masked kernel in place of its variable.
     weights = [layer.cell.kernel, recurrent_kernel, layer.cell.bias]
     unused = [variable.value for variable in layer.non_trainable_variables]  # the seed of a dropout that is off
-    batch_major = tf.transpose(inputs[0], [1, 0, 2])
-    (outputs, *state), _ = layer.stateless_call(weights, unused, batch_major, initial_state=list(states[0]))
-    return [[tf.transpose(outputs, [1, 0, 2])], *([tensor] for tensor in state)]
+    batch_major = tf.transpose(inputs, [1, 0, 2])
+    (outputs, *state), _ = layer.stateless_call(weights, unused, batch_major, initial_state=list(state))
+    return tf.transpose(outputs, [1, 0, 2]), state
 
 
 @tf.custom_gradient

@@ -22,6 +22,11 @@ class Noise(NamedTuple):
     outputs: list[tf.Tensor] | None  # L masks [B, H], each on one layer's outputs; None drops none
     recurrent: list[tf.Tensor] | None  # L masks in the shape of the recurrent kernels; None drops none
 
+    def rows(self, first: tf.Tensor, count: int) -> "Noise":
+        """The masks of `count` rows of the batch, from row `first` on; recurrent ones are every row's."""
+        outputs = self.outputs and [tf.slice(mask, [first, 0], [count, mask.shape[1]]) for mask in self.outputs]
+        return self._replace(outputs=outputs)
+
 
 def draw_noise(model: ModelConfig, training: TrainingConfig, step: tf.Tensor) -> Noise:
     """The masks of `step` (int32 scalar).

@@ -1,9 +1,10 @@
-"""One optimizer step: forward, loss, gradient, clipping, AdamW; compiled as a whole.
+"""One optimizer step: forward, loss, gradient, clipping, AdamW; compiled.
 
 What goes in: a batch, the carried state, the learning rate and the step's number. What comes out: the loss and the new
 state; the variables change in place.
 
-NOTE: XLA compiles the whole step except on a GPU, where cuDNN's kernel has no XLA form (the two exclude each other).
+NOTE: XLA compiles everything except on a GPU, where cuDNN's kernel has no XLA form (the two exclude each other). On a
+CPU a batch is cut into shards that run side by side (`model/shards.py`), and the optimizer takes their mean gradient.
 """
 
 import keras
@@ -12,9 +13,10 @@ import tensorflow as tf
 
 from textgen.config import TrainingConfig
 from textgen.dataset import Batch
-from textgen.model.language_model import LanguageModel, State
+from textgen.model.language_model import LanguageModel
 from textgen.model.negatives import NegativeSampler, choose_num_sampled
 from textgen.model.noise import draw_noise
+from textgen.model.shards import State, cut, join, num_shards
 
 BETA_2 = 0.99  # shorter than Adam's 0.999: runs are a few thousand steps, of which the warm-up is a few hundred
 
@@ -44,7 +46,10 @@ class TrainStep:
         )
         self.optimizer.exclude_from_weight_decay(var_names=["bias"])
         self.optimizer.build(model.trainable_variables)
-        self._compiled = tf.function(self._run, jit_compile=compile_with_xla, autograph=False)
+        self.num_shards = num_shards(config.batch_size) if compile_with_xla else 1
+        self._differentiate = tf.function(self._shard_gradients, jit_compile=compile_with_xla, autograph=False)
+        self._update = tf.function(self._apply, jit_compile=compile_with_xla, autograph=False)
+        self._traced = None
 
     def __call__(self, batch: Batch, state: State, learning_rate: float, number: int) -> tuple[tf.Tensor, State]:
         """Change the variables by one step.
@@ -64,25 +69,42 @@ class TrainStep:
         # Time-major, as the model works: int32 [T, B].
         inputs, targets = np.ascontiguousarray(batch.inputs.T), np.ascontiguousarray(batch.targets.T)
         negatives = self.sampler.draw(number) if self.sampler else None
-        return self._compiled(inputs, targets, state, np.float32(learning_rate), np.int32(number), negatives)
+        arguments = (inputs, targets, state, np.float32(learning_rate), np.int32(number), negatives)
+        if self._traced is None:
+            # Called as what it is for these arguments: asking tf.function whether it is takes 0.25 ms, every step.
+            self._traced = tf.function(self._run, autograph=False).get_concrete_function(*arguments)
+        return self._traced(*arguments)
 
     def zero_state(self) -> State:
         """The state at the beginning of a text."""
         return self.model.zero_state(self.config.batch_size)
 
     def _run(self, inputs, targets, state, learning_rate, number, negatives):
-        model, config = self.model, self.config
-        noise = draw_noise(model.config, config, number)
+        rows = self.config.batch_size // self.num_shards
+        shards = [
+            self._differentiate(*arrays, shard_state, tf.constant(index * rows), number, negatives)
+            for index, (arrays, shard_state) in enumerate(cut(self.num_shards, (inputs, targets), state))
+        ]
+        losses, gradients, states = zip(*shards, strict=True)
+        self._update(gradients, learning_rate)
+        return tf.add_n(losses) / self.num_shards, join(states)
+
+    def _shard_gradients(self, inputs, targets, state, first_row, number, negatives):
+        model = self.model
+        noise = draw_noise(model.config, self.config, number).rows(first_row, inputs.shape[1])
         with tf.GradientTape() as tape:
             losses, new_state = model.losses(inputs, targets, state, noise, negatives)
             loss = tf.reduce_mean(losses)
-        variables = model.trainable_variables
-        gradients = [tf.convert_to_tensor(g) for g in tape.gradient(loss, variables)]
-        if config.clip_norm:
-            gradients, _ = tf.clip_by_global_norm(gradients, config.clip_norm)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        return loss, [tf.convert_to_tensor(gradient) for gradient in gradients], new_state
+
+    def _apply(self, shards, learning_rate):
+        """Args: shards: of each, the gradients of all variables."""
+        gradients = [tf.add_n(parts) / len(parts) for parts in zip(*shards, strict=True)]
+        if self.config.clip_norm:
+            gradients, _ = tf.clip_by_global_norm(gradients, self.config.clip_norm)
         self.optimizer.learning_rate.assign(learning_rate)
-        self.optimizer.apply(gradients, variables)
-        return loss, new_state
+        self.optimizer.apply(gradients, self.model.trainable_variables)
 
     def slots(self) -> dict[str, keras.Variable]:
         """The optimizer's variables that a checkpoint has to keep, by name; the step count is kept as a number."""

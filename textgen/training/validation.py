@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from textgen.model.language_model import LanguageModel
+from textgen.model.shards import cut, join, num_shards
 
 STREAMS = 32
 BLOCK = 128  # tokens of a stream per call
@@ -25,11 +26,14 @@ class Validation:
     def __init__(self, model: LanguageModel, token_ids: np.ndarray, *, compile_with_xla: bool):
         """Args: token_ids: any integer type [N], N >= 2."""
         self.model = model
-        self._compiled = tf.function(self._block_loss, jit_compile=compile_with_xla, autograph=False)
-        self._read = tf.function(self._state_after, jit_compile=compile_with_xla, autograph=False)
+        self._shard_loss = tf.function(self._loss_of, jit_compile=compile_with_xla, autograph=False)
+        self._shard_state = tf.function(self._state_after, jit_compile=compile_with_xla, autograph=False)
+        self._block_loss = tf.function(self._sum_of_shards, autograph=False)
+        self._read = tf.function(self._states_of_shards, autograph=False)
         self.token_ids = token_ids
         self.num_targets = len(token_ids) - 1
         self.num_streams = max(1, min(STREAMS, self.num_targets // WARM_UP))
+        self.num_shards = num_shards(self.num_streams) if compile_with_xla else 1
         self.stream_length = -(-self.num_targets // self.num_streams)
         self.counted_length = self.stream_length  # of each stream
 
@@ -56,7 +60,7 @@ class Validation:
             if start < 0 and self.model.config.vocabulary_size > FEW_TOKENS:
                 state = self._read(inputs, state)
                 continue
-            loss, state = self._compiled(inputs, targets, counted, state)
+            loss, state = self._block_loss(inputs, targets, counted, state)
             total += float(loss)
         return total / self.num_counted
 
@@ -75,7 +79,15 @@ class Validation:
         keep[0] = 0
         return [[tensor * keep for tensor in layer] for layer in state]
 
-    def _block_loss(self, inputs, targets, counted, state):
+    def _sum_of_shards(self, inputs, targets, counted, state):
+        shards = cut(self.num_shards, (inputs, targets, counted), state)
+        sums, states = zip(*(self._shard_loss(*arrays, part) for arrays, part in shards), strict=True)
+        return tf.add_n(sums), join(states)
+
+    def _states_of_shards(self, inputs, state):
+        return join([self._shard_state(*arrays, part) for arrays, part in cut(self.num_shards, (inputs,), state)])
+
+    def _loss_of(self, inputs, targets, counted, state):
         losses, state = self.model.losses(inputs, targets, state)
         return tf.reduce_sum(losses * counted), state
 
