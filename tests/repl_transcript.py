@@ -109,7 +109,8 @@ class Transcript:
 
     @property
     def context(self):
-        return self.repl.session.story.context
+        session = self.repl.session
+        return session.reader.context(session.story.end) if session.story.end else None
 
 
 def transcript(*lines, **options) -> str:

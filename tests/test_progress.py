@@ -283,6 +283,22 @@ def test_in_a_terminal_the_bar_shows_epoch_loss_validation_and_speed_and_gives_t
     assert screen.file.getvalue().count("\x1b[?25l") == screen.file.getvalue().count("\x1b[?25h")
 
 
+def test_a_run_that_goes_back_says_so_in_a_line_and_the_bar_forgets_the_losses_that_ran_away():
+    screen = Screen(terminal=True)
+    with screen.reporter as reporter:
+        reporter.started(plan_of(), 0, None)
+        for step in range(1000, 1010):
+            reporter.stepped(step, 2.0, 500.0, 1000.0)
+        reporter.rolled_back(900, "the loss exploded")
+        reporter.bar.refresh()
+        assert reporter.bar.tasks[0].completed == 900
+        reporter.stepped(901, 2.0, 1.5, 1000.0)
+        reporter.bar.refresh()
+    shown = screen.console.export_text()
+    assert "note: the loss exploded\n" in shown
+    assert "loss 1.500" in shown
+
+
 def test_a_resumed_bar_begins_where_the_run_was():
     screen = Screen(terminal=True, width=160)
     with screen.reporter as reporter:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textgen.training.schedule import FINAL_SHARE, WARMUP_SHARE, learning_rate
+from textgen.training.schedule import FINAL_SHARE, WARMUP_SHARE, learning_rate, peak_after
 
 
 def rates(total: int, peak: float = 1.0) -> list[float]:
@@ -39,3 +39,7 @@ def test_the_last_step_has_the_final_share_of_the_peak(total):
 
 def test_a_run_of_one_step_takes_it_at_the_peak():
     assert rates(1, peak=0.5) == [0.5]
+
+
+def test_every_time_that_a_run_went_back_halves_the_peak():
+    assert [peak_after(rollbacks, 0.01) for rollbacks in range(4)] == [0.01, 0.005, 0.0025, 0.00125]

@@ -8,9 +8,10 @@ import dataclasses
 from collections.abc import Callable
 
 from textgen.config import SamplingConfig
+from textgen.generation.context import Context
 from textgen.generation.generator import Generator
 from textgen.repl.errors import CommandError
-from textgen.repl.story import Story, Turn, join, last_words
+from textgen.repl.story import Passage, Reader, Story, Turn, join, last_words
 from textgen.tokenizers.unknown import trim_prompt
 
 
@@ -34,6 +35,7 @@ class Session:
             model: what `/status` says about the model.
         """
         self.generator = generator
+        self.reader = Reader(generator.read)
         self.config = config
         self.write = write
         self.notice = notice
@@ -50,28 +52,26 @@ class Session:
 
     def append(self, given: str) -> None:
         """Add `given` to the story exactly, and let the model go on."""
-        before = self.story.context
+        before = self.story.end
         if before is None and not given:
-            before = self.generator.read("")
-        prompted = self.generator.read(given, before) if given else before
-        self._write_turn(self.story, Turn(given, "", before, prompted, self.generator.read))
+            before = Passage("")
+        prompted = Passage(given, before) if given else before
+        self._write_turn(self.story, Turn(given, "", before, prompted))
 
     def read(self, text: str) -> None:
         """Add `text` to the story, joined as a line would be, and write nothing."""
-        given, before = join(self.story.text, text), self.story.context
-        prompted = self.generator.read(given, before)
-        self.change(self.story.add(Turn(given, "", before, prompted, self.generator.read)))
+        given, before = join(self.story.text, text), self.story.end
+        self._change_when_read(self.story.add(Turn(given, "", before, Passage(given, before))))
 
     def regenerate(self) -> None:
         """Write the last turn again, with the next sample number."""
-        if not self.story.turns:
+        if self.story.last is None:
             raise CommandError("nothing to write again: the story is empty")
-        *earlier, last = self.story.turns
-        self._write_turn(Story(tuple(earlier)), last)
+        self._write_turn(self.story.earlier, self.story.last)
 
     def cut(self, length: int) -> None:
         """Keep the first `length` characters of the story."""
-        self.change(self.story.cut(length))
+        self._change_when_read(self.story.cut(length))
 
     def change(self, story: Story) -> None:
         """Go on with `story`; `undo` brings back the one before."""
@@ -98,9 +98,15 @@ class Session:
         text = self.story.text
         self.notice(f"the story ends: {last_words(text)}" if text else "the story is empty")
 
+    def _change_when_read(self, story: Story) -> None:
+        """Go on with `story` once its end is read, which Ctrl-C or an unknown symbol may end."""
+        if story.end is not None:
+            self.reader.context(story.end)
+        self.change(story)
+
     def _write_turn(self, earlier: Story, turn: Turn) -> None:
         """Let the model write after `turn.given`, and make that the story's last turn."""
-        written, is_stopped = self._write(turn)
+        written, is_stopped = self._write(self.reader.context(turn.prompted))
         if written or turn.given:
             self.change(earlier.add(dataclasses.replace(turn, written=written)))
         if is_stopped:
@@ -113,13 +119,13 @@ class Session:
             return "the text that stops it came first"
         return "for it the text ends here. Type how it goes on, or /set ignore_eod on"
 
-    def _write(self, turn: Turn) -> tuple[str, bool]:
+    def _write(self, context: Context) -> tuple[str, bool]:
         """What the model wrote and showed, and whether Ctrl-C ended it."""
         sample, self.next_sample = self.next_sample, self.next_sample + 1
         pieces: list[str] = []
         is_stopped = False
         try:
-            for piece in self.generator.write(turn.prompted, self.config, sample=sample):
+            for piece in self.generator.write(context, self.config, sample=sample):
                 pieces.append(piece)
                 self.write(piece)
         except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""A story as turns: what the writer gave, what the model wrote, and where the network stands between them.
+"""A story as turns: what the writer gave, what the model wrote, and how the network comes to stand between them.
 
 What surprises: nothing here changes in place. A story is a value, so going back is keeping the old one. What the
 model wrote is read when the story goes on, not before, so that a stopped turn is in the story at once.
@@ -9,11 +9,11 @@ import functools
 import re
 import unicodedata
 from collections.abc import Callable
-from typing import Self
 
 from textgen.generation.context import Context
 
 Read = Callable[[str, Context | None], Context]
+CONTEXTS_KEPT = 64  # each up to 20 KB for characters, 150 KB for many words
 
 # What stands close to the word before it, and after which a word stands close.
 CLOSING_MARKS = ",.;:!?)]}\u2026\u2019\u201d\u00bb\u2014"
@@ -29,19 +29,56 @@ SENTENCE_END = re.compile(
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class Passage:
+    """Text that the network reads in one go, after another passage or as the beginning."""
+
+    text: str
+    previous: "Passage | None" = None
+
+
+class Reader:
+    """Reads passages, and remembers where the network stood after the latest of them.
+
+    Older ones are read again when somebody goes back to them, exactly as they were: a long session does not grow with
+    every turn by what the network carries.
+    """
+
+    def __init__(self, read: Read):
+        self.read = read
+        self._contexts: dict[Passage, Context] = {}  # the least recently used first
+
+    def context(self, passage: Passage) -> Context:
+        """Where the network stands after `passage`."""
+        unread: list[Passage] = []
+        place: Passage | None = passage
+        while place is not None and place not in self._contexts:
+            unread.append(place)
+            place = place.previous
+        context = None if place is None else self._remember(place, self._contexts.pop(place))
+        for place in reversed(unread):
+            context = self._remember(place, self.read(place.text, context))
+        return context
+
+    def _remember(self, passage: Passage, context: Context) -> Context:
+        self._contexts[passage] = context
+        if len(self._contexts) > CONTEXTS_KEPT:
+            del self._contexts[next(iter(self._contexts))]
+        return context
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Turn:
     """One step of the story."""
 
     given: str  # by the writer, with what joins it to the text before
     written: str  # by the model
-    before: Context | None  # where the turn begins; None before anything is read
-    prompted: Context  # after what was given
-    read: Read
+    before: Passage | None  # where the turn begins; None before anything is read
+    prompted: Passage  # up to what was given
 
     @functools.cached_property
-    def after(self) -> Context:
+    def after(self) -> Passage:
         """Where the turn ends."""
-        return self.read(self.written, self.prompted) if self.written else self.prompted
+        return Passage(self.written, self.prompted) if self.written else self.prompted
 
     @property
     def text(self) -> str:
@@ -51,9 +88,15 @@ class Turn:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Story:
-    """A text in turns."""
+    """A text in turns: the last one, and the story before it. An empty story has neither."""
 
-    turns: tuple[Turn, ...] = ()
+    earlier: "Story | None" = None
+    last: Turn | None = None
+
+    @property
+    def turns(self) -> list[Turn]:
+        """All turns, oldest first."""
+        return [story.last for story in self._stages()]
 
     @property
     def text(self) -> str:
@@ -61,38 +104,46 @@ class Story:
         return "".join(turn.text for turn in self.turns)
 
     @property
-    def context(self) -> Context | None:
-        """Where the network stands after the story; None when it has read nothing."""
-        return self.turns[-1].after if self.turns else None
+    def end(self) -> Passage | None:
+        """Where the story ends; None when nothing was read."""
+        return self.last.after if self.last else None
 
-    def add(self, turn: Turn) -> Self:
+    def add(self, turn: Turn) -> "Story":
         """The story with one more turn."""
-        return type(self)((*self.turns, turn))
+        return Story(self, turn)
 
-    def cut(self, length: int) -> Self:
+    def cut(self, length: int) -> "Story":
         """The first `length` characters of the story.
 
         Its last turn counts as given, so that writing it again goes on from the cut. Only what lies between the
-        nearest earlier context and the cut is read again.
+        nearest earlier passage and the cut is read again.
         """
-        kept: list[Turn] = []
-        for turn in self.turns if length > 0 else ():
-            if length <= len(turn.text):
-                return type(self)((*kept, _cut_turn(turn, length)))
-            kept.append(turn)
-            length -= len(turn.text)
-        return type(self)(tuple(kept))
+        if length <= 0:
+            return Story()
+        for stage in self._stages():
+            if length <= len(stage.last.text):
+                return stage.earlier.add(_cut_turn(stage.last, length))
+            length -= len(stage.last.text)
+        return self
+
+    def _stages(self) -> list["Story"]:
+        """The story after its first turn, after its second, and so on."""
+        stages, story = [], self
+        while story.last is not None:
+            stages.append(story)
+            story = story.earlier
+        return stages[::-1]
 
 
 def _cut_turn(turn: Turn, length: int) -> Turn:
     num_written = length - len(turn.given)
     if num_written == len(turn.written):
-        context = turn.after
+        end = turn.after
     elif num_written >= 0:
-        context = turn.read(turn.written[:num_written], turn.prompted)
+        end = Passage(turn.written[:num_written], turn.prompted)
     else:
-        context = turn.read(turn.given[:length], turn.before)
-    return Turn(turn.text[:length], "", turn.before, context, turn.read)
+        end = Passage(turn.given[:length], turn.before)
+    return Turn(turn.text[:length], "", turn.before, end)
 
 
 def join(before: str, line: str) -> str:

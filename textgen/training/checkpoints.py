@@ -12,6 +12,7 @@ and batches are functions of (seed, step), so there is no other state.
 
 import dataclasses
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -23,6 +24,7 @@ from textgen.config import Settings, setting
 from textgen.errors import ModelError, SettingError, TextgenError
 from textgen.records import ModelRecord
 from textgen.tokenizers import Tokenizer
+from textgen.training.divergence import MAX_ROLLBACKS
 from textgen.training.reporting import Evaluated
 
 KEEP = 2
@@ -40,6 +42,8 @@ class Progress(Settings):
     best_loss: float | None = setting(None, "Validation loss of the best weights.")
     loss_sum: float = setting(0.0, "Sum of the train losses since the last evaluation.")
     loss_count: int = setting(0, "How many they are.", minimum=0)
+    loss_mean: float | None = setting(None, "Running mean of the train loss, in nats; none before the first.")
+    rollbacks: int = setting(0, "Times the run went back with a halved rate.", minimum=0, maximum=MAX_ROLLBACKS)
     train_seconds: float = setting(0.0, "Seconds spent in train steps.", minimum=0)
     seconds: float = setting(0.0, "Wall-clock seconds of the run so far.", minimum=0)
 
@@ -80,19 +84,30 @@ def save_checkpoint(run_dir: Path, checkpoint: Checkpoint, keep: int = KEEP) -> 
     return target
 
 
-def load_newest(run_dir: Path) -> tuple[Checkpoint, list[str]]:
-    """The newest whole checkpoint of a run, and a line for every newer one that is damaged.
+def load_newest(
+    run_dir: Path, is_wanted: Callable[[Progress], bool] = lambda progress: True
+) -> tuple[Checkpoint, list[str]]:
+    """The newest whole checkpoint of a run that is wanted, and a line for every newer one that is damaged.
 
     Raises:
-        ModelError: no whole checkpoint.
+        ModelError: no such checkpoint.
     """
     problems: list[str] = []
     for directory in model_store.checkpoint_dirs(run_dir):
         try:
-            return Checkpoint.read(directory), problems
+            checkpoint = Checkpoint.read(directory)
+            if is_wanted(checkpoint.progress):
+                return checkpoint, problems
         except TextgenError as problem:
             problems.append(f"checkpoint {directory.name} is damaged and not used: {problem}")
     raise ModelError("; ".join(problems) or f"{run_dir} has no checkpoint to resume from")
+
+
+def remove_newer(run_dir: Path, step: int) -> None:
+    """Remove the checkpoints of later steps than `step`, whole or not."""
+    for directory in model_store.checkpoint_dirs(run_dir):
+        if directory.name > f"step-{step:08d}":
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 def _write(directory: Path, checkpoint: Checkpoint) -> None:

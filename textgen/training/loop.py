@@ -2,6 +2,9 @@
 
 What goes in: a plan, the compiled step and evaluation, and a checkpoint to go on from. What comes out: the checkpoint
 after the last step. Whatever the loop remembers is in that checkpoint.
+
+A run that diverges goes back to the last good checkpoint with half the learning rate. Nothing else changes: batches and
+masks of the steps that are made again are functions of the seed and the step.
 """
 
 import dataclasses
@@ -12,14 +15,24 @@ from collections.abc import Callable
 import numpy as np
 
 from textgen.config import SamplingConfig
-from textgen.errors import TrainingError
+from textgen.errors import ModelError, TrainingError
 from textgen.generation.generator import Generator
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.records import ModelRecord
-from textgen.training.checkpoints import Checkpoint, Progress, save_checkpoint
+from textgen.training.checkpoints import Checkpoint, Progress, load_newest, remove_newer, save_checkpoint
+from textgen.training.divergence import (
+    MAX_ROLLBACKS,
+    DivergenceError,
+    advice,
+    check_explosion,
+    check_finite,
+    check_tensors,
+    is_suspicious,
+    updated_mean,
+)
 from textgen.training.plan import Plan
 from textgen.training.reporting import Evaluated, Reporter
-from textgen.training.schedule import learning_rate
+from textgen.training.schedule import learning_rate, peak_after
 from textgen.training.step import TrainStep
 from textgen.training.validation import Validation
 
@@ -49,6 +62,7 @@ class Loop:
         self.history: tuple[Evaluated, ...] = ()
         self.best_weights = step.model.get_named_weights()
         self.progress = Progress()
+        self.vocabulary_size = plan.model.vocabulary_size
 
     def begin(self, progress: Progress) -> None:
         """Start a new run, with a checkpoint before its first step."""
@@ -73,7 +87,28 @@ class Loop:
         self.clock = time.perf_counter() - self.progress.seconds
 
     def run(self, should_stop: Callable[[], bool]) -> bool:
-        """Make the remaining steps; False when `should_stop` ended it early. The checkpoint is on disk either way."""
+        """Make the remaining steps; False when `should_stop` ended it early. The checkpoint is on disk either way.
+
+        Raises:
+            TrainingError: the run diverged, and has gone back as often as it may.
+        """
+        while True:
+            try:
+                return self._run(should_stop)
+            except DivergenceError as problem:
+                self._roll_back(str(problem))
+
+    def save(self) -> None:
+        """Write a checkpoint of this moment. Raises DivergenceError instead where a number in it is not finite."""
+        tensors = {name: np.asarray(tensor) for name, tensor in self._tensors().items()}
+        check_tensors(tensors.values(), self.progress.step)
+        self._update(seconds=time.perf_counter() - self.clock)
+        record = self.describe(self.progress, self.history)
+        checkpoint = Checkpoint(record, self.plan.tokenizer, self.progress, self.history, self.best_weights, tensors)
+        path = save_checkpoint(self.plan.path, checkpoint)
+        self.reporter.saved(path, self.progress.step)
+
+    def _run(self, should_stop: Callable[[], bool]) -> bool:
         while self.progress.step < self.progress.total_steps:
             self._advance()
             done = self.progress.step
@@ -82,30 +117,65 @@ class Loop:
             if should_stop():
                 self.save()
                 return False
-            if done % self.progress.checkpoint_every == 0 and done < self.progress.total_steps:
+            if self._is_good(self.progress) and done < self.progress.total_steps:
                 self.save()
         self.save()
         return True
 
-    def save(self) -> None:
-        """Write a checkpoint of this moment."""
-        self._update(seconds=time.perf_counter() - self.clock)
-        tensors = {name: np.asarray(tensor) for name, tensor in self._tensors().items()}
-        record = self.describe(self.progress, self.history)
-        checkpoint = Checkpoint(record, self.plan.tokenizer, self.progress, self.history, self.best_weights, tensors)
-        path = save_checkpoint(self.plan.path, checkpoint)
-        self.reporter.saved(path, self.progress.step)
+    def _roll_back(self, problem: str) -> None:
+        """Go back to the last good checkpoint with half the learning rate, and write that down at once.
+
+        Where the process is killed in between, the next one makes the same steps and comes here again.
+        """
+        rollbacks = self.progress.rollbacks + 1
+        if rollbacks > MAX_ROLLBACKS:
+            raise TrainingError(
+                f"{problem}, though the run went back {MAX_ROLLBACKS} times, each with half the learning rate. "
+                f"{advice(self.plan.training.clip_norm)}; the last good checkpoint is kept and can be sampled"
+            )
+        checkpoint, damaged = self._last_good()
+        for line in damaged:
+            self.reporter.noted(line)
+        clock = self.clock
+        self.restore(checkpoint)
+        self.clock = clock  # the time was spent all the same
+        self._update(rollbacks=rollbacks)
+        self.reporter.rolled_back(
+            self.progress.step,
+            f"{problem}. Back to step {self.progress.step:,} with half the learning rate, now {self._peak():g} "
+            f"(attempt {rollbacks} of {MAX_ROLLBACKS})",
+        )
+        remove_newer(self.plan.path, self.progress.step)
+        self.save()
+
+    def _last_good(self) -> tuple[Checkpoint, list[str]]:
+        """The newest good checkpoint, and a line for every newer one that is damaged.
+
+        One that a stop left is passed over, so that the run ends as it would have without; unless no other is left.
+        """
+        try:
+            return load_newest(self.plan.path, self._is_good)
+        except ModelError:
+            return load_newest(self.plan.path)
+
+    def _is_good(self, progress: Progress) -> bool:
+        """Whether a checkpoint at `progress` is due, and one to go back to."""
+        is_due = progress.step % progress.checkpoint_every == 0
+        return is_due and not is_suspicious(progress.loss_mean, self.vocabulary_size)
 
     def _advance(self) -> None:
         progress, number = self.progress, self.progress.step
-        rate = learning_rate(number, progress.total_steps, self.plan.training.learning_rate)
+        rate = self._rate(number)
         begin = time.perf_counter()
         loss, self.state = self.step(self.batches[number], self.state, rate, number)
         loss = float(loss)  # waits for the device
         seconds = time.perf_counter() - begin
-        _check_finite("loss", loss, number + 1)
+        check_finite("loss", loss, number + 1)
+        mean = updated_mean(progress.loss_mean, loss, self.vocabulary_size)
+        check_explosion(mean, self.vocabulary_size, number + 1)
         self._update(
             step=number + 1,
+            loss_mean=mean,
             loss_sum=progress.loss_sum + loss,
             loss_count=progress.loss_count + 1,
             train_seconds=progress.train_seconds + seconds,
@@ -116,15 +186,17 @@ class Loop:
         progress = self.progress
         validation_loss = self.evaluate() if self.evaluate else None
         if validation_loss is not None:
-            _check_finite("validation loss", validation_loss, progress.step)
+            check_finite("validation loss", validation_loss, progress.step)
         is_best = validation_loss is None or progress.best_loss is None or validation_loss < progress.best_loss
         if is_best:
-            self.best_weights = self.step.model.get_named_weights()
+            weights = self.step.model.get_named_weights()
+            check_tensors(weights.values(), progress.step)
+            self.best_weights = weights
             self._update(best_step=progress.step, best_loss=validation_loss)
         row = Evaluated(
             step=progress.step,
             epoch=self.batches.epoch_of(progress.step),
-            learning_rate=learning_rate(progress.step - 1, progress.total_steps, self.plan.training.learning_rate),
+            learning_rate=self._rate(progress.step - 1),
             train_loss=progress.loss_sum / max(1, progress.loss_count),
             validation_loss=validation_loss,
             bits_per_character=None if validation_loss is None else validation_loss * self.bits_per_nat,
@@ -139,6 +211,12 @@ class Loop:
     def _sample(self) -> str:
         engine = NumpyEngine(self.plan.model, self.step.model.get_named_weights())
         return Generator(self.plan.tokenizer, engine).generate("", SAMPLE[self.plan.text.level])[0].completion
+
+    def _peak(self) -> float:
+        return peak_after(self.progress.rollbacks, self.plan.training.learning_rate)
+
+    def _rate(self, step: int) -> float:
+        return learning_rate(step, self.progress.total_steps, self._peak())
 
     def _tokens_per_second(self) -> float:
         tokens = self.progress.step * self.plan.training.batch_size * self.plan.training.sequence_length
@@ -159,8 +237,3 @@ class Loop:
 
     def _update(self, **changes) -> None:
         self.progress = dataclasses.replace(self.progress, **changes)
-
-
-def _check_finite(what: str, loss: float, step: int) -> None:
-    if not math.isfinite(loss):
-        raise TrainingError(f"the {what} is {loss} at step {step:,}. Train anew with a lower --learning-rate")

@@ -129,6 +129,13 @@ class TerminalReporter(Reporter):
         sample = visible(" ".join(row.sample[:SAMPLE_CHARACTERS].split()))
         self.console.print(Text(f"  {sample}", "dim"), soft_wrap=not self.console.is_terminal)
 
+    def rolled_back(self, step: int, message: str) -> None:
+        """A line of its own; the bar goes back, and forgets the losses that ran away."""
+        self._smoothed = None
+        if self._task is not None:
+            self.bar.update(self._task, completed=step)
+        super().rolled_back(step, message)
+
     def noted(self, message: str) -> None:
         """A line of its own."""
         self.console.print(Text.assemble(("note:", "yellow"), " ", message), soft_wrap=True)

@@ -48,6 +48,10 @@ class Reporter:
     def saved(self, path: Path, step: int) -> None:
         """A checkpoint is on disk."""
 
+    def rolled_back(self, step: int, message: str) -> None:
+        """The run goes on from the earlier `step`, for the reason that one line gives."""
+        self.noted(message)
+
     def noted(self, message: str) -> None:
         """Something the user should know, in one line."""
 

@@ -6,7 +6,13 @@ Source: Smith and Topin 2017, "Super-Convergence", with the cosine of Loshchilov
 import math
 
 WARMUP_SHARE = 0.05
+ROLLBACK_SHARE = 0.5  # of the peak that is left each time that a run went back
 FINAL_SHARE = 0.02  # of the peak; at zero the last steps would be wasted
+
+
+def peak_after(rollbacks: int, peak: float) -> float:
+    """The peak of a run that went back so many times."""
+    return peak * ROLLBACK_SHARE**rollbacks
 
 
 def learning_rate(step: int, total_steps: int, peak: float) -> float:
