@@ -11,6 +11,7 @@ import time
 import click
 
 from textgen.errors import TextgenError
+from textgen.output import visible
 
 STARTED = time.perf_counter()  # `--minutes` counts from here
 
@@ -23,6 +24,7 @@ COMMANDS = (
     "export",
     "models",
     "info",
+    "verify",
     "inspect",
     "corpora",
     "doctor",
@@ -58,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
         problem.show()
         sys.exit(problem.exit_code)
     except TextgenError as problem:
-        click.echo(f"textgen: {' '.join(str(problem).split())}", err=True)
+        click.echo(f"textgen: {visible(' '.join(str(problem).split()))}", err=True)
         sys.exit(problem.exit_status)
     except (click.Abort, KeyboardInterrupt):
         click.echo("textgen: stopped", err=True)
