@@ -63,7 +63,7 @@ def verify_model(name_or_path: str | Path, models_dir: Path) -> Verification:
         if used is None and not any(finding.problem for finding in found):
             used = directory.name
         prefix = f"{model_store.CHECKPOINTS}/{directory.name}/"
-        findings += [finding._replace(name=prefix + finding.name) for finding in found]
+        findings += [finding._replace(name=(prefix + finding.name).rstrip("/")) for finding in found]
     return Verification(path.name, path, False, (*findings, *_beside_checkpoints(path, checkpoints)), used)
 
 
