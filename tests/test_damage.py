@@ -233,11 +233,13 @@ def test_the_newest_checkpoint_is_that_of_the_most_steps(tmp_path):
     assert found == ["step-100000000", "step-99999999"]
 
 
-def test_weights_that_are_not_finite_are_refused(model_dir):
-    for value in (np.nan, np.inf, -np.inf):
+def test_weights_that_cannot_be_a_models_are_refused(model_dir):
+    for value in (np.nan, np.inf, -np.inf, 1e10):
         change_weights(model_dir / "weights.safetensors", lambda w, v=value: w["output.bias"].__setitem__(3, v))
         reseal(model_dir)
-        said = f"{model_dir / 'weights.safetensors'}: tensor 'output.bias' holds numbers that are not finite"
+        said = (
+            f"{model_dir / 'weights.safetensors'}: tensor 'output.bias' holds numbers that are not finite, or too large"
+        )
         assert message_of(model_dir) == said
 
 

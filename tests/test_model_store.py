@@ -12,8 +12,9 @@ from conftest import make_stored_model, make_word_tokenizer, random_weights, wri
 from damaging import message_of
 
 from textgen import atomic_files, model_store
-from textgen.config import ModelConfig
+from textgen.config import ModelConfig, SamplingConfig
 from textgen.errors import ModelError
+from textgen.generation.generator import open_generator
 from textgen.model_store import StoredModel, find_model, load_model
 from textgen.tokenizers import CharacterTokenizer
 from textgen.training.checkpoints import Checkpoint, Progress, save_checkpoint
@@ -97,6 +98,18 @@ def test_a_model_of_words_comes_back_as_it_was_written(tmp_path, separator, tied
     assert_same_model(read, written)
     assert read.tokenizer.to_json() == written.tokenizer.to_json()
     assert (read.tokenizer.level, read.record.text.level) == ("word", "word")
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_largest_weights_that_are_read_still_write_text(cell, tied):
+    """Without a warning of NumPy's, which is an error here."""
+    model, draw = make_stored_model(cell, tied=tied), np.random.default_rng(1)
+    for weight in model.weights.values():
+        weight[...] = draw.choice([-model_store.MAX_WEIGHT, model_store.MAX_WEIGHT], size=weight.shape)
+    for temperature in (0, 0.8):
+        (completion,) = open_generator(model).generate("the cat", SamplingConfig(length=20, temperature=temperature))
+        assert len(completion.completion) == 20
 
 
 def test_a_model_is_found_by_name_and_by_path(models_dir):

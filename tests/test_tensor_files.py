@@ -163,5 +163,12 @@ def test_a_number_that_is_not_finite_is_found(value):
     tensor = np.zeros((3, 4), np.float32)
     check_finite(Path("w"), {"a": tensor, "b": np.float32([3e38, -3e38, 1e-45])})
     tensor[1, 2] = value
-    with pytest.raises(ModelError, match=r"^w: tensor 'b' holds numbers that are not finite$"):
+    with pytest.raises(ModelError, match=r"^w: tensor 'b' holds numbers that are not finite, or too large$"):
         check_finite(Path("w"), {"a": np.ones(1, np.float32), "b": tensor})
+
+
+def test_a_number_beyond_the_largest_is_found():
+    check_finite(Path("w"), {"a": np.float32([8, -8])}, 8)
+    for value in (9, -9):
+        with pytest.raises(ModelError, match=r"^w: tensor 'a' holds numbers that are not finite, or too large$"):
+            check_finite(Path("w"), {"a": np.float32([0, value])}, 8)

@@ -274,3 +274,13 @@ def test_names_with_control_characters_are_shown_harmlessly(model_dir, run):
     ended = run("info", EVIL, "--models-dir", str(model_dir.parent) + "/\x1b[31m")
     assert ended.exit_code == 1
     assert "\x1b" not in ended.stderr
+
+
+def test_too_little_memory_is_one_line(model_dir, run, monkeypatch):
+    def exhausted(*_arguments):
+        raise MemoryError
+
+    monkeypatch.setattr(model_store, "find_model", exhausted)
+    ended = run("verify", model_dir)
+    said = "textgen: there is not enough memory. Close other programs, or ask for less at once\n"
+    assert ended == (1, "", said)

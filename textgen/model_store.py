@@ -51,6 +51,9 @@ CHECKPOINT_FILES = (CONFIG, TOKENIZER, WEIGHTS, TRAINING_STATE, PROGRESS)
 MAX_CONFIG_BYTES = 16 * 2**20  # it names every source of a corpus
 MAX_CONFIG_VALUES = 2**18
 BYTES_PER_ID = 6 * 64 + 16  # in tokenizer.json: a word of 64 characters, each of them escaped, on a line of its own
+# No product of two such weights leaves float32, summed over MAX_SIZE units and again over as many. Trained weights stay
+# below a hundred.
+MAX_WEIGHT = 2.0**32
 CHECKPOINT_NAME = re.compile(r"step-(\d{8,12})")
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
@@ -197,6 +200,13 @@ def read_tokenizer(path: Path, record: ModelRecord) -> Tokenizer:
     return tokenizer
 
 
+def read_weights(path: Path, record: ModelRecord) -> dict[str, np.ndarray]:
+    """The weights of a model with this record. Raises ModelError where shapes or numbers cannot be a model's."""
+    weights = read_tensors(path, weight_shapes(record.model))
+    check_finite(path, weights, MAX_WEIGHT)
+    return weights
+
+
 Described = TypeVar("Described")
 
 
@@ -210,9 +220,9 @@ def _described(path: Path, from_json: Callable[[Any], Described], document: dict
 def _read_model(directory: Path, name: str, required: tuple[str, ...], is_finished: bool) -> StoredModel:
     sha256 = verify(directory, required, beside=(CHECKPOINTS,) if is_finished else ())
     record = read_record(directory / CONFIG)
-    shapes = weight_shapes(record.model)
-    check_tensors(directory / WEIGHTS, shapes)  # so that the config cannot claim what the file is too small for
+    check_tensors(
+        directory / WEIGHTS, weight_shapes(record.model)
+    )  # so that the config cannot claim what the file is too small for
     tokenizer = read_tokenizer(directory / TOKENIZER, record)
-    weights = read_tensors(directory / WEIGHTS, shapes)
-    check_finite(directory / WEIGHTS, weights)
+    weights = read_weights(directory / WEIGHTS, record)
     return StoredModel(name, directory, record, tokenizer, weights, sha256[WEIGHTS], is_finished)

@@ -20,6 +20,7 @@ from textgen.sealed_files import open_plain, parse_json
 
 MAX_HEADER_BYTES = 2**20  # some ten thousand tensors
 MAX_RANK = 8
+MAX_FLOAT32 = float(np.finfo(np.float32).max)
 ITEM = np.dtype("<f4")
 LENGTH_BYTES = 8
 
@@ -55,11 +56,11 @@ def check_tensors(path: Path, shapes: dict[str, Shape]) -> None:
         _check_shapes(path, _read_places(file, path), shapes)
 
 
-def check_finite(path: Path, tensors: dict[str, np.ndarray]) -> None:
-    """Raise ModelError, naming `path`, where a number in `tensors` is infinite or not a number."""
+def check_finite(path: Path, tensors: dict[str, np.ndarray], largest: float = MAX_FLOAT32) -> None:
+    """Raise ModelError, naming `path`, where a number in `tensors` is none, or is beyond `largest` either way."""
     for name, tensor in tensors.items():
-        if not math.isfinite(tensor.min()) or not math.isfinite(tensor.max()):  # both are NaN where one number is
-            raise ModelError(f"{path}: tensor {name!r} holds numbers that are not finite")
+        if not (-largest <= tensor.min() and tensor.max() <= largest):  # both are NaN where one number is
+            raise ModelError(f"{path}: tensor {name!r} holds numbers that are not finite, or too large")
 
 
 def _check_shapes(path: Path, places: dict[str, Place], shapes: dict[str, Shape]) -> None:

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 from textgen import model_store, tensor_files
 from textgen.errors import ModelError, TextgenError
-from textgen.records import ModelRecord
 from textgen.sealed_files import ADVICE, check_file, is_left_alone, open_plain, parse_json, read_manifest
 from textgen.training.checkpoints import Checkpoint
 from textgen.training.reporting import Evaluated
@@ -119,7 +118,7 @@ class _Directory:
         """Read every file whose bytes are those that were sealed, for what a stranger may have sealed."""
         record = self._try(model_store.CONFIG, model_store.read_record)
         if record is not None:
-            self._try(model_store.WEIGHTS, lambda path: _check_weights(path, record))
+            self._try(model_store.WEIGHTS, lambda path: model_store.read_weights(path, record))
             self._try(model_store.TOKENIZER, lambda path: model_store.read_tokenizer(path, record))
         for name, check in _CHECKS.items():
             if name in self.required:
@@ -142,11 +141,6 @@ class _Directory:
 
 def _openable(path: Path) -> None:
     open_plain(path).close()
-
-
-def _check_weights(path: Path, record: ModelRecord) -> None:
-    tensors = model_store.read_tensors(path, model_store.weight_shapes(record.model))
-    tensor_files.check_finite(path, tensors)
 
 
 def _check_training_state(path: Path) -> None:

@@ -62,6 +62,9 @@ def main(arguments: list[str] | None = None) -> None:
     except TextgenError as problem:
         click.echo(f"textgen: {visible(' '.join(str(problem).split()))}", err=True)
         sys.exit(problem.exit_status)
+    except MemoryError:
+        click.echo("textgen: there is not enough memory. Close other programs, or ask for less at once", err=True)
+        sys.exit(1)
     except (click.Abort, KeyboardInterrupt):
         click.echo("textgen: stopped", err=True)
         sys.exit(130)
