@@ -220,9 +220,8 @@ def _described(path: Path, from_json: Callable[[Any], Described], document: dict
 def _read_model(directory: Path, name: str, required: tuple[str, ...], is_finished: bool) -> StoredModel:
     sha256 = verify(directory, required, beside=(CHECKPOINTS,) if is_finished else ())
     record = read_record(directory / CONFIG)
-    check_tensors(
-        directory / WEIGHTS, weight_shapes(record.model)
-    )  # so that the config cannot claim what the file is too small for
+    # First, so that a config cannot claim a vocabulary, and so a large tokenizer, that the weights are too few for.
+    check_tensors(directory / WEIGHTS, weight_shapes(record.model))
     tokenizer = read_tokenizer(directory / TOKENIZER, record)
     weights = read_weights(directory / WEIGHTS, record)
     return StoredModel(name, directory, record, tokenizer, weights, sha256[WEIGHTS], is_finished)
