@@ -36,7 +36,8 @@ def make_stored_model(
     shape = {"units": 12, "embedding_size": 8, "num_layers": 2} | shape
     tokenizer = tokenizer or CharacterTokenizer(symbols)
     config = ModelConfig(vocabulary_size=tokenizer.vocabulary_size, cell=cell, **shape)
-    text = TextConfig(level=tokenizer.level, documents="whole" if tokenizer.eod_id is None else "line")
+    documents = {None: "whole", "\n": "line", "\n\n": "blank-line"}[tokenizer.document_separator]
+    text = TextConfig(level=tokenizer.level, documents=documents, normalize=tokenizer.normalize)
     record = ModelRecord(config, text, TrainingConfig(), CorpusRecord(name="tiny"), ResultRecord(), {"textgen": "0"})
     return StoredModel("tiny", None, record, tokenizer, random_weights(config, seed), "0" * 64, True)
 

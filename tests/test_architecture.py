@@ -111,6 +111,7 @@ def run_without_tensorflow(*arguments: str, stdin: str = "") -> subprocess.Compl
         ["train", "--help"],
         ["models"],
         ["info", "tiny"],
+        ["verify", "tiny"],
         ["sample", "tiny", "-n", "20"],
         ["repl", "tiny", "-n", "20"],
         ["evaluate", "tiny", str(REPOSITORY / "setup.cfg")],

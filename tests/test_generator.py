@@ -92,6 +92,12 @@ def test_many_samples_are_made_in_parts_and_keep_their_numbers(monkeypatch, num_
     assert [c.completion for c in completions] == ["bcd", "ceg", "dgj", "eim", "fkp"][:num_samples]
 
 
+@pytest.mark.parametrize("num_samples", [1_000_001, 10**30])
+def test_more_samples_than_memory_holds_are_wrong_usage(num_samples):
+    with pytest.raises(SettingError, match=f"--num-samples must be at most 1000000. Received: {num_samples}"):
+        alphabet().generate("a", writing(3), num_samples)
+
+
 @pytest.mark.parametrize("num_samples", [0, -1])
 def test_no_samples_is_wrong_usage(num_samples):
     with pytest.raises(SettingError, match=f"--num-samples must be at least 1. Received: {num_samples}"):

@@ -10,6 +10,8 @@ The map, in the order in which text becomes a model and a model becomes text. A 
     tokenizers/         text <-> token ids                               (graph.py: as TensorFlow operations)
     dataset             token ids -> batches, a pure function of (seed, step)
     records             what a model says about itself
+    sealed_files        files that a manifest vouches for, read strictly
+    tensor_files        named arrays in a file, read strictly
     model_store         the model directory: write, verify, load
     preparation         a corpus -> token ids on disk, kept for the next run
     inspection          a corpus -> what is odd about it, and a command that suits it
@@ -19,6 +21,7 @@ The map, in the order in which text becomes a model and a model becomes text. A 
     tensorflow_runtime  importing TensorFlow quietly
     model/              the network in Keras: cuDNN on a GPU, our scan on a CPU
     training/           a text -> a model directory
+    verification        a model directory -> everything that is wrong with it
     benchmark           how fast this machine trains and samples, by size
     export/             a model -> a SavedModel: a prompt goes in, text comes out
     repl/               a conversation with a model

@@ -51,7 +51,7 @@ class Settings:
         names = {f.name for f in dataclasses.fields(cls)}
         if not isinstance(document, dict) or set(document) != names:
             given = sorted(map(str, document)) if isinstance(document, dict) else type(document).__name__
-            raise SettingError(f"{cls.__name__} expects exactly the keys {sorted(names)}. Received: {given}")
+            raise SettingError(f"{cls.__name__} expects exactly the keys {sorted(names)}. Received: {given!s:.300}")
         values = {k: tuple(v) if isinstance(v, list) else v for k, v in document.items()}
         return cls(**values)
 
@@ -86,12 +86,12 @@ def _check(field: dataclasses.Field, kinds: tuple[type, ...], value: Any) -> Non
     if float in kinds:
         kinds = (*kinds, int)
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        raise SettingError(f"{flag} must be {KIND_NAMES[kinds[0]]}. Received: {value!r}")
+        raise SettingError(f"{flag} must be {KIND_NAMES[kinds[0]]}. Received: {value!r:.300}")
     if isinstance(value, tuple) and not all(isinstance(item, str) for item in value):
-        raise SettingError(f"{flag} must hold strings only. Received: {value!r}")
+        raise SettingError(f"{flag} must hold strings only. Received: {value!r:.300}")
     limits = field.metadata
     if limits["choices"] and value not in limits["choices"]:
-        raise SettingError(f"{flag} must be one of {', '.join(limits['choices'])}. Received: {value!r}")
+        raise SettingError(f"{flag} must be one of {', '.join(limits['choices'])}. Received: {value!r:.300}")
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         _check_range(flag, value, limits)
 

@@ -10,34 +10,51 @@
         checkpoints/           while the run is not finished: sealed directories of the same kind
 
 It is data, never code: nothing here is unpickled, imported or evaluated. Every file is compared with the manifest, and
-every tensor with the config, before a value is used. A directory without a manifest is an unfinished run; its newest
-whole checkpoint holds the best weights so far and loads as a model too.
+every tensor with the config, before a value is used; `sealed_files.py` and `tensor_files.py` say what is refused. The
+directory itself may be a link, nothing in it. A directory without a manifest is an unfinished run; its newest whole
+checkpoint holds the best weights so far and loads as a model too.
 """
 
 import difflib
-import json
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-import safetensors
 import safetensors.numpy
 
 from textgen import atomic_files
 from textgen.config import ModelConfig
 from textgen.errors import ModelError, TextgenError
 from textgen.records import ModelRecord
+from textgen.sealed_files import FORMAT, MANIFEST, MAX_JSON_BYTES, read_json, seal, verify
+from textgen.tensor_files import check_finite, check_tensors, read_any_tensors, read_tensors
 from textgen.tokenizers import Tokenizer, tokenizer_from_json
 
-CONFIG, TOKENIZER, WEIGHTS, MANIFEST = "config.json", "tokenizer.json", "weights.safetensors", "manifest.json"
+__all__ = [
+    "FORMAT",
+    "MANIFEST",
+    "read_any_tensors",
+    "read_json",
+    "read_tensors",
+    "seal",
+    "verify",
+]
+
+CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "weights.safetensors"
 METRICS, SAMPLES, CHECKPOINTS = "metrics.jsonl", "samples.txt", "checkpoints"
 MODEL_FILES = (CONFIG, TOKENIZER, WEIGHTS, METRICS, SAMPLES)
 TRAINING_STATE, PROGRESS = "training.safetensors", "progress.json"
 CHECKPOINT_FILES = (CONFIG, TOKENIZER, WEIGHTS, TRAINING_STATE, PROGRESS)
-FORMAT = 2
-MAX_JSON_BYTES = 256 * 2**20  # a tokenizer of four million words fits; a bomb does not
+MAX_CONFIG_BYTES = 16 * 2**20  # it names every source of a corpus
+MAX_CONFIG_VALUES = 2**18
+BYTES_PER_ID = 6 * 64 + 16  # in tokenizer.json: a word of 64 characters, each of them escaped, on a line of its own
+# No product of two such weights leaves float32, summed over MAX_SIZE units and again over as many. Trained weights stay
+# below a hundred.
+MAX_WEIGHT = 2.0**32
+CHECKPOINT_NAME = re.compile(r"step-(\d{8,12})")
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
@@ -89,49 +106,6 @@ def write_model_files(
     atomic_files.write_json(directory / CONFIG, {"format": FORMAT, **record.to_json()})
 
 
-def seal(directory: Path, names: tuple[str, ...]) -> None:
-    """Write the manifest of the files `names`: from now on the directory counts as complete."""
-    files = {
-        name: {"bytes": (directory / name).stat().st_size, "sha256": atomic_files.sha256_of(directory / name)}
-        for name in names
-    }
-    atomic_files.write_json(directory / MANIFEST, {"format": FORMAT, "files": files})
-
-
-def verify(directory: Path, required: tuple[str, ...]) -> dict[str, str]:
-    """Compare every file with the manifest.
-
-    Returns:
-        The SHA-256 of each file.
-
-    Raises:
-        ModelError: naming the first file that is missing, damaged, a link or not listed.
-    """
-    manifest = read_json(directory / MANIFEST)
-    files = manifest.get("files") if set(manifest) == {"format", "files"} else None
-    if not isinstance(files, dict) or set(files) != set(required):
-        raise ModelError(f"{directory / MANIFEST} does not list exactly {', '.join(required)}")
-    for name, entry in files.items():
-        try:
-            _verify_file(directory / name, entry)
-        except OSError as problem:
-            raise ModelError(f"{directory / name} cannot be read: {problem.strerror or problem}") from None
-    return {name: entry["sha256"] for name, entry in files.items()}
-
-
-def _verify_file(path: Path, entry: Any) -> None:
-    if not isinstance(entry, dict) or set(entry) != {"bytes", "sha256"}:
-        raise ModelError(f"{path.parent / MANIFEST} must give bytes and sha256 of {path.name}")
-    if path.is_symlink() or not path.is_file():
-        raise ModelError(f"{path} is missing or not a plain file; the model is damaged")
-    if path.stat().st_size != entry["bytes"]:
-        raise ModelError(
-            f"{path} is damaged: expected {entry['bytes']} bytes. Received: {path.stat().st_size}. Train it again"
-        )
-    if atomic_files.sha256_of(path) != entry["sha256"]:
-        raise ModelError(f"{path} is damaged: its SHA-256 is not the manifest's. Restore it or train it again")
-
-
 def load_model(name_or_path: str | Path, models_dir: Path) -> StoredModel:
     """The model of that name in `models_dir`, or at that path, verified.
 
@@ -139,7 +113,7 @@ def load_model(name_or_path: str | Path, models_dir: Path) -> StoredModel:
         ModelError: no such model (naming the nearest), or a damaged one (naming the file).
     """
     path = find_model(name_or_path, models_dir)
-    if os.path.exists(path / MANIFEST):  # unlike Path.exists, False where permission is missing
+    if os.path.lexists(path / MANIFEST):  # unlike Path.exists, False where permission is missing
         return _read_model(path, path.name, MODEL_FILES, is_finished=True)
     problems = []
     for checkpoint in checkpoint_dirs(path):
@@ -152,12 +126,19 @@ def load_model(name_or_path: str | Path, models_dir: Path) -> StoredModel:
 
 def read_checkpoint_model(directory: Path) -> StoredModel:
     """The best model so far of the checkpoint in `directory`, verified."""
+    for part in (directory.parent, directory):
+        if part.is_symlink():
+            raise ModelError(f"{part} is a link, which is not followed. Put the directory itself there")
     return _read_model(directory, directory.name, CHECKPOINT_FILES, is_finished=False)
 
 
 def checkpoint_dirs(path: Path) -> list[Path]:
     """The checkpoints of a run, newest first; whole or not."""
-    return sorted(path.glob(f"{CHECKPOINTS}/step-*"), reverse=True)
+    steps = {}
+    for entry in path.glob(f"{CHECKPOINTS}/step-*"):
+        if match := CHECKPOINT_NAME.fullmatch(entry.name):
+            steps[entry] = int(match[1])
+    return sorted(steps, key=lambda entry: (steps[entry], entry.name), reverse=True)
 
 
 def find_model(name_or_path: str | Path, models_dir: Path) -> Path:
@@ -192,56 +173,55 @@ def check_name(name: str) -> str:
     return name
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file of bounded size. Raises ModelError."""
+def read_record(path: Path) -> ModelRecord:
+    """The record in the `config.json` at `path`. Raises ModelError."""
+    document = read_json(path, max_bytes=MAX_CONFIG_BYTES, max_values=MAX_CONFIG_VALUES)
+    return _described(path, ModelRecord.from_json, document)
+
+
+def read_tokenizer(path: Path, record: ModelRecord) -> Tokenizer:
+    """The tokenizer in the `tokenizer.json` at `path`, which must be that of a model with this record.
+
+    Raises:
+        ModelError: it is no tokenizer, or another one than the record states; it is refused unread where it is larger
+            than a tokenizer of that vocabulary size can be.
+    """
+    num_ids = record.model.vocabulary_size
+    most = min(MAX_JSON_BYTES, 2**16 + BYTES_PER_ID * num_ids)
+    document = read_json(path, max_bytes=most, max_values=num_ids + 2**10)
+    tokenizer = _described(path, tokenizer_from_json, document)
+    stated = (num_ids, record.text.level, record.text.normalize, record.text.document_separator)
+    found = (tokenizer.vocabulary_size, tokenizer.level, tokenizer.normalize, tokenizer.document_separator)
+    for name, one, other in zip(
+        ("vocabulary size", "level", "normal form", "document separator"), found, stated, strict=True
+    ):
+        if one != other:
+            raise ModelError(f"{path}: tokenizer and config disagree on the {name}: {one!r}, {other!r}")
+    return tokenizer
+
+
+def read_weights(path: Path, record: ModelRecord) -> dict[str, np.ndarray]:
+    """The weights of a model with this record. Raises ModelError where shapes or numbers cannot be a model's."""
+    weights = read_tensors(path, weight_shapes(record.model))
+    check_finite(path, weights, MAX_WEIGHT)
+    return weights
+
+
+Described = TypeVar("Described")
+
+
+def _described(path: Path, from_json: Callable[[Any], Described], document: dict[str, Any]) -> Described:
     try:
-        if path.is_symlink() or path.stat().st_size > MAX_JSON_BYTES:
-            raise ModelError(f"{path} is a link or too large to be part of a model")
-        document = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise ModelError(f"{path} is missing") from None
-    except (OSError, ValueError, RecursionError) as problem:
-        raise ModelError(f"{path} cannot be read: {problem}") from None
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise ModelError(f"{path} is not of format {FORMAT}, the one that this version of textgen reads")
-    return document
+        return from_json({key: value for key, value in document.items() if key != "format"})
+    except TextgenError as problem:
+        raise ModelError(f"{path} does not describe a model: {problem}") from None
 
 
 def _read_model(directory: Path, name: str, required: tuple[str, ...], is_finished: bool) -> StoredModel:
-    sha256 = verify(directory, required)
-    try:
-        record = ModelRecord.from_json(_without_format(read_json(directory / CONFIG)))
-        tokenizer = tokenizer_from_json(_without_format(read_json(directory / TOKENIZER)))
-    except ModelError:
-        raise
-    except TextgenError as problem:
-        raise ModelError(f"{directory} does not describe a model: {problem}") from None
-    if tokenizer.vocabulary_size != record.model.vocabulary_size:
-        raise ModelError(f"{directory}: tokenizer and config disagree on the vocabulary size")
-    weights = read_tensors(directory / WEIGHTS, weight_shapes(record.model))
+    sha256 = verify(directory, required, beside=(CHECKPOINTS,) if is_finished else ())
+    record = read_record(directory / CONFIG)
+    # First, so that a config cannot claim a vocabulary, and so a large tokenizer, that the weights are too few for.
+    check_tensors(directory / WEIGHTS, weight_shapes(record.model))
+    tokenizer = read_tokenizer(directory / TOKENIZER, record)
+    weights = read_weights(directory / WEIGHTS, record)
     return StoredModel(name, directory, record, tokenizer, weights, sha256[WEIGHTS], is_finished)
-
-
-def read_tensors(path: Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
-    """Float32 tensors of exactly these names and shapes. Raises ModelError before any is allocated."""
-    try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            slices = {name: file.get_slice(name) for name in list(file.keys())}
-            found = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
-            if found != {name: ("F32", shape) for name, shape in shapes.items()}:
-                raise ModelError(f"{path}: names, types or shapes of its tensors are not those of the config")
-            return {name: file.get_tensor(name) for name in shapes}
-    except (OSError, safetensors.SafetensorError) as problem:
-        raise ModelError(f"{path} cannot be read: {problem}") from None
-
-
-def read_any_tensors(path: Path) -> dict[str, np.ndarray]:
-    """The tensors of a file that was compared with its manifest before. Raises ModelError."""
-    try:
-        return safetensors.numpy.load_file(path)
-    except (OSError, safetensors.SafetensorError) as problem:
-        raise ModelError(f"{path} cannot be read: {problem}") from None
-
-
-def _without_format(document: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in document.items() if key != "format"}

@@ -60,12 +60,11 @@ class ModelRecord:
         return parts | {"versions": dict(self.versions)}
 
     @classmethod
-    def from_json(cls, document: dict[str, Any]) -> Self:
+    def from_json(cls, document: Any) -> Self:
         """The record in `document`. Raises SettingError at anything unexpected."""
-        if set(document) != {*_PARTS, "versions"}:
-            raise SettingError(
-                f"a model's config expects {sorted({*_PARTS, 'versions'})}. Received: {sorted(document)}"
-            )
+        if not isinstance(document, dict) or set(document) != {*_PARTS, "versions"}:
+            given = sorted(document) if isinstance(document, dict) else type(document).__name__
+            raise SettingError(f"a model's config expects {sorted({*_PARTS, 'versions'})}. Received: {given!s:.300}")
         versions = document["versions"]
         if not isinstance(versions, dict) or not all(isinstance(v, str) for v in versions.values()):
             raise SettingError("a model's versions must be names and strings")

@@ -11,6 +11,7 @@ import time
 import click
 
 from textgen.errors import TextgenError
+from textgen.output import visible
 
 STARTED = time.perf_counter()  # `--minutes` counts from here
 
@@ -23,6 +24,7 @@ COMMANDS = (
     "export",
     "models",
     "info",
+    "verify",
     "inspect",
     "corpora",
     "doctor",
@@ -58,8 +60,11 @@ def main(arguments: list[str] | None = None) -> None:
         problem.show()
         sys.exit(problem.exit_code)
     except TextgenError as problem:
-        click.echo(f"textgen: {' '.join(str(problem).split())}", err=True)
+        click.echo(f"textgen: {visible(' '.join(str(problem).split()))}", err=True)
         sys.exit(problem.exit_status)
+    except MemoryError:
+        click.echo("textgen: there is not enough memory. Close other programs, or ask for less at once", err=True)
+        sys.exit(1)
     except (click.Abort, KeyboardInterrupt):
         click.echo("textgen: stopped", err=True)
         sys.exit(130)

@@ -13,9 +13,9 @@ from textgen.cli.options import json_option, models_dir_option
 @json_option
 def info(model: str, models_dir: Path, as_json: bool) -> None:
     """Show everything MODEL knows about itself, after checking that its files are whole."""
-    import json
-
+    from textgen.corpus.names import shown
     from textgen.model_store import load_model
+    from textgen.output import json_line
 
     stored = load_model(model, models_dir)
     head = {
@@ -26,18 +26,20 @@ def info(model: str, models_dir: Path, as_json: bool) -> None:
     }
     document = head | stored.record.to_json()
     if as_json:
-        click.echo(json.dumps(document, ensure_ascii=False))
+        click.echo(json_line(document))
         return
     for key, value in document.items():
         if not isinstance(value, dict):
-            click.echo(f"{key:<30} {value}")
+            click.echo(f"{key:<30} {shown(value)}")
             continue
         click.echo(f"\n{key}")
         for name, item in value.items():
-            click.echo(f"  {name:<28} {_shown(item)}")
+            click.echo(f"  {shown(name):<28} {_shown(item)}")
 
 
 def _shown(item) -> str:
+    from textgen.corpus.names import shown
+
     if isinstance(item, list):
-        return ", ".join(map(str, item)) or "-"
-    return "-" if item is None else f"{item:,}" if isinstance(item, int) else str(item)
+        return ", ".join(map(shown, item)) or "-"
+    return "-" if item is None else f"{item:,}" if isinstance(item, int) else shown(item)

@@ -13,13 +13,12 @@ from textgen.cli.options import json_option, models_dir_option
 @json_option
 def models(models_dir: Path, as_json: bool) -> None:
     """List the models."""
-    import json
-
     from textgen.model_store import list_model_dirs
+    from textgen.output import json_line
 
     rows = [_row(path) for path in list_model_dirs(models_dir)]
     if as_json:
-        click.echo(json.dumps(rows, ensure_ascii=False))
+        click.echo(json_line(rows))
     elif not rows:
         click.echo(f"no models in {models_dir}. Make one with: textgen train", err=True)
     for row in [] if as_json else rows:
@@ -47,8 +46,10 @@ def _row(path: Path) -> dict[str, Any]:
 
 
 def _line(row: dict[str, Any]) -> str:
+    from textgen.corpus.names import shown
+
     if "problem" in row:
-        return f"{row['name']:<24} damaged: {row['problem']}"
+        return f"{row['name']:<24} damaged: {shown(row['problem'])}"
     loss = row["validation_bits_per_character"]
     bits = "" if loss is None else f"{loss:.3f} bits/char"
     state = "" if row["finished"] else f"   stopped at step {row['steps']:,} of {row['total_steps']:,}"

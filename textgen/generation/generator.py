@@ -21,6 +21,7 @@ from textgen.tokenizers.unknown import make_readable, trim_prompt
 
 ENGINES = ("numpy", "tensorflow")
 SAMPLES_AT_ONCE = 64
+MAX_SAMPLES = 1_000_000  # all of them are held in memory
 
 
 class Engine(Protocol):
@@ -111,6 +112,8 @@ class Generator:
         """`num_samples` texts that continue `prompt`, made side by side."""
         if num_samples < 1:
             raise SettingError(f"--num-samples must be at least 1. Received: {num_samples}")
+        if num_samples > MAX_SAMPLES:
+            raise SettingError(f"--num-samples must be at most {MAX_SAMPLES}. Received: {num_samples}")
         text = self.readable_prompt(prompt)
         context = self.read(text)
         numbers = np.arange(num_samples)

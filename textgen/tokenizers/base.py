@@ -13,7 +13,7 @@ import numpy as np
 
 from textgen.config import END_OF_DOCUMENT, NORMAL_FORMS
 from textgen.errors import TokenizerError
-from textgen.tokenizers.text_blocks import code_points, joined
+from textgen.tokenizers.text_blocks import CODE_POINTS, code_points, joined
 
 DOCUMENT_SEPARATORS = (None, "\n", "\n\n")
 SURROGATES = range(0xD800, 0xE000)
@@ -34,7 +34,7 @@ class Tokenizer(abc.ABC):
                 `<eod>`.
             normalize: the form that texts are brought to before they come here, one of NORMAL_FORMS.
         """
-        if len(symbols) < 2 or list(symbols) != sorted(set(symbols)):
+        if not 2 <= len(symbols) <= CODE_POINTS or list(symbols) != sorted(set(symbols)):
             raise TokenizerError(
                 f"a {self.type_name} vocabulary holds at least two distinct symbols, sorted. Received: {symbols[:40]!r}"
             )

@@ -1,0 +1,286 @@
+"""`textgen verify`: all that is wrong with a model, and nothing that is not."""
+
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from damaging import change_json, change_weights, replace_content, reseal, write_full_model, write_run
+
+from textgen import model_store
+from textgen.cli import main
+from textgen.errors import ModelError
+from textgen.model_store import CHECKPOINT_FILES, MANIFEST, MODEL_FILES
+from textgen.verification import verify_model
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch):
+    """Nothing here is about power cuts; waiting for the disk would take most of the time."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
+@pytest.fixture
+def model_dir(tmp_path) -> Path:
+    return write_full_model(tmp_path)
+
+
+def problems(path: Path) -> dict[str, str]:
+    """What is wrong, by file."""
+    found = verify_model(path.name, path.parent)
+    return {finding.name: finding.problem for finding in found.findings if finding.problem}
+
+
+def notes(path: Path) -> dict[str, str]:
+    return {f.name: f.note for f in verify_model(path.name, path.parent).findings if f.note}
+
+
+class Ended(NamedTuple):
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run(capsys) -> Callable[..., Ended]:
+    """`textgen ARGUMENTS` in this process."""
+
+    def run_main(*arguments: str | Path) -> Ended:
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        return Ended(ended.value.code or 0, *capsys.readouterr())
+
+    return run_main
+
+
+# ---- sound
+
+
+@pytest.mark.parametrize("level", ["char", "word"])
+def test_a_sound_model_has_nothing_but_sound_files(tmp_path, level):
+    path = write_full_model(tmp_path, level)
+    found = verify_model("tiny", tmp_path)
+    assert [finding.name for finding in found.findings] == [*MODEL_FILES, MANIFEST]
+    assert {(finding.problem, finding.note) for finding in found.findings} == {(None, None)}
+    assert (found.name, found.path, found.is_finished, found.num_problems) == ("tiny", path, True, 0)
+
+
+def test_a_sound_run_names_the_checkpoint_that_is_used(tmp_path):
+    write_run(tmp_path / "run", steps=(10, 20))
+    found = verify_model("run", tmp_path)
+    assert (found.is_finished, found.num_problems, found.used) == (False, 0, "step-00000020")
+    names = [f"checkpoints/step-000000{step}/{name}" for step in (20, 10) for name in (*CHECKPOINT_FILES, MANIFEST)]
+    assert [finding.name for finding in found.findings] == names
+
+
+# ---- everything that is wrong, at once
+
+
+def test_every_damaged_file_is_said_and_what_else_lies_there(model_dir):
+    replace_content(model_dir / "config.json", b"{}")
+    replace_content(model_dir / "metrics.jsonl", (model_dir / "metrics.jsonl").read_bytes()[:-1] + b" ")
+    (model_dir / "samples.txt").unlink()
+    (model_dir / "samples.txt").symlink_to(model_dir / "config.json")
+    (model_dir / "tokenizer.json").unlink()
+    (model_dir / "plugin.py").write_text("")
+    found = problems(model_dir)
+    assert re.fullmatch(r"is damaged: manifest.json says \d+ bytes. Received: 2", found.pop("config.json"))
+    assert found == {
+        "metrics.jsonl": "is damaged: its SHA-256 is not the one in manifest.json",
+        "samples.txt": "is a link, which is not followed. Put the file itself there",
+        "tokenizer.json": "is missing",
+        "plugin.py": "is no part of the model. Move it elsewhere",
+    }
+
+
+def test_without_a_whole_manifest_the_files_are_still_read(model_dir):
+    change_weights(model_dir / "weights.safetensors", lambda w: w.pop("embedding"))
+    (model_dir / MANIFEST).write_text("{}")
+    assert problems(model_dir) == {
+        MANIFEST: "is not of format 2, the one that this version of textgen reads",
+        "weights.safetensors": "is not of the shape that the config states: there is no tensor 'embedding'",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "problem"),
+    [
+        ("config.json", lambda p: change_json(p, lambda c: c["model"].update(units=0)), "--units must be at least 1"),
+        (
+            "tokenizer.json",
+            lambda p: change_json(p, lambda t: t.update(symbols="ab")),
+            "disagree on the vocabulary size",
+        ),
+        ("weights.safetensors", lambda p: change_weights(p, lambda w: w["embedding"].fill(np.nan)), "not finite"),
+        ("weights.safetensors", lambda p: p.write_bytes(b"PK\3\4"), "it ends too early"),
+        ("metrics.jsonl", lambda p: p.write_text('{"step": 1}\n'), "line 1 is no evaluation: Evaluated expects"),
+        ("metrics.jsonl", lambda p: p.write_bytes(p.read_bytes() + b"NaN\n"), "line 3 is no evaluation: NaN is no"),
+        ("metrics.jsonl", lambda p: p.write_bytes(b"[" * 10_000), "line 1 is no evaluation: "),
+        ("samples.txt", lambda p: p.write_bytes(b"\xc3"), "is not UTF-8"),
+    ],
+)
+def test_what_a_stranger_sealed_is_read_too(model_dir, name, change, problem):
+    change(model_dir / name)
+    reseal(model_dir)
+    found = problems(model_dir)
+    assert list(found) == [name]
+    assert problem in found[name]
+
+
+def test_leftovers_of_a_killed_process_are_said_to_be_harmless(model_dir):
+    for name in (".config.json.abc.tmp", ".DS_Store", "Thumbs.db"):
+        (model_dir / name).write_text("")
+    (model_dir / "checkpoints").mkdir()
+    assert problems(model_dir) == {}
+    assert notes(model_dir) == {
+        ".DS_Store": "no part of the model; never read",
+        ".config.json.abc.tmp": "left by an interrupted save; it does no harm and may be deleted",
+        "Thumbs.db": "no part of the model; never read",
+        "checkpoints": "left from the training; no longer used, and may be deleted",
+    }
+
+
+# ---- runs
+
+
+def test_of_a_run_every_checkpoint_is_looked_at(tmp_path):
+    newest, before = write_run(tmp_path / "run", steps=(10, 20))
+    (newest / "training.safetensors").unlink()
+    change_json(newest / "progress.json", lambda p: p.update(step=-1))
+    (newest.parent / ".step-00000030.abc.tmp").mkdir()
+    (newest.parent / "step-40").mkdir()
+    (tmp_path / "run" / "config.json").write_text("")
+    (tmp_path / "run" / "notes.txt").write_text("")
+    assert problems(tmp_path / "run").keys() == {
+        f"checkpoints/{newest.name}/training.safetensors",
+        f"checkpoints/{newest.name}/progress.json",
+        "checkpoints/step-40",
+        "notes.txt",
+    }
+    assert notes(tmp_path / "run").keys() == {"checkpoints/.step-00000030.abc.tmp", "config.json"}
+    assert verify_model("run", tmp_path).used == before.name
+    assert model_store.load_model("run", tmp_path).path == before
+
+
+@pytest.mark.parametrize("name", ["progress.json", "training.safetensors"])
+def test_what_a_stranger_sealed_in_a_checkpoint_is_read_too(tmp_path, name):
+    (checkpoint,) = write_run(tmp_path / "run", steps=(10,))
+    if name == "progress.json":
+        change_json(checkpoint / name, lambda p: p["history"].append(1))
+    else:
+        change_weights(checkpoint / name, lambda w: w["output.bias"].fill(np.inf))
+    reseal(checkpoint, CHECKPOINT_FILES)
+    assert list(problems(tmp_path / "run")) == [f"checkpoints/{checkpoint.name}/{name}"]
+    assert verify_model("run", tmp_path).used is None
+
+
+def test_a_linked_checkpoint_is_not_looked_into(tmp_path):
+    (checkpoint,) = write_run(tmp_path / "run", steps=(10,))
+    checkpoint.rename(tmp_path / "elsewhere")
+    checkpoint.symlink_to(tmp_path / "elsewhere")
+    (problem,) = problems(tmp_path / "run").values()
+    assert problem == "is a link or no directory, and is not looked into"
+
+
+def test_what_holds_no_model_is_an_error(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for name, said in (("empty", "holds no model"), ("none", "no model 'none'")):
+        with pytest.raises(ModelError, match=said):
+            verify_model(name, tmp_path)
+
+
+# ---- the command
+
+
+def test_the_command_shows_a_short_table_and_ends_with_0(model_dir, run):
+    result = run("verify", "tiny", "--models-dir", model_dir.parent)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [f"{name:<19}  ok" for name in (*MODEL_FILES, MANIFEST)]
+
+
+def test_the_command_ends_with_1_and_says_how_many_files_are_wrong(model_dir, run):
+    (model_dir / "samples.txt").unlink()
+    (model_dir / "\x1b]0;owned\x07").write_text("")
+    result = run("verify", "tiny", "--models-dir", model_dir.parent)
+    assert result.exit_code == 1
+    assert "samples.txt          WRONG  is missing" in result.stdout
+    assert result.stdout.replace("\n", "").isprintable()
+    said = f"textgen: {model_dir}: 2 of 7 files are wrong. Restore them from a copy, or train it again\n"
+    assert result.stderr == said
+
+
+def test_the_command_says_what_a_damaged_run_goes_on_with(tmp_path, run):
+    newest, before = write_run(tmp_path / "run", steps=(10, 20))
+    (newest / "config.json").unlink()
+    result = run("verify", tmp_path / "run")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[-1] == f"not finished: {before.name} is the newest whole checkpoint"
+    assert result.stderr.endswith(
+        f"1 of 12 files is wrong. {before.name} is whole, and is what sample and train --resume use\n"
+    )
+    (before / "config.json").unlink()
+    result = run("verify", tmp_path / "run")
+    assert result.stderr.endswith("2 of 12 files are wrong. Nothing can be used; train it again\n")
+
+
+def test_the_command_writes_json(model_dir, run):
+    (model_dir / "samples.txt").unlink()
+    result = run("verify", "tiny", "--models-dir", model_dir.parent, "--json")
+    assert result.exit_code == 1
+    document = json.loads(result.stdout)
+    assert document.keys() == {"name", "path", "finished", "sound", "checkpoint", "files"}
+    assert (document["name"], document["finished"], document["sound"]) == ("tiny", True, False)
+    assert document["files"][4] == {"name": "samples.txt", "problem": "is missing", "note": None}
+
+
+# ---- what a model says of itself, on a terminal
+
+
+EVIL = "\x1b[31m\x9b2J\u202e\x07"
+
+
+@pytest.mark.parametrize(
+    "command", [["info", "tiny"], ["models"], ["verify", "tiny"], ["info", "tiny", "--json"]], ids=" ".join
+)
+def test_what_a_config_says_moves_no_cursor(model_dir, run, command):
+    def change(config: dict) -> None:
+        config["corpus"].update(name=EVIL, sources=[EVIL, "novel.txt"])
+        config["text"].update(encoding=EVIL)
+        config["versions"].update({EVIL: EVIL, "textgen": "1\n2"})
+
+    change_json(model_dir / "config.json", change)
+    reseal(model_dir)
+    ended = run(*command, "--models-dir", model_dir.parent)
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    assert ended.stdout.replace("\n", "").isprintable()
+    if command[-1] == "--json":
+        assert json.loads(ended.stdout)["corpus"]["name"] == EVIL
+
+
+@pytest.mark.parametrize("command", ["info", "models", "verify", "sample"])
+def test_what_is_said_of_a_damaged_model_moves_no_cursor(model_dir, run, command):
+    change_json(model_dir / "config.json", lambda c: c["text"].update({EVIL: 1, "level": EVIL}))
+    reseal(model_dir)
+    ended = run(*([command] if command == "models" else [command, "tiny"]), "--models-dir", model_dir.parent)
+    assert ended.exit_code == (0 if command == "models" else 1)
+    assert (ended.stdout + ended.stderr).replace("\n", "").isprintable()
+
+
+def test_names_with_control_characters_are_shown_harmlessly(model_dir, run):
+    ended = run("info", EVIL, "--models-dir", str(model_dir.parent) + "/\x07\x9b31m")
+    assert ended.exit_code == 1
+    assert not {"\x07", "\x9b"} & set(ended.stderr)
+
+
+def test_too_little_memory_is_one_line(model_dir, run, monkeypatch):
+    def exhausted(*_arguments):
+        raise MemoryError
+
+    monkeypatch.setattr(model_store, "find_model", exhausted)
+    ended = run("verify", model_dir)
+    said = "textgen: there is not enough memory. Close other programs, or ask for less at once\n"
+    assert ended == (1, "", said)

@@ -1,0 +1,64 @@
+"""`textgen verify`: whether a model is whole, file by file."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from textgen.cli.options import json_option, models_dir_option
+
+
+@click.command()
+@click.argument("model")
+@models_dir_option
+@json_option
+def verify(model: str, models_dir: Path, as_json: bool) -> None:
+    """Check every file of MODEL, and say all that is wrong with it.
+
+    Sizes and hashes, what the files hold, and whether they fit each other; of an unfinished run, all its checkpoints.
+    Exit status 1 when anything is wrong.
+    """
+    from textgen.errors import ModelError
+    from textgen.output import json_line
+    from textgen.verification import verify_model
+
+    found = verify_model(model, models_dir)
+    click.echo(json_line(_document(found)) if as_json else "\n".join(_lines(found)))
+    if found.num_problems:
+        verb = "is" if found.num_problems == 1 else "are"
+        raise ModelError(
+            f"{found.path}: {found.num_problems} of {len(found.findings)} files {verb} wrong. {_advice(found)}"
+        )
+
+
+def _document(found: Any) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "path": str(found.path),
+        "finished": found.is_finished,
+        "sound": not found.num_problems,
+        "checkpoint": found.used,
+        "files": [finding._asdict() for finding in found.findings],
+    }
+
+
+def _lines(found: Any):
+    from textgen.corpus.names import shown
+
+    width = max(len(shown(finding.name)) for finding in found.findings)
+    for finding in found.findings:
+        mark = "ok" if finding.problem is None else "WRONG"
+        said = finding.problem or finding.note or ""
+        mark = "-" if finding.note else mark
+        yield f"{shown(finding.name):<{width}}  {mark:<5}  {shown(said)}".rstrip()
+    if not found.is_finished:
+        used = f"{found.used} is the newest whole checkpoint" if found.used else "there is no whole checkpoint"
+        yield f"not finished: {used}"
+
+
+def _advice(found: Any) -> str:
+    if found.is_finished:
+        return "Restore them from a copy, or train it again"
+    if found.used is None:
+        return "Nothing can be used; train it again"
+    return f"{found.used} is whole, and is what sample and train --resume use"

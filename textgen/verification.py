@@ -1,0 +1,180 @@
+"""A model directory -> everything that is wrong with it, file by file.
+
+What goes in: a finished model or an unfinished run. What comes out: a finding for every file, sound or not, and for
+whatever else lies there; reading a model ends at the first problem, this goes on. Nothing is written.
+"""
+
+import codecs
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from textgen import model_store, tensor_files
+from textgen.errors import ModelError, TextgenError
+from textgen.sealed_files import ADVICE, check_file, is_left_alone, open_plain, parse_json, read_manifest
+from textgen.training.checkpoints import Checkpoint
+from textgen.training.reporting import Evaluated
+
+BLOCK_BYTES = 2**20
+MAX_LINE_BYTES = 2**22  # of metrics.jsonl: an evaluation, with its sample
+
+
+class Finding(NamedTuple):
+    """What is to be said of one file."""
+
+    name: str  # its path in the model's directory
+    problem: str | None = None  # what is wrong with it; None where nothing is
+    note: str | None = None  # what is odd about it, and does no harm
+
+
+class Verification(NamedTuple):
+    """A model directory, looked through."""
+
+    name: str
+    path: Path
+    is_finished: bool
+    findings: tuple[Finding, ...]
+    used: str | None  # the checkpoint that an unfinished run is sampled and resumed from; None where there is none
+
+    @property
+    def num_problems(self) -> int:
+        """How many files are not as they must be."""
+        return sum(finding.problem is not None for finding in self.findings)
+
+
+def verify_model(name_or_path: str | Path, models_dir: Path) -> Verification:
+    """Look through the model of that name in `models_dir`, or at that path.
+
+    Raises:
+        ModelError: there is no such model, or the directory holds neither a manifest nor a checkpoint.
+    """
+    path = model_store.find_model(name_or_path, models_dir)
+    if os.path.lexists(path / model_store.MANIFEST):
+        findings = _Directory(path, model_store.MODEL_FILES).findings()
+        return Verification(path.name, path, True, tuple(findings), None)
+    checkpoints = model_store.checkpoint_dirs(path)
+    if not checkpoints:
+        model_store.load_model(name_or_path, models_dir)  # which says why it holds no model
+    findings, used = [], None
+    for directory in checkpoints:
+        found = _checkpoint_findings(directory)
+        if used is None and not any(finding.problem for finding in found):
+            used = directory.name
+        prefix = f"{model_store.CHECKPOINTS}/{directory.name}/"
+        findings += [finding._replace(name=(prefix + finding.name).rstrip("/")) for finding in found]
+    return Verification(path.name, path, False, (*findings, *_beside_checkpoints(path, checkpoints)), used)
+
+
+def _checkpoint_findings(directory: Path) -> list[Finding]:
+    if directory.is_symlink() or directory.parent.is_symlink() or not directory.is_dir():
+        return [Finding("", "is a link or no directory, and is not looked into")]
+    return _Directory(directory, model_store.CHECKPOINT_FILES).findings()
+
+
+def _beside_checkpoints(path: Path, checkpoints: list[Path]) -> list[Finding]:
+    """What lies in the directory of a run besides the checkpoints."""
+    unsealed = "of a model that was about to be finished; it is written anew when the run goes on"
+    harmless = dict.fromkeys(model_store.MODEL_FILES, unsealed)
+    known = {model_store.CHECKPOINTS, *(directory.name for directory in checkpoints)}
+    folder = path / model_store.CHECKPOINTS
+    names = [(name, name) for name in sorted(os.listdir(path))]
+    names += [(f"{model_store.CHECKPOINTS}/{name}", name) for name in sorted(os.listdir(folder))]
+    return [_beside(shown, name, harmless) for shown, name in names if name not in known]
+
+
+def _beside(shown: str, name: str, harmless: dict[str, str]) -> Finding:
+    """What is said of something that is no part of a model."""
+    if name in harmless:
+        return Finding(shown, note=harmless[name])
+    if name.startswith(".") and name.endswith(".tmp"):
+        return Finding(shown, note="left by an interrupted save; it does no harm and may be deleted")
+    if is_left_alone(name):
+        return Finding(shown, note="no part of the model; never read")
+    return Finding(shown, "is no part of the model. Move it elsewhere")
+
+
+class _Directory:
+    """One sealed directory: `problems` of its files, as they are found."""
+
+    def __init__(self, path: Path, required: tuple[str, ...]):
+        self.path, self.required = path, required
+        self.problems: dict[str, str] = {}
+
+    def findings(self) -> list[Finding]:
+        """A finding for every file it must hold and for every other one it holds."""
+        entries = self._try(model_store.MANIFEST, lambda path: read_manifest(path.parent, self.required))
+        for name in self.required:
+            self._try(name, _openable if entries is None else lambda path, e=entries, n=name: check_file(path, *e[n]))
+        self._read_contents()
+        names = (*self.required, model_store.MANIFEST)
+        harmless = {}
+        if self.required == model_store.MODEL_FILES:
+            harmless[model_store.CHECKPOINTS] = "left from the training; no longer used, and may be deleted"
+        beside = [_beside(name, name, harmless) for name in sorted(os.listdir(self.path)) if name not in names]
+        return [Finding(name, self.problems.get(name)) for name in names] + beside
+
+    def _read_contents(self) -> None:
+        """Read every file whose bytes are those that were sealed, for what a stranger may have sealed."""
+        record = self._try(model_store.CONFIG, model_store.read_record)
+        if record is not None:
+            self._try(model_store.WEIGHTS, lambda path: model_store.read_weights(path, record))
+            self._try(model_store.TOKENIZER, lambda path: model_store.read_tokenizer(path, record))
+        for name, check in _CHECKS.items():
+            if name in self.required:
+                self._try(name, check)
+        if model_store.PROGRESS in self.required and not self.problems:
+            self._try(model_store.PROGRESS, lambda path: Checkpoint.read(path.parent))
+
+    def _try(self, name: str, check: Callable[[Path], Any]) -> Any:
+        """What `check` gives for the file `name`; None where that has a problem, which is kept, or had one before."""
+        path = self.path / name
+        if name in self.problems:
+            return None
+        try:
+            return check(path)
+        except TextgenError as problem:
+            said = str(problem).removeprefix(str(path)).removesuffix(f". {ADVICE}")
+            self.problems[name] = said.lstrip(": ")
+        return None
+
+
+def _openable(path: Path) -> None:
+    open_plain(path).close()
+
+
+def _check_training_state(path: Path) -> None:
+    tensor_files.check_finite(path, model_store.read_any_tensors(path))
+
+
+def _check_metrics(path: Path) -> None:
+    """Every line must be an evaluation."""
+    number = 0
+    with open_plain(path) as file:
+        while line := file.readline(MAX_LINE_BYTES + 1):
+            number += 1
+            try:
+                if len(line) > MAX_LINE_BYTES:
+                    raise ValueError(f"it is longer than {MAX_LINE_BYTES:,} bytes")
+                Evaluated.from_json(parse_json(line))
+            except (ValueError, RecursionError, TextgenError) as problem:
+                raise ModelError(f"{path}: line {number:,} is no evaluation: {problem}") from None
+
+
+def _check_samples(path: Path) -> None:
+    """It must be UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with open_plain(path) as file:
+        try:
+            while block := file.read(BLOCK_BYTES):
+                decoder.decode(block)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError as problem:
+            raise ModelError(f"{path} is not UTF-8: {problem.reason}") from None
+
+
+_CHECKS: dict[str, Callable[[Path], Any]] = {
+    model_store.METRICS: _check_metrics,
+    model_store.SAMPLES: _check_samples,
+    model_store.TRAINING_STATE: _check_training_state,
+}
