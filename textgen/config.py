@@ -161,6 +161,9 @@ class ModelConfig(Settings):
     tied: bool = setting(False, "Whether the output layer scores tokens with their embeddings.")
 
 
+MAX_POSITIONS = 2**20  # of a step
+
+
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig(Settings):
     """How a model is trained. Together with the corpus and the budget's step count it fixes every weight."""
@@ -197,6 +200,11 @@ class TrainingConfig(Settings):
         budgets = [name for name in ("minutes", "epochs", "steps") if getattr(self, name) is not None]
         if len(budgets) != 1:
             raise SettingError(f"Give exactly one budget of --minutes, --epochs and --steps. Received: {budgets}")
+        if self.batch_size * self.sequence_length > MAX_POSITIONS:
+            raise SettingError(
+                f"--batch-size times --sequence-length may be {MAX_POSITIONS:,} at most, which a step holds in memory. "
+                f"Received: {self.batch_size:,} times {self.sequence_length:,}"
+            )
 
 
 @dataclasses.dataclass(frozen=True)

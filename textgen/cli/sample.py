@@ -1,5 +1,6 @@
 """`textgen sample`: a model writes."""
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from textgen.cli.options import (
     sampling_config,
     sampling_options,
 )
+
+MAX_PROMPT_BYTES = 16 * 2**20  # a few novels; a device that never ends is not read for ever
 
 
 @click.command()
@@ -64,11 +67,15 @@ def _read_prompt(prompt: str, prompt_file: Path | None) -> str:
 
     if prompt and prompt_file:
         raise SettingError("give either --prompt or --file, not both")
+    if prompt != "-" and not prompt_file:
+        return prompt
     source = prompt_file or "standard input"
     try:
-        if prompt_file:
-            return prompt_file.read_bytes().decode()
-        return sys.stdin.buffer.read().decode() if prompt == "-" else prompt
+        with prompt_file.open("rb") if prompt_file else contextlib.nullcontext(sys.stdin.buffer) as file:
+            content = file.read(MAX_PROMPT_BYTES + 1)
+        if len(content) > MAX_PROMPT_BYTES:
+            raise SettingError(f"a prompt may have {MAX_PROMPT_BYTES:,} bytes at most; the one in {source} has more")
+        return content.decode()
     except OSError as problem:
         raise CorpusError(f"cannot read the prompt from {source}: {problem.strerror}") from None
     except UnicodeDecodeError as problem:
