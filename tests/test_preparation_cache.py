@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from textgen import model_store
+from textgen.atomic_files import ABANDONED_SECONDS
 from textgen.config import TextConfig
 from textgen.corpus import open_corpus, read_corpus, split_text
 from textgen.errors import CorpusError
@@ -145,7 +146,7 @@ def test_the_newest_ten_are_kept_and_what_is_used_counts_as_new():
 
 def test_what_a_killed_process_left_is_removed_later_and_what_is_at_work_is_not():
     prepared_of(write("t.txt", "first"))
-    for name, age in ((".dead.abc.tmp", 2 * cache.ABANDONED_SECONDS), (".alive.abc.tmp", 2 * cache.ABANDONED_SECONDS)):
+    for name, age in ((".dead.abc.tmp", 2 * ABANDONED_SECONDS), (".alive.abc.tmp", 2 * ABANDONED_SECONDS)):
         directory = Path("cache/prepared", name)
         directory.mkdir()
         (directory / TRAIN_IDS).write_bytes(b"half")
