@@ -51,6 +51,7 @@ RANGES = [
     (TrainingConfig, "val_fraction", (0, 0.9), (-0.01, 0.91)),
     (TrainingConfig, "seed", (0, LONGEST), (-1, LONGEST + 1)),
     (TrainingConfig, "checkpoint_every", (0, 10**6), (-1,)),
+    (TrainingConfig, "keep_checkpoints", (1, 10**6), (0, -1)),
     (TrainingConfig, "sample_every", (0, 10**6), (-1,)),
     (SamplingConfig, "length", (1, LONGEST), (0, LONGEST + 1)),
     (SamplingConfig, "repeat_penalty", (0.01, 100), (0.009, 101)),

@@ -190,6 +190,9 @@ class TrainingConfig(Settings):
     )
     seed: int = setting(0, "Seed of every random number in training.", minimum=0, maximum=2**31 - 1)
     checkpoint_every: int = setting(0, "Steps between checkpoints; 0 means about every 30 seconds.", minimum=0)
+    keep_checkpoints: int = setting(
+        2, "How many checkpoints a run keeps, the newest; each holds the best weights so far, too.", minimum=1
+    )
     sample_every: int = setting(0, "Steps between evaluations, each with a sample; 0 means ten in a run.", minimum=0)
 
     def __post_init__(self):
@@ -197,6 +200,13 @@ class TrainingConfig(Settings):
         budgets = [name for name in ("minutes", "epochs", "steps") if getattr(self, name) is not None]
         if len(budgets) != 1:
             raise SettingError(f"Give exactly one budget of --minutes, --epochs and --steps. Received: {budgets}")
+
+    @classmethod
+    def from_json(cls, document: Any) -> Self:
+        """As of all settings; models that were made before `keep_checkpoints` was one do not give it."""
+        if isinstance(document, dict):
+            document = {"keep_checkpoints": cls.keep_checkpoints} | document
+        return super().from_json(document)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -160,12 +160,22 @@ def checkpoint_dirs(path: Path) -> list[Path]:
     return sorted(path.glob(f"{CHECKPOINTS}/step-*"), reverse=True)
 
 
+def set_aside_path(path: Path) -> Path:
+    """Where the model at `path` waits while a run that is to replace it has not finished."""
+    return path.with_name(f".{path.name}.previous")
+
+
 def find_model(name_or_path: str | Path, models_dir: Path) -> Path:
     """The directory of a model given by name or path."""
     given = str(name_or_path)
     path = Path(given) if "/" in given else models_dir / given
-    if os.path.isdir(path) and (path.name not in ("", ".", "..")):  # unlike Path.is_dir, False for a name too long
-        return path
+    if path.name not in ("", ".", ".."):
+        aside = set_aside_path(path)
+        # os.path.isdir: unlike Path.is_dir, False for a name too long
+        if os.path.isdir(aside) and not (os.path.exists(path / MANIFEST) or checkpoint_dirs(path)):
+            return aside  # the run that was to replace it was killed as it began
+        if os.path.isdir(path):
+            return path
     names = [p.name for p in list_model_dirs(models_dir)]
     nearest = difflib.get_close_matches(given, names, n=1, cutoff=0.4)
     if nearest:

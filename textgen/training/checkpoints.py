@@ -7,11 +7,14 @@
         manifest.json                                       sizes and SHA-256, written last
 
 A checkpoint is written under a temporary name and renamed when it is whole; the newest whole one counts. Dropout masks
-and batches are functions of (seed, step), so there is no other state.
+and batches are functions of (seed, step), so there is no other state. One that is saved for a step again gets a name of
+its own, `step-00001200.0001`, so that at no instant there is none.
 """
 
+import contextlib
 import dataclasses
-import shutil
+import re
+import shlex
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -19,13 +22,11 @@ import numpy as np
 import safetensors.numpy
 
 from textgen import atomic_files, model_store
-from textgen.config import Settings, setting
-from textgen.errors import ModelError, SettingError, TextgenError
+from textgen.config import Settings, TrainingConfig, setting
+from textgen.errors import CheckpointError, ModelError, SettingError, TextgenError
 from textgen.records import ModelRecord
 from textgen.tokenizers import Tokenizer
 from textgen.training.reporting import Evaluated
-
-KEEP = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,21 +64,39 @@ class Checkpoint(NamedTuple):
         return cls(model.record, model.tokenizer, progress, history, model.weights, training)
 
 
-def save_checkpoint(run_dir: Path, checkpoint: Checkpoint, keep: int = KEEP) -> Path:
-    """Write a checkpoint, then remove all but the newest `keep`. Raises TextgenError when it cannot be written."""
+def save_checkpoint(run_dir: Path, checkpoint: Checkpoint, keep: int = TrainingConfig.keep_checkpoints) -> Path:
+    """Write a checkpoint, then remove all but the newest `keep`; what is left of later steps was damaged or given up.
+
+    Raises:
+        CheckpointError: it cannot be written. Nothing half-written is left, and earlier ones are as they were.
+    """
     directory = run_dir / model_store.CHECKPOINTS
-    target = directory / f"step-{checkpoint.progress.step:08d}"
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        if target.exists():
-            shutil.rmtree(target)
+        atomic_files.make_directory(directory)
+        target = _free_path(directory, checkpoint.progress.step)
         with atomic_files.new_directory(target) as temporary:
             _write(temporary, checkpoint)
     except OSError as problem:
-        raise ModelError(f"cannot save a checkpoint in {directory}: {problem.strerror or problem}") from problem
-    for old in model_store.checkpoint_dirs(run_dir)[keep:]:
-        shutil.rmtree(old, ignore_errors=True)
+        raise CheckpointError(f"cannot save a checkpoint in {directory}: {problem.strerror or problem}") from problem
+    _remove_others(run_dir, target, keep)
     return target
+
+
+def _free_path(directory: Path, step: int) -> Path:
+    """A new name for the checkpoint of `step`, after all others of that step."""
+    stem = f"step-{step:08d}"
+    found = (re.fullmatch(rf"{stem}(?:\.(\d{{4}}))?", path.name) for path in directory.iterdir())
+    numbers = [int(match[1] or 0) for match in found if match]
+    return directory / (f"{stem}.{max(numbers) + 1:04d}" if numbers else stem)
+
+
+def _remove_others(run_dir: Path, newest: Path, keep: int) -> None:
+    others = [path for path in model_store.checkpoint_dirs(run_dir) if path != newest]
+    earlier = [path for path in others if path.name < newest.name.partition(".")[0]]
+    for path in others:
+        if path not in earlier[: keep - 1]:
+            with contextlib.suppress(OSError):
+                atomic_files.remove_directory(path)
 
 
 def load_newest(run_dir: Path) -> tuple[Checkpoint, list[str]]:
@@ -92,7 +111,18 @@ def load_newest(run_dir: Path) -> tuple[Checkpoint, list[str]]:
             return Checkpoint.read(directory), problems
         except TextgenError as problem:
             problems.append(f"checkpoint {directory.name} is damaged and not used: {problem}")
-    raise ModelError("; ".join(problems) or f"{run_dir} has no checkpoint to resume from")
+    raise ModelError("; ".join(problems) or f"{run_dir} has no checkpoint to resume from. To begin, leave out --resume")
+
+
+def resume_command(run_dir: Path) -> str:
+    """What to type to go on with a run."""
+    return f"textgen train --resume --name {shlex.quote(run_dir.name)}{models_dir_flag(run_dir)}"
+
+
+def models_dir_flag(run_dir: Path) -> str:
+    """` --models-dir DIR` where a model is not where commands look for it."""
+    is_default = run_dir.parent == model_store.default_models_dir()
+    return "" if is_default else f" --models-dir {shlex.quote(str(run_dir.parent))}"
 
 
 def _write(directory: Path, checkpoint: Checkpoint) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from textgen.config import SamplingConfig
-from textgen.errors import TrainingError
+from textgen.errors import CheckpointError, TrainingError
 from textgen.generation.generator import Generator
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.records import ModelRecord
@@ -83,18 +83,26 @@ class Loop:
                 self.save()
                 return False
             if done % self.progress.checkpoint_every == 0 and done < self.progress.total_steps:
-                self.save()
+                self._try_to_save()
         self.save()
         return True
 
     def save(self) -> None:
-        """Write a checkpoint of this moment."""
+        """Write a checkpoint of this moment. Raises CheckpointError when the disk does not take it."""
         self._update(seconds=time.perf_counter() - self.clock)
         tensors = {name: np.asarray(tensor) for name, tensor in self._tensors().items()}
         record = self.describe(self.progress, self.history)
         checkpoint = Checkpoint(record, self.plan.tokenizer, self.progress, self.history, self.best_weights, tensors)
-        path = save_checkpoint(self.plan.path, checkpoint)
+        path = save_checkpoint(self.plan.path, checkpoint, self.plan.training.keep_checkpoints)
         self.reporter.saved(path, self.progress.step)
+
+    def _try_to_save(self) -> None:
+        """In the middle of a run: a disk that is full now may have room at the next checkpoint."""
+        try:
+            self.save()
+        except CheckpointError as problem:
+            next_step = min(self.progress.step + self.progress.checkpoint_every, self.progress.total_steps)
+            self.reporter.noted(f"{problem}. The run goes on; the next is due at step {next_step:,}")
 
     def _advance(self) -> None:
         progress, number = self.progress, self.progress.step
