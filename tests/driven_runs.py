@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,10 @@ class Driver:
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())["status"]
+
+    def forget_corpora(self) -> None:
+        """The next command prepares its corpus anew."""
+        shutil.rmtree(self.folder / "cache", ignore_errors=True)
 
     def said(self) -> str:
         """What the last command printed, on both streams."""

@@ -47,12 +47,19 @@ def evaluation(number: int, seconds: float, act: Callable[[], None]) -> None:
     _before(Loop, "_sample", number, act)
 
 
+def sealing(number: int, seconds: float, act: Callable[[], None]) -> None:
+    """As writing, but counted from where the run is over and its model is written."""
+    from textgen.training.run import Run
+
+    _before(Run, "_write", 1, lambda: writing(number, seconds, act))
+
+
 def start(number: int, seconds: float, act: Callable[[], None]) -> None:
     """Some time after the command begins: it reads, prepares, builds, compiles, measures."""
     threading.Timer(seconds, act).start()
 
 
-MOMENTS = {moment.__name__: moment for moment in (writing, preparing, step, evaluation, start)}
+MOMENTS = {moment.__name__: moment for moment in (writing, preparing, step, evaluation, sealing, start)}
 
 
 def _before(owner: type, name: str, number: int, act: Callable[[], None]) -> None:

@@ -17,8 +17,8 @@ from driven_runs import RESUME, RUNS, Driver, assert_nothing_else, left_by, trai
 from textgen import model_store
 from textgen.training.checkpoints import load_newest
 
-MOMENTS = ("writing", "writing", "writing", "step", "step", "evaluation", "start", "preparing")
-MOST = {"writing": 150, "preparing": 60, "step": 12, "evaluation": 2, "start": 1}  # calls, steps, evaluations
+MOMENTS = ("writing", "writing", "writing", "step", "step", "evaluation", "sealing", "start", "preparing")
+MOST = {"writing": 150, "sealing": 70, "preparing": 40, "step": 12, "evaluation": 2, "start": 1}
 KILLS_OF_A_RUN = 8
 
 
@@ -41,6 +41,8 @@ class Journey:
         arguments, is_finished = train(self.kind), False
         while not is_finished:
             kill = self._draw_kill() if self.table.total() < kills else None
+            if kill and kill[0] == "preparing":
+                self.driver.forget_corpora()
             status = self.driver.run(*arguments, events=[kill] if kill else [])
             assert status in (0, -signal.SIGKILL), (status, kill, arguments, self.driver.said())
             is_finished = self._check_what_is_left()

@@ -10,6 +10,7 @@ import click.testing
 import pytest
 from conftest import make_stored_model, write_stored_model
 
+import textgen
 import textgen.training.lock
 from textgen.cli.train import train
 from textgen.errors import ModelError, TrainingError
@@ -202,3 +203,10 @@ def test_a_dry_run_takes_none(model, monkeypatch):
     done = click.testing.CliRunner().invoke(train, ["novel.txt", "--overwrite"])
     assert [sorted(names) for names in seen] == [[".novel.lock", "novel"]] * 2
     assert os.listdir(model.parent) == ["novel"]
+
+
+def test_the_python_interface_is_refused_too(model):
+    with RunLock() as lock:
+        lock.acquire(model)
+        with pytest.raises(TrainingError, match=f"is being trained by process {os.getpid()}"):
+            textgen.train("novel.txt", overwrite=True)

@@ -79,7 +79,7 @@ def test_a_second_signal_ends_it_at_once_and_an_earlier_checkpoint_is_whole(driv
 
 @pytest.mark.parametrize(("moment", "number"), [("preparing", 20), ("step", 3)], ids=["preparing", "measuring"])
 def test_a_signal_before_the_first_step_is_one_line_and_leaves_nothing(driver, moment, number):
-    shutil.rmtree(driver.folder / "cache", ignore_errors=True)
+    driver.forget_corpora()
     assert driver.run(*train("words"), events=[[moment, number, 0, "SIGTERM"]]) == 143
     assert last_lines(driver) == ["textgen: stopped before a step was made; nothing has changed"]
     assert "Traceback" not in driver.said()
