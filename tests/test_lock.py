@@ -209,4 +209,4 @@ def test_the_python_interface_is_refused_too(model):
     with RunLock() as lock:
         lock.acquire(model)
         with pytest.raises(TrainingError, match=f"is being trained by process {os.getpid()}"):
-            textgen.train("novel.txt", overwrite=True)
+            textgen.train("novel.txt", overwrite=True, steps=1)
