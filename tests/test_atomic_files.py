@@ -3,85 +3,21 @@
 import contextlib
 import errno
 import hashlib
-import io
 import json
 import os
 import resource
 import signal
 import subprocess
 import sys
-import tempfile
+import time
 from pathlib import Path
 
 import pytest
+from system_calls import SystemCalls, failing
 
 from textgen import atomic_files
 
 OLD, NEW = b"old bytes", b"new bytes, more of them"
-
-
-class Faults:
-    """Counts the calls to the operating system and lets one of them fail."""
-
-    def __init__(self, failing: int):
-        self.failing = failing
-        self.calls: list[str] = []
-        self.synced: list[int] = []  # inodes, "rename" as -1
-
-    def __call__(self, name: str) -> None:
-        self.calls.append(name)
-        if len(self.calls) == self.failing:
-            raise OSError(errno.ENOSPC, f"injected into {name}")
-
-    @property
-    def has_fired(self) -> bool:
-        return len(self.calls) >= self.failing
-
-    @property
-    def has_renamed(self) -> bool:
-        """Whether a rename was reached that did not fail."""
-        done = self.calls[: self.failing - 1]
-        return "replace" in done or "rename" in done
-
-    @contextlib.contextmanager
-    def installed(self, monkeypatch):
-        with monkeypatch.context() as patch:
-            for owner, name in [
-                (tempfile, "mkstemp"),
-                (tempfile, "mkdtemp"),
-                *((os, name) for name in ("open", "fsync", "chmod", "replace", "rename")),
-            ]:
-                patch.setattr(owner, name, self._faulty(name, getattr(owner, name)))
-            patch.setattr(os, "fdopen", lambda handle, mode: FaultyFile(self, handle, mode))
-            yield self
-
-    def _faulty(self, name, call):
-        def faulty(*arguments, **options):
-            self(name)
-            if name in ("replace", "rename"):
-                self.synced.append(-1)
-            if name == "fsync":
-                self.synced.append(os.fstat(arguments[0]).st_ino)
-            return call(*arguments, **options)
-
-        return faulty
-
-
-class FaultyFile(io.BufferedWriter):
-    """A file whose writes are counted; it closes without a fault, as the system would close it."""
-
-    def __init__(self, faults: Faults, handle: int, mode: str):
-        super().__init__(io.FileIO(handle, mode))
-        self.faults = faults
-
-    def write(self, content):
-        self.faults("write")
-        return super().write(content)
-
-    def flush(self):
-        if not self.closed:
-            self.faults("flush")
-        super().flush()
 
 
 def names_in(directory: Path) -> list[str]:
@@ -90,18 +26,24 @@ def names_in(directory: Path) -> list[str]:
 
 def every_fault(monkeypatch, action):
     """Run `action` again and again, its n-th call failing in round n, until it succeeds; yield after each failure."""
-    for failing in range(1, 100):
-        with Faults(failing).installed(monkeypatch) as faults:
-            raised = False
+    for number in range(1, 100):
+        raised = False
+        with monkeypatch.context() as patch:
+            calls = SystemCalls(number, failing(errno.ENOSPC)).install(patch)
             try:
                 action()
             except OSError:
                 raised = True
-        assert raised == faults.has_fired, f"the calls were {faults.calls}, the failing one number {failing}"
-        if not faults.has_fired:
+        assert raised == calls.has_acted, f"the calls were {calls.made}, the failing one number {number}"
+        if not calls.has_acted:
             return
-        yield faults
+        yield calls
     raise AssertionError("the action never succeeds")
+
+
+def has_renamed(calls: SystemCalls) -> bool:
+    """Whether a rename was reached that did not fail."""
+    return bool({"replace", "rename"} & set(calls.made[: calls.number - 1]))
 
 
 # ---- files
@@ -118,19 +60,19 @@ def test_whatever_call_fails_the_old_bytes_stay_and_no_temporary_is_left(tmp_pat
     path = tmp_path / "file"
     failed = []
     path.write_bytes(OLD)
-    for faults in every_fault(monkeypatch, lambda: atomic_files.write_bytes(path, NEW)):
+    for calls in every_fault(monkeypatch, lambda: atomic_files.write_bytes(path, NEW)):
         assert names_in(tmp_path) == ["file"]
-        assert path.read_bytes() == (NEW if faults.has_renamed else OLD)
-        failed.append(faults.calls[faults.failing - 1])
+        assert path.read_bytes() == (NEW if has_renamed(calls) else OLD)
+        failed.append(calls.made[calls.number - 1])
         path.write_bytes(OLD)
     # The second flush is that of closing the file; the last two make the rename durable.
-    assert failed == ["mkstemp", "open", "write", "flush", "fsync", "flush", "chmod", "replace", "open", "fsync"]
+    assert failed == ["open", "write", "flush", "fsync", "flush", "chmod", "replace", "open", "fsync"]
     assert path.read_bytes() == NEW
 
 
 def test_a_new_file_that_fails_does_not_exist(tmp_path, monkeypatch):
-    for faults in every_fault(monkeypatch, lambda: atomic_files.write_bytes(tmp_path / "file", NEW)):
-        assert names_in(tmp_path) == (["file"] if faults.has_renamed else [])
+    for calls in every_fault(monkeypatch, lambda: atomic_files.write_bytes(tmp_path / "file", NEW)):
+        assert names_in(tmp_path) == (["file"] if has_renamed(calls) else [])
         (tmp_path / "file").unlink(missing_ok=True)
 
 
@@ -183,9 +125,10 @@ def test_a_process_killed_before_the_rename_leaves_the_old_bytes_and_a_hidden_te
 
 
 def test_the_bytes_are_on_disk_before_the_rename_and_the_rename_before_the_end(tmp_path, monkeypatch):
-    with Faults(1000).installed(monkeypatch) as faults:
+    with monkeypatch.context() as patch:
+        calls = SystemCalls().install(patch)
         atomic_files.write_bytes(tmp_path / "file", NEW)
-    assert faults.synced == [(tmp_path / "file").stat().st_ino, -1, tmp_path.stat().st_ino]
+    assert calls.synced == [(tmp_path / "file").stat().st_ino, -1, tmp_path.stat().st_ino]
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077])
@@ -232,26 +175,27 @@ def fill(path: Path) -> None:
 def test_a_directory_appears_whole_whatever_call_fails(tmp_path, monkeypatch):
     path = tmp_path / "directory"
     failed = []
-    for faults in every_fault(monkeypatch, lambda: fill(path)):
-        assert names_in(tmp_path) == (["directory"] if faults.has_renamed else [])
-        failed.append(faults.calls[faults.failing - 1])
+    for calls in every_fault(monkeypatch, lambda: fill(path)):
+        assert names_in(tmp_path) == (["directory"] if has_renamed(calls) else [])
+        failed.append(calls.made[calls.number - 1])
         if path.exists():
             (path / "inner" / "two").unlink()
             (path / "inner").rmdir()
             (path / "one").unlink()
             path.rmdir()
-    assert {"mkdtemp", "chmod", "fsync", "rename"} <= set(failed)
+    assert {"mkdir", "chmod", "fsync", "rename"} <= set(failed)
     assert names_in(path) == ["inner", "one"]
     assert (path / "inner" / "two").read_bytes() == b"2"
 
 
 def test_every_file_of_a_directory_is_on_disk_before_the_rename(tmp_path, monkeypatch):
-    with Faults(1000).installed(monkeypatch) as faults:
+    with monkeypatch.context() as patch:
+        calls = SystemCalls().install(patch)
         fill(tmp_path / "directory")
-    before = set(faults.synced[: faults.synced.index(-1)])
+    before = set(calls.synced[: calls.synced.index(-1)])
     inside = {path.stat().st_ino for path in [tmp_path / "directory", *(tmp_path / "directory").rglob("*")]}
     assert before == inside
-    assert faults.synced[-1] == tmp_path.stat().st_ino
+    assert calls.synced[-1] == tmp_path.stat().st_ino
 
 
 def test_a_directory_that_exists_is_not_replaced(tmp_path):
@@ -266,3 +210,84 @@ def test_a_digest_is_that_of_the_whole_file(tmp_path):
     content = os.urandom(1_000_001)
     (tmp_path / "file").write_bytes(content)
     assert atomic_files.sha256_of(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+
+
+# ---- directories that are made and removed
+
+
+def test_a_directory_and_what_is_above_it_are_made_durably(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        calls = SystemCalls().install(patch)
+        atomic_files.make_directory(tmp_path / "above" / "directory")
+    assert set(calls.synced) == {(tmp_path / "above").stat().st_ino, tmp_path.stat().st_ino}
+    atomic_files.make_directory(tmp_path / "above" / "directory")
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="File exists"):
+        atomic_files.make_directory(tmp_path / "file")
+
+
+def test_no_reader_sees_half_of_a_directory_that_is_removed(tmp_path, monkeypatch):
+    for number in range(1, 100):
+        path = tmp_path / str(number) / "directory"
+        path.parent.mkdir()
+        fill(path)
+        with monkeypatch.context() as patch:
+            calls = SystemCalls(number, failing(errno.EIO), for_good=True).install(patch)
+            with contextlib.suppress(OSError):
+                atomic_files.remove_directory(path)
+        if not calls.has_acted:
+            break
+        if path.exists():
+            assert names_in(path) == ["inner", "one"]
+    assert names_in(path.parent) == []
+    assert number > 3
+
+
+def test_a_directory_can_be_removed_where_an_earlier_try_got_stuck(tmp_path):
+    for _ in range(2):
+        fill(tmp_path / "directory")
+        (tmp_path / f".directory.{os.getpid()}.tmp").mkdir(exist_ok=True)
+        atomic_files.remove_directory(tmp_path / "directory")
+        assert names_in(tmp_path) == []
+
+
+# ---- what killed processes leave
+
+HOLDS = """
+import pathlib, sys, time
+from textgen import atomic_files
+path = pathlib.Path(sys.argv[1])
+with atomic_files.replacing_file(path / "file"), atomic_files.new_directory(path / "directory"):
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_living_process_writes_is_left_alone_and_what_a_killed_one_wrote_is_removed(tmp_path):
+    """However long nothing was written: the process may have been asleep with its laptop."""
+    for name in (".mine", "file.tmp", "file"):
+        (tmp_path / name).touch()
+    with subprocess.Popen([sys.executable, "-c", HOLDS, tmp_path], stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"writing\n"
+        temporaries = {name for name in names_in(tmp_path) if name.startswith(".") and name.endswith(".tmp")}
+        atomic_files.remove_abandoned(tmp_path, seconds=0)
+        left = temporaries & set(names_in(tmp_path))
+        process.kill()
+    assert len(temporaries) == 2
+    assert left == temporaries
+    atomic_files.remove_abandoned(tmp_path)
+    assert temporaries < set(names_in(tmp_path))  # it is not an hour old
+    atomic_files.remove_abandoned(tmp_path, seconds=0)
+    assert names_in(tmp_path) == [".mine", "file", "file.tmp"]
+
+
+def test_where_a_disk_has_no_locks_age_decides(tmp_path, monkeypatch):
+    monkeypatch.setattr(atomic_files, "fcntl", None)
+    for name, age in ((".a.old.tmp", 2 * atomic_files.ABANDONED_SECONDS), (".a.young.tmp", 10)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    atomic_files.remove_abandoned(tmp_path)
+    assert names_in(tmp_path) == [".a.young.tmp"]
+    with atomic_files.replacing_file(tmp_path / "file") as file:
+        file.write(NEW)
+    assert (tmp_path / "file").read_bytes() == NEW

@@ -1,22 +1,23 @@
-"""Checkpoints on a disk that fails, in a process that is killed, with files that are damaged."""
+"""Checkpoints on a disk that fails, of a process that is killed, with files that are damaged."""
 
 import dataclasses
+import errno
+import itertools
 import os
-import random
-import signal
-import subprocess
-import sys
-import time
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import make_stored_model, random_weights
+from system_calls import SystemCalls, failing
 
 from textgen import model_store
-from textgen.errors import ModelError, SettingError
-from textgen.training.checkpoints import KEEP, Checkpoint, Progress, load_newest, save_checkpoint
+from textgen.errors import CheckpointError, ModelError, SettingError
+from textgen.training.checkpoints import Checkpoint, Progress, load_newest, save_checkpoint
 from textgen.training.reporting import Evaluated
+from textgen.training.run_directory import recover
 
 MODEL = make_stored_model()
 HISTORY = (
@@ -87,15 +88,36 @@ def test_the_newest_is_loaded_and_only_the_newest_few_are_kept(tmp_path):
         save_checkpoint(tmp_path, checkpoint_at(step))
         assert_whole(load_newest(tmp_path)[0], step)
     assert names_in(tmp_path) == ["step-00000010", "step-00000100"]
-    assert KEEP == 2
     save_checkpoint(tmp_path, checkpoint_at(101), keep=1)
     assert names_in(tmp_path) == ["step-00000101"]
 
 
-def test_the_same_step_can_be_saved_again(tmp_path):
-    save_checkpoint(tmp_path, checkpoint_at(7))
-    save_checkpoint(tmp_path, checkpoint_at(7)._replace(history=()))
-    assert load_newest(tmp_path)[0].history == ()
+@pytest.mark.parametrize("keep", [1, 2, 5])
+def test_as_many_are_kept_as_are_wanted(tmp_path, keep):
+    for step in range(1, 8):
+        save_checkpoint(tmp_path, checkpoint_at(step), keep=keep)
+        assert names_in(tmp_path) == [f"step-{kept:08d}" for kept in range(max(1, step - keep + 1), step + 1)]
+
+
+def test_the_same_step_can_be_saved_again_and_again(tmp_path):
+    save_checkpoint(tmp_path, checkpoint_at(5))
+    for number in range(12):
+        save_checkpoint(tmp_path, checkpoint_at(7)._replace(history=HISTORY * number))
+        assert len(load_newest(tmp_path)[0].history) == len(HISTORY) * number
+    assert names_in(tmp_path) == ["step-00000005", "step-00000007.0011"]
+    save_checkpoint(tmp_path, checkpoint_at(8))
+    assert names_in(tmp_path) == ["step-00000007.0011", "step-00000008"]
+
+
+@pytest.mark.parametrize("keep", [1, 2])
+def test_a_damaged_one_of_a_later_step_does_not_take_the_place_of_a_whole_one(tmp_path, keep):
+    """A run that goes on from the one before it saves earlier steps than the damaged one's."""
+    for step in (12, 18):
+        save_checkpoint(tmp_path, checkpoint_at(step))
+    truncate(tmp_path / "checkpoints" / "step-00000018" / model_store.PROGRESS)
+    save_checkpoint(tmp_path, checkpoint_at(14), keep=keep)
+    assert names_in(tmp_path) == ["step-00000012", "step-00000014"][-keep:]
+    assert load_newest(tmp_path)[1] == []
 
 
 def truncate(path: Path) -> None:
@@ -157,50 +179,49 @@ def test_progress_is_checked_when_it_is_made():
 # ---- a disk that fails
 
 
-class FailsAt:
-    """Stands for a function of `os` and fails at one of its calls."""
-
-    def __init__(self, function, number: int):
-        self.function, self.number, self.calls = function, number, 0
-
-    def __call__(self, *arguments, **options):
-        self.calls += 1
-        if self.calls == self.number:
-            raise OSError(28, "No space left on device")
-        return self.function(*arguments, **options)
-
-
 def failure_of(run_dir: Path, checkpoint: Checkpoint) -> str | None:
     """The message that saving fails with; None when it does not fail."""
     try:
         save_checkpoint(run_dir, checkpoint)
-    except ModelError as problem:
+    except CheckpointError as problem:
         return str(problem)
     return None
 
 
-@pytest.mark.parametrize("name", ["fsync", "replace", "rename", "mkdir", "open"])
-def test_a_failure_at_any_moment_leaves_a_whole_checkpoint_and_nothing_else(tmp_path, monkeypatch, name):
-    number = failures = 0
-    while True:
-        number += 1
-        run_dir = tmp_path / str(number)
-        save_checkpoint(run_dir, checkpoint_at(1))
+def run_with_two_checkpoints(run_dir: Path) -> Path:
+    for step in (1, 2):
+        save_checkpoint(run_dir, checkpoint_at(step))
+    return run_dir
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.ENOENT], ids=os.strerror)
+def test_whatever_call_fails_an_earlier_checkpoint_is_whole_and_nothing_half_made_is_left(tmp_path, monkeypatch, error):
+    before = run_with_two_checkpoints(tmp_path / "before")
+    failed = []
+    for number in itertools.count(1):
+        run_dir = Path(shutil.copytree(before, tmp_path / str(number)))
         with monkeypatch.context() as patch:
-            failing = FailsAt(getattr(os, name), number)
-            patch.setattr(os, name, failing)
-            failure = failure_of(run_dir, checkpoint_at(2))
-        assert failure in (None, f"cannot save a checkpoint in {run_dir / 'checkpoints'}: No space left on device")
-        failures += failure is not None
+            calls = SystemCalls(number, failing(error)).install(patch)
+            failure = failure_of(run_dir, checkpoint_at(3))
         checkpoint, problems = load_newest(run_dir)
         assert problems == []
         assert_whole(checkpoint, checkpoint.progress.step)
-        assert set(names_in(run_dir)) <= {"step-00000001", "step-00000002"}
-        assert "step-00000001" in names_in(run_dir)
-        if failing.calls < number:
+        if failure is None:
+            assert checkpoint.progress.step == 3  # what failed was the removal of an old one, if anything
+        else:
+            assert failure == f"cannot save a checkpoint in {run_dir / 'checkpoints'}: {os.strerror(error)}"
+            assert set(names_in(run_dir)) - {"step-00000003"} == {"step-00000001", "step-00000002"}
+            failed.append(calls.made[number - 1])
+        if not calls.has_acted:
             break
-    assert failures >= 1
-    assert_whole(checkpoint, 2)
+    assert set(failed) == {"open", "mkdir", "chmod", "write", "flush", "fsync", "replace", "rename"}
+    assert len(failed) > 50
+
+
+def test_a_run_directory_that_has_vanished_is_made_anew(tmp_path):
+    shutil.rmtree(run_with_two_checkpoints(tmp_path / "novel"))
+    save_checkpoint(tmp_path / "novel", checkpoint_at(3))
+    assert_whole(load_newest(tmp_path / "novel")[0], 3)
 
 
 def test_saving_where_a_file_is_in_the_way_is_refused(tmp_path):
@@ -211,46 +232,25 @@ def test_saving_where_a_file_is_in_the_way_is_refused(tmp_path):
 
 # ---- a process that is killed
 
-SAVES_FOR_EVER = """
-import itertools, sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[2])
-from test_checkpoints import checkpoint_at
-from textgen.training.checkpoints import load_newest, save_checkpoint
-run_dir = Path(sys.argv[1])
-first = load_newest(run_dir)[0].progress.step + 1
-print("begins", flush=True)
-for step in itertools.count(first):
-    save_checkpoint(run_dir, checkpoint_at(step))
-"""
 
-
-def kill_while_saving(run_dir: Path, seconds: float) -> None:
-    command = [sys.executable, "-c", SAVES_FOR_EVER, str(run_dir), str(Path(__file__).parent)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert process.stdout.readline() == b"begins\n"
-        time.sleep(seconds)
-        process.send_signal(signal.SIGKILL)
-
-
-def check_kills(run_dir: Path, kills: int) -> None:
-    draw = random.Random(0)
-    save_checkpoint(run_dir, checkpoint_at(1))
-    steps = [1]
-    for _ in range(kills):
-        kill_while_saving(run_dir, draw.uniform(0.05, 0.25))
+@pytest.mark.parametrize("step", [2, 3], ids=["the same step", "another step"])
+def test_when_a_process_is_killed_at_any_call_the_newest_is_whole(tmp_path, monkeypatch, step):
+    """From the n-th call on nothing has an effect any more, clearing up included."""
+    before = run_with_two_checkpoints(tmp_path / "before")
+    found = []
+    for number in itertools.count(1):
+        run_dir = Path(shutil.copytree(before, tmp_path / str(number)))
+        with monkeypatch.context() as patch:
+            calls = SystemCalls(number, failing(errno.EIO), for_good=True).install(patch)
+            failure_of(run_dir, checkpoint_at(step)._replace(history=()))
         checkpoint, problems = load_newest(run_dir)
         assert problems == []
-        assert_whole(checkpoint, checkpoint.progress.step)
-        steps.append(checkpoint.progress.step)
-    assert steps == sorted(steps)
-    assert steps[-1] > 1
-
-
-def test_a_kill_at_any_moment_leaves_a_whole_checkpoint(tmp_path):
-    check_kills(tmp_path, kills=2)
-
-
-@pytest.mark.soak
-def test_a_hundred_kills_leave_a_whole_checkpoint(tmp_path):
-    check_kills(tmp_path, kills=100)
+        found.append((checkpoint.progress.step, len(checkpoint.history)))
+        if not calls.has_acted:
+            break
+        recover(run_dir)
+        assert all(re.fullmatch(r"step-\d{8}(\.\d{4})?", name) for name in names_in(run_dir))
+        assert load_newest(run_dir)[1] == []
+    first_new = found.index((step, 0))
+    assert found == [(2, 2)] * first_new + [(step, 0)] * (len(found) - first_new)
+    assert 50 < first_new < len(found) - 1  # an old one is removed call by call, after the new one is there

@@ -51,6 +51,7 @@ RANGES = [
     (TrainingConfig, "val_fraction", (0, 0.9), (-0.01, 0.91)),
     (TrainingConfig, "seed", (0, LONGEST), (-1, LONGEST + 1)),
     (TrainingConfig, "checkpoint_every", (0, 10**6), (-1,)),
+    (TrainingConfig, "keep_checkpoints", (1, 10**6), (0, -1)),
     (TrainingConfig, "sample_every", (0, 10**6), (-1,)),
     (SamplingConfig, "length", (1, LONGEST), (0, LONGEST + 1)),
     (SamplingConfig, "repeat_penalty", (0.01, 100), (0.009, 101)),
@@ -281,6 +282,13 @@ def test_json_with_a_key_too_many_or_too_few_is_refused(cls):
     document.popitem()
     with pytest.raises(SettingError, match=f"{cls.__name__} expects exactly the keys"):
         cls.from_json(document)
+
+
+def test_models_that_were_made_before_the_number_of_checkpoints_was_a_setting_are_read():
+    document = TrainingConfig(seed=7).to_json()
+    del document["keep_checkpoints"]
+    assert TrainingConfig.from_json(document) == TrainingConfig(seed=7)
+    assert TrainingConfig.from_json(document | {"keep_checkpoints": 5}).keep_checkpoints == 5
 
 
 @pytest.mark.parametrize("document", [None, [], "text", 3, [["units", 3]]])

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from textgen import model_store
+from textgen.atomic_files import ABANDONED_SECONDS
 from textgen.config import TextConfig
-from textgen.corpus import open_corpus, read_corpus, split_text
+from textgen.corpus import catalogue, download, open_corpus, read_corpus, split_text
 from textgen.errors import CorpusError
 from textgen.preparation import cache, prepare
 from textgen.preparation.entry import FILES, TRAIN_IDS
@@ -145,7 +146,7 @@ def test_the_newest_ten_are_kept_and_what_is_used_counts_as_new():
 
 def test_what_a_killed_process_left_is_removed_later_and_what_is_at_work_is_not():
     prepared_of(write("t.txt", "first"))
-    for name, age in ((".dead.abc.tmp", 2 * cache.ABANDONED_SECONDS), (".alive.abc.tmp", 2 * cache.ABANDONED_SECONDS)):
+    for name, age in ((".dead.abc.tmp", 2 * ABANDONED_SECONDS), (".alive.abc.tmp", 2 * ABANDONED_SECONDS)):
         directory = Path("cache/prepared", name)
         directory.mkdir()
         (directory / TRAIN_IDS).write_bytes(b"half")
@@ -153,6 +154,16 @@ def test_what_a_killed_process_left_is_removed_later_and_what_is_at_work_is_not(
     os.utime("cache/prepared/.dead.abc.tmp/train_ids", (time.time() - age,) * 2)
     prepared_of(write("t.txt", "second"))
     assert [name for name in entries() if name.startswith(".")] == [".alive.abc.tmp"]
+
+
+def test_a_download_removes_what_a_killed_one_left(monkeypatch):
+    left = Path("cache/corpora/.tale.txt.abc.tmp")
+    left.parent.mkdir(parents=True)
+    left.touch()
+    os.utime(left, (1000.0, 1000.0))
+    monkeypatch.setattr(download, "_receive", lambda *arguments: None)
+    path = download.fetch(next(entry for entry in catalogue.CATALOGUE if entry.is_download))
+    assert os.listdir("cache/corpora") == [path.name]
 
 
 def test_a_cache_that_cannot_be_written_is_named_with_its_variable(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Signals while a run is under way."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -8,10 +9,12 @@ import threading
 
 import pytest
 
-from textgen.training.stopping import StopRequest
+from textgen.training.stopping import Stopped, StopRequest
+
+SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda n: n.name)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@SIGNALS
 def test_a_signal_is_a_request_and_the_handler_before_comes_back(number):
     before = signal.getsignal(number)
     with StopRequest() as stop:
@@ -43,6 +46,52 @@ def test_outside_the_main_thread_signals_are_left_alone():
     assert found == [(False, before)]
 
 
+def test_who_asked_not_to_hear_of_a_closed_terminal_does_not():
+    """`nohup textgen train` goes on when the terminal is closed."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopRequest() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not stop()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+# ---- where there is nothing to save
+
+
+@SIGNALS
+def test_where_there_is_nothing_to_save_a_signal_is_an_exception(number):
+    with StopRequest() as stop:
+        with pytest.raises(KeyboardInterrupt) as caught, stop.raising():
+            os.kill(os.getpid(), number)
+        assert caught.value.exit_status == 128 + number
+
+
+def test_a_signal_that_came_before_is_raised_at_once():
+    reached = []
+    with StopRequest() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(Stopped), stop.raising():
+            reached.append(1)
+    assert reached == []
+
+
+def test_a_signal_that_was_swallowed_is_raised_at_the_end():
+    with StopRequest() as stop, pytest.raises(Stopped), stop.raising(), contextlib.suppress(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGTERM)  # the exception is lost, as in a destructor
+
+
+def test_after_it_a_signal_is_a_request_again():
+    with StopRequest() as stop:
+        with stop.raising():
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop()
+
+
+# ---- processes
+
 WAITS = """
 import sys, time
 from textgen.training.stopping import StopRequest
@@ -56,7 +105,7 @@ with StopRequest() as stop:
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@SIGNALS
 def test_a_second_signal_ends_the_process_at_once_with_the_usual_status(number):
     with subprocess.Popen([sys.executable, "-c", WAITS], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "waiting\n"
@@ -65,3 +114,30 @@ def test_a_second_signal_ends_the_process_at_once_with_the_usual_status(number):
         assert process.poll() is None
         process.send_signal(number)
         assert process.wait(timeout=30) == 128 + number
+
+
+SAVES_WHEN_ASKED = """
+import pathlib, sys, time
+from textgen.training.stopping import StopRequest
+with StopRequest() as stop:
+    print("waiting", flush=True)
+    while not stop():
+        time.sleep(0.01)
+    for _ in range(10):
+        print("saving", file=sys.stderr, flush=True)
+        print("saving", flush=True)
+    pathlib.Path(sys.argv[1]).write_text("saved")
+"""
+
+
+def test_when_the_terminal_is_closed_what_is_said_goes_nowhere_and_the_run_is_saved(tmp_path):
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-c", SAVES_WHEN_ASKED, tmp_path / "file"]
+    streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    with subprocess.Popen(command, start_new_session=True, **streams) as process:
+        os.close(theirs)
+        assert os.read(ours, 7) == b"waiting"
+        os.close(ours)  # what is written to it fails from now on
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(timeout=30) == 0
+    assert (tmp_path / "file").read_text() == "saved"

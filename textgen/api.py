@@ -111,14 +111,23 @@ def train(
         TextgenError: whatever keeps the run from starting or going on; KeyboardInterrupt when it was stopped,
             after everything was saved.
     """
+    from textgen.training.lock import RunLock
     from textgen.training.request import new_plan, settings_of
 
     text, shape, training = settings_of(settings)
     directory = Path(models_dir) if models_dir else model_store.default_models_dir()
-    plan = new_plan(
-        sources, models_dir=directory, name=name, overwrite=overwrite, text=text, shape=shape, training=training
-    )
-    _run(plan, overwrite, reporter)
+    with RunLock() as lock:
+        plan = new_plan(
+            sources,
+            models_dir=directory,
+            name=name,
+            overwrite=overwrite,
+            text=text,
+            shape=shape,
+            training=training,
+            lock=lock,
+        )
+        _run(plan, overwrite, reporter)
     return load(plan.name, models_dir=directory)
 
 

@@ -193,6 +193,9 @@ class TrainingConfig(Settings):
     )
     seed: int = setting(0, "Seed of every random number in training.", minimum=0, maximum=2**31 - 1)
     checkpoint_every: int = setting(0, "Steps between checkpoints; 0 means about every 30 seconds.", minimum=0)
+    keep_checkpoints: int = setting(
+        2, "How many checkpoints a run keeps, the newest; each holds the best weights so far, too.", minimum=1
+    )
     sample_every: int = setting(0, "Steps between evaluations, each with a sample; 0 means ten in a run.", minimum=0)
 
     def __post_init__(self):
@@ -205,6 +208,13 @@ class TrainingConfig(Settings):
                 f"--batch-size times --sequence-length may be {MAX_POSITIONS:,} at most, which a step holds in memory. "
                 f"Received: {self.batch_size:,} times {self.sequence_length:,}"
             )
+
+    @classmethod
+    def from_json(cls, document: Any) -> Self:
+        """As of all settings; models that were made before `keep_checkpoints` was one do not give it."""
+        if isinstance(document, dict):
+            document = {"keep_checkpoints": cls.keep_checkpoints} | document
+        return super().from_json(document)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -29,6 +29,10 @@ class ModelError(TextgenError):
     """Seen by whoever names a model that does not exist, is damaged, or would be overwritten."""
 
 
+class CheckpointError(ModelError):
+    """Seen by whoever's disk does not take a checkpoint."""
+
+
 class TrainingError(TextgenError):
     """Seen by whoever's run cannot start or go on."""
 

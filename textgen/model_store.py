@@ -54,7 +54,7 @@ BYTES_PER_ID = 6 * 64 + 16  # in tokenizer.json: a word of 64 characters, each o
 # No product of two such weights leaves float32, summed over MAX_SIZE units and again over as many. Trained weights stay
 # below a hundred.
 MAX_WEIGHT = 2.0**32
-CHECKPOINT_NAME = re.compile(r"step-(\d{8,12})")
+CHECKPOINT_NAME = re.compile(r"step-(\d{8,12})(?:\.(\d{4}))?")  # of a step; and a number when it is saved again
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
@@ -134,19 +134,32 @@ def read_checkpoint_model(directory: Path) -> StoredModel:
 
 def checkpoint_dirs(path: Path) -> list[Path]:
     """The checkpoints of a run, newest first; whole or not."""
-    steps = {}
-    for entry in path.glob(f"{CHECKPOINTS}/step-*"):
-        if match := CHECKPOINT_NAME.fullmatch(entry.name):
-            steps[entry] = int(match[1])
-    return sorted(steps, key=lambda entry: (steps[entry], entry.name), reverse=True)
+    entries = (entry for entry in path.glob(f"{CHECKPOINTS}/step-*") if CHECKPOINT_NAME.fullmatch(entry.name))
+    return sorted(entries, key=checkpoint_number, reverse=True)
+
+
+def checkpoint_number(directory: Path) -> tuple[int, int]:
+    """The step of a checkpoint, and which one of that step it is."""
+    step, again = CHECKPOINT_NAME.fullmatch(directory.name).groups(default="0")
+    return int(step), int(again)
+
+
+def set_aside_path(path: Path) -> Path:
+    """Where the model at `path` waits while a run that is to replace it has not finished."""
+    return path.with_name(f".{path.name}.previous")
 
 
 def find_model(name_or_path: str | Path, models_dir: Path) -> Path:
     """The directory of a model given by name or path."""
     given = str(name_or_path)
     path = Path(given) if "/" in given else models_dir / given
-    if os.path.isdir(path) and (path.name not in ("", ".", "..")):  # unlike Path.is_dir, False for a name too long
-        return path
+    if path.name not in ("", ".", ".."):
+        aside = set_aside_path(path)
+        # os.path.isdir: unlike Path.is_dir, False for a name too long
+        if os.path.isdir(aside) and not (os.path.exists(path / MANIFEST) or checkpoint_dirs(path)):
+            return aside  # the run that was to replace it was killed as it began
+        if os.path.isdir(path):
+            return path
     names = [p.name for p in list_model_dirs(models_dir)]
     nearest = difflib.get_close_matches(given, names, n=1, cutoff=0.4)
     if nearest:

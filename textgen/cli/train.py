@@ -42,24 +42,33 @@ def train(
 
     Without CORPUS, the starter corpus that comes with textgen. Files may be gzipped (.gz).
     """
+    from textgen.training.lock import RunLock
     from textgen.training.progress import TerminalReporter
+    from textgen.training.stopping import Stopped, StopRequest
 
     if resume:
         _refuse_with_resume(flags, overwrite)
-    with TerminalReporter() as reporter:
-        plan, checkpoint, problems = _plan(reporter, corpus, name, models_dir, flags, resume, overwrite)
-        reporter.planned(plan)
-        for problem in problems:
-            reporter.noted(problem)
-        _train(plan, checkpoint, reporter, overwrite=overwrite, dry_run=dry_run, as_json=as_json)
+    try:
+        with RunLock() as lock, StopRequest() as stop, TerminalReporter() as reporter:
+            with stop.raising():
+                plan, checkpoint, problems = _plan(
+                    corpus, name, models_dir, flags, resume, overwrite, None if dry_run else lock, reporter.preparing
+                )
+            reporter.planned(plan)
+            for problem in problems:
+                reporter.noted(problem)
+            _train(plan, checkpoint, reporter, stop, overwrite=overwrite, dry_run=dry_run, as_json=as_json)
+    except Stopped as stopped:
+        click.echo("textgen: stopped before a step was made; nothing has changed", err=True)
+        raise SystemExit(stopped.exit_status) from None
 
 
-def _plan(reporter, corpus, name, models_dir, flags: dict[str, Any], resume: bool, overwrite: bool):
+def _plan(corpus, name, models_dir, flags: dict[str, Any], resume: bool, overwrite: bool, lock, progress):
     """The plan of a new run, or of one to go on with: its checkpoint, and lines about damaged ones."""
     from textgen.training.request import new_plan, resumed_plan, settings_of
 
     if resume:
-        return resumed_plan(name, models_dir, corpus, progress=reporter.preparing)
+        return resumed_plan(name, models_dir, corpus, lock=lock, progress=progress)
     text, shape, training = settings_of(given(flags))
     plan = new_plan(
         corpus,
@@ -69,7 +78,8 @@ def _plan(reporter, corpus, name, models_dir, flags: dict[str, Any], resume: boo
         text=text,
         shape=shape,
         training=training,
-        progress=reporter.preparing,
+        lock=lock,
+        progress=progress,
     )
     return plan, None, []
 
@@ -83,20 +93,22 @@ def _refuse_with_resume(flags: dict[str, Any], overwrite: bool) -> None:
         raise SettingError(f"--resume goes on with the settings of the run; leave out {', '.join(refused)}")
 
 
-def _train(plan, checkpoint, reporter, *, overwrite: bool, dry_run: bool, as_json: bool) -> None:
+def _train(plan, checkpoint, reporter, stop, *, overwrite: bool, dry_run: bool, as_json: bool) -> None:
     from textgen.cli import STARTED
     from textgen.tensorflow_runtime import quiet_import
 
     quiet_import()
     from textgen.training.run import Run
 
-    run = Run(plan, reporter, started=STARTED)
+    with stop.raising():
+        run = Run(plan, reporter, started=STARTED)
     reporter.placed(run.device)
     if dry_run:
-        run.measure()
+        with stop.raising():
+            run.measure()
         reporter.would_start(run.plan, run.seconds_per_step)
         return
-    result = run.train(checkpoint, overwrite=overwrite)
+    result = run.train(checkpoint, overwrite=overwrite, stop=stop)
     reporter.finished(result)
     _print_result(result, as_json)
     if result.stopped_by is not None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import platformdirs
 
-from textgen.atomic_files import replacing_file, sha256_of
+from textgen.atomic_files import remove_abandoned, replacing_file, sha256_of
 from textgen.corpus.catalogue import CatalogueEntry
 from textgen.corpus.connection import BASE_URL_VARIABLE, choose_base_url, explain, open_url
 from textgen.corpus.names import shown
@@ -70,6 +70,7 @@ def fetch(
     url = choose_base_url(base_url) + entry.url_path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(path.parent)
         with replacing_file(path) as file:
             _receive(entry, url, file.write, progress, timeout_seconds)
     except OSError as error:

@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import shutil
-import time
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +25,6 @@ from textgen.tokenizers import Tokenizer
 
 PREPARED_FORMAT = 2  # goes up with every change of what an entry holds, or of how a vocabulary is chosen
 NUM_KEPT = 10
-ABANDONED_SECONDS = 3600.0  # a process that is alive writes to its directory more often than that
 
 
 def entry_path(
@@ -85,19 +83,7 @@ def _clean(folder: Path, path: Path) -> None:
     """Remove what is damaged at `path`, what killed processes left, and all but the newest entries."""
     if path.exists() and find(path) is None:
         shutil.rmtree(path, ignore_errors=True)
-    ages = {entry: _seconds_untouched(entry) for entry in folder.iterdir()}
-    for entry, age in ages.items():
-        if entry.name.endswith(".tmp") and age > ABANDONED_SECONDS:
-            shutil.rmtree(entry, ignore_errors=True)
-    whole = sorted((entry for entry in ages if not entry.name.startswith(".")), key=ages.get)
-    for entry in whole[NUM_KEPT - 1 :]:
+    atomic_files.remove_abandoned(folder)
+    whole = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    for entry in sorted(whole, key=atomic_files.seconds_untouched)[NUM_KEPT - 1 :]:
         shutil.rmtree(entry, ignore_errors=True)
-
-
-def _seconds_untouched(directory: Path) -> float:
-    """How long ago `directory` or a file in it was written to; 0 for what has just gone."""
-    try:
-        times = [directory.stat().st_mtime, *(file.stat().st_mtime for file in directory.iterdir())]
-    except OSError:
-        return 0.0
-    return time.time() - max(times)

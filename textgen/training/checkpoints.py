@@ -7,11 +7,13 @@
         manifest.json                                       sizes and SHA-256, written last
 
 A checkpoint is written under a temporary name and renamed when it is whole; the newest whole one counts. Dropout masks
-and batches are functions of (seed, step), so there is no other state.
+and batches are functions of (seed, step), so there is no other state. One that is saved for a step again gets a name of
+its own, `step-00001200.0001`, so that at no instant there is none.
 """
 
+import contextlib
 import dataclasses
-import shutil
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -20,14 +22,12 @@ import numpy as np
 import safetensors.numpy
 
 from textgen import atomic_files, model_store
-from textgen.config import Settings, setting
-from textgen.errors import ModelError, SettingError, TextgenError
+from textgen.config import Settings, TrainingConfig, setting
+from textgen.errors import CheckpointError, ModelError, SettingError, TextgenError
 from textgen.records import ModelRecord
 from textgen.tokenizers import Tokenizer
 from textgen.training.divergence import MAX_ROLLBACKS
 from textgen.training.reporting import Evaluated
-
-KEEP = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,21 +67,40 @@ class Checkpoint(NamedTuple):
         return cls(model.record, model.tokenizer, progress, history, model.weights, training)
 
 
-def save_checkpoint(run_dir: Path, checkpoint: Checkpoint, keep: int = KEEP) -> Path:
-    """Write a checkpoint, then remove all but the newest `keep`. Raises TextgenError when it cannot be written."""
+def save_checkpoint(run_dir: Path, checkpoint: Checkpoint, keep: int = TrainingConfig.keep_checkpoints) -> Path:
+    """Write a checkpoint, then remove all but the newest `keep`; what is left of later steps was damaged or given up.
+
+    Raises:
+        CheckpointError: it cannot be written. Nothing half-written is left, and earlier ones are as they were.
+    """
     directory = run_dir / model_store.CHECKPOINTS
-    target = directory / f"step-{checkpoint.progress.step:08d}"
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        if target.exists():
-            shutil.rmtree(target)
+        atomic_files.make_directory(directory)
+        target = _free_path(directory, checkpoint.progress.step)
         with atomic_files.new_directory(target) as temporary:
             _write(temporary, checkpoint)
     except OSError as problem:
-        raise ModelError(f"cannot save a checkpoint in {directory}: {problem.strerror or problem}") from problem
-    for old in model_store.checkpoint_dirs(run_dir)[keep:]:
-        shutil.rmtree(old, ignore_errors=True)
+        raise CheckpointError(f"cannot save a checkpoint in {directory}: {problem.strerror or problem}") from problem
+    _remove_others(run_dir, target, keep)
     return target
+
+
+def _free_path(directory: Path, step: int) -> Path:
+    """A new name for the checkpoint of `step`, after all others of that step."""
+    found = [model_store.checkpoint_number(path) for path in model_store.checkpoint_dirs(directory.parent)]
+    numbers = [number for found_step, number in found if found_step == step]
+    return directory / (f"step-{step:08d}" + (f".{max(numbers) + 1:04d}" if numbers else ""))
+
+
+def _remove_others(run_dir: Path, newest: Path, keep: int) -> None:
+    """Remove all checkpoints but `newest` and the `keep` - 1 before its step; the run went back from later ones."""
+    step, _ = model_store.checkpoint_number(newest)
+    others = [path for path in model_store.checkpoint_dirs(run_dir) if path != newest]
+    earlier = [path for path in others if model_store.checkpoint_number(path)[0] < step]
+    for path in others:
+        if path not in earlier[: keep - 1]:
+            with contextlib.suppress(OSError):
+                atomic_files.remove_directory(path)
 
 
 def load_newest(
@@ -100,14 +119,18 @@ def load_newest(
                 return checkpoint, problems
         except TextgenError as problem:
             problems.append(f"checkpoint {directory.name} is damaged and not used: {problem}")
-    raise ModelError("; ".join(problems) or f"{run_dir} has no checkpoint to resume from")
+    raise ModelError("; ".join(problems) or f"{run_dir} has no checkpoint to resume from. To begin, leave out --resume")
 
 
-def remove_newer(run_dir: Path, step: int) -> None:
-    """Remove the checkpoints of later steps than `step`, whole or not."""
-    for directory in model_store.checkpoint_dirs(run_dir):
-        if directory.name > f"step-{step:08d}":
-            shutil.rmtree(directory, ignore_errors=True)
+def resume_command(run_dir: Path) -> str:
+    """What to type to go on with a run."""
+    return f"textgen train --resume --name {shlex.quote(run_dir.name)}{models_dir_flag(run_dir)}"
+
+
+def models_dir_flag(run_dir: Path) -> str:
+    """` --models-dir DIR` where a model is not where commands look for it."""
+    is_default = run_dir.parent == model_store.default_models_dir()
+    return "" if is_default else f" --models-dir {shlex.quote(str(run_dir.parent))}"
 
 
 def _write(directory: Path, checkpoint: Checkpoint) -> None:

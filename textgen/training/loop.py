@@ -15,11 +15,11 @@ from collections.abc import Callable
 import numpy as np
 
 from textgen.config import SamplingConfig
-from textgen.errors import ModelError, TrainingError
+from textgen.errors import CheckpointError, ModelError, TrainingError
 from textgen.generation.generator import Generator
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.records import ModelRecord
-from textgen.training.checkpoints import Checkpoint, Progress, load_newest, remove_newer, save_checkpoint
+from textgen.training.checkpoints import Checkpoint, Progress, load_newest, save_checkpoint
 from textgen.training.divergence import (
     MAX_ROLLBACKS,
     DivergenceError,
@@ -99,13 +99,18 @@ class Loop:
                 self._roll_back(str(problem))
 
     def save(self) -> None:
-        """Write a checkpoint of this moment. Raises DivergenceError instead where a number in it is not finite."""
+        """Write a checkpoint of this moment.
+
+        Raises:
+            DivergenceError: a number in it is not finite.
+            CheckpointError: the disk does not take it.
+        """
         tensors = {name: np.asarray(tensor) for name, tensor in self._tensors().items()}
         check_tensors(tensors.values(), self.progress.step)
         self._update(seconds=time.perf_counter() - self.clock)
         record = self.describe(self.progress, self.history)
         checkpoint = Checkpoint(record, self.plan.tokenizer, self.progress, self.history, self.best_weights, tensors)
-        path = save_checkpoint(self.plan.path, checkpoint)
+        path = save_checkpoint(self.plan.path, checkpoint, self.plan.training.keep_checkpoints)
         self.reporter.saved(path, self.progress.step)
 
     def _run(self, should_stop: Callable[[], bool]) -> bool:
@@ -118,7 +123,7 @@ class Loop:
                 self.save()
                 return False
             if self._is_good(self.progress) and done < self.progress.total_steps:
-                self.save()
+                self._try_to_save()
         self.save()
         return True
 
@@ -145,8 +150,7 @@ class Loop:
             f"{problem}. Back to step {self.progress.step:,} with half the learning rate, now {self._peak():g} "
             f"(attempt {rollbacks} of {MAX_ROLLBACKS})",
         )
-        remove_newer(self.plan.path, self.progress.step)
-        self.save()
+        self._try_to_save()
 
     def _last_good(self) -> tuple[Checkpoint, list[str]]:
         """The newest good checkpoint, and a line for every newer one that is damaged.
@@ -162,6 +166,14 @@ class Loop:
         """Whether a checkpoint at `progress` is due, and one to go back to."""
         is_due = progress.step % progress.checkpoint_every == 0
         return is_due and not is_suspicious(progress.loss_mean, self.vocabulary_size)
+
+    def _try_to_save(self) -> None:
+        """In the middle of a run: a disk that is full now may have room at the next checkpoint."""
+        try:
+            self.save()
+        except CheckpointError as problem:
+            next_step = min(self.progress.step + self.progress.checkpoint_every, self.progress.total_steps)
+            self.reporter.noted(f"{problem}. The run goes on; the next is due at step {next_step:,}")
 
     def _advance(self) -> None:
         progress, number = self.progress, self.progress.step

@@ -4,16 +4,15 @@ Everything goes to standard error. Where that is not a terminal there is no bar,
 """
 
 import shlex
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from textgen.model_store import default_models_dir
 from textgen.output import visible
 from textgen.records import ResultRecord
+from textgen.training.checkpoints import models_dir_flag, resume_command
 from textgen.training.plan import Plan
 from textgen.training.reporting import Evaluated, Reporter
 
@@ -146,7 +145,7 @@ class TerminalReporter(Reporter):
         results, name = result.results, shlex.quote(result.name)
         if result.stopped_by is not None:
             self._say("stopped", f"at step {results.steps:,} of {results.total_steps:,}; everything is saved")
-            self._say("go on", f"textgen train --resume --name {name}{_models_dir_flag(result.path)}")
+            self._say("go on", resume_command(result.path))
             return
         loss = results.validation_loss
         figures = f"{results.steps:,} steps, {results.epochs:.1f} epochs, {results.seconds:.0f} s"
@@ -158,7 +157,7 @@ class TerminalReporter(Reporter):
         if origins := _origins_line(results):
             self._say("samples", origins)
         self._say("model", str(result.path))
-        self._say("sample it", f"textgen sample {name}{_models_dir_flag(result.path)}")
+        self._say("sample it", f"textgen sample {name}{models_dir_flag(result.path)}")
 
     def close(self) -> None:
         """Take the bars away."""
@@ -195,8 +194,3 @@ def _duration_note(plan: Plan, seconds_per_step: float | None) -> str:
     if seconds_per_step is None:
         return ""
     return f", about {plan.total_steps * seconds_per_step / 60:.1f} minutes of training"
-
-
-def _models_dir_flag(path: Path) -> str:
-    """` --models-dir DIR` where the model is not where commands look for it."""
-    return "" if path.parent == default_models_dir() else f" --models-dir {shlex.quote(str(path.parent))}"

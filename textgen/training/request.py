@@ -17,7 +17,9 @@ from textgen.corpus import open_corpus
 from textgen.corpus.sources import resolve
 from textgen.errors import CorpusError, ModelError, SettingError
 from textgen.training.checkpoints import Checkpoint, load_newest
+from textgen.training.lock import RunLock
 from textgen.training.plan import Plan, check_same_corpus, make_plan
+from textgen.training.run_directory import recover
 
 Preparing = Callable[[str, int, int], None]  # what is being done to the corpus, bytes done, bytes to do
 
@@ -50,19 +52,28 @@ def new_plan(
     text: TextConfig | None = None,
     shape: dict[str, Any] | None = None,
     training: TrainingConfig | None = None,
+    lock: RunLock | None = None,
     progress: Preparing = lambda stage, done, total: None,
 ) -> Plan:
-    """The plan of a new run; raises TextgenError for whatever would keep it from starting."""
+    """The plan of a new run; raises TextgenError for whatever would keep it from starting.
+
+    Args:
+        lock: takes the model for this process, which removes what a killed one left; None changes nothing.
+    """
     reader = open_corpus(sources, text or TextConfig())
     name = model_store.check_name(name or reader.name)
     path = models_dir / name
+    if lock is not None:
+        lock.acquire(path)
+        recover(path)
     if path.exists() and not overwrite:
         unfinished = not (path / model_store.MANIFEST).exists() and model_store.checkpoint_dirs(path)
         advice = (
             "--resume goes on with it, --overwrite starts anew" if unfinished else "Use --overwrite or another --name"
         )
         raise ModelError(f"{path} exists{' and is not finished' if unfinished else ''}. {advice}")
-    _check_writable(models_dir)
+    if lock is None:
+        _check_writable(models_dir)
     training = training or TrainingConfig()
     return make_plan(reader, name=name, path=path, shape=shape or {}, training=training, progress=progress)
 
@@ -72,14 +83,25 @@ def resumed_plan(
     models_dir: Path,
     sources: Sequence[str | Path] = (),
     *,
+    lock: RunLock | None = None,
     progress: Preparing = lambda stage, done, total: None,
 ) -> tuple[Plan, Checkpoint, list[str]]:
     """The plan and the newest whole checkpoint of an unfinished run, and lines about damaged ones.
 
     Without `name` it is the run that a new one on `sources` would be named after.
+
+    Args:
+        lock: takes the model for this process, which removes what a killed one left; None changes nothing.
     """
     name = name or resolve([str(source) for source in sources])[0].name
-    path = model_store.find_model(name, models_dir)
+    path = Path(name) if "/" in name else models_dir / name
+    if lock is not None and path.parent.is_dir() and model_store.NAME.fullmatch(path.name):
+        lock.acquire(path)
+        recover(path)
+    try:
+        path = model_store.find_model(name, models_dir)
+    except ModelError as problem:
+        raise ModelError(f"{problem}. To begin a run, leave out --resume") from None
     if (path / model_store.MANIFEST).exists():
         raise ModelError(f"{path} is finished; there is nothing to resume. Sample it: textgen sample {path.name}")
     checkpoint, problems = load_newest(path)

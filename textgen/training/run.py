@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import json
 import math
-import shutil
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -17,20 +16,21 @@ import numpy as np
 
 from textgen import atomic_files, model_store
 from textgen.dataset import count_token_ids
-from textgen.errors import ModelError
+from textgen.errors import CheckpointError, ModelError
 from textgen.generation.generator import Generator
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.model.devices import Device, choose_device
 from textgen.model.language_model import build_model
 from textgen.records import ModelRecord, ResultRecord, installed_versions
 from textgen.training import budget
-from textgen.training.checkpoints import Checkpoint, Progress
+from textgen.training.checkpoints import Checkpoint, Progress, resume_command
 from textgen.training.loop import Loop
 from textgen.training.origins import Origins, count_origins
 from textgen.training.plan import Plan
 from textgen.training.reporting import Evaluated, Reporter
+from textgen.training.run_directory import replacing
 from textgen.training.step import TrainStep
-from textgen.training.stopping import StopRequest
+from textgen.training.stopping import Stopped, StopRequest
 from textgen.training.validation import Validation
 
 EVALUATIONS = 10  # in a run, unless --sample-every says otherwise
@@ -89,28 +89,62 @@ class Run:
         steps = budget.steps_in(left, speed, EVALUATIONS, final)
         self.plan = dataclasses.replace(self.plan, total_steps=steps)
 
-    def train(self, checkpoint: Checkpoint | None = None, *, overwrite: bool = False) -> TrainingResult:
-        """Make all steps, from `checkpoint` on if there is one, and write the model directory."""
-        if checkpoint is None:
-            self.measure()
-        self.reporter.started(self.plan, checkpoint.progress.step if checkpoint else 0, self.seconds_per_step)
-        loop = Loop(self.plan, self.step, self.validate, self.reporter, self._record)
-        with StopRequest() as stop, _replaced(self.plan.path, overwrite and checkpoint is None) as finished:
-            if checkpoint:
-                loop.restore(checkpoint)
-            else:
-                loop.begin(self._new_progress())
-            if not loop.run(stop):
-                return self._result(self._record(loop.progress, loop.history).results, stop.signal_number)
-            try:
-                results = self._finish(loop)
-            except OSError as problem:
-                raise ModelError(
-                    f"cannot write the model in {self.plan.path}: {problem.strerror or problem}. "
-                    f"The run is saved; once that is mended: textgen train --resume --name {self.plan.name}"
-                ) from problem
-            finished()
+    def train(
+        self, checkpoint: Checkpoint | None = None, *, overwrite: bool = False, stop: StopRequest | None = None
+    ) -> TrainingResult:
+        """Make all steps, from `checkpoint` on if there is one, and write the model directory.
+
+        Args:
+            stop: of a caller who listens to signals already.
+
+        Raises:
+            Stopped: by a signal before the first step.
+        """
+        with contextlib.nullcontext(stop) if stop else StopRequest() as stop:
+            if checkpoint is None:
+                with stop.raising():
+                    self.measure()
+            self.reporter.started(self.plan, checkpoint.progress.step if checkpoint else 0, self.seconds_per_step)
+            loop = Loop(self.plan, self.step, self.validate, self.reporter, self._record)
+            with replacing(self.plan.path, overwrite and checkpoint is None) as finished:
+                if checkpoint:
+                    loop.restore(checkpoint)
+                else:
+                    self._begin(loop)
+                results = self._run_to_the_end(loop, stop)
+                if results is None:
+                    return self._result(self._record(loop.progress, loop.history).results, stop.signal_number)
+                finished()
         return self._result(results, None)
+
+    def _begin(self, loop: Loop) -> None:
+        try:
+            loop.begin(self._new_progress())
+        except CheckpointError as problem:
+            raise CheckpointError(
+                f"{problem}. Nothing was begun; make room there, or use another --models-dir"
+            ) from problem
+
+    def _run_to_the_end(self, loop: Loop, stop: StopRequest) -> ResultRecord | None:
+        """The results in the finished model directory; None when somebody stopped the run, which is saved then."""
+        path = self.plan.path
+        try:
+            if not loop.run(stop):
+                return None
+            with stop.raising():
+                record = self._final_record(loop)
+        except CheckpointError as problem:
+            raise CheckpointError(f"{problem}. Once that is mended: {resume_command(path)}") from problem
+        except Stopped:
+            return None
+        try:
+            self._write(loop, record)
+        except OSError as problem:
+            raise ModelError(
+                f"cannot write the model in {path}: {problem.strerror or problem}. "
+                f"The run is saved; once that is mended: {resume_command(path)}"
+            ) from problem
+        return record.results
 
     def _new_progress(self) -> Progress:
         config, total = self.plan.training, self.plan.total_steps or 1
@@ -122,21 +156,24 @@ class Run:
             seconds=time.perf_counter() - self.started,
         )
 
-    def _finish(self, loop: Loop) -> ResultRecord:
-        """Evaluate the best weights on the whole validation part, and seal the model directory."""
+    def _final_record(self, loop: Loop) -> ModelRecord:
+        """Evaluate the best weights on the whole validation part."""
         self.model.set_named_weights(loop.best_weights)
         final_loss = self.validate_fully() if self.validate_fully else None
         seconds = time.perf_counter() - loop.clock
         origins = self._origins(loop)
-        record = self._record(dataclasses.replace(loop.progress, seconds=seconds), loop.history, final_loss, origins)
+        return self._record(dataclasses.replace(loop.progress, seconds=seconds), loop.history, final_loss, origins)
+
+    def _write(self, loop: Loop, record: ModelRecord) -> None:
+        """Seal the model directory; the checkpoints have had their day. Raises OSError."""
         path = self.plan.path
         model_store.write_model_files(path, record, self.plan.tokenizer, loop.best_weights)
         rows = [json.dumps(row.to_json(), ensure_ascii=False) + "\n" for row in loop.history]
         atomic_files.write_bytes(path / model_store.METRICS, "".join(rows).encode())
         atomic_files.write_bytes(path / model_store.SAMPLES, _samples_text(loop.history).encode())
         model_store.seal(path, model_store.MODEL_FILES)
-        shutil.rmtree(path / model_store.CHECKPOINTS, ignore_errors=True)
-        return record.results
+        with contextlib.suppress(OSError):  # the model is whole; the next run removes what is left
+            atomic_files.remove_directory(path / model_store.CHECKPOINTS)
 
     def _origins(self, loop: Loop) -> Origins:
         """Whether the model writes documents of its own, once it has learned what a document is."""
@@ -185,25 +222,3 @@ def _token_counts(plan: Plan) -> np.ndarray | None:
 
 def _samples_text(history: tuple[Evaluated, ...]) -> str:
     return "".join(f"--- step {row.step}, epoch {row.epoch:.2f}\n{row.sample}\n\n" for row in history)
-
-
-@contextlib.contextmanager
-def _replaced(path: Path, overwrite: bool):
-    """Set the model that is overwritten aside until the new one is finished; bring it back if that fails early.
-
-    Yields a function to call when the new model is complete.
-    """
-    aside = path.with_name(f".{path.name}.previous")
-    if overwrite and path.exists():
-        if aside.exists() and not (path / model_store.MANIFEST).exists():
-            shutil.rmtree(path)  # a run that never finished; what it was to replace is still set aside
-        else:
-            shutil.rmtree(aside, ignore_errors=True)
-            path.rename(aside)
-    try:
-        yield lambda: shutil.rmtree(aside, ignore_errors=True)
-    except BaseException:
-        if aside.exists() and not model_store.checkpoint_dirs(path):
-            shutil.rmtree(path, ignore_errors=True)
-            aside.rename(path)
-        raise

@@ -1,0 +1,87 @@
+"""Small runs in processes that can be killed, stopped or starved at any moment, and what they leave."""
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from textgen import model_store
+
+WORDS = ("the", "cat", "sat", "on", "a", "mat", "and", "looked", "at", "me.\n")
+CLOCK_FIELDS = {"seconds", "tokens_per_second"}
+SMALL = "--units 8 --embedding-size 4 --batch-size 4 --sequence-length 8 --checkpoint-every 4 --seed 3"
+STEPS = "--steps 30 --sample-every 10"
+RUNS = {
+    "characters": f"{SMALL} {STEPS} --dropout 0.2 --weight-drop 0.2 --num-layers 2",
+    "words": f"{SMALL} {STEPS} --level word --num-sampled 9 --weight-drop 0.2 --keep-checkpoints 1",
+    "minutes": f"{SMALL} --minutes 0.02 --dropout 0.3 --num-layers 1",
+    "documents": f"{SMALL} {STEPS} --documents line --cell gru --num-layers 1 --dropout 0.2",
+}
+RESUME = ("train", "--resume", "--name", "novel")
+
+
+def train(kind: str, *more: str) -> tuple[str, ...]:
+    """The command line of a run of that kind."""
+    return ("train", "novel.txt", *RUNS[kind].split(), *more)
+
+
+class Driver:
+    """The process that runs `textgen` in forks; see fault_driver.py. A context manager."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.log = folder, folder / "log"
+        self.models_dir = folder / "models"
+        self.path = self.models_dir / "novel"
+        self.environment = os.environ | {
+            "TEXTGEN_CACHE_DIR": str(folder / "cache"),
+            "TEXTGEN_MODELS_DIR": str(self.models_dir),
+            "TF_CPP_MIN_LOG_LEVEL": "2",
+        }
+        (folder / "novel.txt").write_text(" ".join(random.Random(0).choices(WORDS, k=900)))
+
+    def __enter__(self) -> "Driver":
+        command = [sys.executable, str(Path(__file__).with_name("fault_driver.py"))]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        self.process = subprocess.Popen(command, cwd=self.folder, env=self.environment, text=True, **pipes)
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.process.communicate()
+
+    def run(self, *arguments: str, events: tuple = ()) -> int:
+        """The exit status of `textgen ARGUMENTS`, negative when a signal ended it; events are fault_driver.py's."""
+        request = {"arguments": arguments, "log": str(self.log), "events": events}
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())["status"]
+
+    def forget_corpora(self) -> None:
+        """The next command prepares its corpus anew."""
+        shutil.rmtree(self.folder / "cache", ignore_errors=True)
+
+    def said(self) -> str:
+        """What the last command printed, on both streams."""
+        return self.log.read_text()
+
+
+def left_by(path: Path) -> dict:
+    """Everything in a finished model that must not depend on how its run went."""
+    model_store.verify(path, model_store.MODEL_FILES)
+    names = (model_store.WEIGHTS, model_store.TOKENIZER, model_store.SAMPLES)
+    rows = [json.loads(line) for line in (path / model_store.METRICS).read_text().splitlines()]
+    results = json.loads((path / model_store.CONFIG).read_text())["results"]
+    files = {name: (path / name).read_bytes() for name in names}
+    return files | {"metrics": [_without_clock(row) for row in rows], "results": _without_clock(results)}
+
+
+def _without_clock(fields: dict) -> dict:
+    return {name: value for name, value in fields.items() if name not in CLOCK_FIELDS}
+
+
+def assert_nothing_else(path: Path) -> None:
+    """The models directory holds the finished model and not one file more."""
+    assert os.listdir(path.parent) == [path.name]
+    assert set(os.listdir(path)) == {*model_store.MODEL_FILES, model_store.MANIFEST}

@@ -1,0 +1,108 @@
+"""The calls by which files are written, counted; one of them can be made to fail, or to be the last of its process."""
+
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+NAMES = ("open", "mkdir", "rmdir", "unlink", "chmod", "fsync", "rename", "replace")
+
+
+class SystemCalls:
+    """Stands between the writer and `os`.
+
+    Args:
+        act: what happens at call `number`, before it is made; at a write, after half of it.
+        for_good: every later call acts too: nothing that the writer does has an effect any more, as if it were killed.
+        inside: only calls about what lies in this directory count; None counts all.
+    """
+
+    def __init__(
+        self,
+        number: int = 0,
+        act: Callable[[], None] = lambda: None,
+        inside: Path | None = None,
+        *,
+        for_good: bool = False,
+    ):
+        self.number, self.act, self.for_good = number, act, for_good
+        self.inside = None if inside is None else os.path.realpath(inside)
+        self.made: list[str] = []
+        self.synced: list[int] = []  # inodes; a rename is -1
+
+    def install(self, patch) -> "SystemCalls":
+        """Take the place of the functions of `os`; `patch` is pytest's or has its `setattr`."""
+        for name in NAMES:
+            patch.setattr(os, name, self._counted(name, getattr(os, name)))
+        fdopen, io_open = os.fdopen, io.open
+        patch.setattr(io, "open", lambda path, mode="r", *more: self._opened(path, mode, *more, call=io_open))
+        patch.setattr(os, "fdopen", lambda handle, mode: self._file(handle, mode, fdopen))
+        return self
+
+    @property
+    def has_acted(self) -> bool:
+        return 0 < self.number <= len(self.made)
+
+    def count(self, name: str) -> None:
+        self.made.append(name)
+        if len(self.made) == self.number or (self.for_good and self.has_acted):
+            self.act()
+
+    def _counted(self, name: str, call: Callable) -> Callable:
+        def counted(*arguments, **options):
+            if self._concerns(arguments[0], options.get("dir_fd")):
+                self.count(name)
+                if name in ("rename", "replace"):
+                    self.synced.append(-1)
+                if name == "fsync":
+                    self.synced.append(os.fstat(arguments[0]).st_ino)
+            return call(*arguments, **options)
+
+        return counted
+
+    def _concerns(self, subject, dir_fd: int | None) -> bool:
+        if self.inside is None:
+            return True
+        descriptor = subject if dir_fd is None else dir_fd
+        path = f"/proc/self/fd/{descriptor}" if isinstance(descriptor, int) else os.fspath(descriptor)
+        return os.path.realpath(path).startswith(self.inside)
+
+    def _file(self, handle: int, mode: str, fdopen: Callable):
+        return CountedFile(self, handle, mode) if self._concerns(handle, None) else fdopen(handle, mode)
+
+    def _opened(self, path, mode: str, *more, call: Callable):
+        if mode != "wb" or not self._concerns(path, None):
+            return call(path, mode, *more)
+        self.count("open")
+        return CountedFile(self, path, mode)
+
+
+class CountedFile(io.BufferedWriter):
+    """A file whose writes are counted; a write that is the last has put half of its bytes on the disk."""
+
+    def __init__(self, calls: SystemCalls, handle: int | Path, mode: str):
+        super().__init__(io.FileIO(handle, mode))
+        self.calls = calls
+
+    def write(self, content):
+        half = len(content) // 2
+        super().write(content[:half])
+        if len(self.calls.made) + 1 == self.calls.number:
+            super().flush()
+        self.calls.count("write")
+        super().write(content[half:])
+        return len(content)
+
+    def flush(self):
+        if not self.closed:
+            self.calls.count("flush")
+        super().flush()
+
+
+def failing(error: int) -> Callable[[], None]:
+    """An act: the system says no, with this number."""
+
+    def fail():
+        raise OSError(error, os.strerror(error))
+
+    return fail

@@ -1,0 +1,132 @@
+"""Whole commands that are stopped by signals, starved of disk or simply repeated: real processes, real model files."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+from driven_runs import RESUME, Driver, assert_nothing_else, left_by, train
+
+from textgen import model_store
+from textgen.training.checkpoints import load_newest
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    with Driver(tmp_path_factory.mktemp("stopped")) as driver:
+        yield driver
+
+
+@pytest.fixture(scope="module")
+def undisturbed(driver) -> dict:
+    """What a run of words leaves that nothing happens to."""
+    return finish(driver, *train("words"))
+
+
+@pytest.fixture(autouse=True)
+def no_models(driver):
+    shutil.rmtree(driver.models_dir, ignore_errors=True)
+
+
+def finish(driver: Driver, *arguments: str) -> dict:
+    assert driver.run(*arguments) == 0, driver.said()
+    assert_nothing_else(driver.path)
+    return left_by(driver.path)
+
+
+def real_process(driver: Driver, *arguments: str, **options) -> subprocess.Popen:
+    command = [sys.executable, "-m", "textgen", *arguments]
+    return subprocess.Popen(command, cwd=driver.folder, env=driver.environment, stderr=subprocess.PIPE, **options)
+
+
+def last_lines(driver: Driver, number: int = 1) -> list[str]:
+    return [line.strip() for line in driver.said().splitlines()[-number:]]
+
+
+def test_the_same_command_gives_the_same_bytes_again(driver, undisturbed):
+    """In processes of their own, too: a fork of a process that has imported TensorFlow is no other."""
+    for _ in range(2):
+        with real_process(driver, *train("words")) as process:
+            _, said = process.communicate()
+        assert process.returncode == 0, said
+        assert left_by(driver.path) == undisturbed
+        shutil.rmtree(driver.path)
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_signal_stops_the_run_within_two_steps_and_saves_it(driver, undisturbed, name):
+    before = 6 + 10  # of the rehearsal, and of the run
+    status = driver.run(*train("words"), events=[["step", before, 0, name]])
+    assert status == 128 + signal.Signals[name]
+    assert load_newest(driver.path)[0].progress.step in (10, 11)
+    assert last_lines(driver) == ["go on  textgen train --resume --name novel"]
+    assert os.listdir(driver.models_dir) == ["novel"]
+    assert finish(driver, *RESUME) == undisturbed
+
+
+@pytest.mark.parametrize("call", [20, 75], ids=lambda number: f"call {number}")
+def test_a_second_signal_ends_it_at_once_and_an_earlier_checkpoint_is_whole(driver, undisturbed, call):
+    """It comes in the middle of the save that the first one asked for."""
+    events = [["step", 6 + 10, 0, "SIGTERM"], ["writing", call, 0, "SIGINT"]]
+    assert driver.run(*train("words"), events=events) == 130
+    checkpoint, problems = load_newest(driver.path)
+    assert problems == []
+    assert checkpoint.progress.step == (8 if call < 70 else 10)
+    assert finish(driver, *RESUME) == undisturbed
+
+
+@pytest.mark.parametrize(("moment", "number"), [("preparing", 20), ("step", 3)], ids=["preparing", "measuring"])
+def test_a_signal_before_the_first_step_is_one_line_and_leaves_nothing(driver, moment, number):
+    driver.forget_corpora()
+    assert driver.run(*train("words"), events=[[moment, number, 0, "SIGTERM"]]) == 143
+    assert last_lines(driver) == ["textgen: stopped before a step was made; nothing has changed"]
+    assert "Traceback" not in driver.said()
+    assert not driver.models_dir.exists()
+    assert list((driver.folder / "cache").rglob("*.tmp")) == []
+
+
+def test_ctrl_c_during_the_import_of_tensorflow_is_one_line_and_leaves_nothing(driver):
+    with real_process(driver, *train("words")) as process:
+        while b" training " not in process.stderr.readline():
+            pass  # the import comes next
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == b"textgen: stopped before a step was made; nothing has changed\n"
+    assert process.returncode == 130
+    assert not driver.models_dir.exists()
+
+
+def test_the_second_of_two_commands_is_refused_and_the_first_goes_on(driver, undisturbed):
+    with real_process(driver, *train("words")) as process:
+        while b" training " not in process.stderr.readline():
+            pass
+        assert driver.run(*train("words")) == 1
+        assert last_lines(driver) == [
+            f"textgen: {driver.path} is being trained by process {process.pid}. "
+            f"Wait for it, stop it (kill {process.pid}), or use another --name"
+        ]
+        process.communicate()
+    assert process.returncode == 0
+    assert left_by(driver.path) == undisturbed
+    assert_nothing_else(driver.path)
+
+
+def test_a_disk_that_is_full_for_a_while_costs_checkpoints_and_not_the_run(driver, undisturbed):
+    """The limit on a file's size makes write() itself fail, as a full disk does."""
+    events = [["step", 6 + 7, 0, "full"], ["step", 8, 0, "room"]]
+    assert driver.run(*train("words"), events=events) == 0, driver.said()
+    notes = [line for line in driver.said().splitlines() if line.startswith("note:")]
+    where = f"note: cannot save a checkpoint in {driver.path}/checkpoints: File too large"
+    assert notes == [f"{where}. The run goes on; the next is due at step {step}" for step in (12, 16)]
+    assert_nothing_else(driver.path)
+    assert left_by(driver.path) == undisturbed
+
+
+def test_a_disk_that_stays_full_ends_in_one_line_and_the_run_goes_on_when_there_is_room(driver, undisturbed):
+    assert driver.run(*train("words"), events=[["step", 6 + 7, 0, "full"]]) == 1
+    assert "Once that is mended: textgen train --resume --name novel" in last_lines(driver)[0]
+    assert "Traceback" not in driver.said()
+    assert load_newest(driver.path)[0].progress.step == 4
+    assert not model_store.load_model("novel", driver.models_dir).is_finished
+    assert finish(driver, *RESUME) == undisturbed
