@@ -185,7 +185,7 @@ def test_where_the_newest_checkpoint_is_damaged_the_one_before_is_gone_back_to(c
         watcher, "at", {8: lambda: found.extend(model_store.checkpoint_dirs(tmp_path / "novel"))}
     )
     train()
-    assert [directory.name for directory in found] == ["step-00000006"]
+    assert [directory.name for directory in found] == ["step-00000006.0001"]
     assert watcher.notes[0].startswith("checkpoint step-00000012 is damaged and not used: ")
     assert watcher.notes[1].startswith("the loss is nan at step 15. Back to step 6 ")
     assert watcher.saved_steps == [0, 6, 12, 6, 12, 18, 24, 30]
