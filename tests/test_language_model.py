@@ -284,6 +284,15 @@ def test_no_two_layers_start_with_the_same_weights():
     assert len(set(drawn)) == len(drawn) == 8
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_recurrent_weights_start_as_orthogonal_rows(cell):
+    """What is carried through time keeps its length at first."""
+    weights = build_model(config_of(cell)).get_named_weights()
+    for index in range(2):
+        kernel = weights[f"layers.{index}.recurrent_kernel"]
+        np.testing.assert_allclose(kernel @ kernel.T, np.eye(7), rtol=0, atol=1e-5)
+
+
 def test_the_forget_gate_starts_open():
     bias = build_model(config_of(units=2, num_layers=1)).get_named_weights()["layers.0.bias"]
     assert bias.tolist() == [0, 0, 1, 1, 0, 0, 0, 0]
@@ -344,7 +353,7 @@ def test_with_a_gpu_keras_asks_for_its_cudnn_kernel_for_every_layer(cell, monkey
 
 
 def noise_of(config: ModelConfig, seed: int = 0, step: int = 0, **rates) -> Noise:
-    training = TrainingConfig(**{"dropout": 0.0, "batch_size": 3, "seed": seed} | rates)
+    training = TrainingConfig(**{"dropout": 0.0, "state_reset": 0.0, "batch_size": 3, "seed": seed} | rates)
     return draw_noise(config, training, tf.constant(step))
 
 

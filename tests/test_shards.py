@@ -16,6 +16,8 @@ from textgen.training.validation import Validation
 
 B, T, V = 16, 5, 7
 COUNTS = np.arange(V)
+EVERYTHING = {"dropout": 0.3, "input_dropout": 0.3, "embedding_dropout": 0.3, "state_reset": 0.4, "ema": 0.9}
+EVERYTHING |= {"activation_reg": 2.0, "temporal_activation_reg": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -50,7 +52,7 @@ def step_in(num_shards: int, cell: str = "lstm", **settings) -> TrainStep:
     config = ModelConfig(vocabulary_size=V, cell=cell, embedding_size=3, units=4, num_layers=2)
     model = build_model(config)
     model.set_named_weights(random_weights(config))
-    training = TrainingConfig(batch_size=B, sequence_length=T, **{"dropout": 0.0} | settings)
+    training = TrainingConfig(batch_size=B, sequence_length=T, **{"dropout": 0.0, "state_reset": 0.0} | settings)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(textgen.training.step, "num_shards", lambda batch_size: num_shards)
         return TrainStep(model, training, compile_with_xla=True, token_counts=COUNTS)
@@ -62,7 +64,8 @@ def three_steps(step: TrainStep) -> tuple[list[float], list[np.ndarray], dict[st
         block = draw.integers(V, size=(B, T + 1)).astype(np.int32)
         loss, state = step(Batch(block[:, :-1], block[:, 1:], is_first=number == 0), state, 0.01, number)
         losses.append(float(loss))
-    return losses, [tensor.numpy() for tensor in tf.nest.flatten(state)], step.model.get_named_weights()
+    averages = {f"average.{name}": average.numpy() for name, average in step.averages.items()}
+    return losses, [tensor.numpy() for tensor in tf.nest.flatten(state)], step.model.get_named_weights() | averages
 
 
 @pytest.mark.parametrize(
@@ -72,8 +75,10 @@ def three_steps(step: TrainStep) -> tuple[list[float], list[np.ndarray], dict[st
         ("lstm", {"dropout": 0.4, "weight_drop": 0.3, "clip_norm": 0.05}),
         ("lstm", {"num_sampled": 3}),
         ("gru", {"dropout": 0.4}),
+        ("lstm", EVERYTHING),
+        ("gru", EVERYTHING | {"num_sampled": 3}),
     ],
-    ids=["plain", "dropout", "sampled", "gru"],
+    ids=["plain", "dropout", "sampled", "gru", "everything", "everything, sampled, gru"],
 )
 def test_steps_in_shards_are_those_of_the_whole_batch(cell, settings):
     losses, state, weights = three_steps(step_in(2, cell, **settings))

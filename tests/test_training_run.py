@@ -62,6 +62,8 @@ def plan_of(
 ):
     settings = {"minutes": None, "steps": STEPS, "batch_size": 4, "sequence_length": 8, "dropout": 0.2, "seed": 1} | {
         "weight_drop": 0.1,
+        "state_reset": 0.2,
+        "ema": 0.5,
         "checkpoint_every": CHECKPOINT_EVERY,
         "sample_every": EVALUATE_EVERY,
         **settings,
@@ -298,6 +300,7 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_run_of_words_or_of_documents_that_was_stopped_ends_with_the_same_bytes(kind, corpus, tmp_path):
     options = {"num_sampled": 9, "sequence_length": 6, "dropout": 0.3, "weight_drop": 0.2, **KINDS[kind]}
+    options |= {"input_dropout": 0.2, "embedding_dropout": 0.2, "activation_reg": 1.0, "temporal_activation_reg": 1.0}
     whole = Run(plan_of(corpus, tmp_path / "whole", **options))
     left = what_no_clock_touches(whole.train().path)
     stopped = Run(plan_of(corpus, tmp_path / "stopped", **options), Watcher({7: ask_to_stop})).train()

@@ -1,183 +1,14 @@
-"""One optimizer step: its gradient, clipping, weight decay, and that it is a function of what it is given."""
-
-import functools
+"""One optimizer step: clipping, weight decay, and that it is a function of what it is given."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import random_weights
+from training_steps import B, V, batch_of, gradients_of, new_step, norm_of, run, state_of, step_of, variables_of
 
 from textgen.config import ModelConfig, TrainingConfig
-from textgen.dataset import Batch
 from textgen.model.language_model import build_model
 from textgen.model.noise import draw_noise
 from textgen.training.step import TrainStep
-
-B, T, V = 2, 4, 5
-BETA_1 = 0.9  # Adam's: after one step its first moment is (1 - BETA_1) times the gradient
-
-
-def new_step(
-    cell: str = "lstm",
-    *,
-    compile_with_xla: bool = False,
-    num_layers: int = 1,
-    units: int = 3,
-    tied: bool = False,
-    **settings,
-) -> TrainStep:
-    """A step on a model with random weights; without dropout and clipping unless they are asked for."""
-    settings = {"batch_size": B, "sequence_length": T, "dropout": 0.0, "clip_norm": 0.0} | settings
-    config = ModelConfig(vocabulary_size=V, cell=cell, embedding_size=2, units=units, num_layers=num_layers, tied=tied)
-    model = build_model(config)
-    model.set_named_weights(random_weights(config))
-    counts = np.array([9, 5, 2, 1, 0])
-    return TrainStep(model, TrainingConfig(**settings), compile_with_xla=compile_with_xla, token_counts=counts)
-
-
-new_step_once = functools.cache(new_step)
-
-
-def step_of(cell: str = "lstm", **settings) -> TrainStep:
-    """The same as a new step, traced already if these settings were asked for before."""
-    step = new_step_once(cell, **settings)
-    step.model.set_named_weights(random_weights(step.model.config))
-    step.set_step_count(0)
-    for variable in step.slots().values():
-        variable.assign(np.zeros(variable.shape, np.float32))
-    return step
-
-
-def batch_of(number: int = 0, *, is_first: bool = False) -> Batch:
-    block = np.random.default_rng(number).integers(V, size=(B, T + 1)).astype(np.int32)
-    return Batch(block[:, :-1], block[:, 1:], is_first)
-
-
-def state_of(step: TrainStep, seed: int = 0) -> list[list[np.ndarray]]:
-    draw = np.random.default_rng(seed)
-    return [[draw.normal(size=t.shape).astype(np.float32) * 0.3 for t in layer] for layer in step.zero_state()]
-
-
-def run(step: TrainStep, batches, rate: float = 0.01) -> list[float]:
-    """The losses of one step for each batch, the state carried."""
-    state, losses = step.zero_state(), []
-    for number, batch in enumerate(batches):
-        loss, state = step(batch, state, rate, number)
-        losses.append(float(loss))
-    return losses
-
-
-def variables_of(step: TrainStep) -> dict[str, bytes]:
-    variables = step.model.named_weights() | step.slots()
-    return {name: variable.numpy().tobytes() for name, variable in variables.items()}
-
-
-def gradients_of(step: TrainStep, batch: Batch, state, number: int = 0) -> dict[str, np.ndarray]:
-    """What the optimizer was given, read off its first moments after one step from the beginning."""
-    step(batch, state, 0.0, number)
-    moments = [v for v in step.slots().values() if v.path.endswith("_momentum")]
-    return {name: v.numpy() / (1 - BETA_1) for name, v in zip(step.model.named_weights(), moments, strict=True)}
-
-
-def norm_of(gradients: dict[str, np.ndarray]) -> float:
-    return float(np.sqrt(sum((gradient.astype(np.float64) ** 2).sum() for gradient in gradients.values())))
-
-
-# ---- the gradient
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def lstm_cell(x, state, kernel, recurrent_kernel, bias):
-    hidden, memory = state
-    i, f, g, o = np.split(x @ kernel + hidden @ recurrent_kernel + bias, 4, axis=1)
-    memory = sigmoid(f) * memory + sigmoid(i) * np.tanh(g)
-    return [sigmoid(o) * np.tanh(memory), memory]
-
-
-def gru_cell(x, state, kernel, recurrent_kernel, bias):
-    z, r, g = np.split(x @ kernel + bias[0], 3, axis=1)
-    from_z, from_r, from_g = np.split(state[0] @ recurrent_kernel + bias[1], 3, axis=1)
-    z, r = sigmoid(z + from_z), sigmoid(r + from_r)
-    return [z * state[0] + (1 - z) * np.tanh(g + r * from_g)]
-
-
-def rnn_cell(x, state, kernel, recurrent_kernel, bias):
-    return [np.tanh(x @ kernel + state[0] @ recurrent_kernel + bias)]
-
-
-def loss_in_numpy(cell, weights, batch, state, outputs_noise=None, recurrent_noise=None) -> float:
-    """The mean loss of a batch in float64, token by token, straight from the cells' equations."""
-    state, losses = [[part.astype(np.float64) for part in layer] for layer in state], []
-    for t in range(T):
-        x = weights["embedding"][batch.inputs[:, t]]
-        for n in range(len(state)):
-            kernel, recurrent_kernel, bias = (
-                weights[f"layers.{n}.{p}"] for p in ("kernel", "recurrent_kernel", "bias")
-            )
-            if recurrent_noise is not None:
-                recurrent_kernel = recurrent_kernel * recurrent_noise[n]
-            state[n] = cell(x, state[n], kernel, recurrent_kernel, bias)
-            x = state[n][0] if outputs_noise is None else state[n][0] * outputs_noise[n]
-        if "output.projection" in weights:
-            x = x @ weights["output.projection"]
-        logits = x @ weights.get("output.kernel", weights["embedding"].T) + weights["output.bias"]
-        right = np.take_along_axis(logits, batch.targets[:, t, None], axis=1)[:, 0]
-        losses.append(np.log(np.exp(logits).sum(axis=1)) - right)
-    return float(np.mean(losses))
-
-
-def finite_differences(loss, weights: dict[str, np.ndarray], change: float = 1e-5) -> dict[str, np.ndarray]:
-    gradients = {name: np.zeros_like(array) for name, array in weights.items()}
-    for name, array in weights.items():
-        for index in np.ndindex(array.shape):
-            kept = array[index]
-            array[index] = kept + change
-            above = loss(weights)
-            array[index] = kept - change
-            gradients[name][index] = (above - loss(weights)) / (2 * change)
-            array[index] = kept
-    return gradients
-
-
-@pytest.mark.parametrize(("cell", "equations"), [("lstm", lstm_cell), ("gru", gru_cell), ("rnn", rnn_cell)])
-@pytest.mark.parametrize("noise", [False, True], ids=["plain", "dropout"])
-def test_the_gradient_is_that_of_finite_differences(cell, equations, noise):
-    step = step_of(cell, num_layers=2, **({"dropout": 0.3, "weight_drop": 0.3, "seed": 5} if noise else {}))
-    batch, state = batch_of(), state_of(step)
-    weights = {name: array.astype(np.float64) for name, array in step.model.get_named_weights().items()}
-    drawn = draw_noise(step.model.config, step.config, tf.constant(3))
-    masks = [None if kind is None else [mask.numpy() for mask in kind] for kind in drawn]
-    expected = finite_differences(lambda w: loss_in_numpy(equations, w, batch, state, *masks), weights)
-    found = gradients_of(step, batch, state, number=3)
-    assert found.keys() == expected.keys()
-    for name, gradient in expected.items():
-        assert np.abs(gradient).max() > 1e-4, name
-        np.testing.assert_allclose(found[name], gradient, rtol=1e-3, atol=2e-6, err_msg=name)
-
-
-@pytest.mark.parametrize("units", [2, 3], ids=["sizes agree", "projection"])
-def test_the_gradient_of_a_tied_model_is_that_of_finite_differences(units):
-    step = step_of(num_layers=2, units=units, tied=True)
-    batch, state = batch_of(), state_of(step)
-    weights = {name: array.astype(np.float64) for name, array in step.model.get_named_weights().items()}
-    expected = finite_differences(lambda w: loss_in_numpy(lstm_cell, w, batch, state), weights)
-    found = gradients_of(step, batch, state)
-    assert found.keys() == expected.keys()
-    for name, gradient in expected.items():
-        assert np.abs(gradient).max() > 1e-4, name
-        np.testing.assert_allclose(found[name], gradient, rtol=1e-3, atol=2e-6, err_msg=name)
-
-
-def test_the_loss_is_the_mean_over_the_batch_of_the_model_before_the_step():
-    step = step_of()
-    batch, state = batch_of(), state_of(step)
-    weights = {name: array.astype(np.float64) for name, array in step.model.get_named_weights().items()}
-    loss, _ = step(batch, state, 0.1, 0)
-    assert float(loss) == pytest.approx(loss_in_numpy(lstm_cell, weights, batch, state), rel=1e-5)
-
 
 # ---- what a step does
 
@@ -207,6 +38,21 @@ def test_the_state_is_carried_and_forgotten_at_the_beginning_of_an_epoch():
     _, expected = step.model(batch_of().inputs, [[tf.constant(part) for part in layer] for layer in state])
     for found, wanted in zip(tf.nest.flatten(new_state), tf.nest.flatten(expected), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_a_stream_that_is_reset_goes_on_as_from_an_empty_memory_and_the_others_as_ever(cell):
+    step, plain = step_of(cell, state_reset=0.5, seed=1), step_of(cell)
+    numbers = range(20)
+    carried = [draw_noise(step.model.config, step.config, tf.constant(n)).carried.numpy()[:, 0] for n in numbers]
+    number = next(n for n in numbers if 0 < carried[n].sum() < B)
+    state = state_of(step)
+    _, found = step(batch_of(), state, 0.0, number)
+    _, going_on = plain(batch_of(), state, 0.0, number)
+    _, beginning = plain(batch_of(), step.zero_state(), 0.0, number)
+    for part, kept, empty in zip(*map(tf.nest.flatten, (found, going_on, beginning)), strict=True):
+        np.testing.assert_allclose(part, np.where(carried[number][:, None], kept, empty), rtol=1e-5, atol=1e-6)
+        assert not np.allclose(kept, empty, atol=1e-3)
 
 
 def test_the_state_may_come_from_a_file():
@@ -340,7 +186,13 @@ def test_a_step_is_traced_once_whatever_its_number_rate_and_state():
     assert len(traces) == 1
 
 
-@pytest.mark.parametrize("special", [{}, {"num_sampled": 2, "tied": True}], ids=["exact", "sampled"])
+EVERYTHING = {"input_dropout": 0.2, "embedding_dropout": 0.3, "activation_reg": 2.0, "temporal_activation_reg": 1.0}
+EVERYTHING |= {"state_reset": 0.5, "ema": 0.9}
+
+
+@pytest.mark.parametrize(
+    "special", [{}, {"num_sampled": 2, "tied": True}, EVERYTHING], ids=["exact", "sampled", "everything"]
+)
 def test_the_slots_and_the_step_count_are_all_that_the_optimizer_remembers(special):
     """A fresh step with the slots and the count of another goes on with the same bytes."""
     settings = {"dropout": 0.2, "clip_norm": 1.0, "weight_decay": 0.01} | special
@@ -363,4 +215,4 @@ def test_the_slots_and_the_step_count_are_all_that_the_optimizer_remembers(speci
     for number, batch in enumerate(batches[2:], start=2):
         _, state = second(batch, state, 0.01, number)
     assert variables_of(second) == variables_of(whole)
-    assert len(second.slots()) == 2 * len(second.model.named_weights())
+    assert len(second.slots()) == (3 if "ema" in special else 2) * len(second.model.named_weights())

@@ -177,8 +177,23 @@ class TrainingConfig(Settings):
     dropout: float = setting(
         0.05, "Share of each layer's outputs dropped, one mask per batch; 0 is off.", minimum=0, maximum=0.95
     )
+    input_dropout: float = setting(
+        0.0, "Share of what the first layer reads dropped, one mask per batch; 0 is off.", minimum=0, maximum=0.95
+    )
+    embedding_dropout: float = setting(
+        0.0, "Share of the symbols whose embedding is dropped, drawn per batch; 0 is off.", minimum=0, maximum=0.95
+    )
     weight_drop: float = setting(
         0.0, "Share of the recurrent weights dropped, one mask per batch; 0 is off.", minimum=0, maximum=0.95
+    )
+    activation_reg: float = setting(
+        0.0, "Penalty on the mean square of the last layer's outputs (AR); 0 is off.", minimum=0, maximum=1000
+    )
+    temporal_activation_reg: float = setting(
+        0.0, "Penalty on their mean square change between time steps (TAR); 0 is off.", minimum=0, maximum=1000
+    )
+    state_reset: float = setting(
+        0.02, "Chance that a stream begins a batch with an empty memory; 0 is off.", minimum=0, maximum=1
     )
     num_sampled: int | None = setting(
         None,
@@ -188,6 +203,12 @@ class TrainingConfig(Settings):
     )
     clip_norm: float = setting(1.0, "Largest global norm of the gradient; 0 is off.", minimum=0)
     weight_decay: float = setting(0.0, "Decoupled weight decay on matrices (AdamW); 0 is off.", minimum=0, maximum=10)
+    ema: float = setting(
+        0.0,
+        "Decay of an average of the weights, which is what is evaluated and saved; 0 is off.",
+        minimum=0,
+        maximum=0.99999,
+    )
     val_fraction: float = setting(
         0.1, "Share of the corpus kept for validation: its end, or whole documents; 0 is none.", minimum=0, maximum=0.9
     )

@@ -16,6 +16,7 @@ from textgen.model.lstm import LSTM
 from textgen.model.negatives import Negatives
 from textgen.model.noise import Noise
 from textgen.model.output import MAX_LOGITS, OutputLayer, losses_in_blocks, sampled_losses
+from textgen.model.penalties import penalize_change, penalize_size
 from textgen.model.scan import lstm_scan
 from textgen.model.shards import State
 
@@ -57,7 +58,7 @@ class LanguageModel(keras.Model):
         Args:
             token_ids: int32 [B, T].
             state: as returned for the tokens before these; None is the zero state.
-            noise: dropout masks of a training step; None predicts without dropout.
+            noise: of a training step; None predicts without any.
 
         Returns:
             Logits float32 [B, T, V], of the token after each position, and the new state.
@@ -72,10 +73,10 @@ class LanguageModel(keras.Model):
         hiddens, new_state = token_ids, []
         for index, layer in enumerate(self.recurrent):
             mask = noise.recurrent[index] if noise and noise.recurrent else None
-            hiddens, layer_state = _run_layer(layer, self._layer_input(index, layer, hiddens), state[index], mask)
+            inputs = self._layer_input(index, layer, hiddens, noise)
+            hiddens, layer_state = _run_layer(layer, inputs, state[index], mask)
             new_state.append(layer_state)
-            if noise and noise.outputs:
-                hiddens *= noise.outputs[index]
+            hiddens = self._disturb(index, hiddens, noise)
         return hiddens, new_state
 
     def losses(self, token_ids, targets, state: State, noise: Noise | None = None, negatives: Negatives | None = None):
@@ -124,7 +125,7 @@ class LanguageModel(keras.Model):
         for name, variable in self.named_weights().items():
             variable.assign(weights[name])
 
-    def _layer_input(self, index, layer, inputs):
+    def _layer_input(self, index, layer, inputs, noise: Noise | None):
         """What `_run_layer` takes of token ids [T, B] or of outputs [T, B, H] of the layer below.
 
         Projections [T, B, 4H] on the scan path, otherwise embeddings or outputs as they are.
@@ -132,12 +133,36 @@ class LanguageModel(keras.Model):
         if index > 0:
             return layer.project(inputs) if _scans(layer) else inputs
         if not _scans(layer):
-            return tf.gather(self.embedding.embeddings, inputs)
+            return self._embed(inputs, noise)
         time_steps, batch_size = inputs.shape
-        if batch_size is not None and self._folds(time_steps * batch_size):
+        masks_rows = noise is not None and noise.inputs is not None
+        if batch_size is not None and not masks_rows and self._folds(time_steps * batch_size):
             # Few symbols, many positions: project the embedding table once and look the projections up.
-            return look_up(layer.project(self.embedding.embeddings), inputs)
-        return layer.project(tf.gather(self.embedding.embeddings, inputs))
+            table = tf.convert_to_tensor(self.embedding.embeddings)
+            if noise is not None and noise.symbols is not None:
+                table *= noise.symbols
+            return look_up(layer.project(table), inputs)
+        return layer.project(self._embed(inputs, noise))
+
+    def _embed(self, token_ids, noise: Noise | None):
+        """The embeddings [T, B, E] of ids [T, B]."""
+        embedded = tf.gather(self.embedding.embeddings, token_ids)
+        if noise is not None and noise.symbols is not None:
+            embedded *= tf.gather(noise.symbols, token_ids)
+        if noise is not None and noise.inputs is not None:
+            embedded *= noise.inputs
+        return embedded
+
+    def _disturb(self, index: int, outputs, noise: Noise | None):
+        """A layer's outputs [T, B, H] as what reads them gets them in a training step; as they are without noise."""
+        if noise is None:
+            return outputs
+        is_last = index == len(self.recurrent) - 1
+        if is_last:
+            outputs = penalize_change(outputs, noise.temporal_activation_reg)
+        if noise.outputs:
+            outputs *= noise.outputs[index]
+        return penalize_size(outputs, noise.activation_reg) if is_last else outputs
 
     def _folds(self, positions: int) -> bool:
         """Whether projecting the whole embedding table is less work than projecting so many positions.

@@ -29,7 +29,7 @@ class Speed(NamedTuple):
 
 def rehearse(plan: Plan, step: TrainStep, evaluate: Validation | None, budget_seconds: float) -> Speed:
     """Compile and time a few steps and one evaluation, then put every variable back."""
-    variables = [*step.model.variables, *step.optimizer.variables]
+    variables = step.variables()
     before = [variable.numpy().copy() for variable in variables]
     seconds_per_step = _time_steps(plan, step, REHEARSAL_SHARE * budget_seconds)
     seconds_per_evaluation = _time_evaluation(evaluate) if evaluate else 0.0

@@ -118,7 +118,8 @@ class Loop:
             self._advance()
             done = self.progress.step
             if done % self.progress.evaluate_every == 0 or done == self.progress.total_steps:
-                self._evaluate()
+                with self.step.averaged():
+                    self._evaluate()
             if should_stop():
                 self.save()
                 return False

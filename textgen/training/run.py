@@ -12,8 +12,6 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from textgen import atomic_files, model_store
 from textgen.dataset import count_token_ids
 from textgen.errors import CheckpointError, ModelError
@@ -59,7 +57,7 @@ class Run:
         self.reporter = reporter or Reporter()
         self.started = time.perf_counter() if started is None else started
         self.device: Device = choose_device(plan.model.cell)
-        token_counts = _token_counts(plan)
+        token_counts = count_token_ids(plan.train_ids, plan.model.vocabulary_size)
         self.model = build_model(plan.model, plan.training.seed, token_counts)
         with_xla = self.device.name == "CPU"
         self.step = TrainStep(self.model, plan.training, compile_with_xla=with_xla, token_counts=token_counts)
@@ -212,12 +210,6 @@ class Run:
 
     def _result(self, results: ResultRecord, stopped_by: int | None) -> TrainingResult:
         return TrainingResult(self.plan.name, self.plan.path, results, stopped_by)
-
-
-def _token_counts(plan: Plan) -> np.ndarray | None:
-    """How often each token occurs, which a large vocabulary starts from and samples by; None for a small one."""
-    is_large = plan.text.level == "word" or plan.training.num_sampled
-    return count_token_ids(plan.train_ids, plan.model.vocabulary_size) if is_large else None
 
 
 def _samples_text(history: tuple[Evaluated, ...]) -> str:

@@ -7,6 +7,9 @@ NOTE: XLA compiles everything except on a GPU, where cuDNN's kernel has no XLA f
 CPU a batch is cut into shards that run side by side (`model/shards.py`), and the optimizer takes their mean gradient.
 """
 
+import contextlib
+from collections.abc import Iterator
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -46,6 +49,10 @@ class TrainStep:
         )
         self.optimizer.exclude_from_weight_decay(var_names=["bias"])
         self.optimizer.build(model.trainable_variables)
+        self.averages: dict[str, keras.Variable] = {}
+        if config.ema:
+            weights = model.get_named_weights().items()
+            self.averages = {name: keras.Variable(array, trainable=False, name="average") for name, array in weights}
         self.num_shards = num_shards(config.batch_size) if compile_with_xla else 1
         self._differentiate = tf.function(self._shard_gradients, jit_compile=compile_with_xla, autograph=False)
         self._update = tf.function(self._apply, jit_compile=compile_with_xla, autograph=False)
@@ -58,11 +65,11 @@ class TrainStep:
             batch: int32 [B, T] inputs and targets.
             state: what the batch before left; of no account when `batch.is_first`.
             learning_rate: of this step.
-            number: the step's number; with the seed it fixes the dropout masks and the sampled tokens.
+            number: the step's number; with the seed it fixes the noise and the sampled tokens.
 
         Returns:
-            Mean loss of the batch in nats per token (a scalar tensor; an estimate where tokens are sampled), and the
-            new state.
+            Mean loss of the batch in nats per token, without penalties (a scalar tensor; an estimate where tokens are
+            sampled), and the new state.
         """
         if batch.is_first:
             state = self.zero_state()
@@ -93,7 +100,7 @@ class TrainStep:
         model = self.model
         noise = draw_noise(model.config, self.config, number).rows(first_row, inputs.shape[1])
         with tf.GradientTape() as tape:
-            losses, new_state = model.losses(inputs, targets, state, noise, negatives)
+            losses, new_state = model.losses(inputs, targets, noise.begin(state), noise, negatives)
             loss = tf.reduce_mean(losses)
         gradients = tape.gradient(loss, model.trainable_variables)
         return loss, [tf.convert_to_tensor(gradient) for gradient in gradients], new_state
@@ -105,12 +112,41 @@ class TrainStep:
             gradients, _ = tf.clip_by_global_norm(gradients, self.config.clip_norm)
         self.optimizer.learning_rate.assign(learning_rate)
         self.optimizer.apply(gradients, self.model.trainable_variables)
+        self._average()
+
+    def _average(self):
+        """Move the averages towards the weights, faster in the first steps: they begin at weights that are random."""
+        if not self.averages:
+            return
+        steps = tf.cast(self.optimizer.iterations, tf.float32)
+        decay = tf.minimum(self.config.ema, (1 + steps) / (10 + steps))
+        for name, variable in self.model.named_weights().items():
+            average = self.averages[name]
+            average.assign(variable + decay * (average - variable))
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """While this lasts the model has the averages as its weights; where there are none, the weights it has."""
+        if not self.averages:
+            yield
+            return
+        trained = self.model.get_named_weights()
+        self.model.set_named_weights({name: average.numpy().copy() for name, average in self.averages.items()})
+        try:
+            yield
+        finally:
+            self.model.set_named_weights(trained)
 
     def slots(self) -> dict[str, keras.Variable]:
-        """The optimizer's variables that a checkpoint has to keep, by name; the step count is kept as a number."""
+        """What a checkpoint has to keep beside the model's weights, by name; the step count is kept as a number."""
         counted = (self.optimizer.iterations, self.optimizer.learning_rate)
         kept = [v for v in self.optimizer.variables if not any(v is c for c in counted)]
-        return {f"optimizer.{index}": variable for index, variable in enumerate(kept)}
+        slots = {f"optimizer.{index}": variable for index, variable in enumerate(kept)}
+        return slots | {f"average.{name}": variable for name, variable in self.averages.items()}
+
+    def variables(self) -> list[keras.Variable]:
+        """Everything that a step changes."""
+        return [*self.model.variables, *self.optimizer.variables, *self.averages.values()]
 
     def set_step_count(self, step: int) -> None:
         """Tell the optimizer how many steps were made (its bias correction depends on it)."""

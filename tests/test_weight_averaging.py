@@ -1,0 +1,93 @@
+"""The moving average of the weights: what it is, when the model has it, and what a run saves of it."""
+
+import numpy as np
+import pytest
+from training_steps import batch_of, new_step, run, variables_of
+
+import textgen.training.run
+from textgen import model_store
+from textgen.config import TrainingConfig
+from textgen.model.devices import Device
+from textgen.training.request import new_plan
+from textgen.training.run import Run
+
+DECAY = 0.4  # reached after six steps: (1 + 5) / (10 + 5) is 0.4
+
+
+def weights_of(step) -> dict[str, bytes]:
+    return {name: array.tobytes() for name, array in step.model.get_named_weights().items()}
+
+
+@pytest.mark.parametrize(("cell", "xla"), [("lstm", True), ("gru", False)])
+def test_the_average_follows_the_weights_quickly_at_first_and_then_with_its_decay(cell, xla):
+    step, plain = new_step(cell, ema=DECAY, compile_with_xla=xla), new_step(cell, compile_with_xla=xla)
+    expected, decays = step.model.get_named_weights(), []
+    for number in range(8):
+        for trained in (step, plain):
+            trained(batch_of(number), trained.zero_state(), 0.05, number)
+        decays.append(min(DECAY, (2 + number) / (11 + number)))
+        for name, array in step.model.get_named_weights().items():
+            expected[name] = decays[-1] * expected[name] + (1 - decays[-1]) * array
+    assert decays[0] < decays[1] < decays[-1] == DECAY
+    assert weights_of(step) == weights_of(plain)  # training knows nothing of it
+    for name, average in step.averages.items():
+        np.testing.assert_allclose(average.numpy(), expected[name], rtol=1e-4, atol=1e-6, err_msg=name)
+        assert not np.allclose(average.numpy(), step.model.get_named_weights()[name], atol=1e-4)
+
+
+def test_the_model_has_the_average_for_as_long_as_it_is_asked_for():
+    step, untouched = new_step(ema=0.9), new_step(ema=0.9)
+    for trained in (step, untouched):
+        run(trained, [batch_of(0), batch_of(1)])
+    with step.averaged():
+        assert weights_of(step) == {name: average.numpy().tobytes() for name, average in step.averages.items()}
+        assert weights_of(step) != weights_of(untouched)
+    assert variables_of(step) == variables_of(untouched)
+    with pytest.raises(ZeroDivisionError), step.averaged():
+        1 / 0  # noqa: B018
+    assert run(step, [batch_of(2)]) == run(untouched, [batch_of(2)])
+    assert variables_of(step) == variables_of(untouched)
+
+
+def test_without_a_decay_there_is_no_average():
+    step = new_step()
+    run(step, [batch_of(0)])
+    before = weights_of(step)
+    with step.averaged():
+        assert weights_of(step) == before
+    assert not step.averages
+    assert not any(name.startswith("average") for name in step.slots())
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    path = tmp_path / "novel.txt"
+    path.write_text("the cat sat on the mat, and the dog sat on the cat.\n" * 40)
+    return path
+
+
+def new_run(corpus, models_dir, **settings) -> Run:
+    training = TrainingConfig(minutes=None, steps=6, batch_size=4, sequence_length=8, sample_every=3, **settings)
+    return Run(new_plan([corpus], models_dir=models_dir, shape={"units": 6, "embedding_size": 4}, training=training))
+
+
+def test_a_run_evaluates_and_saves_the_average_and_trains_on_with_the_weights(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(textgen.training.run, "choose_device", lambda cell: Device("GPU", False, "said by the test"))
+    averaging, plain = new_run(corpus, tmp_path / "averaging", ema=0.6), new_run(corpus, tmp_path / "plain")
+    averaging.measure()  # which evaluates too
+    evaluated = []
+    validate, average_of = averaging.validate, averaging.step.averages
+
+    def noting():
+        evaluated.append({name: average.numpy().copy() for name, average in average_of.items()})
+        assert weights_of(averaging.step) == {name: array.tobytes() for name, array in evaluated[-1].items()}
+        return validate()
+
+    averaging.validate = noting
+    results = [made.train().results for made in (averaging, plain)]
+    assert len(evaluated) == 2
+    assert results[0].train_loss == results[1].train_loss
+    assert results[0].validation_loss != results[1].validation_loss
+    saved = model_store.load_model("novel", tmp_path / "averaging").weights
+    best = evaluated[results[0].best_step // 3 - 1]
+    assert {name: array.tobytes() for name, array in saved.items()} == {n: a.tobytes() for n, a in best.items()}
