@@ -24,11 +24,13 @@ def new_step(
     num_layers: int = 1,
     units: int = 3,
     tied: bool = False,
+    skip: bool = False,
     **settings,
 ) -> TrainStep:
     """A step on a model with random weights; without dropout and clipping unless they are asked for."""
     settings = {"batch_size": B, "sequence_length": T, "dropout": 0.0, "clip_norm": 0.0} | settings
-    config = ModelConfig(vocabulary_size=V, cell=cell, embedding_size=2, units=units, num_layers=num_layers, tied=tied)
+    shape = {"cell": cell, "embedding_size": 2, "units": units, "num_layers": num_layers, "tied": tied, "skip": skip}
+    config = ModelConfig(vocabulary_size=V, **shape)
     model = build_model(config)
     model.set_named_weights(random_weights(config))
     counts = np.array([9, 5, 2, 1, 0])
@@ -108,11 +110,11 @@ def rnn_cell(x, state, kernel, recurrent_kernel, bias):
     return [np.tanh(x @ kernel + state[0] @ recurrent_kernel + bias)]
 
 
-def loss_in_numpy(cell, weights, batch, state, outputs_noise=None, recurrent_noise=None) -> float:
+def loss_in_numpy(cell, weights, batch, state, outputs_noise=None, recurrent_noise=None, *, skip=False) -> float:
     """The mean loss of a batch in float64, token by token, straight from the cells' equations."""
     state, losses = [[part.astype(np.float64) for part in layer] for layer in state], []
     for t in range(T):
-        x = weights["embedding"][batch.inputs[:, t]]
+        x, outputs = weights["embedding"][batch.inputs[:, t]], []
         for n in range(len(state)):
             kernel, recurrent_kernel, bias = (
                 weights[f"layers.{n}.{p}"] for p in ("kernel", "recurrent_kernel", "bias")
@@ -121,6 +123,9 @@ def loss_in_numpy(cell, weights, batch, state, outputs_noise=None, recurrent_noi
                 recurrent_kernel = recurrent_kernel * recurrent_noise[n]
             state[n] = cell(x, state[n], kernel, recurrent_kernel, bias)
             x = state[n][0] if outputs_noise is None else state[n][0] * outputs_noise[n]
+            outputs.append(x)
+        if skip:
+            x = np.concatenate(outputs, axis=1)
         if "output.projection" in weights:
             x = x @ weights["output.projection"]
         logits = x @ weights.get("output.kernel", weights["embedding"].T) + weights["output.bias"]
