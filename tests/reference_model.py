@@ -34,13 +34,17 @@ class ReferenceModel:
             W, U, b = (self.weights[f"layers.{index}.{part}"] for part in ("kernel", "recurrent_kernel", "bias"))
             new_state.append(step(x, layer_state, W, U, b))
             x = new_state[-1].hidden
-        return self.scores(x), new_state
+        features = np.concatenate([layer.hidden for layer in new_state]) if self.config.skip else x
+        return self.scores(features), new_state
 
     def scores(self, hidden: np.ndarray) -> np.ndarray:
-        """Logits [V] for the last layer's hidden state; a tied model compares it with every embedding."""
+        """Logits [V] for the last layer's hidden state, or all layers' side by side.
+
+        A tied model compares it with every embedding, through a projection if it has one.
+        """
         if not self.config.tied:
             return hidden @ self.weights["output.kernel"] + self.weights["output.bias"]
-        if self.config.units != self.config.embedding_size:
+        if "output.projection" in self.weights:
             hidden = hidden @ self.weights["output.projection"]
         return self.weights["embedding"] @ hidden + self.weights["output.bias"]
 

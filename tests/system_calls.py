@@ -50,7 +50,7 @@ class SystemCalls:
 
     def _counted(self, name: str, call: Callable) -> Callable:
         def counted(*arguments, **options):
-            if self._concerns(arguments[0], options.get("dir_fd")):
+            if self._concerns(arguments[0], options.get("dir_fd")) and not (name == "open" and _reads(*arguments)):
                 self.count(name)
                 if name in ("rename", "replace"):
                     self.synced.append(-1)
@@ -68,13 +68,20 @@ class SystemCalls:
         return os.path.realpath(path).startswith(self.inside)
 
     def _file(self, handle: int, mode: str, fdopen: Callable):
-        return CountedFile(self, handle, mode) if self._concerns(handle, None) else fdopen(handle, mode)
+        if mode == "rb" or not self._concerns(handle, None):
+            return fdopen(handle, mode)
+        return CountedFile(self, handle, mode)
 
     def _opened(self, path, mode: str, *more, call: Callable):
         if mode != "wb" or not self._concerns(path, None):
             return call(path, mode, *more)
         self.count("open")
         return CountedFile(self, path, mode)
+
+
+def _reads(path, flags: int, *_mode) -> bool:
+    """Whether a file is opened to read it; a directory is opened to make what is in it durable."""
+    return not flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) and not os.path.isdir(path)
 
 
 class CountedFile(io.BufferedWriter):

@@ -218,6 +218,8 @@ WORD = LEVEL_DEFAULTS["word"]
         ([], {}, {}, {}),
         (["--no-tied"], {}, {"tied": False}, {}),
         (["--tied", "--units", "7"], {}, {"tied": True, "units": 7}, {}),
+        (["--skip"], {}, {"skip": True}, {}),
+        (["--no-skip"], {}, {"skip": False}, {}),
         (["--documents", "blank-line", "--steps", "3"], {"documents": "blank-line"}, {}, {"steps": 3, "minutes": None}),
         (["--column", "name", "--encoding", "latin-1"], {"column": "name", "encoding": "latin-1"}, {}, {}),
         (["--normalize", "nfkc", "--num-sampled", "0"], {"normalize": "nfkc"}, {}, {"num_sampled": 0}),

@@ -37,6 +37,7 @@ RANGES = [
     (ModelConfig, "units", (1, 65_536), (0, 65_537)),
     (ModelConfig, "num_layers", (1, 16), (0, 17)),
     (ModelConfig, "tied", (True, False), (None, 1, "yes")),
+    (ModelConfig, "skip", (True, False), (None, 0, "no")),
     (TrainingConfig, "minutes", (5e-324, 1, 1e9), (0, -1.0)),
     (TrainingConfig, "epochs", (5e-324, 1, 1e9), (0, -1.0)),
     (TrainingConfig, "steps", (1, 10**12), (0, -1)),
@@ -239,6 +240,7 @@ models = st.builds(
     units=st.integers(1, 65_536),
     num_layers=st.integers(1, 16),
     tied=st.booleans(),
+    skip=st.booleans(),
 )
 texts = st.one_of(
     st.builds(

@@ -10,6 +10,8 @@ from textgen.config import ModelConfig
 from textgen.generation.graph_network import Network, fold_weights
 
 V = 30
+SHAPES = [{}, {"tied": True}, {"units": 5, "tied": True}, {"units": 7, "tied": True}, {"units": 7}, {"num_layers": 1}]
+SKIPPING = [{"skip": True}, {"units": 5, "tied": True, "skip": True}, {"units": 7, "num_layers": 3, "skip": True}]
 
 
 def config_of(cell: str = "lstm", **shape) -> ModelConfig:
@@ -18,11 +20,7 @@ def config_of(cell: str = "lstm", **shape) -> ModelConfig:
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
-@pytest.mark.parametrize(
-    "shape",
-    [{}, {"tied": True}, {"units": 5, "tied": True}, {"units": 7, "tied": True}, {"units": 7}, {"num_layers": 1}],
-    ids=str,
-)
+@pytest.mark.parametrize("shape", SHAPES + SKIPPING, ids=str)
 def test_logits_and_states_are_those_of_the_float64_reference(cell, shape):
     config = config_of(cell, **shape)
     weights = random_weights(config, scale=0.3)

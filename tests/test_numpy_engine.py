@@ -23,9 +23,9 @@ from textgen.generation.sampling import next_ids
 CELLS = ("lstm", "gru", "rnn")
 every_model = pytest.mark.parametrize(("cell", "num_layers"), [(cell, L) for cell in CELLS for L in (1, 2, 3)])
 # Of 30 tokens: with 12 units the first layer is folded into a table, with 7 and 8 it is not.
-every_shape = pytest.mark.parametrize(
-    "shape", [{}, {"tied": True}, {"units": 8, "tied": True}, {"units": 7}, {"units": 7, "tied": True}], ids=str
-)
+SHAPES = [{}, {"tied": True}, {"units": 8, "tied": True}, {"units": 7}, {"units": 7, "tied": True}]
+SKIPPING = [{"units": 7, "skip": True}, {"tied": True, "skip": True}]
+every_shape = pytest.mark.parametrize("shape", SHAPES + SKIPPING, ids=str)
 CONFIG = SamplingConfig(temperature=1.0)
 token_lists = st.lists(st.integers(0, 29), max_size=12)
 

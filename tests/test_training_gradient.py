@@ -33,7 +33,7 @@ def rnn_cell(x, state, kernel, recurrent_kernel, bias):
     return [np.tanh(x @ kernel + state[0] @ recurrent_kernel + bias)]
 
 
-def loss_in_numpy(cell, weights, batch, state, noise=NO_NOISE) -> float:
+def loss_in_numpy(cell, weights, batch, state, noise=NO_NOISE, *, skip=False) -> float:
     """The mean loss of a batch in float64, with its penalties, token by token, straight from the cells' equations."""
     carried = 1.0 if noise.carried is None else noise.carried
     state = [[part.astype(np.float64) * carried for part in layer] for layer in state]
@@ -41,6 +41,7 @@ def loss_in_numpy(cell, weights, batch, state, noise=NO_NOISE) -> float:
     losses, raw, dropped = [], [], []
     for t in range(T):
         x = table[batch.inputs[:, t]] * (1.0 if noise.inputs is None else noise.inputs)
+        outputs = []
         for n in range(len(state)):
             kernel, recurrent_kernel, bias = (
                 weights[f"layers.{n}.{p}"] for p in ("kernel", "recurrent_kernel", "bias")
@@ -49,8 +50,10 @@ def loss_in_numpy(cell, weights, batch, state, noise=NO_NOISE) -> float:
                 recurrent_kernel = recurrent_kernel * noise.recurrent[n]
             state[n] = cell(x, state[n], kernel, recurrent_kernel, bias)
             x = state[n][0] if noise.outputs is None else state[n][0] * noise.outputs[n]
+            outputs.append(x)
         raw.append(state[-1][0])
         dropped.append(x)
+        x = np.concatenate(outputs, axis=1) if skip else x
         if "output.projection" in weights:
             x = x @ weights["output.projection"]
         logits = x @ weights.get("output.kernel", weights["embedding"].T) + weights["output.bias"]
@@ -82,7 +85,8 @@ def assert_gradients_are_those_of_finite_differences(step, equations, number: in
     batch, state = batch_of(), state_of(step)
     weights = {name: array.astype(np.float64) for name, array in step.model.get_named_weights().items()}
     noise = in_numpy(draw_noise(step.model.config, step.config, tf.constant(number)))
-    expected = finite_differences(lambda w: loss_in_numpy(equations, w, batch, state, noise), weights)
+    skip = step.model.config.skip
+    expected = finite_differences(lambda w: loss_in_numpy(equations, w, batch, state, noise, skip=skip), weights)
     found = gradients_of(step, batch, state, number)
     assert found.keys() == expected.keys()
     for name, gradient in expected.items():

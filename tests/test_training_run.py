@@ -58,6 +58,7 @@ def plan_of(
     overwrite: bool = False,
     text: TextConfig | None = None,
     tied: bool = False,
+    skip: bool = False,
     **settings,
 ):
     settings = {"minutes": None, "steps": STEPS, "batch_size": 4, "sequence_length": 8, "dropout": 0.2, "seed": 1} | {
@@ -68,7 +69,7 @@ def plan_of(
         "sample_every": EVALUATE_EVERY,
         **settings,
     }
-    shape = {"cell": cell, "units": 8, "embedding_size": 4, "num_layers": num_layers, "tied": tied}
+    shape = {"cell": cell, "units": 8, "embedding_size": 4, "num_layers": num_layers, "tied": tied, "skip": skip}
     training = TrainingConfig(**settings)
     return new_plan([corpus], models_dir=models_dir, text=text, shape=shape, training=training, overwrite=overwrite)
 

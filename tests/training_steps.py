@@ -21,11 +21,13 @@ def new_step(
     num_layers: int = 1,
     units: int = 3,
     tied: bool = False,
+    skip: bool = False,
     **settings,
 ) -> TrainStep:
     """A step on a model with random weights; without noise and clipping unless they are asked for."""
     settings = {"batch_size": B, "sequence_length": T, "dropout": 0.0, "state_reset": 0.0, "clip_norm": 0.0} | settings
-    config = ModelConfig(vocabulary_size=V, cell=cell, embedding_size=2, units=units, num_layers=num_layers, tied=tied)
+    shape = {"cell": cell, "embedding_size": 2, "units": units, "num_layers": num_layers, "tied": tied, "skip": skip}
+    config = ModelConfig(vocabulary_size=V, **shape)
     model = build_model(config)
     model.set_named_weights(random_weights(config))
     counts = np.array([9, 5, 2, 1, 0])

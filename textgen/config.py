@@ -159,9 +159,15 @@ class ModelConfig(Settings):
     units: int = setting(128, "Recurrent units per layer (H).", minimum=1, maximum=MAX_SIZE)
     num_layers: int = setting(2, "Recurrent layers (L).", minimum=1, maximum=MAX_LAYERS)
     tied: bool = setting(False, "Whether the output layer scores tokens with their embeddings.")
+    skip: bool = setting(False, "Whether the output layer sees all layers' outputs, not the last one's alone.")
+
+    @property
+    def features(self) -> int:
+        """Numbers that the output layer sees of each position (F): H, or L * H with skip connections."""
+        return self.units * (self.num_layers if self.skip else 1)
 
 
-MAX_POSITIONS = 2**20  # of a step
+MAX_POSITIONS = 2**22  # of a step
 
 
 @dataclasses.dataclass(frozen=True)

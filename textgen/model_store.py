@@ -76,8 +76,11 @@ def default_models_dir() -> Path:
 
 
 def weight_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every tensor of a model; a tied one scores with `embedding`, through a projection if E != H."""
-    V, E, H = config.vocabulary_size, config.embedding_size, config.units
+    """Name and shape of every tensor of a model.
+
+    A tied one scores with `embedding`: through a projection, unless it sees the last layer alone and E is H.
+    """
+    V, E, H, F = config.vocabulary_size, config.embedding_size, config.units, config.features
     gates = {"lstm": 4, "gru": 3, "rnn": 1}[config.cell]
     bias = (2, gates * H) if config.cell == "gru" else (gates * H,)
     shapes: dict[str, tuple[int, ...]] = {"embedding": (V, E)}
@@ -86,9 +89,9 @@ def weight_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
         shapes[f"layers.{index}.recurrent_kernel"] = (H, gates * H)
         shapes[f"layers.{index}.bias"] = bias
     if not config.tied:
-        shapes["output.kernel"] = (H, V)
-    elif E != H:
-        shapes["output.projection"] = (H, E)
+        shapes["output.kernel"] = (F, V)
+    elif F != H or E != H:
+        shapes["output.projection"] = (F, E)
     return shapes | {"output.bias": (V,)}
 
 

@@ -16,7 +16,7 @@ import click
 from textgen.config import LEVEL_DEFAULTS, SamplingConfig, Settings, TextConfig, TrainingConfig, flag_of
 
 SHORT_FLAGS = {"length": "-n", "temperature": "-t"}
-FLAGS = {"tied": "--tied/--no-tied"}
+FLAGS = {"tied": "--tied/--no-tied", "skip": "--skip/--no-skip"}
 
 
 def options_of(

@@ -58,12 +58,13 @@ class Network:
 
     def logits(self, state: State) -> tf.Tensor:
         """Scores of the next token, float32 [B, V]."""
-        top, weights = state.hidden[-1], self.weights
+        weights = self.weights
+        features = tf.concat(state.hidden, axis=1) if self.config.skip else state.hidden[-1]
         if "output.kernel" in weights:
-            return top @ weights["output.kernel"] + weights["output.bias"]
+            return features @ weights["output.kernel"] + weights["output.bias"]
         if "output.projection" in weights:
-            top = top @ weights["output.projection"]
-        return tf.matmul(top, weights["embedding"], transpose_b=True) + weights["output.bias"]
+            features = features @ weights["output.projection"]
+        return tf.matmul(features, weights["embedding"], transpose_b=True) + weights["output.bias"]
 
 
 def lstm_gates(operand: tf.Tensor, hidden: tf.Tensor, memory: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -105,7 +106,7 @@ def fold_weights(config: ModelConfig, weights: Mapping[str, np.ndarray]) -> dict
         float32, G being the width of a layer's operand:
         `layers.n.kernels` [E + H, G] (for n > 0 [2H, G]) and `layers.n.bias` [G]; in place of the first layer's, where
         there are few tokens, `table` [V, G] and `layers.0.kernels` [H, G];
-        `output.bias` [V], and `output.kernel` [H, V]; in place of that, for a tied model, `output.projection` [H, E]
+        `output.bias` [V], and `output.kernel` [F, V]; in place of that, for a tied model, `output.projection` [F, E]
         if there is one;
         `embedding` [V, E] where it is still needed.
     """

@@ -43,7 +43,7 @@ class NumpyEngine:
             self.table = self.cells[0].project(self.table)  # [V, 4H]
         # A tied layer's kernel is the embedding, turned: [E, V], a view of it.
         self.output_kernel = weights["embedding"].T if config.tied else weights["output.kernel"]
-        self.output_projection = weights.get("output.projection")  # [H, E], or None
+        self.output_projection = weights.get("output.projection")  # [F, E], or None
         self.output_bias = weights["output.bias"]
 
     def empty_context(self) -> Context:
@@ -69,10 +69,11 @@ class NumpyEngine:
             hidden, memory: float32 [L, B, H], changed in place.
 
         Returns:
-            The last layer's hidden states, float32 [T, B, H].
+            What the output layer sees, float32 [T, B, F]: the last layer's hidden states, or all layers' side by side.
         """
         time_steps, batch_size = token_ids.shape
         outputs = self.table[token_ids]  # of no layer yet: embeddings, or the first layer's projections
+        seen: list[np.ndarray] = []  # the outputs of all layers, where the output layer sees them
         with self.blas_threads(batch_size):
             for index, shared_cell in enumerate(self.cells):
                 cell = shared_cell.prepared(batch_size)
@@ -81,10 +82,12 @@ class NumpyEngine:
                 for t in range(time_steps):
                     cell.step(projected[t], hidden[index], hidden[index], memory[index])
                     outputs[t] = hidden[index]
-        return outputs
+                if self.config.skip:
+                    seen.append(outputs)
+        return np.concatenate(seen, axis=-1) if self.config.skip else outputs
 
     def logits(self, outputs: np.ndarray) -> np.ndarray:
-        """Scores of the next token: [..., H] to [..., V]."""
+        """Scores of the next token: [..., F] to [..., V]."""
         if self.output_projection is not None:
             outputs = outputs @ self.output_projection
         return outputs @ self.output_kernel + self.output_bias
@@ -113,6 +116,7 @@ class _Writer:
         self.engine, self.config, self.samples = engine, config, np.asarray(samples)
         B, L, H = len(self.samples), engine.config.num_layers, engine.config.units
         self.embedding_size = 0 if engine.is_folded else engine.config.embedding_size
+        self.num_features = engine.config.features
         # [B, E + L * H]: the embedding unless it is folded, then layer after layer, so that a layer's input stands
         # before its own state.
         embedding = np.zeros((1, self.embedding_size), np.float32)
@@ -151,10 +155,10 @@ class _Writer:
             end += H
             cell.step(projected, self.values[:, begin:end], self.values[:, end - H : end], memory)
             projected, begin = None, end - H  # the layer above reads this one's hidden state, and its own beside it
-        top = self.values[:, -H:]
+        features = self.values[:, -self.num_features :]  # the last layer's hidden state, or all layers'
         if engine.output_projection is not None:
-            top = top @ engine.output_projection
-        np.dot(top, engine.output_kernel, out=self.logits)
+            features = features @ engine.output_projection
+        np.dot(features, engine.output_kernel, out=self.logits)
         self.logits += engine.output_bias
 
 

@@ -5,7 +5,7 @@ Shape letters, used in every docstring of the project:
     B  batch: parallel streams of text        H  units of a recurrent layer
     T  time steps                             L  recurrent layers
     E  size of an embedding                   V  vocabulary: number of token ids
-    N  tokens in a corpus
+    N  tokens in a corpus                     F  features: what the output layer sees of a position, H or L * H
 
 `lstm.py` is the LSTM layer (cuDNN on a GPU, our scan on a CPU), `scan.py` the scan with its hand-written gradient,
 `output.py` the scores of all tokens, in blocks of rows where they are many, or of a sample of the tokens,

@@ -69,15 +69,16 @@ class LanguageModel(keras.Model):
         return tf.transpose(self.logits(hiddens), [1, 0, 2]), state
 
     def hidden_states(self, token_ids, state: State, noise: Noise | None = None):
-        """The last layer's outputs [T, B, H] for ids [T, B], and the new state."""
-        hiddens, new_state = token_ids, []
+        """What the output layer sees for ids [T, B], float32 [T, B, F], and the new state."""
+        hiddens, outputs, new_state = token_ids, [], []
         for index, layer in enumerate(self.recurrent):
             mask = noise.recurrent[index] if noise and noise.recurrent else None
             inputs = self._layer_input(index, layer, hiddens, noise)
             hiddens, layer_state = _run_layer(layer, inputs, state[index], mask)
             new_state.append(layer_state)
             hiddens = self._disturb(index, hiddens, noise)
-        return hiddens, new_state
+            outputs.append(hiddens)
+        return self.output_layer.features(outputs), new_state
 
     def losses(self, token_ids, targets, state: State, noise: Noise | None = None, negatives: Negatives | None = None):
         """Nats of `targets` after each of `token_ids` (int32 [T, B] both), float32 [T, B], and the new state.
@@ -97,7 +98,7 @@ class LanguageModel(keras.Model):
         return tf.reshape(losses, targets.shape), state
 
     def logits(self, hiddens: tf.Tensor) -> tf.Tensor:
-        """Scores of the next token: [..., H] to [..., V]."""
+        """Scores of the next token: [..., F] to [..., V]."""
         logits = self.output_layer.scorer(self.embedding.embeddings).logits(self.output_layer.rows(hiddens))
         return tf.reshape(logits, [*hiddens.shape[:-1], self.config.vocabulary_size])
 

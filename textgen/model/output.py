@@ -1,13 +1,17 @@
 """The output layer's losses where there are many tokens to score: exact in blocks of rows, or against a sample.
 
 What goes in: what the output layer takes of each position, [N, D], and its matrix. What comes out: nats per position.
-D is E for a tied layer, whose matrix is the embedding [V, E], and H otherwise, with a kernel [H, V].
+D is E for a tied layer, whose matrix is the embedding [V, E], and F otherwise, with a kernel [F, V]. With skip
+connections the features are the outputs of all layers side by side, F = L * H, otherwise those of the last, F = H.
+
+Source: Graves 2013, "Generating Sequences With Recurrent Neural Networks", section 2, of skip connections.
 
 Logits of all positions would be N x V numbers, three times over in a training step: half a gigabyte for 30,000 tokens
 and 2,048 positions. `losses_in_blocks` never holds more than MAX_LOGITS of them, at the price of computing them again
 for the gradient. `sampled_losses` does not compute most of them at all.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import keras
@@ -24,7 +28,7 @@ MAX_LOGITS = 2**24  # 64 MiB of logits at once; from about here on larger produc
 class Scorer(NamedTuple):
     """What scores tokens: a matrix, whichever way it lies, and a bias."""
 
-    matrix: tf.Tensor  # the embedding [V, E] when tied, else a kernel [H, V]
+    matrix: tf.Tensor  # the embedding [V, E] when tied, else a kernel [F, V]
     bias: tf.Tensor  # [V]
     tied: bool
 
@@ -39,7 +43,7 @@ class Scorer(NamedTuple):
 
 
 class OutputLayer(keras.layers.Layer):
-    """The weights that turn hidden states into scores: a kernel of its own, or the embedding's when tied."""
+    """The weights that turn features into scores: a kernel of its own, or the embedding's when tied."""
 
     def __init__(self, config: ModelConfig, seed: int):
         super().__init__(name="output")
@@ -66,9 +70,13 @@ class OutputLayer(keras.layers.Layer):
         parts = {"kernel": self.kernel, "projection": self.projection, "bias": self.bias}
         return {f"output.{part}": variable for part, variable in parts.items() if variable is not None}
 
-    def rows(self, hiddens: tf.Tensor) -> tf.Tensor:
-        """What is compared with the tokens' weights: [..., H] to [N, D]."""
-        flat = tf.reshape(hiddens, [-1, self.config.units])
+    def features(self, outputs: Sequence[tf.Tensor]) -> tf.Tensor:
+        """What is seen of all layers' outputs, L of [..., H]: [..., F]."""
+        return tf.concat(outputs, axis=-1) if self.config.skip else outputs[-1]
+
+    def rows(self, features: tf.Tensor) -> tf.Tensor:
+        """What is compared with the tokens' weights: [..., F] to [N, D]."""
+        flat = tf.reshape(features, [-1, self.config.features])
         return flat if self.projection is None else tf.matmul(flat, self.projection)
 
     def scorer(self, embedding) -> Scorer:
@@ -162,7 +170,7 @@ def sampled_losses(rows: tf.Tensor, targets: tf.Tensor, scorer: Scorer, negative
 
 @tf.custom_gradient
 def _columns(kernel, token_ids):
-    """Columns of `kernel` [H, V] for ids [M], as rows [M, H]; the gradient is summed as rows, and turned once."""
+    """Columns of `kernel` [F, V] for ids [M], as rows [M, F]; the gradient is summed as rows, and turned once."""
 
     def gradient(d_rows):
         return tf.transpose(tf.math.unsorted_segment_sum(d_rows, token_ids, kernel.shape[1])), None

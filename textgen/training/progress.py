@@ -75,6 +75,7 @@ class TerminalReporter(Reporter):
         m, t = plan.model, plan.training
         cell = {"lstm": "LSTM", "gru": "GRU", "rnn": "plain RNN"}[m.cell]
         shape = f"{m.num_layers} x {m.units} {cell}, embedding {m.embedding_size}{' (tied)' if m.tied else ''}"
+        shape += ", skip connections" if m.skip else ""
         self._say("model", f"{shape}, vocabulary {m.vocabulary_size:,}, {plan.num_parameters:,} parameters")
         rate = f"learning rate {t.learning_rate:g}, dropout {t.dropout:g}, seed {t.seed}"
         sampled = f", {t.num_sampled:,} sampled tokens per step" if t.num_sampled else ""
