@@ -59,8 +59,8 @@ def loss_in_numpy(cell, weights, batch, state, noise=NO_NOISE, *, skip=False) ->
         logits = x @ weights.get("output.kernel", weights["embedding"].T) + weights["output.bias"]
         right = np.take_along_axis(logits, batch.targets[:, t, None], axis=1)[:, 0]
         losses.append(np.log(np.exp(logits).sum(axis=1)) - right)
-    penalty = noise.activation_reg * np.mean(np.square(dropped))
-    penalty += noise.temporal_activation_reg * np.mean(np.square(np.diff(raw, axis=0)))
+    penalty = (noise.activation_reg or 0.0) * np.mean(np.square(dropped))
+    penalty += (noise.temporal_activation_reg or 0.0) * np.mean(np.square(np.diff(raw, axis=0)))
     return float(np.mean(losses) + penalty)
 
 

@@ -18,7 +18,7 @@ from textgen import model_store
 from textgen.config import TextConfig, TrainingConfig
 from textgen.corpus import split_text
 from textgen.errors import CorpusError, ModelError, TrainingError
-from textgen.evaluation import evaluate
+from textgen.evaluation import evaluate, surprisals
 from textgen.generation.generator import Generator, open_generator
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.model.devices import Device
@@ -63,8 +63,6 @@ def plan_of(
 ):
     settings = {"minutes": None, "steps": STEPS, "batch_size": 4, "sequence_length": 8, "dropout": 0.2, "seed": 1} | {
         "weight_drop": 0.1,
-        "state_reset": 0.2,
-        "ema": 0.5,
         "checkpoint_every": CHECKPOINT_EVERY,
         "sample_every": EVALUATE_EVERY,
         **settings,
@@ -172,7 +170,7 @@ def test_the_metrics_have_one_row_for_each_evaluation(finished):
         assert row["learning_rate"] == learning_rate(row["step"] - 1, STEPS, 0.006)
         assert row["bits_per_character"] == pytest.approx(row["validation_loss"] / math.log(2))
         assert row["tokens_per_second"] > 0
-    assert rows[-1]["train_loss"] < rows[0]["train_loss"] < math.log(finished.plan.model.vocabulary_size) + 0.1
+        assert row["train_loss"] < math.log(finished.plan.model.vocabulary_size)
     assert rows[-1]["validation_loss"] < rows[0]["validation_loss"]
 
 
@@ -193,8 +191,9 @@ def test_the_validation_loss_is_what_evaluating_the_stored_model_gives(finished)
     model = finished.model
     engine = NumpyEngine(model.record.model, model.weights)
     _, validation_text = split_text(TEXT, 0.1)
-    evaluation = evaluate(validation_text, model.tokenizer, engine)
-    assert finished.result.results.validation_loss == pytest.approx(evaluation.nats_per_character, abs=1e-3)
+    nats = surprisals(model.tokenizer.encode(validation_text), engine)
+    assert len(nats) == len(validation_text) - 1  # nothing comes before the first
+    assert finished.result.results.validation_loss == pytest.approx(np.mean(nats), rel=1e-5)
 
 
 def test_the_samples_are_what_the_model_wrote_as_it_learned(finished):
@@ -302,6 +301,7 @@ KINDS = {
 def test_a_run_of_words_or_of_documents_that_was_stopped_ends_with_the_same_bytes(kind, corpus, tmp_path):
     options = {"num_sampled": 9, "sequence_length": 6, "dropout": 0.3, "weight_drop": 0.2, **KINDS[kind]}
     options |= {"input_dropout": 0.2, "embedding_dropout": 0.2, "activation_reg": 1.0, "temporal_activation_reg": 1.0}
+    options |= {"state_reset": 0.2, "ema": 0.5}
     whole = Run(plan_of(corpus, tmp_path / "whole", **options))
     left = what_no_clock_touches(whole.train().path)
     stopped = Run(plan_of(corpus, tmp_path / "stopped", **options), Watcher({7: ask_to_stop})).train()

@@ -8,7 +8,8 @@ import textgen.training.run
 from textgen import model_store
 from textgen.config import TrainingConfig
 from textgen.model.devices import Device
-from textgen.training.request import new_plan
+from textgen.training.reporting import Reporter
+from textgen.training.request import new_plan, resumed_plan
 from textgen.training.run import Run
 
 DECAY = 0.4  # reached after six steps: (1 + 5) / (10 + 5) is 0.4
@@ -66,13 +67,39 @@ def corpus(tmp_path):
     return path
 
 
-def new_run(corpus, models_dir, **settings) -> Run:
-    training = TrainingConfig(minutes=None, steps=6, batch_size=4, sequence_length=8, sample_every=3, **settings)
-    return Run(new_plan([corpus], models_dir=models_dir, shape={"units": 6, "embedding_size": 4}, training=training))
-
-
-def test_a_run_evaluates_and_saves_the_average_and_trains_on_with_the_weights(corpus, tmp_path, monkeypatch):
+@pytest.fixture(autouse=True)
+def without_xla(monkeypatch):
     monkeypatch.setattr(textgen.training.run, "choose_device", lambda cell: Device("GPU", False, "said by the test"))
+
+
+def new_run(corpus, models_dir, cell: str = "lstm", reporter: Reporter | None = None, **settings) -> Run:
+    settings = {"minutes": None, "steps": 6, "batch_size": 4, "sequence_length": 8, "sample_every": 3} | settings
+    shape = {"cell": cell, "units": 6, "embedding_size": 4}
+    return Run(new_plan([corpus], models_dir=models_dir, shape=shape, training=TrainingConfig(**settings)), reporter)
+
+
+class Crashing(Reporter):
+    def stepped(self, step, epoch, loss, tokens_per_second):
+        if step == 5:
+            raise RuntimeError("the power is gone")
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_a_run_that_crashed_goes_on_to_the_same_bytes_with_all_of_the_recipe_on(cell, corpus, tmp_path):
+    recipe = {"dropout": 0.2, "input_dropout": 0.2, "embedding_dropout": 0.2, "weight_drop": 0.2, "state_reset": 0.3}
+    recipe |= {"activation_reg": 1.0, "temporal_activation_reg": 1.0, "ema": 0.6, "checkpoint_every": 2}
+    whole = new_run(corpus, tmp_path / "whole", cell, **recipe).train()
+    with pytest.raises(RuntimeError, match="power"):
+        new_run(corpus, tmp_path / "crashed", cell, Crashing(), **recipe).train()
+    plan, checkpoint, _ = resumed_plan("novel", tmp_path / "crashed")
+    assert checkpoint.progress.step == 4
+    resumed = Run(plan).train(checkpoint)
+    found, expected = ((result.path / model_store.WEIGHTS).read_bytes() for result in (resumed, whole))
+    assert found == expected
+    assert resumed.results.validation_loss == whole.results.validation_loss
+
+
+def test_a_run_evaluates_and_saves_the_average_and_trains_on_with_the_weights(corpus, tmp_path):
     averaging, plain = new_run(corpus, tmp_path / "averaging", ema=0.6), new_run(corpus, tmp_path / "plain")
     averaging.measure()  # which evaluates too
     evaluated = []

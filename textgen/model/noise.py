@@ -33,8 +33,8 @@ class Noise(NamedTuple):
     inputs: tf.Tensor | None = None  # a mask [B, E] on the embeddings that the first layer reads
     symbols: tf.Tensor | None = None  # a mask [V, 1] on the rows of the embedding table, where it is read from
     carried: tf.Tensor | None = None  # [B, 1], zero for the streams that forget the state they come with, else one
-    activation_reg: float = 0.0  # rates of the penalties on the last layer's outputs, see `penalties.py`
-    temporal_activation_reg: float = 0.0
+    activation_reg: tf.Tensor | None = None  # rates of the penalties on the last layer's outputs, see `penalties.py`
+    temporal_activation_reg: tf.Tensor | None = None
 
     def rows(self, first: tf.Tensor, count: int) -> "Noise":
         """The same for `count` rows of the batch, from row `first` on; what has no rows is every row's."""
@@ -70,7 +70,8 @@ def draw_noise(model: ModelConfig, training: TrainingConfig, step: tf.Tensor) ->
         symbols = _mask([model.vocabulary_size, 1], training.embedding_dropout, seed, -3 * step - 2)
     if training.state_reset:
         carried = tf.cast(_kept([batch_size, 1], training.state_reset, seed, -3 * step - 3), tf.float32)
-    penalties = (training.activation_reg, training.temporal_activation_reg)
+    rates = (training.activation_reg, training.temporal_activation_reg)
+    penalties = [tf.constant(rate, tf.float32) if rate else None for rate in rates]
     return Noise(outputs, recurrent, inputs, symbols, carried, *penalties)
 
 

@@ -12,12 +12,12 @@ Source: Merity et al. 2017, "Revisiting Activation Regularization for Language R
 import tensorflow as tf
 
 
-def penalize_size(outputs: tf.Tensor, rate: float) -> tf.Tensor:
-    """`outputs` [T, B, H], with the gradient of rate * mean(outputs^2) added to theirs; a rate of 0 adds none."""
+def penalize_size(outputs: tf.Tensor, rate: tf.Tensor | None) -> tf.Tensor:
+    """`outputs` [T, B, H], with the gradient of rate * mean(outputs^2) added to theirs; a rate of None adds none."""
     return _with_slope(outputs, rate, lambda: outputs * (2 * rate / outputs.shape.num_elements()))
 
 
-def penalize_change(outputs: tf.Tensor, rate: float) -> tf.Tensor:
+def penalize_change(outputs: tf.Tensor, rate: tf.Tensor | None) -> tf.Tensor:
     """The same for rate * mean((outputs[t + 1] - outputs[t])^2), the mean being over the T - 1 changes."""
     time_steps = outputs.shape[0]
 
@@ -26,11 +26,11 @@ def penalize_change(outputs: tf.Tensor, rate: float) -> tf.Tensor:
         changes *= 2 * rate / changes.shape.num_elements()
         return tf.pad(changes, [[1, 0], [0, 0], [0, 0]]) - tf.pad(changes, [[0, 1], [0, 0], [0, 0]])
 
-    return _with_slope(outputs, rate if time_steps > 1 else 0.0, slope)
+    return _with_slope(outputs, rate if time_steps > 1 else None, slope)
 
 
-def _with_slope(outputs, rate: float, slope):
-    if not rate:
+def _with_slope(outputs, rate, slope):
+    if rate is None:
         return outputs
 
     @tf.custom_gradient
