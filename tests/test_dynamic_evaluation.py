@@ -130,17 +130,16 @@ def test_progress_counts_up_to_the_end():
 # ---- what makes no sense
 
 
-@pytest.mark.parametrize("rate", [1e38, 1e300])
-def test_a_rate_that_ends_in_no_numbers_is_an_error_that_says_where(rate):
-    with pytest.raises(TextgenError, match=r"--dynamic-rate 1e\+\d+ is too large for this model: .* after 8 tokens"):
-        followed(some_ids(40), segment=8, rate=rate)
+def test_a_rate_that_ends_in_no_numbers_is_an_error_that_says_where():
+    with pytest.raises(TextgenError, match=r"--dynamic-rate 1e\+38 is too large for this model: .* after 8 tokens"):
+        followed(some_ids(40), segment=8, rate=1e38)
 
 
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
         ("dynamic_rate", -0.1, "--dynamic-rate must be at least 0. Received: -0.1"),
-        ("dynamic_rate", float("inf"), "--dynamic-rate must be a finite number. Received: inf"),
+        ("dynamic_rate", 1e39, "--dynamic-rate must be at most 1e+38. Received: 1e+39"),
         ("dynamic_segment", 0, "--dynamic-segment must be at least 1. Received: 0"),
         ("dynamic_decay", -0.1, "--dynamic-decay must be at least 0. Received: -0.1"),
         ("dynamic_decay", 1.1, "--dynamic-decay must be at most 1. Received: 1.1"),

@@ -231,7 +231,9 @@ class SamplingConfig(Settings):
 class DynamicConfig(Settings):
     """How a model's weights follow the text that it is measured on."""
 
-    dynamic_rate: float = setting(0.001, "Size of a step of the weights; 0 leaves them as they are.", minimum=0)
+    dynamic_rate: float = setting(
+        0.001, "Size of a step of the weights; 0 leaves them as they are.", minimum=0, maximum=1e38
+    )
     dynamic_segment: int = setting(
         20, "Tokens that are predicted before the weights take a step on them.", minimum=1, maximum=65_536
     )
