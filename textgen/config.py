@@ -247,9 +247,9 @@ class CacheConfig(Settings):
     """How the tokens that followed similar states change a model's probabilities."""
 
     cache_size: int = setting(2000, "Positions that the cache remembers.", minimum=1, maximum=1_000_000)
-    cache_theta: float = setting(0.3, "How much more closer states count; 0 counts all alike.", minimum=0, maximum=1000)
+    cache_theta: float = setting(0.8, "How much more closer states count; 0 counts all alike.", minimum=0, maximum=1000)
     cache_weight: float = setting(
-        0.1, "Share of the cache in the mixture; the model keeps the rest.", minimum=0, maximum=0.99
+        0.2, "Share of the cache in the mixture; the model keeps the rest.", minimum=0, maximum=0.99
     )
 
 
