@@ -20,7 +20,7 @@ ROOMS = re.findall(r"^    (\w+)/?  +\S", textgen.__doc__, re.MULTILINE)
 TOP_LEVEL = {"textgen", "corpora", "saved_models", "tests", "setup.cfg", "pyproject.toml", "README.md"}
 TENSORFLOW = {"tensorflow", "tensorflow_text", "keras"}
 MAY_IMPORT_TENSORFLOW = re.compile(
-    r"model/.*|training/(step|validation)\.py|export\b.*|.*/graph\w*\.py|tensorflow_runtime\.py|cli/doctor\.py"
+    r"model/.*|evaluation/dynamic\.py|training/(step|validation)\.py|export\b.*|.*/graph\w*\.py|tensorflow_runtime\.py|cli/doctor\.py"
 )
 
 
@@ -115,6 +115,7 @@ def run_without_tensorflow(*arguments: str, stdin: str = "") -> subprocess.Compl
         ["sample", "tiny", "-n", "20"],
         ["repl", "tiny", "-n", "20"],
         ["evaluate", "tiny", str(REPOSITORY / "setup.cfg")],
+        ["evaluate", "tiny", str(REPOSITORY / "setup.cfg"), "--cache"],
         ["inspect", str(REPOSITORY / "setup.cfg")],
         ["corpora", "list"],
     ],

@@ -18,7 +18,8 @@ from textgen.cli.evaluate import _validation_text
 from textgen.config import END_OF_DOCUMENT, TextConfig, TrainingConfig
 from textgen.corpus import open_corpus
 from textgen.errors import CorpusError
-from textgen.evaluation import evaluate, surprisals, text_of_ids
+from textgen.evaluation import evaluate, text_of_ids
+from textgen.evaluation.one_pass import surprisals
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.preparation import prepare
 from textgen.records import CorpusRecord

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from reference_model import ReferenceModel
 
-from textgen import evaluation
 from textgen.config import END_OF_DOCUMENT
 from textgen.errors import CorpusError, TokenizerError
-from textgen.evaluation import cross_entropy, evaluate, readable_blocks, surprisals, text_of_ids, windowed_loss
+from textgen.evaluation import evaluate, one_pass, readable_blocks, text_of_ids, texts
+from textgen.evaluation.one_pass import cross_entropy, surprisals, windowed_loss
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.tokenizers import CharacterTokenizer
 
@@ -116,19 +116,19 @@ def test_one_pass_agrees_with_the_float64_reference(cell, num_layers):
 def test_one_pass_carries_the_state_from_block_to_block(monkeypatch, block):
     engine, reference = make_pair("lstm", 2)
     token_ids = some_ids(60)
-    monkeypatch.setattr(evaluation, "BLOCK", block)
+    monkeypatch.setattr(one_pass, "BLOCK", block)
     np.testing.assert_allclose(surprisals(token_ids, engine), reference.surprisals(token_ids), rtol=0, atol=1e-5)
 
 
 def test_one_pass_begins_once_from_zero(monkeypatch):
-    monkeypatch.setattr(evaluation, "BLOCK", 4)
+    monkeypatch.setattr(one_pass, "BLOCK", 4)
     engine = PairEngine(PAIRS)
     surprisals(AB.encode("ab" * 5), engine)
     assert engine.starts == [0, 4, 8]
 
 
 def test_progress_counts_up_to_the_end(monkeypatch):
-    monkeypatch.setattr(evaluation, "BLOCK", 4)
+    monkeypatch.setattr(one_pass, "BLOCK", 4)
     told = []
     evaluate("ab" * 5, AB, PairEngine(PAIRS), lambda done, total: told.append((done, total)))
     assert told == [(4, 10), (8, 10), (10, 10)]
@@ -154,7 +154,7 @@ def test_the_only_window_of_257_tokens_is_the_whole_text():
 def test_every_window_begins_from_zero_and_all_positions_can_be_chosen(monkeypatch):
     engine, reference = make_pair("lstm", 2)
     token_ids = some_ids(12)
-    monkeypatch.setattr(evaluation, "WINDOW", 8)
+    monkeypatch.setattr(one_pass, "WINDOW", 8)
     by_start = [reference.surprisals(token_ids[start : start + 9]).mean() for start in range(4)]
     counts = np.bincount(np.random.default_rng(0).integers(4, size=512), minlength=4)
     assert counts.min() > 0
@@ -165,7 +165,7 @@ def test_the_windows_are_512_the_same_every_time():
     engine = PairEngine(PAIRS)
     token_ids = AB.encode("aab" * 200)
     assert windowed_loss(token_ids, engine) == windowed_loss(token_ids, engine)
-    assert engine.starts == [0.0] * (2 * 512 // evaluation.WINDOWS_AT_ONCE)
+    assert engine.starts == [0.0] * (2 * 512 // one_pass.WINDOWS_AT_ONCE)
 
 
 def test_the_two_protocols_differ_where_the_start_of_a_text_is_hard():
@@ -247,7 +247,7 @@ def test_where_a_model_knows_no_documents_their_ends_are_line_ends():
 
 @pytest.mark.parametrize("separator", [None, "\n"])
 def test_ids_give_back_the_text_that_they_stand_for(separator, monkeypatch):
-    monkeypatch.setattr(evaluation, "DECODED_AT_ONCE", 3)
+    monkeypatch.setattr(texts, "DECODED_AT_ONCE", 3)
     tokenizer = make_word_tokenizer(separator)
     text = " the cat sat on" + ("" if separator is None else END_OF_DOCUMENT + "a mat" + END_OF_DOCUMENT)
     assert "".join(text_of_ids(tokenizer.encode(text), tokenizer)) == text
@@ -260,6 +260,6 @@ def test_a_large_vocabulary_is_measured_in_small_blocks(monkeypatch):
     sizes = []
     logits = engine.logits
     monkeypatch.setattr(engine, "logits", lambda outputs: (sizes.append(len(outputs)), logits(outputs))[1])
-    monkeypatch.setattr(evaluation, "BLOCK_LOGITS", 5 * engine.config.vocabulary_size)
+    monkeypatch.setattr(one_pass, "BLOCK_LOGITS", 5 * engine.config.vocabulary_size)
     np.testing.assert_allclose(surprisals(some_ids(60), engine), expected, rtol=1e-5)
     assert max(sizes) == 5

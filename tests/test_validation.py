@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import textgen.training.validation
 from textgen.config import ModelConfig
-from textgen.evaluation import surprisals
+from textgen.evaluation.one_pass import surprisals
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.model.language_model import build_model
 from textgen.training.validation import BLOCK, STREAMS, WARM_UP, Validation

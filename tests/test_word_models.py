@@ -13,7 +13,8 @@ from three_engines import ThreeEngines
 from textgen import model_store
 from textgen.config import LEVEL_DEFAULTS, SamplingConfig
 from textgen.errors import ExportError
-from textgen.evaluation import evaluate, surprisals
+from textgen.evaluation import evaluate
+from textgen.evaluation.one_pass import surprisals
 from textgen.export.check import Case, explained_by_rounding, request_of, run_exported
 from textgen.generation.generator import open_generator
 from textgen.generation.numpy_engine import NumpyEngine

@@ -1,0 +1,127 @@
+"""Nats of a text under fixed weights, in two protocols, because published figures use both and they differ: one pass
+over all of it that carries the state from a zero start; and the mean over random windows, each from a zero state.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from textgen.config import CacheConfig
+from textgen.evaluation.neural_cache import NeuralCache
+from textgen.evaluation.texts import Figures, TokenizedText, tokenize
+from textgen.generation.numpy_engine import NumpyEngine
+from textgen.tokenizers import Tokenizer
+
+WINDOW = 256  # tokens of a window
+NUM_WINDOWS = 512
+WINDOWS_AT_ONCE = 64
+BLOCK = 512  # tokens of the pass that are held at once, where the vocabulary is small
+BLOCK_LOGITS = 2_000_000  # and where it is not, as many as have so many logits: some 60 MB with what is made of them
+
+Progress = Callable[[int, int], None]  # tokens done, tokens to do
+
+
+class Evaluation(NamedTuple):
+    """The figures of `textgen evaluate`. Nats, bits and perplexity are of one pass, state carried, weights fixed."""
+
+    characters: int
+    tokens: int
+    words: int  # reference words: between white space, and line ends
+    nats_per_character: float
+    bits_per_character: float
+    word_perplexity: float  # exp(nats of the whole text / words)
+    nats_per_character_windows: float | None  # None for word models, and for texts shorter than one window
+    cache: Figures | None = None  # the same pass with a neural cache, where one was asked for
+
+
+def evaluate(
+    text: str | Iterable[str],
+    tokenizer: Tokenizer,
+    engine: NumpyEngine,
+    progress: Progress = lambda done, total: None,
+) -> Evaluation:
+    """Both protocols on `text`, whole or in blocks; `progress` is called with tokens done and to do.
+
+    The model reads its start token first, so that every token of the text is predicted.
+    """
+    return evaluate_tokens(tokenize(text, tokenizer), engine, progress, with_windows=tokenizer.level == "char")
+
+
+def evaluate_tokens(
+    text: TokenizedText,
+    engine: NumpyEngine,
+    progress: Progress = lambda done, total: None,
+    *,
+    with_windows: bool,
+    cache: CacheConfig | None = None,
+) -> Evaluation:
+    """The same of a text that is tokenized already, and with a neural cache where its settings are given."""
+    neural_cache = cache and NeuralCache(cache, engine.config.units)
+    nats, nats_with_cache = _read(text.token_ids, engine, progress, neural_cache)
+    return Evaluation(
+        text.characters,
+        len(text.token_ids) - 1,
+        text.words,
+        *text.figures(float(nats.sum())),
+        windowed_loss(text.token_ids[1:], engine) if with_windows else None,
+        text.figures(float(nats_with_cache.sum())) if cache else None,
+    )
+
+
+def surprisals(token_ids: np.ndarray, engine: NumpyEngine, progress: Progress = lambda done, total: None) -> np.ndarray:
+    """Nats of every token after the first, float64 [N - 1], in one pass that carries the state from zero."""
+    return _read(token_ids, engine, progress)[0]
+
+
+def cached_surprisals(token_ids: np.ndarray, engine: NumpyEngine, cache: CacheConfig) -> np.ndarray:
+    """Those of the model mixed with a neural cache, which is empty at the beginning."""
+    return _read(token_ids, engine, lambda done, total: None, NeuralCache(cache, engine.config.units))[1]
+
+
+def _read(
+    token_ids: np.ndarray, engine: NumpyEngine, progress: Progress, cache: NeuralCache | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Nats of every token after the first, without and with the cache (the same where there is none)."""
+    hidden, memory = _zero_state(engine, 1)
+    total = len(token_ids) - 1
+    losses, mixed = np.empty((2, total))
+    block = max(1, min(BLOCK, BLOCK_LOGITS // engine.config.vocabulary_size))
+    for start in range(0, total, block):
+        stop = min(start + block, total)
+        outputs = engine.run(token_ids[start:stop, None], hidden, memory)[:, 0]  # [T, H]
+        targets = token_ids[start + 1 : stop + 1]
+        losses[start:stop] = cross_entropy(engine.logits(outputs), targets)
+        mixed[start:stop] = cache.read(outputs, targets, losses[start:stop]) if cache else losses[start:stop]
+        progress(stop, total)
+    return losses, mixed
+
+
+def windowed_loss(token_ids: np.ndarray, engine: NumpyEngine) -> float | None:
+    """Mean nats over random windows, each from a zero state; the windows are the same every time."""
+    if len(token_ids) < WINDOW + 1:
+        return None
+    starts = np.random.default_rng(0).integers(len(token_ids) - WINDOW, size=NUM_WINDOWS)
+    losses = [
+        _window_loss(token_ids, starts[i : i + WINDOWS_AT_ONCE], engine) for i in range(0, NUM_WINDOWS, WINDOWS_AT_ONCE)
+    ]
+    return float(np.mean(losses))
+
+
+def _window_loss(token_ids: np.ndarray, starts: np.ndarray, engine: NumpyEngine) -> float:
+    windows = token_ids[np.arange(WINDOW + 1)[:, None] + starts]  # [T + 1, B]
+    outputs = engine.run(windows[:-1], *_zero_state(engine, len(starts)))
+    return float(cross_entropy(engine.logits(outputs), windows[1:]).mean())
+
+
+def _zero_state(engine: NumpyEngine, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+    shape = (engine.config.num_layers, batch_size, engine.config.units)
+    return np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+
+
+def cross_entropy(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Nats of `targets` [...] under `logits` [..., V], float64 [...]."""
+    logits = logits.astype(np.float64)
+    largest = logits.max(axis=-1)
+    normaliser = largest + np.log(np.exp(logits - largest[..., None]).sum(axis=-1))
+    return normaliser - np.take_along_axis(logits, targets[..., None].astype(np.int64), axis=-1)[..., 0]
