@@ -23,6 +23,7 @@ from textgen.errors import SettingError
 @text_options
 @training_options
 @options_of(ModelConfig, skip=("vocabulary_size",))
+@click.option("--init-from", metavar="MODEL", help="Begin with a trained model, and teach it this text too.")
 @click.option("--resume", is_flag=True, help="Go on with an unfinished run.")
 @click.option("--overwrite", is_flag=True, help="Replace a model of the same name.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and measure how long it takes.")
@@ -31,6 +32,7 @@ from textgen.errors import SettingError
 def train(
     corpus: tuple[str, ...],
     name: str | None,
+    init_from: str | None,
     resume: bool,
     overwrite: bool,
     dry_run: bool,
@@ -45,22 +47,24 @@ def train(
     from textgen.training.progress import TerminalReporter
 
     if resume:
-        _refuse_with_resume(flags, overwrite)
+        _refuse_with_resume(flags | {"init_from": init_from}, overwrite)
     with TerminalReporter() as reporter:
-        plan, checkpoint, problems = _plan(reporter, corpus, name, models_dir, flags, resume, overwrite)
+        plan, checkpoint, problems = _plan(reporter, corpus, name, models_dir, flags, resume, overwrite, init_from)
         reporter.planned(plan)
         for problem in problems:
             reporter.noted(problem)
         _train(plan, checkpoint, reporter, overwrite=overwrite, dry_run=dry_run, as_json=as_json)
 
 
-def _plan(reporter, corpus, name, models_dir, flags: dict[str, Any], resume: bool, overwrite: bool):
+def _plan(reporter, corpus, name, models_dir, flags: dict[str, Any], resume: bool, overwrite: bool, init_from):
     """The plan of a new run, or of one to go on with: its checkpoint, and lines about damaged ones."""
+    from textgen.model_store import load_model
     from textgen.training.request import new_plan, resumed_plan, settings_of
 
     if resume:
         return resumed_plan(name, models_dir, corpus, progress=reporter.preparing)
-    text, shape, training = settings_of(given(flags))
+    parent = load_model(init_from, models_dir) if init_from is not None else None
+    text, shape, training = settings_of(given(flags), parent)
     plan = new_plan(
         corpus,
         models_dir=models_dir,
@@ -69,6 +73,7 @@ def _plan(reporter, corpus, name, models_dir, flags: dict[str, Any], resume: boo
         text=text,
         shape=shape,
         training=training,
+        parent=parent,
         progress=reporter.preparing,
     )
     return plan, None, []

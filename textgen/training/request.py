@@ -16,17 +16,22 @@ from textgen.config import LEVEL_DEFAULTS, ModelConfig, TextConfig, TrainingConf
 from textgen.corpus import open_corpus
 from textgen.corpus.sources import resolve
 from textgen.errors import CorpusError, ModelError, SettingError
+from textgen.model_store import StoredModel
 from textgen.training.checkpoints import Checkpoint, load_newest
+from textgen.training.parent import inherited_settings
 from textgen.training.plan import Plan, check_same_corpus, make_plan
 
 Preparing = Callable[[str, int, int], None]  # what is being done to the corpus, bytes done, bytes to do
 
 
-def settings_of(given: dict[str, Any]) -> tuple[TextConfig, dict[str, Any], TrainingConfig]:
+def settings_of(
+    given: dict[str, Any], parent: StoredModel | None = None
+) -> tuple[TextConfig, dict[str, Any], TrainingConfig]:
     """How a text is read, the model's shape, and how it is trained, from the settings that were given.
 
-    What was not given is the default of its level.
+    What was not given is that of the model to begin with, else the default of its level.
     """
+    given = given if parent is None else inherited_settings(given, parent)
     settings = LEVEL_DEFAULTS.get(str(given.get("level", "char")), {}) | given  # another level: TextConfig says so
     if settings.get("epochs") or settings.get("steps"):
         settings.setdefault("minutes", None)
@@ -50,9 +55,14 @@ def new_plan(
     text: TextConfig | None = None,
     shape: dict[str, Any] | None = None,
     training: TrainingConfig | None = None,
+    parent: StoredModel | None = None,
     progress: Preparing = lambda stage, done, total: None,
 ) -> Plan:
-    """The plan of a new run; raises TextgenError for whatever would keep it from starting."""
+    """The plan of a new run; raises TextgenError for whatever would keep it from starting.
+
+    Args:
+        parent: the model to begin with; `text` and `shape` are those of `settings_of` with it.
+    """
     reader = open_corpus(sources, text or TextConfig())
     name = model_store.check_name(name or reader.name)
     path = models_dir / name
@@ -64,7 +74,9 @@ def new_plan(
         raise ModelError(f"{path} exists{' and is not finished' if unfinished else ''}. {advice}")
     _check_writable(models_dir)
     training = training or TrainingConfig()
-    return make_plan(reader, name=name, path=path, shape=shape or {}, training=training, progress=progress)
+    return make_plan(
+        reader, name=name, path=path, shape=shape or {}, training=training, parent=parent, progress=progress
+    )
 
 
 def resumed_plan(
@@ -98,7 +110,8 @@ def resumed_plan(
         check=lambda sha256: check_same_corpus(reader.name, sha256, record.corpus),
         progress=progress,
     )
-    return dataclasses.replace(plan, total_steps=checkpoint.progress.total_steps), checkpoint, problems
+    plan = dataclasses.replace(plan, total_steps=checkpoint.progress.total_steps, parent=record.parent)
+    return plan, checkpoint, problems
 
 
 def _check_writable(models_dir: Path) -> None:
