@@ -106,7 +106,7 @@ def test_a_run_begins_where_its_parent_is_and_leaves_that_as_it_was(models):
     Run(plan, heard).train()
     assert everything_in(models / "old") == before
     new = load_model("new", models)
-    assert new.record.parent == heard.parent == ParentRecord("old", old.sha256, symbols_added=8, words_added=0)
+    assert new.record.parent == heard.parent == ParentRecord("old", old.sha256, symbols_added=9, words_added=0)
     assert new.tokenizer.symbols == "".join(sorted({*OLD_TEXT, *NEW_TEXT}))
     assert new.record.model == old.record.model.replace(vocabulary_size=new.tokenizer.vocabulary_size)
     _, validation_text = split_text(NEW_TEXT, 0.1)
@@ -249,12 +249,12 @@ def test_the_command_says_what_it_begins_with_and_the_model_remembers_it(shop):
     assert done.returncode == 0, done.stderr.decode()
     lines = [line.strip() for line in done.stderr.decode().splitlines()]
     (line,) = [line for line in lines if line.startswith("begins as")]
-    assert line.startswith("begins as  old, 8 characters added; before: ")
+    assert line.startswith("begins as  old, 9 characters added; before: ")
     before = float(line.split("before: ")[1].split(" nats per character, ")[0])
     assert json.loads(done.stdout)["validation_loss"] < before
     shown = run("info", "new", cwd=shop)
     text = " ".join(shown.stdout.decode().split())
-    assert f"parent name old sha256 {load_model('old', shop / 'saved_models').sha256} symbols_added 8" in text
+    assert f"parent name old sha256 {load_model('old', shop / 'saved_models').sha256} symbols_added 9" in text
     exported = run("export", "new", cwd=shop)
     assert exported.returncode == 0, exported.stderr.decode()
 
