@@ -188,6 +188,19 @@ def test_its_bias_is_that_of_the_others_and_how_frequent_it_is_among_them():
     assert bias[tokenizer.encode("☃")[0]] == pytest.approx(old_bias.mean() + np.log(10 / 100), abs=1e-5)
 
 
+def test_a_word_begins_like_the_characters_that_spelled_it_new_ones_among_them():
+    parent, tokenizer = PARENTS["words, documents"], GROWN["words, documents"]
+    counts = np.full(tokenizer.vocabulary_size, 99)
+    counts[tokenizer.encode(" fez")] = 19
+    weights = grown_weights(parent, tokenizer, counts)
+    (fez,), (ee,) = tokenizer.encode(" fez"), tokenizer.encode("ÉÉ")
+    embedding, old = weights["embedding"], parent.weights["embedding"]
+    np.testing.assert_allclose(embedding[fez], old[[ALPHABET.index(s) for s in " fez"]].mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(embedding[ee], embedding[tokenizer.symbols.index("É")], atol=1e-6)
+    expected = parent.weights["output.bias"].mean(dtype=np.float64) + np.log(20 / 100)
+    assert weights["output.bias"][fez] == pytest.approx(expected, abs=1e-5)
+
+
 # ---- the record
 
 
