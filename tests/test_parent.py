@@ -12,7 +12,7 @@ from textgen.generation.numpy_engine import NumpyEngine
 from textgen.model_store import StoredModel, weight_shapes
 from textgen.tokenizers import CharacterTokenizer, Tokenizer, WordTokenizer
 from textgen.tokenizers.extending import former_ids
-from textgen.training.parent import LEARNING_RATE, initial_weights, parent_record
+from textgen.training.parent import initial_weights, parent_record
 from textgen.training.request import settings_of
 
 WORDS = make_word_tokenizer("\n")
@@ -54,7 +54,7 @@ def test_shape_and_kind_of_text_are_the_parent_s_and_training_is_not(name):
     assert (text.level, text.normalize) == (parent.record.text.level, parent.record.text.normalize)
     assert text.document_separator == parent.tokenizer.document_separator
     dropout = LEVEL_DEFAULTS[text.level].get("dropout", TrainingConfig().dropout)
-    assert training == TrainingConfig(minutes=None, steps=9, learning_rate=LEARNING_RATE, dropout=dropout)
+    assert training == TrainingConfig(minutes=None, steps=9, dropout=dropout)
 
 
 def test_what_is_given_and_is_the_parent_s_own_is_no_contradiction():

@@ -32,14 +32,17 @@ from textgen.tokenizers import Tokenizer
 from textgen.tokenizers.extending import former_ids
 from textgen.tokenizers.unknown import nearest_known
 
-LEARNING_RATE = 0.002  # peak, unless it is given
 NOISE = 0.1  # of the spread of the old rows
 
 
 def inherited_settings(given: dict[str, Any], parent: StoredModel) -> dict[str, Any]:
-    """`given`, with the settings that make the parent what it is, and a learning rate that suits fine-tuning.
+    """`given`, with the settings that make the parent what it is.
 
-    How the new text is read is its own affair (`--column`, `--encoding`), but for what the parent knows of documents.
+    How the new text is read is its own affair (`--column`, `--encoding`), but for what the parent knows of documents;
+    and so is how it is learned. NOTE: a lower learning rate than usual is often advised here, but did not serve: after
+    400 steps on 100 kB of tales, a model of Shakespeare's is at 1.468, 1.419, 1.387, 1.375 and 1.369 nats per character
+    with rates of 0.001, 0.002, 0.004, 0.006 (the default) and 0.01, where training from nothing is at 1.902. What harms
+    costs nothing, as a run keeps the weights that it began with until there are better ones.
 
     Raises:
         SettingError: a setting that was given is not the parent's.
@@ -58,7 +61,7 @@ def inherited_settings(given: dict[str, Any], parent: StoredModel) -> dict[str, 
         of_text = {None: "of one whole text", "\n": "of lines or rows", "\n\n": "of texts with a blank line between"}
         kind = of_text[parent.tokenizer.document_separator]
         raise SettingError(_contradiction(name, reading[name], parent.name, f"is a model {kind}"))
-    return {"learning_rate": LEARNING_RATE} | given | fixed | reading
+    return given | fixed | reading
 
 
 def _contradiction(name: str, value: Any, model: str, fact: str) -> str:
