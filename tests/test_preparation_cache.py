@@ -78,6 +78,17 @@ def test_a_run_that_is_resumed_finds_what_the_first_one_made():
     assert len(entries()) == 2
 
 
+def test_a_tokenizer_that_extends_another_is_kept_apart_from_a_fresh_one():
+    write("names.txt", NAMES)
+    base = CharacterTokenizer("Anz~")
+    fresh, extended = prepared_of("names.txt"), prepared_of("names.txt", base=base)
+    assert extended.tokenizer.symbols == "".join(sorted({*fresh.tokenizer.symbols, *"~z"}))
+    assert stages_of("names.txt", base=base) == stages_of("names.txt") == {"checking"}
+    assert prepared_of("names.txt").tokenizer.symbols == fresh.tokenizer.symbols
+    assert "reading" in stages_of("names.txt", base=CharacterTokenizer("An~"))
+    assert len(entries()) == 3
+
+
 @pytest.mark.parametrize(
     "change",
     [

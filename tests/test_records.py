@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
 from textgen.errors import SettingError
-from textgen.records import CorpusRecord, ModelRecord, ResultRecord, installed_versions
+from textgen.records import CorpusRecord, ModelRecord, ParentRecord, ResultRecord, installed_versions
 
 RECORD = ModelRecord(
     ModelConfig(vocabulary_size=65, units=256),
@@ -20,6 +20,8 @@ RECORD = ModelRecord(
     {"textgen": "0.1.0"},
 )
 
+PARENT = {"name": "old", "sha256": "0" * 64, "symbols_added": 2, "words_added": 0}
+
 losses = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 records = st.builds(
     ModelRecord,
@@ -29,6 +31,7 @@ records = st.builds(
     st.builds(CorpusRecord, name=st.text(), sources=st.lists(st.text()).map(tuple), characters=st.integers(0)),
     st.builds(ResultRecord, train_loss=losses, validation_loss=losses, epochs=st.floats(0, 1e9)),
     st.dictionaries(st.text(), st.text()),
+    st.none() | st.builds(ParentRecord, st.text(), st.just("0a" * 32), st.integers(0), st.integers(0)),
 )
 
 
@@ -49,6 +52,18 @@ def test_json_has_a_part_for_each_question():
     assert document["training"]["epochs"] == 1.5
     assert document["corpus"]["sources"] == ["novel.txt", "-"]
     assert document["results"]["validation_loss"] == 1.5
+
+
+def test_where_a_model_came_from_is_there_only_where_it_came_from_another():
+    assert read_changed(parent=PARENT).parent == ParentRecord("old", "0" * 64, 2, 0)
+    assert "parent" not in RECORD.to_json()
+    assert read_changed(parent=PARENT).to_json()["parent"] == PARENT
+
+
+@pytest.mark.parametrize("sha256", ["", "0" * 63, "0" * 63 + "G", "0" * 64 + "\n", "A" * 64])
+def test_a_parent_has_a_whole_sha256(sha256):
+    with pytest.raises(SettingError, match="a parent's sha256 must be 64 hexadecimal digits"):
+        read_changed(parent=PARENT | {"sha256": sha256})
 
 
 def test_a_part_too_many_or_too_few_is_refused():
@@ -72,6 +87,8 @@ def test_a_part_too_many_or_too_few_is_refused():
         ("corpus", {"characters": -1}, "--characters must be at least 0"),
         ("corpus", {"documents": -1}, "--documents must be at least 0"),
         ("corpus", {"encoding": "utf-8"}, "CorpusRecord expects exactly the keys"),
+        ("parent", {"symbols_added": -1}, "--symbols-added must be at least 0"),
+        ("parent", {"extra": 1}, "ParentRecord expects exactly the keys"),
         ("results", {"samples_new": -1}, "--samples-new must be at least 0"),
         ("corpus", {"sources": "novel.txt"}, "--sources must be a list of strings"),
         ("results", {"validation_loss": float("nan")}, "--validation-loss must be a finite number"),
@@ -80,10 +97,10 @@ def test_a_part_too_many_or_too_few_is_refused():
 )
 def test_a_wrong_value_in_a_part_is_refused(part, change, message):
     with pytest.raises(SettingError, match=message):
-        read_changed(**{part: RECORD.to_json()[part] | change})
+        read_changed(**{part: (RECORD.to_json() | {"parent": PARENT})[part] | change})
 
 
-@pytest.mark.parametrize("part", ["model", "text", "training", "corpus", "results"])
+@pytest.mark.parametrize("part", ["model", "text", "training", "corpus", "results", "parent"])
 @pytest.mark.parametrize("value", [None, [], "text"])
 def test_a_part_that_is_not_an_object_is_refused(part, value):
     with pytest.raises(SettingError, match="expects exactly the keys"):

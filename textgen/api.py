@@ -95,6 +95,7 @@ def train(
     name: str | None = None,
     models_dir: str | Path | None = None,
     overwrite: bool = False,
+    init_from: str | Path | None = None,
     reporter: "Reporter | None" = None,
     **settings: Any,
 ) -> Model:
@@ -103,6 +104,7 @@ def train(
     Args:
         sources: files, folders, catalogue names; none is the starter corpus.
         name: of the model; None is the corpus's.
+        init_from: name or path of a model to begin with, whose shape and kind of text this one has; it stays as it is.
         reporter: told what happens while it trains; None is silent.
         settings: fields of TextConfig (level, documents ...), of TrainingConfig (minutes, epochs or steps,
             batch_size ...) and of ModelConfig (units ...).
@@ -114,8 +116,9 @@ def train(
     from textgen.training.lock import RunLock
     from textgen.training.request import new_plan, settings_of
 
-    text, shape, training = settings_of(settings)
     directory = Path(models_dir) if models_dir else model_store.default_models_dir()
+    parent = model_store.load_model(init_from, directory) if init_from is not None else None
+    text, shape, training = settings_of(settings, parent)
     with RunLock() as lock:
         plan = new_plan(
             sources,
@@ -125,6 +128,7 @@ def train(
             text=text,
             shape=shape,
             training=training,
+            parent=parent,
             lock=lock,
         )
         _run(plan, overwrite, reporter)

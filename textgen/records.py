@@ -5,6 +5,7 @@ What goes in and out: `config.json` of a model directory, read strictly. No fiel
 
 import dataclasses
 import platform
+import re
 from importlib import metadata
 from typing import Any, Self
 
@@ -44,6 +45,21 @@ class ResultRecord(Settings):
 
 
 @dataclasses.dataclass(frozen=True)
+class ParentRecord(Settings):
+    """The model that a run began with, where it did not begin from nothing."""
+
+    name: str = setting("", "Its name then.")
+    sha256: str = setting("", "SHA-256 of its weights file.")
+    symbols_added: int = setting(0, "Characters that it did not know.", minimum=0)
+    words_added: int = setting(0, "Words that had no id in it.", minimum=0)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not re.fullmatch("[0-9a-f]{64}", self.sha256):
+            raise SettingError(f"a parent's sha256 must be 64 hexadecimal digits. Received: {self.sha256!r:.80}")
+
+
+@dataclasses.dataclass(frozen=True)
 class ModelRecord:
     """Everything in `config.json`."""
 
@@ -53,22 +69,26 @@ class ModelRecord:
     corpus: CorpusRecord
     results: ResultRecord
     versions: dict[str, str]
+    parent: ParentRecord | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """A dictionary of JSON values; `from_json` gives the same record back."""
+        """A dictionary of JSON values, "parent" only where there is one; `from_json` gives the same record back."""
         parts = {name: getattr(self, name).to_json() for name in _PARTS}
-        return parts | {"versions": dict(self.versions)}
+        parent = {} if self.parent is None else {"parent": self.parent.to_json()}
+        return parts | parent | {"versions": dict(self.versions)}
 
     @classmethod
     def from_json(cls, document: Any) -> Self:
         """The record in `document`. Raises SettingError at anything unexpected."""
-        if not isinstance(document, dict) or set(document) != {*_PARTS, "versions"}:
+        if not isinstance(document, dict) or set(document) - {"parent"} != {*_PARTS, "versions"}:
             given = sorted(document) if isinstance(document, dict) else type(document).__name__
             raise SettingError(f"a model's config expects {sorted({*_PARTS, 'versions'})}. Received: {given!s:.300}")
         versions = document["versions"]
         if not isinstance(versions, dict) or not all(isinstance(v, str) for v in versions.values()):
             raise SettingError("a model's versions must be names and strings")
         parts = {name: part.from_json(document[name]) for name, part in _PARTS.items()}
+        if "parent" in document:
+            parts["parent"] = ParentRecord.from_json(document["parent"])
         return cls(**parts, versions=versions)
 
 

@@ -23,6 +23,7 @@ from textgen.errors import SettingError
 @text_options
 @training_options
 @options_of(ModelConfig, skip=("vocabulary_size",))
+@click.option("--init-from", metavar="MODEL", help="Begin with a trained model, and teach it this text too.")
 @click.option("--resume", is_flag=True, help="Go on with an unfinished run.")
 @click.option("--overwrite", is_flag=True, help="Replace a model of the same name.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and measure how long it takes.")
@@ -31,6 +32,7 @@ from textgen.errors import SettingError
 def train(
     corpus: tuple[str, ...],
     name: str | None,
+    init_from: str | None,
     resume: bool,
     overwrite: bool,
     dry_run: bool,
@@ -47,12 +49,20 @@ def train(
     from textgen.training.stopping import Stopped, StopRequest
 
     if resume:
-        _refuse_with_resume(flags, overwrite)
+        _refuse_with_resume(flags | {"init_from": init_from}, overwrite)
     try:
         with RunLock() as lock, StopRequest() as stop, TerminalReporter() as reporter:
             with stop.raising():
                 plan, checkpoint, problems = _plan(
-                    corpus, name, models_dir, flags, resume, overwrite, None if dry_run else lock, reporter.preparing
+                    corpus,
+                    name,
+                    models_dir,
+                    flags,
+                    resume=resume,
+                    overwrite=overwrite,
+                    init_from=init_from,
+                    lock=None if dry_run else lock,
+                    progress=reporter.preparing,
                 )
             reporter.planned(plan)
             for problem in problems:
@@ -63,13 +73,15 @@ def train(
         raise SystemExit(stopped.exit_status) from None
 
 
-def _plan(corpus, name, models_dir, flags: dict[str, Any], resume: bool, overwrite: bool, lock, progress):
+def _plan(corpus, name, models_dir, flags: dict[str, Any], *, resume, overwrite, init_from, lock, progress):
     """The plan of a new run, or of one to go on with: its checkpoint, and lines about damaged ones."""
+    from textgen.model_store import load_model
     from textgen.training.request import new_plan, resumed_plan, settings_of
 
     if resume:
         return resumed_plan(name, models_dir, corpus, lock=lock, progress=progress)
-    text, shape, training = settings_of(given(flags))
+    parent = load_model(init_from, models_dir) if init_from is not None else None
+    text, shape, training = settings_of(given(flags), parent)
     plan = new_plan(
         corpus,
         models_dir=models_dir,
@@ -78,6 +90,7 @@ def _plan(corpus, name, models_dir, flags: dict[str, Any], resume: bool, overwri
         text=text,
         shape=shape,
         training=training,
+        parent=parent,
         lock=lock,
         progress=progress,
     )

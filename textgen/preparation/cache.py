@@ -28,7 +28,12 @@ NUM_KEPT = 10
 
 
 def entry_path(
-    fingerprint: str, config: TextConfig, val_fraction: float, seed: int, tokenizer: Tokenizer | None
+    fingerprint: str,
+    config: TextConfig,
+    val_fraction: float,
+    seed: int,
+    tokenizer: Tokenizer | None,
+    base: Tokenizer | None = None,
 ) -> Path:
     """Where a corpus of that fingerprint lies, or would lie, when it is prepared in that way."""
     parts: dict[str, Any] = {
@@ -40,6 +45,8 @@ def entry_path(
         "seed": seed if config.has_documents else None,
         "tokenizer": None if tokenizer is None else tokenizer.to_json(),
     }
+    if base is not None:
+        parts["base"] = base.to_json()
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
     return cache_dir("prepared") / digest.hexdigest()[:32]
 

@@ -43,6 +43,7 @@ def prepare(
     val_fraction: float,
     seed: int,
     tokenizer: Tokenizer | None = None,
+    base: Tokenizer | None = None,
     check: Callable[[str], None] = lambda sha256: None,
     progress: Progress = lambda stage, done, total: None,
 ) -> Prepared:
@@ -52,6 +53,7 @@ def prepare(
         val_fraction: share of the characters, at the end; of documents, whole ones that are drawn.
         seed: what documents are drawn from.
         tokenizer: of a model that there is already; None learns one from the whole corpus.
+        base: without `tokenizer`, what the one that is learned shall know besides.
         check: called with the SHA-256 of the text before anything is encoded; may raise.
         progress: called with what is being done, bytes of the files done, and bytes to do.
 
@@ -61,7 +63,8 @@ def prepare(
     """
     fingerprint = reader.fingerprint(partial(progress, "checking"))
     paths = [
-        cache.entry_path(fingerprint, reader.config, val_fraction, seed, t) for t in dict.fromkeys((None, tokenizer))
+        cache.entry_path(fingerprint, reader.config, val_fraction, seed, t, base)
+        for t in dict.fromkeys((None, tokenizer))
     ]
     for path in paths:
         found = cache.find(path)
@@ -72,7 +75,7 @@ def prepare(
     survey = _survey(_text(reader, partial(progress, "reading")), fitter)
     _check_unchanged(reader, fingerprint)
     check(survey.sha256)
-    tokenizer = tokenizer or fitter.finish(reader.config)
+    tokenizer = tokenizer or fitter.finish(reader.config, base)
 
     def write(directory: Path) -> None:
         blocks = _text(reader, partial(progress, "encoding"))

@@ -5,7 +5,8 @@ What goes in: any text whose symbols the tokenizer knows. What comes out: int32 
 
 `base.py` is the interface. `character.py` is the tokenizer of one id per Unicode code point, `word.py` that of words,
 with its specification (`word_classes.py` and `word_pieces.py` carry it out, `word_fitting.py` counts). `normalizing.py`
-brings text to a Unicode form before it comes here. `unknown.py` is what happens to symbols a model has never seen.
+brings text to a Unicode form before it comes here. `unknown.py` is what happens to symbols a model has never seen,
+`extending.py` says how the ids of a tokenizer lie in one that knows more.
 `graph.py`, `graph_characters.py` and `graph_word.py` are the same tokenizers as TensorFlow operations, the only files
 here that import TensorFlow; nothing imports them but the export.
 """

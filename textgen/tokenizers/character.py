@@ -12,6 +12,7 @@ import numpy as np
 
 from textgen.config import TextConfig
 from textgen.tokenizers.base import Tokenizer
+from textgen.tokenizers.extending import check_extensible
 from textgen.tokenizers.fitting import SymbolFitter
 from textgen.tokenizers.text_blocks import code_points, regrouped
 
@@ -66,6 +67,12 @@ class CharacterFitter(SymbolFitter):
         """How many ids the text has, `<eod>` aside."""
         return self.num_symbols
 
-    def finish(self, config: TextConfig) -> CharacterTokenizer:
-        """The tokenizer of the text so far. Raises TokenizerError for a text that teaches nothing."""
-        return CharacterTokenizer(self.symbols(), config.document_separator, config.normalize)
+    def finish(self, config: TextConfig, base: Tokenizer | None = None) -> CharacterTokenizer:
+        """The tokenizer of the text so far, and of all symbols of `base`.
+
+        Raises:
+            TokenizerError: for a text that teaches nothing, or a `base` of another kind.
+        """
+        if base is not None:
+            check_extensible(base, config.level, config.document_separator, config.normalize)
+        return CharacterTokenizer(self.symbols(base), config.document_separator, config.normalize)

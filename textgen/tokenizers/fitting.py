@@ -21,8 +21,8 @@ class SymbolFitter(abc.ABC):
         self._is_seen[code_points(block).astype(np.intp)] = True
 
     @abc.abstractmethod
-    def finish(self, config: TextConfig) -> Tokenizer:
-        """The tokenizer of the text so far."""
+    def finish(self, config: TextConfig, base: Tokenizer | None = None) -> Tokenizer:
+        """The tokenizer of the text so far; with `base`, one that also has all pieces of that one."""
 
     @property
     @abc.abstractmethod
@@ -34,10 +34,10 @@ class SymbolFitter(abc.ABC):
         """How many different characters the text has, END_OF_DOCUMENT aside."""
         return int(self._is_seen.sum()) - bool(self._is_seen[ord(END_OF_DOCUMENT)])
 
-    def symbols(self) -> str:
-        """The different characters of the text, sorted. Raises TokenizerError when there are fewer than two."""
+    def symbols(self, base: Tokenizer | None = None) -> str:
+        """The different characters of the text and of `base`, sorted. Raises TokenizerError for a text of but one."""
         symbols = "".join(map(chr, np.flatnonzero(self._is_seen))).replace(END_OF_DOCUMENT, "")
         if len(symbols) < 2:
             found = f"only {symbols!r}" if symbols else "none"
             raise TokenizerError(f"a text needs at least two different characters to learn from; found {found}")
-        return symbols
+        return symbols if base is None else "".join(sorted({*symbols, *base.symbols}))

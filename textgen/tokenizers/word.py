@@ -5,7 +5,7 @@ This is the specification; `word_pieces.py` implements it with NumPy, `graph_wor
 A text is cut into pieces that cover it without a gap. A piece that is a word of the vocabulary becomes one id; any
 other piece becomes the ids of its characters, so nothing is lost and nothing is unknown but a character that the
 training text never had. Decoding is concatenation. Ids: first the characters in code point order, then the words (two
-characters or more; the most frequent first), then `<eod>`.
+characters or more; the most frequent first, but for those that `extending.py` adds), then `<eod>`.
 
 Every code point has a class, from its general category and from a list of scripts (`word_classes.py`):
 

@@ -7,6 +7,8 @@ import numpy as np
 from textgen.config import TextConfig
 from textgen.errors import TokenizerError
 from textgen.tokenizers import text_blocks
+from textgen.tokenizers.base import Tokenizer
+from textgen.tokenizers.extending import check_extensible
 from textgen.tokenizers.fitting import SymbolFitter
 from textgen.tokenizers.word import WordTokenizer
 from textgen.tokenizers.word_pieces import Block, PieceStream, hash_pieces, places_in_pieces
@@ -52,18 +54,28 @@ class WordFitter(SymbolFitter):
         counts = -np.sort(-np.fromiter(self._counts.values(), np.int64, len(self._counts)))
         return float(counts[:num_words].sum() / max(1, counts.sum()))
 
-    def finish(self, config: TextConfig) -> WordTokenizer:
+    def finish(self, config: TextConfig, base: Tokenizer | None = None) -> WordTokenizer:
         """The tokenizer of the text, which is over.
 
+        Args:
+            base: a word tokenizer whose characters and words all stay; the words of the text that it lacks come behind
+                its own, as far as the vocabulary size has room for them.
+
         Raises:
-            TokenizerError: for a text that teaches nothing, or a vocabulary size that does not fit it.
+            TokenizerError: for a text that teaches nothing, a vocabulary size that does not fit it, or a `base` of
+                another kind.
         """
+        if base is not None:
+            check_extensible(base, config.level, config.document_separator, config.normalize)
         self._finish_text()
-        symbols = self.symbols()
-        num_others = len(symbols) + config.has_documents
-        num_repeated = sum(count > 1 for count in self._counts.values())
-        size = choose_vocabulary_size(config.vocabulary_size, num_others, len(self._counts), num_repeated)
-        words = most_frequent(self._counts, size - num_others)
+        symbols = self.symbols(base)
+        kept = base.words if isinstance(base, WordTokenizer) else ()
+        is_kept = frozenset(kept)
+        counts = {word: count for word, count in self._counts.items() if word not in is_kept}
+        num_others = len(symbols) + len(kept) + config.has_documents
+        num_repeated = sum(count > 1 for count in counts.values())
+        size = choose_vocabulary_size(config.vocabulary_size, num_others, len(counts), num_repeated, len(kept))
+        words = (*kept, *most_frequent(counts, size - num_others))
         return WordTokenizer(symbols, words, config.document_separator, config.normalize)
 
     def _finish_text(self) -> None:
@@ -118,27 +130,32 @@ def most_frequent(counts: dict[str, int], num_words: int) -> list[str]:
     return [word for _, word in candidates[:num_words]]
 
 
-def choose_vocabulary_size(wanted: int | None, num_others: int, num_words: int, num_repeated: int) -> int:
+def choose_vocabulary_size(
+    wanted: int | None, num_others: int, num_words: int, num_repeated: int, num_kept: int = 0
+) -> int:
     """How many ids a vocabulary gets.
 
     Args:
         wanted: `--vocabulary-size`; None is DEFAULT_VOCABULARY_SIZE, or what the text has or needs. Then words that
             occur only once are spelled: from them a model learns to spell, which it will need for words that are new.
-        num_others: ids that it must have: characters and `<eod>`.
-        num_words: words that it can have.
+        num_others: ids that it must have: characters and `<eod>`, and words that it shall keep.
+        num_words: words that it can have besides.
         num_repeated: those that occur more than once.
+        num_kept: words among `num_others`.
     """
-    least, most = num_others + min(1, num_words), num_others + num_words
+    least, most = num_others + (0 if num_kept else min(1, num_words)), num_others + num_words
     if wanted is None:
         return max(least, min(num_others + num_repeated, DEFAULT_VOCABULARY_SIZE))
     if wanted < least:
         raise TokenizerError(
-            f"--vocabulary-size {wanted:,} is too small: every character of the text has an id, which takes "
-            f"{num_others:,}, and words come on top. Give at least {least:,}"
+            f"--vocabulary-size {wanted:,} is too small: every character of the text has an id, "
+            f"{'and so has what the first model knows, ' if num_kept else ''}which takes "
+            f"{num_others:,}{'' if num_kept else ', and words come on top'}. Give at least {least:,}"
         )
     if wanted > most:
+        had = f"{num_others:,} {'ids of characters and of what the first model knows' if num_kept else 'characters'}"
         raise TokenizerError(
-            f"--vocabulary-size {wanted:,} is more than the text has: {num_others:,} characters and {num_words:,} "
-            f"different words. Give at most {most:,}"
+            f"--vocabulary-size {wanted:,} is more than the text has: {had} and {num_words:,} "
+            f"different {'new ' if num_kept else ''}words. Give at most {most:,}"
         )
     return wanted

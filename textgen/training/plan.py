@@ -12,10 +12,11 @@ from textgen.corpus import CorpusReader
 from textgen.dataset import Batches, count_token_ids
 from textgen.errors import CorpusError
 from textgen.model.negatives import choose_num_sampled
-from textgen.model_store import num_parameters
+from textgen.model_store import StoredModel, num_parameters
 from textgen.preparation import Prepared, prepare
-from textgen.records import CorpusRecord
+from textgen.records import CorpusRecord, ParentRecord
 from textgen.tokenizers import Tokenizer
+from textgen.training.parent import initial_weights, parent_record
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Plan:
     corpus: CorpusRecord
     prepared: Prepared
     total_steps: int | None  # None until minutes are turned into steps
+    parent: ParentRecord | None = None  # the model that it begins with; None begins from nothing
+    initial_weights: dict[str, np.ndarray] | None = None  # of a new run that has a parent
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -82,6 +85,7 @@ def make_plan(
     shape: dict[str, Any],
     training: TrainingConfig,
     tokenizer: Tokenizer | None = None,
+    parent: StoredModel | None = None,
     check: Callable[[str], None] = lambda sha256: None,
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
 ) -> Plan:
@@ -90,6 +94,7 @@ def make_plan(
     Args:
         shape: fields of ModelConfig except vocabulary_size.
         tokenizer: of a run that is resumed; None makes one from the whole corpus.
+        parent: the model that a new run begins with; its shape is the one of `shape`.
         check: called with the SHA-256 of the text before anything is encoded; may raise.
         progress: called with what is being done to the corpus, bytes done and bytes to do.
 
@@ -101,6 +106,7 @@ def make_plan(
         val_fraction=training.val_fraction,
         seed=training.seed,
         tokenizer=tokenizer,
+        base=None if parent is None else parent.tokenizer,
         check=check,
         progress=progress,
     )
@@ -116,7 +122,15 @@ def make_plan(
         prepared=prepared,
         total_steps=None,
     )
-    return dataclasses.replace(plan, total_steps=_fixed_steps(plan))
+    plan = dataclasses.replace(plan, total_steps=_fixed_steps(plan))
+    return plan if parent is None else _begun_with(parent, plan)
+
+
+def _begun_with(parent: StoredModel, plan: Plan) -> Plan:
+    """`plan`, to begin with the parent's weights."""
+    token_counts = count_token_ids(plan.train_ids, plan.model.vocabulary_size)
+    weights = initial_weights(parent, plan.tokenizer, token_counts, plan.training.seed)
+    return dataclasses.replace(plan, parent=parent_record(parent, plan.tokenizer), initial_weights=weights)
 
 
 def _fixed_steps(plan: Plan) -> int | None:

@@ -3,6 +3,7 @@
 Everything goes to standard error. Where that is not a terminal there is no bar, one line per evaluation instead.
 """
 
+import math
 import shlex
 from typing import Any
 
@@ -85,6 +86,14 @@ class TerminalReporter(Reporter):
         """Where it computes."""
         cudnn = "cuDNN is used" if device.cudnn else "cuDNN is not used"
         self._say("device", f"{device.name}; {cudnn}: {device.reason}")
+
+    def inherited(self, plan: Plan, loss: float | None) -> None:
+        """The model that it begins with, and how well that one knows the text already."""
+        before = ""
+        if loss is not None:
+            bits = loss * plan.tokens_per_character() / math.log(2)
+            before = f"; before: {loss:.2f} nats per {self._unit}, {bits:.2f} bits per character"
+        self._say("begins as", f"{_parent_line(plan)}{before}")
 
     def measuring(self) -> None:
         """While the step compiles and is timed."""
@@ -179,6 +188,15 @@ def _corpus_line(plan: Plan) -> str:
         sizes += f"; {corpus.documents:,} documents, {prepared.num_validation_documents:,} of them to validate on"
     of_tokens = "" if plan.text.level == "char" else "tokens: "
     return f"{corpus.name}: {corpus.characters:,} characters ({of_tokens}{sizes})"
+
+
+def _parent_line(plan: Plan) -> str:
+    parent = plan.parent
+    counts = {"character": parent.symbols_added}
+    if plan.text.level == "word":
+        counts["word"] = parent.words_added
+    added = [f"{count:,} {what}{'' if count == 1 else 's'}" for what, count in counts.items()]
+    return f"{parent.name}, {' and '.join(added)} added"
 
 
 def _origins_line(results: ResultRecord) -> str:

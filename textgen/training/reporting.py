@@ -33,6 +33,9 @@ class Reporter:
     def planned(self, plan: Plan) -> None:
         """Before anything is computed."""
 
+    def inherited(self, plan: Plan, loss: float | None) -> None:
+        """A new run begins with its parent, which predicts the validation part with `loss` nats per token."""
+
     def measuring(self) -> None:
         """The speed is about to be measured, which compiles the step."""
 

@@ -16,19 +16,24 @@ from textgen.config import LEVEL_DEFAULTS, ModelConfig, TextConfig, TrainingConf
 from textgen.corpus import open_corpus
 from textgen.corpus.sources import resolve
 from textgen.errors import CorpusError, ModelError, SettingError
+from textgen.model_store import StoredModel
 from textgen.training.checkpoints import Checkpoint, load_newest
 from textgen.training.lock import RunLock
+from textgen.training.parent import inherited_settings
 from textgen.training.plan import Plan, check_same_corpus, make_plan
 from textgen.training.run_directory import recover
 
 Preparing = Callable[[str, int, int], None]  # what is being done to the corpus, bytes done, bytes to do
 
 
-def settings_of(given: dict[str, Any]) -> tuple[TextConfig, dict[str, Any], TrainingConfig]:
+def settings_of(
+    given: dict[str, Any], parent: StoredModel | None = None
+) -> tuple[TextConfig, dict[str, Any], TrainingConfig]:
     """How a text is read, the model's shape, and how it is trained, from the settings that were given.
 
-    What was not given is the default of its level.
+    What was not given is that of the model to begin with, else the default of its level.
     """
+    given = given if parent is None else inherited_settings(given, parent)
     settings = LEVEL_DEFAULTS.get(str(given.get("level", "char")), {}) | given  # another level: TextConfig says so
     if settings.get("epochs") or settings.get("steps"):
         settings.setdefault("minutes", None)
@@ -52,12 +57,14 @@ def new_plan(
     text: TextConfig | None = None,
     shape: dict[str, Any] | None = None,
     training: TrainingConfig | None = None,
+    parent: StoredModel | None = None,
     lock: RunLock | None = None,
     progress: Preparing = lambda stage, done, total: None,
 ) -> Plan:
     """The plan of a new run; raises TextgenError for whatever would keep it from starting.
 
     Args:
+        parent: the model to begin with; `text` and `shape` are those of `settings_of` with it.
         lock: takes the model for this process, which removes what a killed one left; None changes nothing.
     """
     reader = open_corpus(sources, text or TextConfig())
@@ -75,7 +82,9 @@ def new_plan(
     if lock is None:
         _check_writable(models_dir)
     training = training or TrainingConfig()
-    return make_plan(reader, name=name, path=path, shape=shape or {}, training=training, progress=progress)
+    return make_plan(
+        reader, name=name, path=path, shape=shape or {}, training=training, parent=parent, progress=progress
+    )
 
 
 def resumed_plan(
@@ -120,7 +129,8 @@ def resumed_plan(
         check=lambda sha256: check_same_corpus(reader.name, sha256, record.corpus),
         progress=progress,
     )
-    return dataclasses.replace(plan, total_steps=checkpoint.progress.total_steps), checkpoint, problems
+    plan = dataclasses.replace(plan, total_steps=checkpoint.progress.total_steps, parent=record.parent)
+    return plan, checkpoint, problems
 
 
 def _check_writable(models_dir: Path) -> None:

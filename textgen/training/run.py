@@ -59,6 +59,9 @@ class Run:
         self.device: Device = choose_device(plan.model.cell)
         token_counts = count_token_ids(plan.train_ids, plan.model.vocabulary_size)
         self.model = build_model(plan.model, plan.training.seed, token_counts)
+        if plan.initial_weights is not None:
+            self.model.set_named_weights(plan.initial_weights)
+        self.initial_loss: float | None = None  # of the model that the run begins with
         with_xla = self.device.name == "CPU"
         self.step = TrainStep(self.model, plan.training, compile_with_xla=with_xla, token_counts=token_counts)
         self.validate = self.validate_fully = None
@@ -73,6 +76,9 @@ class Run:
         """Measure the speed, for the expected time; turn minutes, if they are the budget, into a number of steps."""
         if self.seconds_per_step is not None:
             return
+        if self.plan.parent is not None:
+            self.initial_loss = self.validate() if self.validate else None
+            self.reporter.inherited(self.plan, self.initial_loss)
         self.reporter.measuring()
         minutes = self.plan.training.minutes or 0.0
         speed = budget.rehearse(self.plan, self.step, self.validate, minutes * 60)
@@ -151,6 +157,7 @@ class Run:
             total_steps=total,
             evaluate_every=config.sample_every or max(1, math.ceil(total / EVALUATIONS)),
             checkpoint_every=config.checkpoint_every or max(1, every_30_seconds),
+            best_loss=self.initial_loss,
             seconds=time.perf_counter() - self.started,
         )
 
@@ -206,7 +213,8 @@ class Run:
             seconds=progress.seconds,
             **origins._asdict(),
         )
-        return ModelRecord(self.plan.model, self.plan.text, config, self.plan.corpus, results, installed_versions())
+        plan = self.plan
+        return ModelRecord(plan.model, plan.text, config, plan.corpus, results, installed_versions(), plan.parent)
 
     def _result(self, results: ResultRecord, stopped_by: int | None) -> TrainingResult:
         return TrainingResult(self.plan.name, self.plan.path, results, stopped_by)
