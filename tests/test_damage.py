@@ -116,7 +116,7 @@ def test_thousands_of_flipped_bits_are_all_detected_and_named(tmp_path, seed):
         (b"}\n", b"}\n\n"),
         (b"}\n", b"}"),
         (b"{", b"\xef\xbb\xbf{"),
-        (b'{\n  "format": 2,', b'{\n  "format": 2,\n  "format": 2,'),
+        (b'{\n  "format": 3,', b'{\n  "format": 3,\n  "format": 3,'),
     ],
 )
 def test_a_manifest_that_says_the_same_in_other_bytes_is_refused(model_dir, old, new):

@@ -116,10 +116,10 @@ def test_a_checkpoint_holds_nothing_else_either(tmp_path):
         (lambda m: m.update(files=[]), "does not list exactly"),
         (lambda m: m.update(more=1), "does not list exactly"),
         (lambda m: m.pop("files"), "does not list exactly"),
-        (lambda m: m.update(format=1), "is not of format 2"),
-        (lambda m: m.update(format=2.0), "is not of format 2"),
-        (lambda m: m.update(format="2"), "is not of format 2"),
-        (lambda m: m.pop("format"), "is not of format 2"),
+        (lambda m: m.update(format=1), "is not of format 3"),
+        (lambda m: m.update(format=3.0), "is not of format 3"),
+        (lambda m: m.update(format="3"), "is not of format 3"),
+        (lambda m: m.pop("format"), "is not of format 3"),
         (lambda m: m["files"]["config.json"].pop("bytes"), "must give bytes and sha256 of config.json"),
         (lambda m: m["files"].update({"config.json": None}), "must give bytes and sha256 of config.json"),
         (lambda m: m["files"]["config.json"].update(bytes=True), "must give bytes and sha256 of config.json"),
@@ -170,7 +170,7 @@ def test_a_manifest_of_another_form_is_refused(model_dir, change, message):
         (lambda c: c["corpus"].update(sources=[1]), "--sources must hold strings only"),
         (lambda c: c["corpus"].update(name="\ud800"), "surrogates"),
         (lambda c: c.update(versions={"textgen": 1}), "versions must be names and strings"),
-        (lambda c: c.update(format=99), "is not of format 2"),
+        (lambda c: c.update(format=99), "is not of format 3"),
     ],
 )
 def test_a_config_with_anything_unexpected_is_refused(model_dir, change, message):

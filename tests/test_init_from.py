@@ -21,7 +21,7 @@ from textgen import model_store
 from textgen.config import TextConfig, TrainingConfig
 from textgen.corpus import split_text
 from textgen.errors import ModelError, SettingError, TrainingError
-from textgen.evaluation import surprisals
+from textgen.evaluation.one_pass import surprisals
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.model.devices import Device
 from textgen.model_store import load_model

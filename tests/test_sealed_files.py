@@ -118,7 +118,7 @@ def test_a_config_of_a_size_that_its_weights_do_not_have_is_refused_before_anyth
     config = json.loads((model_dir / "config.json").read_text())
     config["model"].update(units=65_536, embedding_size=65_536, num_layers=16, vocabulary_size=4_194_304)
     (model_dir / "config.json").write_text(json.dumps(config))
-    (model_dir / "tokenizer.json").write_bytes(b'{"format": 2, "symbols": [' + b"[]," * 10**6 + b"0]}")
+    (model_dir / "tokenizer.json").write_bytes(b'{"format": 3, "symbols": [' + b"[]," * 10**6 + b"0]}")
     reseal(model_dir)
     tracemalloc.start()
     message = message_of(model_dir)
@@ -138,10 +138,10 @@ def test_a_vocabulary_of_billions_is_refused(model_dir, vocabulary_size):
 
 
 def test_only_plain_files_are_opened(tmp_path):
-    (tmp_path / "file").write_text('{"format": 2}')
+    (tmp_path / "file").write_text('{"format": 3}')
     (tmp_path / "link").symlink_to("file")
     os.mkfifo(tmp_path / "pipe")
-    assert read_json(tmp_path / "file") == {"format": 2}
+    assert read_json(tmp_path / "file") == {"format": 3}
     for path in (tmp_path / "link", tmp_path / "pipe", tmp_path, Path("/dev/zero")):
         with pytest.raises(ModelError, match=r"is a link|is not a plain file"):
             read_json(path)

@@ -22,7 +22,7 @@ from textgen.cli import cli
 from textgen.config import ModelConfig
 from textgen.corpus.splitting import split_text
 from textgen.errors import ModelError
-from textgen.evaluation import surprisals
+from textgen.evaluation.one_pass import surprisals
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.model.devices import Device
 from textgen.model.language_model import build_model

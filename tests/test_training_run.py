@@ -18,7 +18,8 @@ from textgen import model_store
 from textgen.config import TextConfig, TrainingConfig
 from textgen.corpus import split_text
 from textgen.errors import CorpusError, ModelError, TrainingError
-from textgen.evaluation import evaluate, surprisals
+from textgen.evaluation import evaluate
+from textgen.evaluation.one_pass import surprisals
 from textgen.generation.generator import Generator, open_generator
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.model.devices import Device

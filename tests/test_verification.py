@@ -101,7 +101,7 @@ def test_without_a_whole_manifest_the_files_are_still_read(model_dir):
     change_weights(model_dir / "weights.safetensors", lambda w: w.pop("embedding"))
     (model_dir / MANIFEST).write_text("{}")
     assert problems(model_dir) == {
-        MANIFEST: "is not of format 2, the one that this version of textgen reads",
+        MANIFEST: "is not of format 3, the one that this version of textgen reads",
         "weights.safetensors": "is not of the shape that the config states: there is no tensor 'embedding'",
     }
 

@@ -24,7 +24,7 @@ from textgen import atomic_files
 from textgen.errors import ModelError
 
 MANIFEST = "manifest.json"
-FORMAT = 2
+FORMAT = 3
 MAX_MANIFEST_BYTES = 2**16
 MAX_JSON_BYTES = 256 * 2**20  # a tokenizer of four million words fits; a bomb does not
 MAX_JSON_VALUES = 2**23  # in memory a value takes some 100 bytes
