@@ -236,13 +236,6 @@ class TrainingConfig(Settings):
                 f"Received: {self.batch_size:,} times {self.sequence_length:,}"
             )
 
-    @classmethod
-    def from_json(cls, document: Any) -> Self:
-        """As of all settings; models that were made before `keep_checkpoints` was one do not give it."""
-        if isinstance(document, dict):
-            document = {"keep_checkpoints": cls.keep_checkpoints} | document
-        return super().from_json(document)
-
 
 @dataclasses.dataclass(frozen=True)
 class SamplingConfig(Settings):
