@@ -292,13 +292,6 @@ def test_json_with_a_key_too_many_or_too_few_is_refused(cls):
         cls.from_json(document)
 
 
-def test_models_that_were_made_before_the_number_of_checkpoints_was_a_setting_are_read():
-    document = TrainingConfig(seed=7).to_json()
-    del document["keep_checkpoints"]
-    assert TrainingConfig.from_json(document) == TrainingConfig(seed=7)
-    assert TrainingConfig.from_json(document | {"keep_checkpoints": 5}).keep_checkpoints == 5
-
-
 @pytest.mark.parametrize("document", [None, [], "text", 3, [["units", 3]]])
 def test_json_that_is_not_an_object_is_refused(document):
     with pytest.raises(SettingError, match="ModelConfig expects exactly the keys"):

@@ -110,8 +110,8 @@ def test_thousands_of_flipped_bits_are_all_detected_and_named(tmp_path, seed):
     [
         (b"\n  ", b"\n\t "),
         (b"{\n", b"{\r\n"),
-        (b": 2,", b": 2.0,"),
-        (b": 2,", b": 2 ,"),
+        (b": 3,", b": 3.0,"),
+        (b": 3,", b": 3 ,"),
         (b'"format"', b'"\\u0066ormat"'),
         (b"}\n", b"}\n\n"),
         (b"}\n", b"}"),

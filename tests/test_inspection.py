@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from textgen import inspection
 from textgen.cli.inspect import inspect
-from textgen.config import LEVEL_DEFAULTS, ModelConfig, TextConfig
+from textgen.config import TextConfig, TrainingConfig
 from textgen.corpus import CorpusFacts, open_corpus
 from textgen.errors import CorpusError, TextgenError, TokenizerError
-from textgen.inspection import inspect_corpus, matrix_product_rate, operations_per_token, recommend
+from textgen.inspection import inspect_corpus, recommend
+from textgen.sizing import PRESETS, Choice, suit, tokens_per_second
 
 RATE = 1e11  # operations per second of a small machine
 
@@ -98,35 +99,22 @@ def test_words_that_a_vocabulary_has_no_room_for_are_not_covered(monkeypatch):
 
 
 def test_a_recommendation_worked_by_hand():
-    """A LSTM of 2 x 128 with 60 symbols: four gates of 256 and of 256 inputs each, and 60 scores of 128."""
-    operations = 6 * (4 * 128 * 256 * 2 + 128 * 60)
-    assert operations_per_token("char", 128, 60) == operations
+    """Minutes are reckoned for a small model, of which a text this short is worth twelve passes."""
     advice = recommended(250_000)
-    per_second = 0.5 * RATE / operations
-    assert advice.tokens_per_second == pytest.approx(per_second)
-    assert advice.minutes == math.ceil(250_000 * 12 / per_second / 60)
-    assert advice.epochs == pytest.approx(advice.minutes * 60 * per_second / 250_000)
-    assert advice.command == f"textgen train tale.txt --minutes {advice.minutes}"
+    minutes = math.ceil(250_000 * 12 / tokens_per_second("char", PRESETS["small"], 60, RATE) / 60)
+    assert advice.minutes == minutes
+    suited = suit("char", 250_000, 60, TrainingConfig(minutes=minutes), RATE, Choice({}))
+    assert advice.preset == suited.preset
+    assert advice.epochs == pytest.approx(suited.tokens / 250_000)
+    assert advice.tokens_per_second == tokens_per_second("char", PRESETS[suited.preset], 60, RATE)
+    assert advice.command == f"textgen train tale.txt --minutes {minutes}"
 
 
 def test_a_recommendation_for_words_counts_what_stands_between_them_too():
-    """Tied words of 2 x 256: three tokens in ten are punctuation or line ends, and each is compared with a sample."""
-    operations = 6 * (4 * 256 * (256 + 256 + 512) + 256 * inspection.COMPARED_WORDS)
-    assert operations_per_token("word", 256, 60) == operations
+    """Three tokens in ten are punctuation or line ends."""
     advice = recommended(5_000_000, 1_000_000)
-    per_second = 0.5 * RATE / operations
-    assert advice.tokens_per_second == pytest.approx(per_second)
-    assert advice.minutes == math.ceil(1_300_000 * 8 / per_second / 60)
-    assert advice.epochs == pytest.approx(advice.minutes * 60 * per_second / 1_300_000)
-
-
-@pytest.mark.parametrize(
-    ("characters", "units"), [(300_000, 128), (300_001, 256), (3_000_000, 256), (3_000_001, 512), (10**10, 512)]
-)
-def test_more_text_gets_more_units(characters, units):
-    advice = recommended(characters, covered=0.5)
-    assert (advice.level, advice.units) == ("char", units)
-    assert (f"--units {units}" in advice.command) == (units != ModelConfig().units)
+    per_second = tokens_per_second("word", PRESETS["medium"], 60, RATE)
+    assert advice.minutes == min(60, math.ceil(1_300_000 * 8 / per_second / 60))
 
 
 @pytest.mark.parametrize(
@@ -145,13 +133,6 @@ def test_words_are_for_long_texts_whose_words_are_met_often(characters, words, c
     assert ("--level word" in advice.command) == (level == "word")
 
 
-def test_units_that_the_level_has_anyway_are_not_said():
-    advice = recommended(5_000_000, 900_000)
-    assert advice.units == LEVEL_DEFAULTS["word"]["units"]
-    assert advice.command == f"textgen train tale.txt --level word --minutes {advice.minutes}"
-    assert recommended(50_000_000).command == "textgen train tale.txt --level word --units 512 --minutes 60"
-
-
 @given(st.integers(2, 10**11), st.floats(0, 1), st.integers(2, 10_000))
 def test_the_command_is_one_that_train_understands(characters, covered, symbols):
     from textgen.cli.options import given as flags_given
@@ -164,20 +145,15 @@ def test_the_command_is_one_that_train_understands(characters, covered, symbols)
     assert (program, command) == ("textgen", "train")
     flags = train.make_context("train", arguments).params
     assert flags.pop("corpus") == ("tale.txt",)
-    for name in ("name", "resume", "overwrite", "dry_run", "models_dir", "as_json"):
+    for name in ("name", "preset", "init_from", "resume", "overwrite", "dry_run", "models_dir", "as_json"):
         del flags[name]
-    text, shape, training = settings_of(flags_given(flags))
+    text, _, training = settings_of(flags_given(flags))
     assert (text.level, training.minutes) == (advice.level, advice.minutes)
-    assert shape.get("units", ModelConfig().units) == advice.units
 
 
 def test_a_text_of_one_symbol_teaches_nothing():
     with pytest.raises(TokenizerError, match="at least two different characters to learn from; found only one"):
         recommended(100, symbols=1)
-
-
-def test_the_rate_of_this_machine_is_that_of_a_matrix_product():
-    assert 1e6 < matrix_product_rate(size=64, rounds=2) < 1e15
 
 
 # ---- the command
@@ -204,7 +180,7 @@ def test_the_command_says_it_in_words():
         "              'o' U+006F LATIN SMALL LETTER O: once at line 51, column 4",
         "              '\u2603' U+2603 SNOWMAN: once at line 51, column 7",
         f"try           textgen train tale.txt --minutes {advice.minutes}",
-        f"              about 1 minute here: {advice.epochs:.1f} passes at about "
+        f"              a {advice.preset} model, about 1 minute here: {advice.epochs:.1f} passes at about "
         f"{advice.tokens_per_second:,.0f} characters per second",
     ]
 

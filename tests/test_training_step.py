@@ -216,3 +216,21 @@ def test_the_slots_and_the_step_count_are_all_that_the_optimizer_remembers(speci
         _, state = second(batch, state, 0.01, number)
     assert variables_of(second) == variables_of(whole)
     assert len(second.slots()) == (3 if "ema" in special else 2) * len(second.model.named_weights())
+
+
+# ---- documents
+
+
+def test_a_stream_whose_batch_begins_at_a_document_forgets_and_the_others_do_not():
+    step = new_step()
+    end = V - 1
+    batch = batch_of()
+    batch.inputs[:, 0] = (end, 0)
+    state = state_of(step)
+    step.document_end = end
+    found, _ = step(batch, state, 0.0, 0)
+    forgotten = [[tensor * np.array([[0.0], [1.0]], np.float32) for tensor in layer] for layer in state]
+    plain = new_step()
+    expected, other = (float(plain(batch, start, 0.0, 0)[0]) for start in (forgotten, state))
+    assert float(found) == pytest.approx(expected, rel=1e-6)
+    assert abs(expected - other) > 1e-4

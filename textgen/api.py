@@ -96,6 +96,7 @@ def train(
     models_dir: str | Path | None = None,
     overwrite: bool = False,
     init_from: str | Path | None = None,
+    preset: str | None = None,
     reporter: "Reporter | None" = None,
     **settings: Any,
 ) -> Model:
@@ -105,14 +106,16 @@ def train(
         sources: files, folders, catalogue names; none is the starter corpus.
         name: of the model; None is the corpus's.
         init_from: name or path of a model to begin with, whose shape and kind of text this one has; it stays as it is.
+        preset: a size, tiny, small, medium or large; None chooses one that suits the corpus and the budget.
         reporter: told what happens while it trains; None is silent.
         settings: fields of TextConfig (level, documents ...), of TrainingConfig (minutes, epochs or steps,
-            batch_size ...) and of ModelConfig (units ...).
+            batch_size ...) and of ModelConfig (units ...). What is not given suits the corpus and the budget.
 
     Raises:
         TextgenError: whatever keeps the run from starting or going on; KeyboardInterrupt when it was stopped,
             after everything was saved.
     """
+    from textgen.sizing import Choice
     from textgen.training.lock import RunLock
     from textgen.training.request import new_plan, settings_of
 
@@ -129,6 +132,7 @@ def train(
             shape=shape,
             training=training,
             parent=parent,
+            choice=Choice(settings, preset),
             lock=lock,
         )
         _run(plan, overwrite, reporter)

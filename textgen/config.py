@@ -291,6 +291,8 @@ class CacheConfig(Settings):
     )
 
 
+PRESET_NAMES = ("tiny", "small", "medium", "large")  # sizes of models, see `sizing.py`
+
 # What suits a level better than the fields' defaults; a setting that is given overrules both.
 LEVEL_DEFAULTS: dict[str, dict[str, Any]] = {
     "char": {},

@@ -6,26 +6,20 @@ machine. Nothing is written, and TensorFlow is not imported: the time is reckone
 
 import dataclasses
 import math
-import time
 from collections.abc import Callable
 
-import numpy as np
-
-from textgen.config import END_OF_DOCUMENT, LEVEL_DEFAULTS, ModelConfig
+from textgen.config import END_OF_DOCUMENT, TrainingConfig
 from textgen.corpus import CorpusFacts, CorpusReader
 from textgen.corpus.describing import Describer, PartFacts, Parts
 from textgen.errors import TokenizerError
+from textgen.sizing import PRESETS, Choice, matrix_product_rate, suit, tokens_per_second
 from textgen.tokenizers.normalizing import normalize_blocks
 from textgen.tokenizers.word_fitting import DEFAULT_VOCABULARY_SIZE, WordFitter
 
-# A training step reaches about this share of the rate of large matrix products, by the textbook count of six operations
-# per weight and token; measured from 128 to 512 units (README, "Training speed").
-SHARE_OF_PEAK = 0.5
 WORDS_FROM_CHARACTERS = 5_000_000  # below, a model of characters predicts better: too few words are met often enough
 WORDS_FROM_COVERAGE = 0.85  # and so it does where too many words would be spelled
-UNITS = ((300_000, 128), (3_000_000, 256), (math.inf, 512))  # up to so many tokens, so many units
+PRESETS_BY_TOKENS = ((300_000, "small"), (math.inf, "medium"))  # up to so many tokens, so large a model to reckon with
 EPOCHS = ((300_000, 12.0), (3_000_000, 8.0), (30_000_000, 3.0), (math.inf, 1.0))  # passes that still pay
-COMPARED_WORDS = 1_024  # the output layer's share of a step at word level: a sample of the vocabulary
 MINUTES = (1, 60)  # a recommendation asks for no less and no more
 
 
@@ -34,7 +28,7 @@ class Recommendation:
     """A command for a corpus, and what it would do here."""
 
     level: str
-    units: int
+    preset: str  # the size that training would choose
     minutes: int
     epochs: float  # in these minutes, about
     tokens_per_second: float  # about
@@ -102,36 +96,23 @@ def recommend(facts: CorpusFacts, words_covered: float, arguments: str, operatio
     is_prose = facts.words and facts.characters / facts.words < 12  # writing without spaces has no words to count
     suits_words = is_prose and facts.characters >= WORDS_FROM_CHARACTERS and words_covered >= WORDS_FROM_COVERAGE
     level = "word" if suits_words else "char"
-    num_tokens = facts.words * 1.3 if suits_words else facts.characters  # punctuation and line ends are tokens too
-    units = _up_to(UNITS, num_tokens)
-    per_second = SHARE_OF_PEAK * operations_per_second / operations_per_token(level, units, facts.symbols)
+    num_tokens = int(facts.words * 1.3) if suits_words else facts.characters  # punctuation and line ends are tokens too
+    size = PRESETS[_up_to(PRESETS_BY_TOKENS, num_tokens)]
+    per_second = tokens_per_second(level, size, facts.symbols, operations_per_second)
     wanted = num_tokens * _up_to(EPOCHS, num_tokens) / per_second / 60
     minutes = min(MINUTES[1], max(MINUTES[0], math.ceil(wanted)))
-    flags = [f"--units {units}"] if units != LEVEL_DEFAULTS[level].get("units", ModelConfig().units) else []
-    flags = [*(["--level word"] if suits_words else []), *flags, f"--minutes {minutes}"]
-    epochs = minutes * 60 * per_second / num_tokens
-    return Recommendation(
-        level, units, minutes, epochs, per_second, " ".join(filter(None, ["textgen train", arguments, *flags]))
+    suited = suit(
+        level, num_tokens, facts.symbols, TrainingConfig(minutes=minutes), operations_per_second, Choice(given={})
     )
-
-
-def operations_per_token(level: str, units: int, num_symbols: int) -> int:
-    """Operations of a training step for one token, as textbooks count: six per weight that is multiplied."""
-    shape = ModelConfig(units=units)
-    inputs = LEVEL_DEFAULTS[level].get("embedding_size", shape.embedding_size)
-    recurrent = 4 * units * (inputs + units + 2 * units * (shape.num_layers - 1))
-    return 6 * (recurrent + units * (COMPARED_WORDS if level == "word" else num_symbols))
-
-
-def matrix_product_rate(size: int = 768, rounds: int = 12) -> float:
-    """Operations per second of a float32 product of two large square matrices: the best of some rounds."""
-    matrix = np.ones((size, size), np.float32)
-    seconds = []
-    for _ in range(rounds):
-        begin = time.perf_counter()
-        matrix @ matrix
-        seconds.append(time.perf_counter() - begin)
-    return 2 * size**3 / min(seconds)
+    flags = [*(["--level word"] if suits_words else []), f"--minutes {minutes}"]
+    return Recommendation(
+        level,
+        suited.preset,
+        minutes,
+        suited.tokens / num_tokens,
+        tokens_per_second(level, PRESETS[suited.preset], facts.symbols, operations_per_second),
+        " ".join(filter(None, ["textgen train", arguments, *flags])),
+    )
 
 
 def _up_to(table: tuple[tuple[float, float], ...], number: float) -> float:

@@ -67,7 +67,7 @@ def _lines(found: Any):
     yield f"try           {advice.command}"
     minutes = f"{advice.minutes} minute{'' if advice.minutes == 1 else 's'}"
     speed = f"{advice.tokens_per_second:,.0f} {'words' if advice.level == 'word' else 'characters'} per second"
-    yield f"              about {minutes} here: {advice.epochs:.1f} passes at about {speed}"
+    yield f"              a {advice.preset} model, about {minutes} here: {advice.epochs:.1f} passes at about {speed}"
 
 
 def _name(symbol: str) -> str:

@@ -43,11 +43,8 @@ def _option(settings: type[Settings], field: dataclasses.Field, default_note: st
     flags += [SHORT_FLAGS[field.name]] if field.name in SHORT_FLAGS else []
     kind = _kind(typing.get_type_hints(settings)[field.name])
     help_text = field.metadata["description"]
-    if default_note is None and field.default is not False and field.default not in (None, ()):
-        default_note = str(field.default)
-    if (word := LEVEL_DEFAULTS["word"].get(field.name)) is not None:
-        word_note = "on for words" if word is True else f"words: {word}"
-        default_note = f"{default_note}; {word_note}" if default_note else word_note
+    if default_note is None:
+        default_note = _default_note(field)
     if default_note:
         help_text += f"  [default: {default_note}]"
     choices = field.metadata["choices"]
@@ -60,6 +57,14 @@ def _option(settings: type[Settings], field: dataclasses.Field, default_note: st
         default=None,
         help=help_text,
     )
+
+
+def _default_note(field: dataclasses.Field) -> str:
+    """The field's own default, and that of word models where it is another."""
+    own = "" if field.default is False or field.default in (None, ()) else str(field.default)
+    word = LEVEL_DEFAULTS["word"].get(field.name)
+    of_words = "" if word is None else "on for words" if word is True else f"words: {word}"
+    return "; ".join(filter(None, (own, of_words)))
 
 
 def _kind(hint: Any) -> type:
@@ -75,7 +80,11 @@ def given(values: dict[str, Any]) -> dict[str, Any]:
 
 sampling_options = options_of(SamplingConfig)
 
-training_options = options_of(TrainingConfig, defaults={"num_sampled": "0 up to 4096 ids, else 1024"})
+SUITED = "suits text and budget"
+training_options = options_of(
+    TrainingConfig,
+    defaults={"num_sampled": "0 up to 4096 ids, else 1024", "batch_size": SUITED, "dropout": SUITED},
+)
 
 text_options = options_of(TextConfig, defaults={"vocabulary_size": "30000, or all words that occur twice"})
 

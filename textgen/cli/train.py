@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from textgen.cli.options import (
+    SUITED,
     given,
     json_option,
     models_dir_option,
@@ -13,7 +14,7 @@ from textgen.cli.options import (
     text_options,
     training_options,
 )
-from textgen.config import ModelConfig
+from textgen.config import PRESET_NAMES, ModelConfig
 from textgen.errors import SettingError
 
 
@@ -22,7 +23,10 @@ from textgen.errors import SettingError
 @click.option("--name", help="Name of the model.  [default: from the corpus]")
 @text_options
 @training_options
-@options_of(ModelConfig, skip=("vocabulary_size",))
+@options_of(ModelConfig, skip=("vocabulary_size",), defaults={"units": SUITED, "embedding_size": SUITED})
+@click.option(
+    "--preset", type=click.Choice(PRESET_NAMES), help="The size of the model.  [default: suits text and budget]"
+)
 @click.option("--init-from", metavar="MODEL", help="Begin with a trained model, and teach it this text too.")
 @click.option("--resume", is_flag=True, help="Go on with an unfinished run.")
 @click.option("--overwrite", is_flag=True, help="Replace a model of the same name.")
@@ -32,6 +36,7 @@ from textgen.errors import SettingError
 def train(
     corpus: tuple[str, ...],
     name: str | None,
+    preset: str | None,
     init_from: str | None,
     resume: bool,
     overwrite: bool,
@@ -49,7 +54,7 @@ def train(
     from textgen.training.stopping import Stopped, StopRequest
 
     if resume:
-        _refuse_with_resume(flags | {"init_from": init_from}, overwrite)
+        _refuse_with_resume(flags | {"init_from": init_from, "preset": preset}, overwrite)
     try:
         with RunLock() as lock, StopRequest() as stop, TerminalReporter() as reporter:
             with stop.raising():
@@ -61,6 +66,7 @@ def train(
                     resume=resume,
                     overwrite=overwrite,
                     init_from=init_from,
+                    preset=preset,
                     lock=None if dry_run else lock,
                     progress=reporter.preparing,
                 )
@@ -73,9 +79,10 @@ def train(
         raise SystemExit(stopped.exit_status) from None
 
 
-def _plan(corpus, name, models_dir, flags: dict[str, Any], *, resume, overwrite, init_from, lock, progress):
+def _plan(corpus, name, models_dir, flags: dict[str, Any], *, resume, overwrite, init_from, preset, lock, progress):
     """The plan of a new run, or of one to go on with: its checkpoint, and lines about damaged ones."""
     from textgen.model_store import load_model
+    from textgen.sizing import Choice
     from textgen.training.request import new_plan, resumed_plan, settings_of
 
     if resume:
@@ -91,6 +98,7 @@ def _plan(corpus, name, models_dir, flags: dict[str, Any], *, resume, overwrite,
         shape=shape,
         training=training,
         parent=parent,
+        choice=Choice(given(flags), preset),
         lock=lock,
         progress=progress,
     )

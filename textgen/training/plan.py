@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from textgen import sizing
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
 from textgen.corpus import CorpusReader
 from textgen.dataset import Batches, count_token_ids
@@ -15,6 +16,7 @@ from textgen.model.negatives import choose_num_sampled
 from textgen.model_store import StoredModel, num_parameters
 from textgen.preparation import Prepared, prepare
 from textgen.records import CorpusRecord, ParentRecord
+from textgen.sizing import Choice, Suited
 from textgen.tokenizers import Tokenizer
 from textgen.training.parent import initial_weights, parent_record
 
@@ -33,6 +35,7 @@ class Plan:
     total_steps: int | None  # None until minutes are turned into steps
     parent: ParentRecord | None = None  # the model that it begins with; None begins from nothing
     initial_weights: dict[str, np.ndarray] | None = None  # of a new run that has a parent
+    suited: Suited | None = None  # what its size and settings follow from; None where all was given
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -86,6 +89,7 @@ def make_plan(
     training: TrainingConfig,
     tokenizer: Tokenizer | None = None,
     parent: StoredModel | None = None,
+    choice: Choice | None = None,
     check: Callable[[str], None] = lambda sha256: None,
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
 ) -> Plan:
@@ -95,6 +99,7 @@ def make_plan(
         shape: fields of ModelConfig except vocabulary_size.
         tokenizer: of a run that is resumed; None makes one from the whole corpus.
         parent: the model that a new run begins with; its shape is the one of `shape`.
+        choice: what the user has fixed of `shape` and `training`; the rest is then made to suit corpus and budget.
         check: called with the SHA-256 of the text before anything is encoded; may raise.
         progress: called with what is being done to the corpus, bytes done and bytes to do.
 
@@ -111,6 +116,20 @@ def make_plan(
         progress=progress,
     )
     vocabulary_size = prepared.tokenizer.vocabulary_size
+    suited = None
+    if choice is not None:
+        suited = sizing.suit(
+            reader.config.level,
+            len(prepared.train_ids),
+            vocabulary_size,
+            training,
+            sizing.matrix_product_rate(),
+            choice,
+        )
+        shape |= {name: value for name, value in suited.shape.items() if name not in choice.given}
+        training = training.replace(
+            **{name: value for name, value in suited.training.items() if name not in choice.given}
+        )
     training = training.replace(num_sampled=choose_num_sampled(training.num_sampled, vocabulary_size))
     plan = Plan(
         name=name,
@@ -121,6 +140,7 @@ def make_plan(
         corpus=CorpusRecord(reader.name, reader.sources, prepared.sha256, prepared.characters, prepared.num_documents),
         prepared=prepared,
         total_steps=None,
+        suited=suited,
     )
     plan = dataclasses.replace(plan, total_steps=_fixed_steps(plan))
     return plan if parent is None else _begun_with(parent, plan)

@@ -73,6 +73,11 @@ class TerminalReporter(Reporter):
         for note in plan.prepared.notes:
             self.noted(note)
         self._say("corpus", _corpus_line(plan))
+        if plan.suited is not None:
+            self._say(
+                "size",
+                f"{plan.suited.preset}: the budget pays for {plan.suited.reason} (--preset, and every flag, overrules)",
+            )
         m, t = plan.model, plan.training
         cell = {"lstm": "LSTM", "gru": "GRU", "rnn": "plain RNN"}[m.cell]
         shape = f"{m.num_layers} x {m.units} {cell}, embedding {m.embedding_size}{' (tied)' if m.tied else ''}"

@@ -17,6 +17,7 @@ from textgen.corpus import open_corpus
 from textgen.corpus.sources import resolve
 from textgen.errors import CorpusError, ModelError, SettingError
 from textgen.model_store import StoredModel
+from textgen.sizing import Choice
 from textgen.training.checkpoints import Checkpoint, load_newest
 from textgen.training.lock import RunLock
 from textgen.training.parent import inherited_settings
@@ -58,6 +59,7 @@ def new_plan(
     shape: dict[str, Any] | None = None,
     training: TrainingConfig | None = None,
     parent: StoredModel | None = None,
+    choice: Choice | None = None,
     lock: RunLock | None = None,
     progress: Preparing = lambda stage, done, total: None,
 ) -> Plan:
@@ -65,6 +67,7 @@ def new_plan(
 
     Args:
         parent: the model to begin with; `text` and `shape` are those of `settings_of` with it.
+        choice: what of `shape` and `training` was given; the rest is made to suit. None leaves all as it is.
         lock: takes the model for this process, which removes what a killed one left; None changes nothing.
     """
     reader = open_corpus(sources, text or TextConfig())
@@ -82,8 +85,17 @@ def new_plan(
     if lock is None:
         _check_writable(models_dir)
     training = training or TrainingConfig()
+    if choice is not None and parent is not None:
+        choice = choice._replace(given=(shape or {}) | choice.given)
     return make_plan(
-        reader, name=name, path=path, shape=shape or {}, training=training, parent=parent, progress=progress
+        reader,
+        name=name,
+        path=path,
+        shape=shape or {},
+        training=training,
+        parent=parent,
+        choice=choice,
+        progress=progress,
     )
 
 

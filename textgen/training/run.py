@@ -63,7 +63,13 @@ class Run:
             self.model.set_named_weights(plan.initial_weights)
         self.initial_loss: float | None = None  # of the model that the run begins with
         with_xla = self.device.name == "CPU"
-        self.step = TrainStep(self.model, plan.training, compile_with_xla=with_xla, token_counts=token_counts)
+        self.step = TrainStep(
+            self.model,
+            plan.training,
+            compile_with_xla=with_xla,
+            token_counts=token_counts,
+            document_end=plan.tokenizer.eod_id,
+        )
         self.validate = self.validate_fully = None
         if plan.has_validation:
             final_tokens = min(FINAL_TOKENS, FINAL_LOGITS // plan.model.vocabulary_size)

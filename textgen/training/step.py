@@ -34,10 +34,16 @@ class TrainStep:
         *,
         compile_with_xla: bool,
         token_counts: np.ndarray | None = None,
+        document_end: int | None = None,
     ):
-        """Args: token_counts: how often each id occurs in the training part, [V]; needed where tokens are sampled."""
+        """Args:
+        token_counts: how often each id occurs in the training part, [V]; needed where tokens are sampled.
+        document_end: id of the token between documents. A stream that comes to one where a batch begins forgets its
+            state, as a model has none when it is asked for a document; None where the text is one whole.
+        """
         self.model = model
         self.config = config
+        self.document_end = document_end
         self.sampler = None
         num_sampled = choose_num_sampled(config.num_sampled, model.config.vocabulary_size)
         if num_sampled:
@@ -99,8 +105,12 @@ class TrainStep:
     def _shard_gradients(self, inputs, targets, state, first_row, number, negatives):
         model = self.model
         noise = draw_noise(model.config, self.config, number).rows(first_row, inputs.shape[1])
+        state = noise.begin(state)
+        if self.document_end is not None:
+            goes_on = tf.cast(inputs[0] != self.document_end, tf.float32)[:, None]
+            state = [[tensor * goes_on for tensor in layer] for layer in state]
         with tf.GradientTape() as tape:
-            losses, new_state = model.losses(inputs, targets, noise.begin(state), noise, negatives)
+            losses, new_state = model.losses(inputs, targets, state, noise, negatives)
             loss = tf.reduce_mean(losses)
         gradients = tape.gradient(loss, model.trainable_variables)
         return loss, [tf.convert_to_tensor(gradient) for gradient in gradients], new_state

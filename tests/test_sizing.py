@@ -1,0 +1,111 @@
+"""The size of a model and its settings, from the corpus and the budget."""
+
+import pytest
+
+from textgen.config import PRESET_NAMES, ModelConfig, TrainingConfig
+from textgen.dataset import minimum_tokens
+from textgen.errors import SettingError
+from textgen.model_store import num_parameters
+from textgen.sizing import (
+    EMBEDDING_SIZE,
+    PRESETS,
+    TOKENS_PER_WEIGHT,
+    TRAINING_SHARE,
+    Choice,
+    matrix_product_rate,
+    operations_per_token,
+    recurrent_weights,
+    suit,
+    tokens_per_second,
+)
+
+RATE = 270e9  # operations per second of a matrix product on two cores
+
+
+def suited(level: str = "char", num_tokens: int = 1_000_000, preset: str | None = None, given=None, **budget):
+    return suit(level, num_tokens, 65, TrainingConfig(**{"minutes": None} | budget), RATE, Choice(given or {}, preset))
+
+
+def test_two_minutes_on_two_cores_worked_by_hand():
+    """4 gates of 256 from 64 and 256 numbers, and of 256 from 256 and 256; the next size would get too few tokens."""
+    weights = 4 * 256 * (64 + 256) + 4 * 256 * (256 + 256)
+    assert recurrent_weights(256, 64) == weights
+    assert operations_per_token("char", 256, 65) == 6 * (weights + 256 * 65)
+    found = suited(minutes=2.0)
+    tokens = TRAINING_SHARE * 120 * 1.3 * RATE / (6 * (weights + 256 * 65))
+    assert found.tokens == pytest.approx(tokens)
+    assert (found.preset, found.shape) == ("medium", {"units": 256, "embedding_size": EMBEDDING_SIZE})
+    assert found.training == {"batch_size": 32, "dropout": 0.2}
+    assert found.reason == f"{tokens / weights:.1f} tokens for each weight, {tokens / 1e6:.1f} passes"
+
+
+def test_more_minutes_get_a_larger_model_and_never_a_smaller_one():
+    found = [PRESET_NAMES.index(suited(minutes=minutes).preset) for minutes in (0.01, 0.1, 0.5, 1, 2, 5, 15, 45, 300)]
+    assert found == sorted(found)
+    assert (found[0], found[-1]) == (0, 3)
+
+
+def test_more_passes_over_the_text_get_more_dropout():
+    found = [suited(num_tokens=n, minutes=2.0).training["dropout"] for n in (10**8, 2 * 10**6, 10**6, 2 * 10**5, 10**4)]
+    assert found == [0.05, 0.1, 0.2, 0.3, 0.4]
+
+
+@pytest.mark.parametrize("budget", [{"epochs": 6.0}, {"steps": 6_000_000 // (32 * 64)}])
+def test_passes_and_steps_are_a_budget_too(budget):
+    found = suited(**budget)
+    assert found.tokens == pytest.approx(6e6, rel=1e-3)
+    assert (found.preset, found.training["dropout"]) == ("medium", 0.2)
+
+
+def test_the_rule_is_tokens_for_each_weight():
+    weights = recurrent_weights(256, EMBEDDING_SIZE)
+    just_enough, too_few = (TOKENS_PER_WEIGHT * weights / 1e6 * share for share in (1.001, 0.999))
+    assert suited(epochs=just_enough).preset == "medium"
+    assert suited(epochs=too_few).preset == "small"
+
+
+@pytest.mark.parametrize("preset", PRESET_NAMES)
+def test_a_preset_that_is_asked_for_is_taken(preset):
+    found = suited(preset=preset, minutes=0.1)
+    assert (found.preset, found.shape["units"]) == (preset, PRESETS[preset].units)
+
+
+def test_a_preset_that_does_not_exist_is_refused():
+    with pytest.raises(SettingError, match=r"--preset must be one of tiny, small, medium, large\. Received: 'huge'"):
+        suited(preset="huge", minutes=1.0)
+
+
+def test_units_that_are_given_are_reckoned_with():
+    found = suited(given={"units": 300}, minutes=2.0)
+    assert (found.preset, found.shape["units"]) == ("medium", 300)
+    assert found.tokens < suited(minutes=2.0).tokens
+
+
+def test_a_batch_size_that_is_given_counts_in_a_budget_of_steps():
+    assert suited(given={"batch_size": 8, "sequence_length": 16}, steps=100).tokens == 100 * 8 * 16
+
+
+def test_words_have_embeddings_as_wide_as_their_layers_and_no_larger_model_than_was_measured():
+    found = suited("word", minutes=1000.0)
+    assert (found.preset, found.shape) == ("medium", {"units": 256, "embedding_size": 256})
+    assert found.training == {"batch_size": 16, "dropout": 0.2}
+
+
+@pytest.mark.parametrize("num_tokens", [128, 200, 600, 2111, 2112, 10**6])
+def test_a_short_text_is_cut_into_as_few_streams_as_it_fills(num_tokens):
+    batch_size = suited(num_tokens=num_tokens, preset="medium", minutes=1.0).training["batch_size"]
+    assert minimum_tokens(batch_size, 64) <= num_tokens
+    assert batch_size == 32 or minimum_tokens(2 * batch_size, 64) > num_tokens
+
+
+def test_the_speed_is_a_share_of_the_machines():
+    assert tokens_per_second("char", PRESETS["large"], 65, 2 * RATE) == pytest.approx(
+        2 * tokens_per_second("char", PRESETS["large"], 65, RATE)
+    )
+    assert 1e6 < matrix_product_rate(size=64, rounds=2) < 1e15
+
+
+def test_the_weights_that_are_reckoned_with_are_those_of_the_layers():
+    config = ModelConfig(vocabulary_size=65, units=256, embedding_size=64)
+    others = 65 * 64 + 256 * 65 + 65 + 2 * 4 * 256  # embedding, output, biases
+    assert recurrent_weights(256, 64) == num_parameters(config) - others

@@ -1,0 +1,149 @@
+"""How large a model suits a corpus and a budget, and how it is then trained: the defaults of a run.
+
+What goes in: the level, the size of the training part and of the vocabulary, the budget, and the speed of this machine.
+What comes out: a preset, settings, and the reason in one clause. What a user gives overrules each of them.
+
+The rule: the largest preset that meets TOKENS_PER_WEIGHT tokens for each weight that a token is multiplied with, and
+then dropout by how often the text is read. The runs behind it are in `tests/benchmarks/quality.md`.
+"""
+
+import math
+import time
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from textgen.config import LEVEL_DEFAULTS, PRESET_NAMES, ModelConfig, TrainingConfig
+from textgen.dataset import minimum_tokens
+from textgen.errors import SettingError
+
+
+class Preset(NamedTuple):
+    """A size of model, and what suits it."""
+
+    units: int
+    batch_size: int
+    share_of_peak: float  # of the rate of NumPy's large products, by six operations per weight and token, measured
+
+
+PRESETS = dict(
+    zip(
+        PRESET_NAMES,
+        (Preset(64, 16, 0.5), Preset(128, 16, 0.9), Preset(256, 32, 1.3), Preset(512, 32, 1.6)),
+        strict=True,
+    )
+)
+LARGEST = {"char": "large", "word": "medium"}  # larger word models were not measured
+EMBEDDING_SIZE = 64  # of a character; words have one as wide as their layers
+TOKENS_PER_WEIGHT = 4.0
+TRAINING_SHARE = 0.8  # of the minutes; the rest is starting, compiling, evaluating and saving
+DROPOUT = {  # up to so many passes over the text, so much
+    "char": ((2.0, 0.05), (5.0, 0.1), (12.0, 0.2), (40.0, 0.3), (math.inf, 0.4)),
+    "word": ((math.inf, LEVEL_DEFAULTS["word"]["dropout"]),),
+}
+COMPARED_WORDS = 1_024  # the output layer's share of a step at word level: a sample of the vocabulary
+
+
+class Choice(NamedTuple):
+    """What a user has settled; the rest is made to suit."""
+
+    given: dict[str, Any]  # settings of the shape and the training
+    preset: str | None = None
+
+
+class Suited(NamedTuple):
+    """What suits a run."""
+
+    preset: str
+    shape: dict[str, Any]  # of ModelConfig
+    training: dict[str, Any]  # of TrainingConfig
+    tokens: float  # that the budget pays for, about
+    reason: str  # one clause
+
+
+def suit(
+    level: str,
+    num_tokens: int,
+    num_symbols: int,
+    budget: TrainingConfig,
+    operations_per_second: float,
+    choice: Choice,
+) -> Suited:
+    """The preset and the settings that suit a run.
+
+    Args:
+        num_tokens: of the training part.
+        num_symbols: different tokens.
+        budget: minutes, epochs or steps; its other settings are of no account.
+        operations_per_second: rate of large matrix products, see `matrix_product_rate`.
+
+    Raises:
+        SettingError: there is no such preset.
+    """
+    given, preset = choice
+    if preset is not None and preset not in PRESETS:
+        raise SettingError(f"--preset must be one of {', '.join(PRESETS)}. Received: {preset!r}")
+    if preset is not None or "units" in given:
+        candidates = [preset or _nearest(given["units"])]
+    else:
+        candidates = [name for name in PRESETS if PRESETS[name].units <= PRESETS[LARGEST[level]].units]
+    for name in reversed(candidates):
+        size = PRESETS[name]._replace(units=given.get("units", PRESETS[name].units))
+        shape, training = _settings(level, size, num_tokens, given.get("sequence_length", budget.sequence_length))
+        tokens = _tokens(level, num_tokens, num_symbols, budget, operations_per_second, size, training | given)
+        per_weight = tokens / recurrent_weights(shape["units"], shape["embedding_size"])
+        if per_weight >= TOKENS_PER_WEIGHT:
+            break
+    passes = tokens / max(1, num_tokens)
+    training["dropout"] = next(dropout for limit, dropout in DROPOUT[level] if passes <= limit)
+    return Suited(name, shape, training, tokens, f"{per_weight:.1f} tokens for each weight, {passes:.1f} passes")
+
+
+def _nearest(units: int) -> str:
+    return min(PRESETS, key=lambda name: abs(math.log(PRESETS[name].units / units)))
+
+
+def _settings(level: str, size: Preset, num_tokens: int, sequence_length: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    shape = {"units": size.units, "embedding_size": EMBEDDING_SIZE if level == "char" else size.units}
+    batch_size = size.batch_size if level == "char" else TrainingConfig.batch_size
+    while batch_size > 1 and minimum_tokens(batch_size, sequence_length) > num_tokens:
+        batch_size //= 2  # a short text fills few streams
+    return shape, {"batch_size": batch_size}
+
+
+def _tokens(level, num_tokens, num_symbols, budget, operations_per_second, size: Preset, training: dict) -> float:
+    """How many tokens the budget pays for, each pass over the text counted."""
+    if budget.epochs is not None:
+        return budget.epochs * num_tokens
+    if budget.steps is not None:
+        return budget.steps * training["batch_size"] * training.get("sequence_length", budget.sequence_length)
+    rate = tokens_per_second(level, size, num_symbols, operations_per_second)
+    return TRAINING_SHARE * 60 * (budget.minutes or 0.0) * rate
+
+
+def tokens_per_second(level: str, size: Preset, num_symbols: int, operations_per_second: float) -> float:
+    """About how fast a model of that size trains."""
+    return size.share_of_peak * operations_per_second / operations_per_token(level, size.units, num_symbols)
+
+
+def operations_per_token(level: str, units: int, num_symbols: int) -> int:
+    """Operations of a training step for one token, as textbooks count: six per weight that is multiplied."""
+    embedding_size = EMBEDDING_SIZE if level == "char" else units
+    scores = units * (COMPARED_WORDS if level == "word" else num_symbols)
+    return 6 * (recurrent_weights(units, embedding_size) + scores)
+
+
+def recurrent_weights(units: int, embedding_size: int) -> int:
+    """Weights of an LSTM's kernels, with as many layers as a model has by default."""
+    return 4 * units * (embedding_size + units + 2 * units * (ModelConfig().num_layers - 1))
+
+
+def matrix_product_rate(size: int = 768, rounds: int = 12) -> float:
+    """Operations per second of a float32 product of two large square matrices: the best of some rounds."""
+    matrix = np.ones((size, size), np.float32)
+    seconds = []
+    for _ in range(rounds):
+        begin = time.perf_counter()
+        matrix @ matrix
+        seconds.append(time.perf_counter() - begin)
+    return 2 * size**3 / min(seconds)
