@@ -9,7 +9,6 @@ from textgen.model_store import num_parameters
 from textgen.sizing import (
     EMBEDDING_SIZE,
     PRESETS,
-    TOKENS_PER_WEIGHT,
     TRAINING_SHARE,
     Choice,
     matrix_product_rate,
@@ -59,7 +58,7 @@ def test_passes_and_steps_are_a_budget_too(budget):
 
 def test_the_rule_is_tokens_for_each_weight():
     weights = recurrent_weights(256, EMBEDDING_SIZE)
-    just_enough, too_few = (TOKENS_PER_WEIGHT * weights / 1e6 * share for share in (1.001, 0.999))
+    just_enough, too_few = (PRESETS["medium"].tokens_per_weight * weights / 1e6 * share for share in (1.001, 0.999))
     assert suited(epochs=just_enough).preset == "medium"
     assert suited(epochs=too_few).preset == "small"
 

@@ -3,8 +3,8 @@
 What goes in: the level, the size of the training part and of the vocabulary, the budget, and the speed of this machine.
 What comes out: a preset, settings, and the reason in one clause. What a user gives overrules each of them.
 
-The rule: the largest preset that meets TOKENS_PER_WEIGHT tokens for each weight that a token is multiplied with, and
-then dropout by how often the text is read. The runs behind it are in `tests/benchmarks/quality.md`.
+The rule: the largest preset that meets enough tokens for each weight that a token is multiplied with, and then dropout
+by how often the text is read. The runs behind it are in `tests/benchmarks/quality.md`.
 """
 
 import math
@@ -23,19 +23,19 @@ class Preset(NamedTuple):
 
     units: int
     batch_size: int
+    tokens_per_weight: float  # from so many on it is better than the next smaller one
     share_of_peak: float  # of the rate of NumPy's large products, by six operations per weight and token, measured
 
 
 PRESETS = dict(
     zip(
         PRESET_NAMES,
-        (Preset(64, 16, 0.5), Preset(128, 16, 0.9), Preset(256, 32, 1.3), Preset(512, 32, 1.6)),
+        (Preset(64, 16, 0.0, 0.5), Preset(128, 16, 2.0, 0.9), Preset(256, 32, 2.0, 1.3), Preset(512, 32, 4.0, 1.6)),
         strict=True,
     )
 )
 LARGEST = {"char": "large", "word": "medium"}  # larger word models were not measured
 EMBEDDING_SIZE = 64  # of a character; words have one as wide as their layers
-TOKENS_PER_WEIGHT = 4.0
 TRAINING_SHARE = 0.8  # of the minutes; the rest is starting, compiling, evaluating and saving
 DROPOUT = {  # up to so many passes over the text, so much
     "char": ((2.0, 0.05), (5.0, 0.1), (12.0, 0.2), (40.0, 0.3), (math.inf, 0.4)),
@@ -92,7 +92,7 @@ def suit(
         shape, training = _settings(level, size, num_tokens, given.get("sequence_length", budget.sequence_length))
         tokens = _tokens(level, num_tokens, num_symbols, budget, operations_per_second, size, training | given)
         per_weight = tokens / recurrent_weights(shape["units"], shape["embedding_size"])
-        if per_weight >= TOKENS_PER_WEIGHT:
+        if per_weight >= size.tokens_per_weight:
             break
     passes = tokens / max(1, num_tokens)
     training["dropout"] = next(dropout for limit, dropout in DROPOUT[level] if passes <= limit)
