@@ -126,7 +126,7 @@ def make_plan(
             sizing.matrix_product_rate(),
             choice,
         )
-        shape |= {name: value for name, value in suited.shape.items() if name not in choice.given}
+        shape = shape | {name: value for name, value in suited.shape.items() if name not in choice.given}
         training = training.replace(
             **{name: value for name, value in suited.training.items() if name not in choice.given}
         )
