@@ -25,7 +25,7 @@ RATE = 1e11  # operations per second of a small machine
 def folder(tmp_path, monkeypatch) -> Path:
     """An empty working directory, an empty cache, and a machine of known speed."""
     monkeypatch.setenv("TEXTGEN_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(inspection, "matrix_product_rate", lambda: RATE)
+    monkeypatch.setattr(inspection, "recurrent_rate", lambda: RATE)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -11,14 +11,14 @@ from textgen.sizing import (
     PRESETS,
     TRAINING_SHARE,
     Choice,
-    matrix_product_rate,
     operations_per_token,
+    recurrent_rate,
     recurrent_weights,
     suit,
     tokens_per_second,
 )
 
-RATE = 270e9  # operations per second of a matrix product on two cores
+RATE = 180e9  # operations per second of an LSTM's steps in NumPy, on two cores
 
 
 def suited(level: str = "char", num_tokens: int = 1_000_000, preset: str | None = None, given=None, **budget):
@@ -31,9 +31,9 @@ def test_two_minutes_on_two_cores_worked_by_hand():
     assert recurrent_weights(256, 64) == weights
     assert operations_per_token("char", 256, 65) == 6 * (weights + 256 * 65)
     found = suited(minutes=2.0)
-    tokens = TRAINING_SHARE * 120 * 1.3 * RATE / (6 * (weights + 256 * 65))
+    tokens = TRAINING_SHARE * 120 * 1.75 * RATE / (6 * (weights + 256 * 65))
     assert found.tokens == pytest.approx(tokens)
-    assert (found.preset, found.shape) == ("medium", {"units": 256, "embedding_size": EMBEDDING_SIZE})
+    assert (found.preset, found.shape) == ("medium", {"units": 256, "embedding_size": EMBEDDING_SIZE, "skip": True})
     assert found.training == {"batch_size": 32, "dropout": 0.2}
     assert found.reason == f"{tokens / weights:.1f} tokens for each weight, {tokens / 1e6:.1f} passes"
 
@@ -49,10 +49,10 @@ def test_more_passes_over_the_text_get_more_dropout():
     assert found == [0.05, 0.1, 0.2, 0.3, 0.4]
 
 
-@pytest.mark.parametrize("budget", [{"epochs": 6.0}, {"steps": 6_000_000 // (32 * 64)}])
+@pytest.mark.parametrize("budget", [{"epochs": 8.0}, {"steps": 4_000_000 // (32 * 64)}])
 def test_passes_and_steps_are_a_budget_too(budget):
-    found = suited(**budget)
-    assert found.tokens == pytest.approx(6e6, rel=1e-3)
+    found = suited(num_tokens=500_000, **budget)
+    assert found.tokens == pytest.approx(4e6, rel=1e-3)
     assert (found.preset, found.training["dropout"]) == ("medium", 0.2)
 
 
@@ -101,7 +101,13 @@ def test_the_speed_is_a_share_of_the_machines():
     assert tokens_per_second("char", PRESETS["large"], 65, 2 * RATE) == pytest.approx(
         2 * tokens_per_second("char", PRESETS["large"], 65, RATE)
     )
-    assert 1e6 < matrix_product_rate(size=64, rounds=2) < 1e15
+
+
+def test_the_rate_is_that_of_this_machine():
+    assert 1e6 < recurrent_rate(units=32, rounds=2) < 1e15
+    assert recurrent_rate(units=256, rounds=20) > 2 * recurrent_rate(
+        units=8, rows=1, rounds=20
+    )  # which is mostly calls
 
 
 def test_the_weights_that_are_reckoned_with_are_those_of_the_layers():

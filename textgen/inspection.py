@@ -1,7 +1,7 @@
 """A corpus before it is trained on: what it is made of, what is odd about it, and which command would suit it.
 
 What goes in: a corpus reader. What comes out: facts at both levels, and a recommendation with its expected time on this
-machine. Nothing is written, and TensorFlow is not imported: the time is reckoned from the rate of a matrix product.
+machine. Nothing is written, and TensorFlow is not imported: the time is reckoned from a second of NumPy.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ from textgen.config import END_OF_DOCUMENT, TrainingConfig
 from textgen.corpus import CorpusFacts, CorpusReader
 from textgen.corpus.describing import Describer, PartFacts, Parts
 from textgen.errors import TokenizerError
-from textgen.sizing import PRESETS, Choice, matrix_product_rate, suit, tokens_per_second
+from textgen.sizing import PRESETS, Choice, recurrent_rate, suit, tokens_per_second
 from textgen.tokenizers.normalizing import normalize_blocks
 from textgen.tokenizers.word_fitting import DEFAULT_VOCABULARY_SIZE, WordFitter
 
@@ -77,7 +77,7 @@ def inspect_corpus(
         documents=documents.finish() if reader.config.has_documents else None,
         different_words=different_words,
         words_covered=covered,
-        recommendation=recommend(facts, covered, arguments, matrix_product_rate()),
+        recommendation=recommend(facts, covered, arguments, recurrent_rate()),
     )
 
 
@@ -86,7 +86,7 @@ def recommend(facts: CorpusFacts, words_covered: float, arguments: str, operatio
 
     Args:
         words_covered: share of the words that a default vocabulary holds.
-        operations_per_second: rate of large float32 matrix products here.
+        operations_per_second: of this machine, see `sizing.recurrent_rate`.
 
     Raises:
         TokenizerError: the text holds a single symbol, from which nothing can be learned.

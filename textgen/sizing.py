@@ -1,7 +1,8 @@
 """How large a model suits a corpus and a budget, and how it is then trained: the defaults of a run.
 
 What goes in: the level, the size of the training part and of the vocabulary, the budget, and the speed of this machine.
-What comes out: a preset, settings, and the reason in one clause. What a user gives overrules each of them.
+What comes out: a preset, settings, and the reason in one clause. What a user gives overrules each of them. The speed is
+reckoned from a second of NumPy; where training turns out much faster or slower, the choice is made again.
 
 The rule: the largest preset that meets enough tokens for each weight that a token is multiplied with, and then dropout
 by how often the text is read. The runs behind it are in `tests/benchmarks/quality.md`.
@@ -24,13 +25,13 @@ class Preset(NamedTuple):
     units: int
     batch_size: int
     tokens_per_weight: float  # from so many on it is better than the next smaller one
-    share_of_peak: float  # of the rate of NumPy's large products, by six operations per weight and token, measured
+    share: float  # of `recurrent_rate` that training reaches, by six operations per weight and token, measured
 
 
 PRESETS = dict(
     zip(
         PRESET_NAMES,
-        (Preset(64, 16, 0.0, 0.5), Preset(128, 16, 2.0, 0.9), Preset(256, 32, 2.0, 1.3), Preset(512, 32, 4.0, 1.6)),
+        (Preset(64, 16, 0.0, 0.7), Preset(128, 16, 2.0, 1.25), Preset(256, 32, 2.0, 1.75), Preset(384, 32, 2.5, 2.0)),
         strict=True,
     )
 )
@@ -59,6 +60,8 @@ class Suited(NamedTuple):
     training: dict[str, Any]  # of TrainingConfig
     tokens: float  # that the budget pays for, about
     reason: str  # one clause
+    tokens_per_second: float  # that were reckoned with,
+    operations_per_second: float  # from this
 
 
 def suit(
@@ -75,7 +78,7 @@ def suit(
         num_tokens: of the training part.
         num_symbols: different tokens.
         budget: minutes, epochs or steps; its other settings are of no account.
-        operations_per_second: rate of large matrix products, see `matrix_product_rate`.
+        operations_per_second: of this machine, see `recurrent_rate`.
 
     Raises:
         SettingError: there is no such preset.
@@ -96,7 +99,9 @@ def suit(
             break
     passes = tokens / max(1, num_tokens)
     training["dropout"] = next(dropout for limit, dropout in DROPOUT[level] if passes <= limit)
-    return Suited(name, shape, training, tokens, f"{per_weight:.1f} tokens for each weight, {passes:.1f} passes")
+    reason = f"{per_weight:.1f} tokens for each weight, {passes:.1f} passes"
+    speed = tokens_per_second(level, size, num_symbols, operations_per_second)
+    return Suited(name, shape, training, tokens, reason, speed, operations_per_second)
 
 
 def _nearest(units: int) -> str:
@@ -104,7 +109,8 @@ def _nearest(units: int) -> str:
 
 
 def _settings(level: str, size: Preset, num_tokens: int, sequence_length: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    shape = {"units": size.units, "embedding_size": EMBEDDING_SIZE if level == "char" else size.units}
+    of_level = {"embedding_size": EMBEDDING_SIZE, "skip": True} if level == "char" else {"embedding_size": size.units}
+    shape = {"units": size.units, **of_level}
     batch_size = size.batch_size if level == "char" else TrainingConfig.batch_size
     while batch_size > 1 and minimum_tokens(batch_size, sequence_length) > num_tokens:
         batch_size //= 2  # a short text fills few streams
@@ -123,7 +129,7 @@ def _tokens(level, num_tokens, num_symbols, budget, operations_per_second, size:
 
 def tokens_per_second(level: str, size: Preset, num_symbols: int, operations_per_second: float) -> float:
     """About how fast a model of that size trains."""
-    return size.share_of_peak * operations_per_second / operations_per_token(level, size.units, num_symbols)
+    return size.share * operations_per_second / operations_per_token(level, size.units, num_symbols)
 
 
 def operations_per_token(level: str, units: int, num_symbols: int) -> int:
@@ -138,12 +144,21 @@ def recurrent_weights(units: int, embedding_size: int) -> int:
     return 4 * units * (embedding_size + units + 2 * units * (ModelConfig().num_layers - 1))
 
 
-def matrix_product_rate(size: int = 768, rounds: int = 12) -> float:
-    """Operations per second of a float32 product of two large square matrices: the best of some rounds."""
-    matrix = np.ones((size, size), np.float32)
+def recurrent_rate(units: int = 256, rows: int = 32, rounds: int = 60) -> float:
+    """Operations per second of an LSTM's steps in NumPy, the best of some rounds.
+
+    A step has a product with few rows and then elementwise work, as training has: large products alone are much faster
+    on some machines and hardly on others.
+    """
+    kernel = np.full((units, 4 * units), 1e-3, np.float32)
+    hidden = memory = np.ones((rows, units), np.float32)
     seconds = []
     for _ in range(rounds):
         begin = time.perf_counter()
-        matrix @ matrix
+        gates = np.tanh(hidden @ kernel)
+        memory = (gates[:, :units] + 1) * memory * 0.5 + (gates[:, units : 2 * units] + 1) * gates[
+            :, 2 * units : 3 * units
+        ]
+        hidden = (gates[:, 3 * units :] + 1) * np.tanh(memory)
         seconds.append(time.perf_counter() - begin)
-    return 2 * size**3 / min(seconds)
+    return 2 * rows * kernel.size / min(seconds)

@@ -23,7 +23,11 @@ from textgen.errors import SettingError
 @click.option("--name", help="Name of the model.  [default: from the corpus]")
 @text_options
 @training_options
-@options_of(ModelConfig, skip=("vocabulary_size",), defaults={"units": SUITED, "embedding_size": SUITED})
+@options_of(
+    ModelConfig,
+    skip=("vocabulary_size",),
+    defaults={"units": SUITED, "embedding_size": SUITED, "skip": "on for characters"},
+)
 @click.option(
     "--preset", type=click.Choice(PRESET_NAMES), help="The size of the model.  [default: suits text and budget]"
 )

@@ -14,6 +14,7 @@ from textgen.training.validation import Validation
 
 MIN_TIMED_STEPS = 5
 REHEARSAL_SHARE = 0.03  # of the budget
+LONGEST_REHEARSAL = 30.0  # seconds
 MIN_STEPS = 20  # below that, nothing is learned; a tiny budget is overrun instead
 SAVING_SECONDS = 1.0  # the last checkpoint and the model directory
 SAVED_BYTES_PER_PARAMETER = 16  # the weights, two slots of the optimizer, and the best weights, float32
@@ -31,7 +32,7 @@ def rehearse(plan: Plan, step: TrainStep, evaluate: Validation | None, budget_se
     """Compile and time a few steps and one evaluation, then put every variable back."""
     variables = step.variables()
     before = [variable.numpy().copy() for variable in variables]
-    seconds_per_step = _time_steps(plan, step, REHEARSAL_SHARE * budget_seconds)
+    seconds_per_step = _time_steps(plan, step, min(LONGEST_REHEARSAL, REHEARSAL_SHARE * budget_seconds))
     seconds_per_evaluation = _time_evaluation(evaluate) if evaluate else 0.0
     for variable, value in zip(variables, before, strict=True):
         variable.assign(value)

@@ -20,6 +20,8 @@ from textgen.sizing import Choice, Suited
 from textgen.tokenizers import Tokenizer
 from textgen.training.parent import initial_weights, parent_record
 
+MISJUDGED = 1.5  # a speed that is wrong by less does not change what is best by much
+
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
@@ -35,7 +37,8 @@ class Plan:
     total_steps: int | None  # None until minutes are turned into steps
     parent: ParentRecord | None = None  # the model that it begins with; None begins from nothing
     initial_weights: dict[str, np.ndarray] | None = None  # of a new run that has a parent
-    suited: Suited | None = None  # what its size and settings follow from; None where all was given
+    choice: Choice | None = None  # what was given, where the rest is made to suit
+    suited: Suited | None = None  # what the rest follows from
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -72,6 +75,16 @@ class Plan:
     def epochs(self) -> float | None:
         """Passes over the training part that `total_steps` make."""
         return None if self.total_steps is None else self.batches.epoch_of(self.total_steps)
+
+    def at_speed(self, tokens_per_second: float) -> "Plan":
+        """The plan that suits the speed its model was measured to train at; itself where that changes nothing."""
+        if self.suited is None or self.parent is not None or self.total_steps is not None:
+            return self
+        misjudged = tokens_per_second / self.suited.tokens_per_second
+        if 1 / MISJUDGED <= misjudged <= MISJUDGED:
+            return self
+        again = _made_to_suit(self, self.suited.operations_per_second * misjudged)
+        return self if (again.model, again.training) == (self.model, self.training) else again
 
     def tokens_per_character(self) -> float:
         """Of the validation part, where every end of a document counts as a character: 1 at character level."""
@@ -116,20 +129,6 @@ def make_plan(
         progress=progress,
     )
     vocabulary_size = prepared.tokenizer.vocabulary_size
-    suited = None
-    if choice is not None:
-        suited = sizing.suit(
-            reader.config.level,
-            len(prepared.train_ids),
-            vocabulary_size,
-            training,
-            sizing.matrix_product_rate(),
-            choice,
-        )
-        shape = shape | {name: value for name, value in suited.shape.items() if name not in choice.given}
-        training = training.replace(
-            **{name: value for name, value in suited.training.items() if name not in choice.given}
-        )
     training = training.replace(num_sampled=choose_num_sampled(training.num_sampled, vocabulary_size))
     plan = Plan(
         name=name,
@@ -140,10 +139,32 @@ def make_plan(
         corpus=CorpusRecord(reader.name, reader.sources, prepared.sha256, prepared.characters, prepared.num_documents),
         prepared=prepared,
         total_steps=None,
-        suited=suited,
+        choice=choice,
     )
+    if choice is not None:
+        plan = _made_to_suit(plan, sizing.recurrent_rate())
     plan = dataclasses.replace(plan, total_steps=_fixed_steps(plan))
     return plan if parent is None else _begun_with(parent, plan)
+
+
+def _made_to_suit(plan: Plan, operations_per_second: float) -> Plan:
+    """`plan` with what suits corpus, budget and machine in place of what the user did not fix."""
+    suited = sizing.suit(
+        plan.text.level,
+        len(plan.train_ids),
+        plan.model.vocabulary_size,
+        plan.training,
+        operations_per_second,
+        plan.choice or Choice({}),
+    )
+    given = plan.choice.given if plan.choice else {}
+    shape, training = (
+        {name: value for name, value in settings.items() if name not in given}
+        for settings in (suited.shape, suited.training)
+    )
+    return dataclasses.replace(
+        plan, model=plan.model.replace(**shape), training=plan.training.replace(**training), suited=suited
+    )
 
 
 def _begun_with(parent: StoredModel, plan: Plan) -> Plan:

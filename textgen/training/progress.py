@@ -73,6 +73,9 @@ class TerminalReporter(Reporter):
         for note in plan.prepared.notes:
             self.noted(note)
         self._say("corpus", _corpus_line(plan))
+        self._say_model(plan)
+
+    def _say_model(self, plan: Plan) -> None:
         if plan.suited is not None:
             self._say(
                 "size",
@@ -103,6 +106,11 @@ class TerminalReporter(Reporter):
     def measuring(self) -> None:
         """While the step compiles and is timed."""
         self._say("budget", "measuring the speed of this machine ...")
+
+    def planned_again(self, plan: Plan, tokens_per_second: float) -> None:
+        """The other model that suits the speed of this machine better."""
+        self._say("speed", f"{tokens_per_second:,.0f} tokens per second, which changes what is best:")
+        self._say_model(plan)
 
     def would_start(self, plan: Plan, seconds_per_step: float | None) -> None:
         """The end of a dry run."""

@@ -39,6 +39,9 @@ class Reporter:
     def measuring(self) -> None:
         """The speed is about to be measured, which compiles the step."""
 
+    def planned_again(self, plan: Plan, tokens_per_second: float) -> None:
+        """The speed that was measured is not the one that was reckoned with; `plan` suits it."""
+
     def started(self, plan: Plan, first_step: int, seconds_per_step: float | None) -> None:
         """The number of steps is settled; the run begins at `first_step`."""
 

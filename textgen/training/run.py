@@ -53,15 +53,20 @@ class Run:
 
     def __init__(self, plan: Plan, reporter: Reporter | None = None, *, started: float | None = None):
         """Args: started: `time.perf_counter()` when the command began; minutes are counted from there."""
-        self.plan = plan
         self.reporter = reporter or Reporter()
         self.started = time.perf_counter() if started is None else started
+        self.initial_loss: float | None = None  # of the model that the run begins with
+        self.seconds_per_step: float | None = None
+        self._build(plan)
+
+    def _build(self, plan: Plan) -> None:
+        """The model, its training step and its evaluations."""
+        self.plan = plan
         self.device: Device = choose_device(plan.model.cell)
         token_counts = count_token_ids(plan.train_ids, plan.model.vocabulary_size)
         self.model = build_model(plan.model, plan.training.seed, token_counts)
         if plan.initial_weights is not None:
             self.model.set_named_weights(plan.initial_weights)
-        self.initial_loss: float | None = None  # of the model that the run begins with
         with_xla = self.device.name == "CPU"
         self.step = TrainStep(
             self.model,
@@ -76,7 +81,6 @@ class Run:
             self.validate_fully = Validation(self.model, plan.validation_ids[:final_tokens], compile_with_xla=with_xla)
             most = max(EVALUATION_TOKENS // 8, EVALUATION_LOGITS // plan.model.vocabulary_size)
             self.validate = self.validate_fully.limited(min(EVALUATION_TOKENS, most))
-        self.seconds_per_step: float | None = None
 
     def measure(self) -> None:
         """Measure the speed, for the expected time; turn minutes, if they are the budget, into a number of steps."""
@@ -88,6 +92,12 @@ class Run:
         self.reporter.measuring()
         minutes = self.plan.training.minutes or 0.0
         speed = budget.rehearse(self.plan, self.step, self.validate, minutes * 60)
+        tokens_per_second = self.plan.training.batch_size * self.plan.training.sequence_length / speed.seconds_per_step
+        better = self.plan.at_speed(tokens_per_second)
+        if better is not self.plan:
+            self.reporter.planned_again(better, tokens_per_second)
+            self._build(better)
+            speed = budget.rehearse(self.plan, self.step, self.validate, minutes * 60)
         self.seconds_per_step = speed.seconds_per_step
         if self.plan.total_steps is not None:
             return
