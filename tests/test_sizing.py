@@ -8,7 +8,9 @@ from textgen.errors import SettingError
 from textgen.model_store import num_parameters
 from textgen.sizing import (
     EMBEDDING_SIZE,
+    FEW_STEPS,
     PRESETS,
+    SMALL_BATCH,
     TRAINING_SHARE,
     Choice,
     operations_per_token,
@@ -34,7 +36,7 @@ def test_two_minutes_on_two_cores_worked_by_hand():
     tokens = TRAINING_SHARE * 120 * 1.75 * RATE / (6 * (weights + 256 * 65))
     assert found.tokens == pytest.approx(tokens)
     assert (found.preset, found.shape) == ("medium", {"units": 256, "embedding_size": EMBEDDING_SIZE, "skip": True})
-    assert found.training == {"batch_size": 32, "dropout": 0.2}
+    assert found.training == {"batch_size": 16, "dropout": 0.2}  # of 32 it would be 2,800 steps
     assert found.reason == f"{tokens / weights:.1f} tokens for each weight, {tokens / 1e6:.1f} passes"
 
 
@@ -92,7 +94,7 @@ def test_words_have_embeddings_as_wide_as_their_layers_and_no_larger_model_than_
 
 @pytest.mark.parametrize("num_tokens", [128, 200, 600, 2111, 2112, 10**6])
 def test_a_short_text_is_cut_into_as_few_streams_as_it_fills(num_tokens):
-    batch_size = suited(num_tokens=num_tokens, preset="medium", minutes=1.0).training["batch_size"]
+    batch_size = suited(num_tokens=num_tokens, preset="medium", minutes=1000.0).training["batch_size"]
     assert minimum_tokens(batch_size, 64) <= num_tokens
     assert batch_size == 32 or minimum_tokens(2 * batch_size, 64) > num_tokens
 
@@ -114,3 +116,11 @@ def test_the_weights_that_are_reckoned_with_are_those_of_the_layers():
     config = ModelConfig(vocabulary_size=65, units=256, embedding_size=64)
     others = 65 * 64 + 256 * 65 + 65 + 2 * 4 * 256  # embedding, output, biases
     assert recurrent_weights(256, 64) == num_parameters(config) - others
+
+
+def test_a_budget_of_few_steps_is_spent_on_smaller_ones():
+    operations = operations_per_token("char", 256, 65)
+    minutes = FEW_STEPS * 32 * 64 * operations / (TRAINING_SHARE * 60 * PRESETS["medium"].share * RATE)
+    assert suited(preset="medium", minutes=1.01 * minutes).training["batch_size"] == 32
+    assert suited(preset="medium", minutes=0.99 * minutes).training["batch_size"] == SMALL_BATCH
+    assert suited(preset="medium", steps=FEW_STEPS - 1).training["batch_size"] == 32

@@ -38,6 +38,8 @@ PRESETS = dict(
 LARGEST = {"char": "large", "word": "medium"}  # larger word models were not measured
 EMBEDDING_SIZE = 64  # of a character; words have one as wide as their layers
 TRAINING_SHARE = 0.8  # of the minutes; the rest is starting, compiling, evaluating and saving
+FEW_STEPS = 4_000  # a budget that pays for no more of them is better spent on twice as many smaller ones
+SMALL_BATCH = 16
 DROPOUT = {  # up to so many passes over the text, so much
     "char": ((2.0, 0.05), (5.0, 0.1), (12.0, 0.2), (40.0, 0.3), (math.inf, 0.4)),
     "word": ((math.inf, LEVEL_DEFAULTS["word"]["dropout"]),),
@@ -90,13 +92,16 @@ def suit(
         candidates = [preset or _nearest(given["units"])]
     else:
         candidates = [name for name in PRESETS if PRESETS[name].units <= PRESETS[LARGEST[level]].units]
+    sequence_length = given.get("sequence_length", budget.sequence_length)
     for name in reversed(candidates):
         size = PRESETS[name]._replace(units=given.get("units", PRESETS[name].units))
-        shape, training = _settings(level, size, num_tokens, given.get("sequence_length", budget.sequence_length))
+        shape, training = _settings(level, size, num_tokens, sequence_length)
         tokens = _tokens(level, num_tokens, num_symbols, budget, operations_per_second, size, training | given)
         per_weight = tokens / recurrent_weights(shape["units"], shape["embedding_size"])
         if per_weight >= size.tokens_per_weight:
             break
+    if budget.steps is None and tokens < FEW_STEPS * training["batch_size"] * sequence_length:
+        training["batch_size"] = min(SMALL_BATCH, training["batch_size"])
     passes = tokens / max(1, num_tokens)
     training["dropout"] = next(dropout for limit, dropout in DROPOUT[level] if passes <= limit)
     reason = f"{per_weight:.1f} tokens for each weight, {passes:.1f} passes"
