@@ -41,7 +41,7 @@ TRAINING_SHARE = 0.8  # of the minutes; the rest is starting, compiling, evaluat
 FEW_STEPS = 4_000  # a budget that pays for no more of them is better spent on twice as many smaller ones
 SMALL_BATCH = 16
 DROPOUT = {  # up to so many passes over the text, so much
-    "char": ((2.0, 0.05), (5.0, 0.1), (12.0, 0.2), (40.0, 0.3), (math.inf, 0.4)),
+    "char": ((2.0, 0.05), (5.0, 0.1), (8.0, 0.2), (40.0, 0.3), (math.inf, 0.4)),
     "word": ((math.inf, LEVEL_DEFAULTS["word"]["dropout"]),),
 }
 COMPARED_WORDS = 1_024  # the output layer's share of a step at word level: a sample of the vocabulary
