@@ -9,6 +9,7 @@ from textgen.model_store import num_parameters
 from textgen.sizing import (
     EMBEDDING_SIZE,
     FEW_STEPS,
+    LEARNING_RATE,
     PRESETS,
     SMALL_BATCH,
     TRAINING_SHARE,
@@ -36,7 +37,8 @@ def test_two_minutes_on_two_cores_worked_by_hand():
     tokens = TRAINING_SHARE * 120 * 1.75 * RATE / (6 * (weights + 256 * 65))
     assert found.tokens == pytest.approx(tokens)
     assert (found.preset, found.shape) == ("medium", {"units": 256, "embedding_size": EMBEDDING_SIZE, "skip": True})
-    assert found.training == {"batch_size": 16, "dropout": 0.2}  # of 32 it would be 2,800 steps
+    expected = {"batch_size": 16, "dropout": 0.2, "learning_rate": 0.006}
+    assert found.training == expected  # of 32 it would be 2,800 steps
     assert found.reason == f"{tokens / weights:.1f} tokens for each weight, {tokens / 1e6:.1f} passes"
 
 
@@ -89,7 +91,7 @@ def test_a_batch_size_that_is_given_counts_in_a_budget_of_steps():
 def test_words_have_embeddings_as_wide_as_their_layers_and_no_larger_model_than_was_measured():
     found = suited("word", minutes=1000.0)
     assert (found.preset, found.shape) == ("medium", {"units": 256, "embedding_size": 256})
-    assert found.training == {"batch_size": 16, "dropout": 0.2}
+    assert found.training == {"batch_size": 16, "dropout": 0.2, "learning_rate": 0.006}
 
 
 @pytest.mark.parametrize("num_tokens", [128, 200, 600, 2111, 2112, 10**6])
@@ -124,3 +126,17 @@ def test_a_budget_of_few_steps_is_spent_on_smaller_ones():
     assert suited(preset="medium", minutes=1.01 * minutes).training["batch_size"] == 32
     assert suited(preset="medium", minutes=0.99 * minutes).training["batch_size"] == SMALL_BATCH
     assert suited(preset="medium", steps=FEW_STEPS - 1).training["batch_size"] == 32
+
+
+def test_few_steps_get_a_higher_learning_rate():
+    limit = LEARNING_RATE["char"][0][0]
+    rates = [suited(preset="small", steps=steps).training["learning_rate"] for steps in (10, limit, limit + 1, 10**6)]
+    assert rates == [0.012, 0.012, 0.006, 0.006]
+    assert suited("word", steps=10).training["learning_rate"] == TrainingConfig.learning_rate
+
+
+def test_the_learning_rate_counts_the_steps_of_the_batch_size_that_is_given():
+    """Eight times the streams make an eighth of the steps."""
+    passes = 2 * LEARNING_RATE["char"][0][0] * 16 * 64 / 1e6
+    assert suited(preset="small", epochs=passes).training["learning_rate"] == 0.006
+    assert suited(preset="small", epochs=passes, given={"batch_size": 128}).training["learning_rate"] == 0.012

@@ -12,7 +12,7 @@ from textgen.config import END_OF_DOCUMENT, TrainingConfig
 from textgen.corpus import CorpusFacts, CorpusReader
 from textgen.corpus.describing import Describer, PartFacts, Parts
 from textgen.errors import TokenizerError
-from textgen.sizing import PRESETS, Choice, recurrent_rate, suit, tokens_per_second
+from textgen.sizing import PRESETS, Choice, recurrent_rate, suit, tokens_per_second, up_to
 from textgen.tokenizers.normalizing import normalize_blocks
 from textgen.tokenizers.word_fitting import DEFAULT_VOCABULARY_SIZE, WordFitter
 
@@ -97,9 +97,9 @@ def recommend(facts: CorpusFacts, words_covered: float, arguments: str, operatio
     suits_words = is_prose and facts.characters >= WORDS_FROM_CHARACTERS and words_covered >= WORDS_FROM_COVERAGE
     level = "word" if suits_words else "char"
     num_tokens = int(facts.words * 1.3) if suits_words else facts.characters  # punctuation and line ends are tokens too
-    size = PRESETS[_up_to(PRESETS_BY_TOKENS, num_tokens)]
+    size = PRESETS[up_to(PRESETS_BY_TOKENS, num_tokens)]
     per_second = tokens_per_second(level, size, facts.symbols, operations_per_second)
-    wanted = num_tokens * _up_to(EPOCHS, num_tokens) / per_second / 60
+    wanted = num_tokens * up_to(EPOCHS, num_tokens) / per_second / 60
     minutes = min(MINUTES[1], max(MINUTES[0], math.ceil(wanted)))
     suited = suit(
         level, num_tokens, facts.symbols, TrainingConfig(minutes=minutes), operations_per_second, Choice(given={})
@@ -113,8 +113,3 @@ def recommend(facts: CorpusFacts, words_covered: float, arguments: str, operatio
         tokens_per_second(level, PRESETS[suited.preset], facts.symbols, operations_per_second),
         " ".join(filter(None, ["textgen train", arguments, *flags])),
     )
-
-
-def _up_to(table: tuple[tuple[float, float], ...], number: float) -> float:
-    """The value of the first row whose limit is at least `number`."""
-    return next(value for limit, value in table if number <= limit)

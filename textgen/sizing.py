@@ -40,6 +40,10 @@ EMBEDDING_SIZE = 64  # of a character; words have one as wide as their layers
 TRAINING_SHARE = 0.8  # of the minutes; the rest is starting, compiling, evaluating and saving
 FEW_STEPS = 4_000  # a budget that pays for no more of them is better spent on twice as many smaller ones
 SMALL_BATCH = 16
+LEARNING_RATE = {  # its peak; up to so many steps, so much
+    "char": ((4_500, 0.012), (math.inf, 0.006)),
+    "word": ((math.inf, TrainingConfig.learning_rate),),
+}
 DROPOUT = {  # up to so many passes over the text, so much
     "char": ((2.0, 0.05), (5.0, 0.1), (8.0, 0.2), (40.0, 0.3), (math.inf, 0.4)),
     "word": ((math.inf, LEVEL_DEFAULTS["word"]["dropout"]),),
@@ -103,10 +107,17 @@ def suit(
     if budget.steps is None and tokens < FEW_STEPS * training["batch_size"] * sequence_length:
         training["batch_size"] = min(SMALL_BATCH, training["batch_size"])
     passes = tokens / max(1, num_tokens)
-    training["dropout"] = next(dropout for limit, dropout in DROPOUT[level] if passes <= limit)
+    training["dropout"] = up_to(DROPOUT[level], passes)
+    batch_size = given.get("batch_size", training["batch_size"])
+    training["learning_rate"] = up_to(LEARNING_RATE[level], tokens / (batch_size * sequence_length))
     reason = f"{per_weight:.1f} tokens for each weight, {passes:.1f} passes"
     speed = tokens_per_second(level, size, num_symbols, operations_per_second)
     return Suited(name, shape, training, tokens, reason, speed, operations_per_second)
+
+
+def up_to(table: tuple[tuple[float, float], ...], number: float) -> float:
+    """The value of the first row whose limit is at least `number`."""
+    return next(value for limit, value in table if number <= limit)
 
 
 def _nearest(units: int) -> str:

@@ -83,7 +83,12 @@ sampling_options = options_of(SamplingConfig)
 SUITED = "suits text and budget"
 training_options = options_of(
     TrainingConfig,
-    defaults={"num_sampled": "0 up to 4096 ids, else 1024", "batch_size": SUITED, "dropout": SUITED},
+    defaults={
+        "num_sampled": "0 up to 4096 ids, else 1024",
+        "batch_size": SUITED,
+        "dropout": SUITED,
+        "learning_rate": SUITED,
+    },
 )
 
 text_options = options_of(TextConfig, defaults={"vocabulary_size": "30000, or all words that occur twice"})
