@@ -25,7 +25,19 @@ from textgen.config import (
 from textgen.errors import SettingError
 from textgen.training import request
 
-SETTINGS = ["--units", "24", "--embedding-size", "12", "--batch-size", "8", "--sequence-length", "16"]
+SETTINGS = [
+    "--no-skip",
+    "--learning-rate",
+    "0.006",
+    "--units",
+    "24",
+    "--embedding-size",
+    "12",
+    "--batch-size",
+    "8",
+    "--sequence-length",
+    "16",
+]
 TALE = "The ferryman kept the river's memory, and the river kept his. "
 
 
@@ -254,7 +266,7 @@ def test_a_resumed_run_keeps_its_settings(flags):
     assert flags[0].replace("--no-", "--") in str(done.exception)
 
 
-SUITED = ("units", "embedding_size", "batch_size", "dropout")
+SUITED = ("units", "embedding_size", "batch_size", "dropout", "learning_rate")
 
 
 def test_help_says_every_setting_in_its_own_sentence_with_its_default():
