@@ -26,9 +26,8 @@ from textgen.errors import SettingError
 from textgen.training import request
 
 SETTINGS = [
-    "--no-skip",
     "--learning-rate",
-    "0.006",
+    "0.006",  # the tale is soon known by heart, and then all samples are the same
     "--units",
     "24",
     "--embedding-size",
@@ -172,9 +171,10 @@ def test_evaluating_reports_both_protocols(workshop):
 
 
 def test_evaluating_without_a_file_repeats_the_validation_loss_of_training(workshop):
+    """But for the beginning: `evaluate` reads a line end first, and then a text that begins within a word."""
     trained = json.loads((workshop / "train.json").read_text())["validation_loss"]
     result = json.loads(run("evaluate", "tale", "--json", cwd=workshop).stdout)
-    assert result["nats_per_character"] == pytest.approx(trained, abs=2e-3)
+    assert result["nats_per_character"] == pytest.approx(trained, abs=20 / result["characters"])
 
 
 def test_models_info_and_doctor_answer_in_words_and_in_json(workshop):

@@ -1,7 +1,7 @@
 """A corpus before it is trained on: what it is made of, what is odd about it, and which command would suit it.
 
 What goes in: a corpus reader. What comes out: facts at both levels, and a recommendation with its expected time on this
-machine. Nothing is written, and TensorFlow is not imported: the time is reckoned from a second of NumPy.
+machine. Nothing is written, and TensorFlow is not imported: the time is reckoned from a moment of NumPy.
 """
 
 import dataclasses

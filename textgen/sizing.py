@@ -2,10 +2,11 @@
 
 What goes in: the level, the size of the training part and of the vocabulary, the budget, and the speed of this machine.
 What comes out: a preset, settings, and the reason in one clause. What a user gives overrules each of them. The speed is
-reckoned from a second of NumPy; where training turns out much faster or slower, the choice is made again.
+reckoned from a moment of NumPy; where training turns out much faster or slower, the choice is made again.
 
-The rule: the largest preset that meets enough tokens for each weight that a token is multiplied with, and then dropout
-by how often the text is read. The runs behind it are in `tests/benchmarks/quality.md`.
+The rule: the largest preset that meets enough tokens for each weight that a token is multiplied with; then batch and
+learning rate by how many steps that makes, and dropout by how often the text is read. The runs behind it are in
+`tests/benchmarks/quality.md`.
 """
 
 import math
@@ -66,6 +67,7 @@ class Suited(NamedTuple):
     training: dict[str, Any]  # of TrainingConfig
     tokens: float  # that the budget pays for, about
     reason: str  # one clause
+    choice: Choice  # that it was made to
     tokens_per_second: float  # that were reckoned with,
     operations_per_second: float  # from this
 
@@ -83,7 +85,7 @@ def suit(
     Args:
         num_tokens: of the training part.
         num_symbols: different tokens.
-        budget: minutes, epochs or steps; its other settings are of no account.
+        budget: minutes, epochs or steps, and the sequence length; its other settings are of no account.
         operations_per_second: of this machine, see `recurrent_rate`.
 
     Raises:
@@ -112,7 +114,7 @@ def suit(
     training["learning_rate"] = up_to(LEARNING_RATE[level], tokens / (batch_size * sequence_length))
     reason = f"{per_weight:.1f} tokens for each weight, {passes:.1f} passes"
     speed = tokens_per_second(level, size, num_symbols, operations_per_second)
-    return Suited(name, shape, training, tokens, reason, speed, operations_per_second)
+    return Suited(name, shape, training, tokens, reason, choice, speed, operations_per_second)
 
 
 def up_to(table: tuple[tuple[float, float], ...], number: float) -> float:
@@ -171,10 +173,8 @@ def recurrent_rate(units: int = 256, rows: int = 32, rounds: int = 60) -> float:
     seconds = []
     for _ in range(rounds):
         begin = time.perf_counter()
-        gates = np.tanh(hidden @ kernel)
-        memory = (gates[:, :units] + 1) * memory * 0.5 + (gates[:, units : 2 * units] + 1) * gates[
-            :, 2 * units : 3 * units
-        ]
-        hidden = (gates[:, 3 * units :] + 1) * np.tanh(memory)
+        i, f, g, o = np.split(np.tanh(hidden @ kernel), 4, axis=1)
+        memory = 0.5 * ((f + 1) * memory + (i + 1) * g)
+        hidden = 0.5 * (o + 1) * np.tanh(memory)
         seconds.append(time.perf_counter() - begin)
     return 2 * rows * kernel.size / min(seconds)

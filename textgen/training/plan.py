@@ -37,8 +37,7 @@ class Plan:
     total_steps: int | None  # None until minutes are turned into steps
     parent: ParentRecord | None = None  # the model that it begins with; None begins from nothing
     initial_weights: dict[str, np.ndarray] | None = None  # of a new run that has a parent
-    choice: Choice | None = None  # what was given, where the rest is made to suit
-    suited: Suited | None = None  # what the rest follows from
+    suited: Suited | None = None  # what was made to suit, and to what; None where nothing was
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -83,7 +82,7 @@ class Plan:
         misjudged = tokens_per_second / self.suited.tokens_per_second
         if 1 / MISJUDGED <= misjudged <= MISJUDGED:
             return self
-        again = _made_to_suit(self, self.suited.operations_per_second * misjudged)
+        again = _made_to_suit(self, self.suited.choice, self.suited.operations_per_second * misjudged)
         return self if (again.model, again.training) == (self.model, self.training) else again
 
     def tokens_per_character(self) -> float:
@@ -139,15 +138,14 @@ def make_plan(
         corpus=CorpusRecord(reader.name, reader.sources, prepared.sha256, prepared.characters, prepared.num_documents),
         prepared=prepared,
         total_steps=None,
-        choice=choice,
     )
     if choice is not None:
-        plan = _made_to_suit(plan, sizing.recurrent_rate())
+        plan = _made_to_suit(plan, choice, sizing.recurrent_rate())
     plan = dataclasses.replace(plan, total_steps=_fixed_steps(plan))
     return plan if parent is None else _begun_with(parent, plan)
 
 
-def _made_to_suit(plan: Plan, operations_per_second: float) -> Plan:
+def _made_to_suit(plan: Plan, choice: Choice, operations_per_second: float) -> Plan:
     """`plan` with what suits corpus, budget and machine in place of what the user did not fix."""
     suited = sizing.suit(
         plan.text.level,
@@ -155,11 +153,10 @@ def _made_to_suit(plan: Plan, operations_per_second: float) -> Plan:
         plan.model.vocabulary_size,
         plan.training,
         operations_per_second,
-        plan.choice or Choice({}),
+        choice,
     )
-    given = plan.choice.given if plan.choice else {}
     shape, training = (
-        {name: value for name, value in settings.items() if name not in given}
+        {name: value for name, value in settings.items() if name not in choice.given}
         for settings in (suited.shape, suited.training)
     )
     return dataclasses.replace(
