@@ -81,7 +81,11 @@ def test_the_lock_of_a_killed_process_is_taken_silently(model_path, holder):
     assert take(model_path) == os.getpid()
 
 
-@pytest.mark.parametrize("content", ["1\n", "", "nonsense", f"{os.getpid()}\n", f"{GONE}\n"])
+@pytest.mark.parametrize(
+    "content",
+    ["1\n", "", "nonsense", f"{os.getpid()}\n", f"{GONE}\n"],
+    ids=["init", "empty", "nonsense", "this process", "a process that is gone"],
+)
 def test_a_file_that_nobody_holds_is_taken_whatever_is_in_it(model_path, content):
     """Process 1 lives: the number may be another process's by now."""
     leave_lock(model_path, content)
@@ -138,7 +142,11 @@ def test_a_file_that_its_holder_removes_at_that_moment_is_made_anew(model_path, 
     assert len(names) == 2
 
 
-@pytest.mark.parametrize(("process_id", "is_refused"), [(os.getppid(), True), (GONE, False), (os.getpid(), False)])
+@pytest.mark.parametrize(
+    ("process_id", "is_refused"),
+    [(os.getppid(), True), (GONE, False), (os.getpid(), False)],
+    ids=["the parent", "a process that is gone", "this process"],
+)
 def test_where_a_disk_has_no_locks_the_process_id_decides(model_path, monkeypatch, process_id, is_refused):
     """One's own is a stale one: in a container every run may have the same."""
     monkeypatch.setattr(textgen.training.lock, "try_lock", lambda descriptor: None)

@@ -100,7 +100,7 @@ def test_a_tokenizer_that_extends_another_is_kept_apart_from_a_fresh_one():
         {"seed": 1},
         {"tokenizer": CharacterTokenizer("\n" + "".join(sorted(set(NAMES) - {"\n"})) + "~", "\n")},
     ],
-    ids=str,
+    ids=["normalize", "encoding", "level", "documents", "share", "seed", "tokenizer"],
 )
 def test_whatever_the_ids_depend_on_makes_them_anew(change):
     write("names.txt", NAMES)
