@@ -101,7 +101,7 @@ def test_the_plan_says_text_model_and_settings_in_three_lines():
     assert screen.lines == [
         "    corpus  novel: 111,111 characters (100,000 to learn from, 11,111 to validate on)",
         "     model  2 x 128 LSTM, embedding 64, vocabulary 65, 242,945 parameters",
-        "  training  batches of 16 x 64, learning rate 0.006, dropout 0.05, seed 0",
+        "  training  batches of 16 x 64, learning rate 0.006, dropout 0.05, weight decay 0, seed 0",
     ]
 
 
@@ -112,7 +112,8 @@ def test_the_plan_of_words_counts_tokens_and_says_what_is_tied_and_sampled():
     assert screen.lines == [
         "    corpus  novel: 111,111 characters (tokens: 100,000 to learn from, 11,111 to validate on)",
         f"     model  2 x 128 LSTM, embedding 64 (tied), vocabulary 10,000, {words.num_parameters:,} parameters",
-        "  training  batches of 16 x 64, learning rate 0.006, dropout 0.05, seed 0, 2,048 sampled tokens per step",
+        "  training  batches of 16 x 64, learning rate 0.006, dropout 0.05, weight decay 0, seed 0, "
+        "2,048 sampled tokens per step",
     ]
 
 

@@ -1,5 +1,7 @@
 """The size of a model and its settings, from the corpus and the budget."""
 
+import math
+
 import pytest
 
 from textgen.config import PRESET_NAMES, ModelConfig, TrainingConfig
@@ -7,9 +9,12 @@ from textgen.dataset import minimum_tokens
 from textgen.errors import SettingError
 from textgen.model_store import num_parameters
 from textgen.sizing import (
+    DECAY_PASSES,
+    DECAY_STEPS,
     EMBEDDING_SIZE,
     FEW_STEPS,
     LEARNING_RATE,
+    MAX_DECAY,
     PRESETS,
     SMALL_BATCH,
     TRAINING_SHARE,
@@ -19,6 +24,7 @@ from textgen.sizing import (
     recurrent_weights,
     suit,
     tokens_per_second,
+    weight_decay,
 )
 
 RATE = 180e9  # operations per second of an LSTM's steps in NumPy, on two cores
@@ -37,7 +43,8 @@ def test_two_minutes_on_two_cores_worked_by_hand():
     tokens = TRAINING_SHARE * 120 * 1.75 * RATE / (6 * (weights + 256 * 65))
     assert found.tokens == pytest.approx(tokens)
     assert (found.preset, found.shape) == ("medium", {"units": 256, "embedding_size": EMBEDDING_SIZE, "skip": True})
-    expected = {"batch_size": 16, "dropout": 0.2, "learning_rate": 0.006}
+    decay = float(f"{1 / (0.006 * DECAY_PASSES * 1e6 / (16 * 64)):.2g}")
+    expected = {"batch_size": 16, "dropout": 0.2, "learning_rate": 0.006, "weight_decay": decay}
     assert found.training == expected  # of 32 it would be 2,800 steps
     assert found.reason == f"{tokens / weights:.1f} tokens for each weight, {tokens / 1e6:.1f} passes"
 
@@ -91,7 +98,12 @@ def test_a_batch_size_that_is_given_counts_in_a_budget_of_steps():
 def test_words_have_embeddings_as_wide_as_their_layers_and_no_larger_model_than_was_measured():
     found = suited("word", minutes=1000.0)
     assert (found.preset, found.shape) == ("medium", {"units": 256, "embedding_size": 256})
-    assert found.training == {"batch_size": 16, "dropout": 0.2, "learning_rate": 0.006}
+    assert found.training | {"weight_decay": 0} == {
+        "batch_size": 16,
+        "dropout": 0.2,
+        "learning_rate": 0.006,
+        "weight_decay": 0,
+    }
 
 
 @pytest.mark.parametrize("num_tokens", [128, 200, 600, 2111, 2112, 10**6])
@@ -140,3 +152,16 @@ def test_the_learning_rate_counts_the_steps_of_the_batch_size_that_is_given():
     passes = 2 * LEARNING_RATE["char"][0][0] * 16 * 64 / 1e6
     assert suited(preset="small", epochs=passes).training["learning_rate"] == 0.006
     assert suited(preset="small", epochs=passes, given={"batch_size": 128}).training["learning_rate"] == 0.012
+
+
+@pytest.mark.parametrize(("batch_size", "rate"), [(8, 0.006), (32, 0.006), (32, 0.02)])
+def test_left_alone_a_weight_shrinks_by_e_in_the_same_number_of_passes(batch_size, rate):
+    given = {"batch_size": batch_size, "learning_rate": rate}
+    decay = suited(given=given, epochs=10.0).training["weight_decay"]
+    steps = DECAY_PASSES * 1e6 / (batch_size * 64)
+    assert (1 - decay * rate) ** steps == pytest.approx(math.exp(-1), rel=0.06)  # of two digits
+
+
+def test_the_decay_of_a_short_text_leaves_a_weight_some_steps():
+    assert weight_decay(0.5, 0.01) == weight_decay(DECAY_STEPS / DECAY_PASSES, 0.01) == 1 / (0.01 * DECAY_STEPS)
+    assert weight_decay(0.5, 1e-9) == MAX_DECAY

@@ -5,8 +5,8 @@ What comes out: a preset, settings, and the reason in one clause. What a user gi
 reckoned from a moment of NumPy; where training turns out much faster or slower, the choice is made again.
 
 The rule: the largest preset that meets enough tokens for each weight that a token is multiplied with; then batch and
-learning rate by how many steps that makes, and dropout by how often the text is read. The runs behind it are in
-`tests/benchmarks/quality.md`.
+learning rate by how many steps that makes, dropout by how often the text is read, and weight decay by how many steps a
+pass over the text takes. The runs behind it are in `tests/benchmarks/quality.md`.
 """
 
 import math
@@ -49,6 +49,9 @@ DROPOUT = {  # up to so many passes over the text, so much
     "char": ((2.0, 0.05), (5.0, 0.1), (8.0, 0.2), (40.0, 0.3), (math.inf, 0.4)),
     "word": ((math.inf, LEVEL_DEFAULTS["word"]["dropout"]),),
 }
+DECAY_PASSES = 4.0  # in so many passes over the text, at the peak rate, weight decay shrinks a weight by a factor of e
+DECAY_STEPS = 200  # but in no fewer steps
+MAX_DECAY = 10.0
 COMPARED_WORDS = 1_024  # the output layer's share of a step at word level: a sample of the vocabulary
 
 
@@ -110,8 +113,10 @@ def suit(
         training["batch_size"] = min(SMALL_BATCH, training["batch_size"])
     passes = tokens / max(1, num_tokens)
     training["dropout"] = up_to(DROPOUT[level], passes)
-    batch_size = given.get("batch_size", training["batch_size"])
-    training["learning_rate"] = up_to(LEARNING_RATE[level], tokens / (batch_size * sequence_length))
+    step_tokens = given.get("batch_size", training["batch_size"]) * sequence_length
+    training["learning_rate"] = up_to(LEARNING_RATE[level], tokens / step_tokens)
+    learning_rate = given.get("learning_rate", training["learning_rate"])
+    training["weight_decay"] = weight_decay(num_tokens / step_tokens, learning_rate)
     reason = f"{per_weight:.1f} tokens for each weight, {passes:.1f} passes"
     speed = tokens_per_second(level, size, num_symbols, operations_per_second)
     return Suited(name, shape, training, tokens, reason, choice, speed, operations_per_second)
@@ -120,6 +125,16 @@ def suit(
 def up_to(table: tuple[tuple[float, float], ...], number: float) -> float:
     """The value of the first row whose limit is at least `number`."""
     return next(value for limit, value in table if number <= limit)
+
+
+def weight_decay(steps_per_pass: float, learning_rate: float) -> float:
+    """The decay that suits a text that is read in so many steps.
+
+    What matters is over how many passes the weights average what they learn: 1 / (decay * rate * steps of a pass).
+    Source: Wang and Aitchison 2024, "How to set AdamW's weight decay as you scale model and dataset size".
+    """
+    decay = 1 / (learning_rate * max(DECAY_STEPS, DECAY_PASSES * steps_per_pass))
+    return float(f"{min(decay, MAX_DECAY):.2g}")
 
 
 def _nearest(units: int) -> str:

@@ -88,6 +88,7 @@ training_options = options_of(
         "batch_size": SUITED,
         "dropout": SUITED,
         "learning_rate": SUITED,
+        "weight_decay": SUITED,
     },
 )
 
