@@ -1,7 +1,8 @@
 """Minutes into a number of steps, by measuring this machine on this model.
 
 The measured steps are a rehearsal: afterwards every variable is put back, so a run is a pure function of its step
-count. The schedule needs that count before the first step.
+count. The schedule needs that count before the first step. Where the machine turns out slower than it was then, the
+count is cut on the way: a laptop that gets hot, or a neighbour that wakes up, would make the minutes a third longer.
 """
 
 import statistics
@@ -16,6 +17,7 @@ MIN_TIMED_STEPS = 5
 REHEARSAL_SHARE = 0.03  # of the budget
 LONGEST_REHEARSAL = 30.0  # seconds
 MIN_STEPS = 20  # below that, nothing is learned; a tiny budget is overrun instead
+WORTH_CHANGING = 0.02  # of the steps; what is less is not worth another schedule
 SAVING_SECONDS = 1.0  # the last checkpoint and the model directory
 SAVED_BYTES_PER_PARAMETER = 16  # the weights, two slots of the optimizer, and the best weights, float32
 SAVED_BYTES_PER_SECOND = 100e6  # writing, syncing and hashing a checkpoint of 140 MB took 1.4 seconds
@@ -43,6 +45,20 @@ def steps_in(seconds: float, speed: Speed, num_evaluations: int, final_evaluatio
     """How many steps fit in `seconds`, once evaluations and saving are paid for; at least MIN_STEPS."""
     fixed = num_evaluations * speed.seconds_per_evaluation + final_evaluation_seconds + SAVING_SECONDS
     return max(MIN_STEPS, int((seconds - fixed) / speed.seconds_per_step))
+
+
+def settle_again(planned: int, current: int, step: int, seconds_per_step: float, seconds_left: float) -> int:
+    """How many steps a run shall have, after `step` of them: as many as fit, and no more than were planned.
+
+    Args:
+        planned: what the rehearsal promised.
+        current: what the run has now.
+        seconds_per_step: lately, evaluations and checkpoints included.
+        seconds_left: until the last step should be done.
+    """
+    affordable = max(MIN_STEPS, step + int(max(0.0, seconds_left) / seconds_per_step))
+    found = min(planned, affordable)
+    return current if abs(found - current) <= WORTH_CHANGING * planned else found
 
 
 def saving_share(num_parameters: int, seconds_between: float) -> float:

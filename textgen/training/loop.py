@@ -19,6 +19,7 @@ from textgen.errors import CheckpointError, ModelError, TrainingError
 from textgen.generation.generator import Generator
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.records import ModelRecord
+from textgen.training import budget
 from textgen.training.checkpoints import Checkpoint, Progress, load_newest, save_checkpoint
 from textgen.training.divergence import (
     MAX_ROLLBACKS,
@@ -63,11 +64,21 @@ class Loop:
         self.best_weights = step.model.get_named_weights()
         self.progress = Progress()
         self.vocabulary_size = plan.model.vocabulary_size
+        self.deadline: float | None = None
+        self.planned_steps = 0
+        self.paced_from = (0, 0.0)  # step and second of the last evaluation
 
-    def begin(self, progress: Progress) -> None:
-        """Start a new run, with a checkpoint before its first step."""
+    def begin(self, progress: Progress, deadline: float | None = None) -> None:
+        """Start a new run, with a checkpoint before its first step.
+
+        Args:
+            deadline: seconds of the run by which its steps should be done. A slow machine then makes fewer; a run that
+                is resumed makes as many as it had when it was stopped.
+        """
         self.progress = progress
         self.clock = time.perf_counter() - progress.seconds
+        self.deadline, self.planned_steps = deadline, progress.total_steps
+        self.paced_from = (progress.step, progress.seconds)
         self.save()
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -120,6 +131,7 @@ class Loop:
             if done % self.progress.evaluate_every == 0 or done == self.progress.total_steps:
                 with self.step.averaged():
                     self._evaluate()
+                self._keep_to_the_budget()
             if should_stop():
                 self.save()
                 return False
@@ -145,6 +157,7 @@ class Loop:
         clock = self.clock
         self.restore(checkpoint)
         self.clock = clock  # the time was spent all the same
+        self.paced_from = (self.progress.step, time.perf_counter() - clock)
         self._update(rollbacks=rollbacks)
         self.reporter.rolled_back(
             self.progress.step,
@@ -220,6 +233,19 @@ class Loop:
         self.history = (*self.history, row)
         self._update(loss_sum=0.0, loss_count=0)
         self.reporter.evaluated(row, is_best)
+
+    def _keep_to_the_budget(self) -> None:
+        """Make as many of the planned steps as fit, by how long those since the last evaluation took."""
+        if self.deadline is None:
+            return
+        now, progress = time.perf_counter() - self.clock, self.progress
+        since_step, since = self.paced_from
+        self.paced_from = (progress.step, now)
+        pace = (now - since) / (progress.step - since_step)
+        total = budget.settle_again(self.planned_steps, progress.total_steps, progress.step, pace, self.deadline - now)
+        if total != progress.total_steps:
+            self._update(total_steps=total)
+            self.reporter.settled_again(total, self.batches.epoch_of(total))
 
     def _sample(self) -> str:
         engine = NumpyEngine(self.plan.model, self.step.model.get_named_weights())

@@ -152,6 +152,12 @@ class TerminalReporter(Reporter):
         sample = visible(" ".join(row.sample[:SAMPLE_CHARACTERS].split()))
         self.console.print(Text(f"  {sample}", "dim"), soft_wrap=not self.console.is_terminal)
 
+    def settled_again(self, total_steps: int, epochs: float) -> None:
+        """A line, and a bar of another length."""
+        self._say("steps", f"now {total_steps:,} ({epochs:.1f} epochs), to end in time at the speed of now")
+        if self._task is not None:
+            self.bar.update(self._task, total=total_steps)
+
     def rolled_back(self, step: int, message: str) -> None:
         """A line of its own; the bar goes back, and forgets the losses that ran away."""
         self._smoothed = None

@@ -51,6 +51,9 @@ class Reporter:
     def evaluated(self, row: Evaluated, is_best: bool) -> None:
         """An evaluation is done."""
 
+    def settled_again(self, total_steps: int, epochs: float) -> None:
+        """The machine is slower or faster than before; the run has another number of steps, to end in time."""
+
     def saved(self, path: Path, step: int) -> None:
         """A checkpoint is on disk."""
 

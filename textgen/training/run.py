@@ -57,6 +57,7 @@ class Run:
         self.started = time.perf_counter() if started is None else started
         self.initial_loss: float | None = None  # of the model that the run begins with
         self.seconds_per_step: float | None = None
+        self.deadline: float | None = None  # of a budget of minutes: when the last step should be done
         self._build(plan)
 
     def _build(self, plan: Plan) -> None:
@@ -105,6 +106,7 @@ class Run:
         final = 0.0
         if self.validate and self.validate_fully:
             final = speed.seconds_per_evaluation * self.validate_fully.num_counted / self.validate.num_counted
+        self.deadline = max(0.0, minutes * 60 - final - budget.SAVING_SECONDS)
         left *= 1 - budget.saving_share(self.plan.num_parameters, CHECKPOINT_SECONDS)
         steps = budget.steps_in(left, speed, EVALUATIONS, final)
         self.plan = dataclasses.replace(self.plan, total_steps=steps)
@@ -139,7 +141,7 @@ class Run:
 
     def _begin(self, loop: Loop) -> None:
         try:
-            loop.begin(self._new_progress())
+            loop.begin(self._new_progress(), self.deadline)
         except CheckpointError as problem:
             raise CheckpointError(
                 f"{problem}. Nothing was begun; make room there, or use another --models-dir"

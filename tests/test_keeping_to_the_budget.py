@@ -1,0 +1,149 @@
+"""A machine that becomes slower, or faster again, while a run of minutes goes on."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_progress import Screen, plan_of
+from test_training_run import Watcher, ask_to_stop, resume
+from test_training_run import corpus as corpus  # a fixture
+from test_training_run import plan_of as run_of
+from test_training_run import without_xla as without_xla
+
+import textgen.training.loop
+import textgen.training.run
+from textgen.training.budget import MIN_STEPS, SAVING_SECONDS, WORTH_CHANGING, Speed, settle_again
+from textgen.training.run import Run
+from textgen.training.schedule import FINAL_SHARE
+
+SECONDS = 60.0  # the budget
+PROMISED = 0.5  # seconds of a step, by the rehearsal
+EVERY = 10  # steps between evaluations
+
+
+class Clock:
+    """Stands in for the module `time`; stands still until it is told otherwise."""
+
+    now = 1000.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+class SlowMachine(Watcher):
+    """Lets each step take as long as `paces` says; notes every new number of steps."""
+
+    def __init__(self, clock: Clock, paces, at: dict | None = None):
+        super().__init__(at)
+        self.clock, self.paces, self.settled = clock, iter(paces), []
+
+    def stepped(self, step, epoch, loss, tokens_per_second):
+        self.clock.now += next(self.paces)
+        super().stepped(step, epoch, loss, tokens_per_second)
+
+    def settled_again(self, total_steps, epochs):
+        assert epochs > 0
+        self.settled.append((self.steps[-1], total_steps))
+
+
+@pytest.fixture
+def clock(monkeypatch, without_xla) -> Clock:
+    clock = Clock()
+    for module in (textgen.training.loop, textgen.training.run):
+        monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(textgen.training.run.budget, "rehearse", lambda *_: Speed(PROMISED, 0.0))
+    return clock
+
+
+def train(clock, corpus, models_dir, paces, at: dict | None = None):
+    plan = run_of(corpus, models_dir, minutes=SECONDS / 60, steps=None, sample_every=EVERY)
+    machine = SlowMachine(clock, paces, at)
+    run = Run(plan, machine)
+    return run.train(), machine, run.plan.total_steps
+
+
+# ---- how many
+
+
+def test_the_steps_that_are_left_by_hand():
+    """Of 1,000 steps 500 are made; 250 seconds are left."""
+    assert settle_again(1000, 1000, 500, seconds_per_step=1.0, seconds_left=250) == 750
+    assert settle_again(1000, 750, 500, seconds_per_step=0.4, seconds_left=250) == 1000
+    assert settle_again(1000, 750, 500, seconds_per_step=0.6, seconds_left=250) == 916
+
+
+@pytest.mark.parametrize("found", [1 - WORTH_CHANGING, 1.0, 1 + WORTH_CHANGING])
+def test_a_small_change_is_none(found):
+    left = found * 900 - 500
+    assert settle_again(1000, 900, 500, seconds_per_step=1.0, seconds_left=left + 0.5) == 900
+
+
+@pytest.mark.parametrize("left", [-100.0, 0.0])
+def test_when_the_time_is_over_so_is_the_run_but_not_before_its_first_steps(left):
+    assert settle_again(1000, 1000, 600, 1.0, left) == 600
+    assert settle_again(1000, 1000, 3, 1.0, left) == MIN_STEPS
+    assert settle_again(5, 5, 3, 1.0, left) == 5
+
+
+@given(st.integers(1, 10**6), st.data(), st.floats(1e-4, 100), st.floats(-100, 1e6))
+def test_never_more_than_was_planned_nor_fewer_than_were_made(planned, data, pace, left):
+    current = data.draw(st.integers(1, planned))
+    step = data.draw(st.integers(1, current))
+    assert step <= settle_again(planned, current, step, pace, left) <= planned
+
+
+# ---- whole runs
+
+
+def test_a_run_whose_steps_take_twice_as_long_ends_in_time_and_at_the_lowest_rate(clock, corpus, tmp_path):
+    begin = clock.now
+    result, machine, planned = train(clock, corpus, tmp_path, itertools.repeat(2 * PROMISED))
+    assert planned == int((SECONDS - SAVING_SECONDS) / PROMISED) - 1 == 117  # less a little for checkpoints
+    assert machine.settled == [(EVERY, 59)]
+    assert (result.results.steps, result.results.total_steps) == (59, 59)
+    assert clock.now - begin <= SECONDS - SAVING_SECONDS
+    peak = run_of(corpus, tmp_path / "other").training.learning_rate
+    assert machine.rows[-1].learning_rate == pytest.approx(FINAL_SHARE * peak)
+    assert machine.rows[-1].step == 59
+
+
+def test_a_machine_that_recovers_makes_more_of_the_steps_again(clock, corpus, tmp_path):
+    paces = itertools.chain([2.0] * EVERY, itertools.repeat(PROMISED))
+    begin = clock.now
+    result, machine, _ = train(clock, corpus, tmp_path, paces)
+    assert machine.settled == [(EVERY, 10 + 39 // 2), (2 * EVERY, 20 + 2 * 34)]
+    assert result.results.steps == 88
+    assert clock.now - begin <= SECONDS - SAVING_SECONDS
+
+
+@pytest.mark.parametrize("pace", [0.1 * PROMISED, PROMISED])
+def test_a_machine_that_keeps_its_promise_makes_the_steps_that_were_planned(clock, corpus, tmp_path, pace):
+    result, machine, planned = train(clock, corpus, tmp_path, itertools.repeat(pace))
+    assert machine.settled == []
+    assert result.results.steps == planned
+
+
+def test_a_run_that_is_resumed_keeps_the_steps_that_it_had(clock, corpus, tmp_path):
+    _, machine, _ = train(clock, corpus, tmp_path, itertools.repeat(2 * PROMISED), {13: ask_to_stop})
+    assert machine.settled == [(EVERY, 59)]
+    clock.now += 1e6
+    result, _ = resume(tmp_path)
+    assert (result.results.steps, result.results.total_steps) == (59, 59)
+
+
+def test_steps_that_were_asked_for_are_made_however_long_they_take(clock, corpus, tmp_path):
+    machine = SlowMachine(clock, itertools.repeat(1e6))
+    run = Run(run_of(corpus, tmp_path, steps=30, sample_every=EVERY), machine)
+    assert run.train().results.steps == 30
+    assert machine.settled == []
+
+
+def test_a_terminal_shows_the_new_number_in_a_line_and_in_the_bar():
+    screen = Screen(terminal=True)
+    screen.reporter.planned(plan_of())
+    screen.reporter.started(plan_of(), 0, 0.5)
+    screen.reporter.settled_again(1_234, 2.5)
+    assert screen.reporter.bar.tasks[0].total == 1_234
+    screen.reporter.close()
+    assert any("now 1,234 (2.5 epochs), to end in time at the speed of now" in line for line in screen.lines)
