@@ -87,7 +87,9 @@ def new_plan(
         _check_writable(models_dir)
     training = training or TrainingConfig()
     if choice is not None and parent is not None:
-        choice = choice._replace(given=(shape or {}) | choice.given)
+        # What the parent has learned is not to fade, so nothing decays unless it is asked for.
+        kept = (shape or {}) | {"weight_decay": training.weight_decay}
+        choice = choice._replace(given=kept | choice.given)
     return make_plan(
         reader,
         name=name,
