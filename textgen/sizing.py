@@ -51,7 +51,7 @@ DROPOUT = {  # up to so many passes over the text, so much
 }
 DECAY_PASSES = 4.0  # in so many passes over the text, at the peak rate, weight decay shrinks a weight by a factor of e
 DECAY_STEPS = 200  # but in no fewer steps
-MAX_DECAY = 10.0
+MAX_DECAY = 10.0  # the most that --weight-decay takes
 COMPARED_WORDS = 1_024  # the output layer's share of a step at word level: a sample of the vocabulary
 
 

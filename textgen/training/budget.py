@@ -2,7 +2,8 @@
 
 The measured steps are a rehearsal: afterwards every variable is put back, so a run is a pure function of its step
 count. The schedule needs that count before the first step. Where the machine turns out slower than it was then, the
-count is cut on the way: a laptop that gets hot, or a neighbour that wakes up, would make the minutes a third longer.
+count is cut on the way, and raised again where it recovers: a laptop that gets hot, or a neighbour that wakes up, would
+make the minutes a third longer.
 """
 
 import statistics

@@ -86,10 +86,10 @@ class TerminalReporter(Reporter):
         shape = f"{m.num_layers} x {m.units} {cell}, embedding {m.embedding_size}{' (tied)' if m.tied else ''}"
         shape += ", skip connections" if m.skip else ""
         self._say("model", f"{shape}, vocabulary {m.vocabulary_size:,}, {plan.num_parameters:,} parameters")
-        noise = f"dropout {t.dropout:g}, weight decay {t.weight_decay:g}, seed {t.seed}"
+        rates = f"learning rate {t.learning_rate:g}, dropout {t.dropout:g}, weight decay {t.weight_decay:g}"
         sampled = f", {t.num_sampled:,} sampled tokens per step" if t.num_sampled else ""
         batches = f"batches of {t.batch_size} x {t.sequence_length}"
-        self._say("training", f"{batches}, learning rate {t.learning_rate:g}, {noise}{sampled}")
+        self._say("training", f"{batches}, {rates}, seed {t.seed}{sampled}")
 
     def placed(self, device) -> None:
         """Where it computes."""
