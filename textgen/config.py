@@ -172,7 +172,7 @@ MAX_POSITIONS = 2**22  # of a step
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig(Settings):
-    """How a model is trained. Together with the corpus and the budget's step count it fixes every weight, unless that changed on the way."""
+    """How a model is trained. With the corpus and a number of steps that stays as it is, it fixes every weight."""
 
     minutes: float | None = setting(2.0, "Budget: wall-clock minutes for the whole command.", above=0)
     epochs: float | None = setting(None, "Budget instead of minutes: passes over the training part.", above=0)
