@@ -45,7 +45,8 @@ def make_stored_model(
 def make_word_tokenizer(document_separator: str | None = None, normalize: str = "none") -> WordTokenizer:
     """The letters of ALPHABET, and some words."""
     words = [" the", " cat", " sat", "ing", " on", " mat", "..", " a", " dog", "the"]
-    return WordTokenizer(ALPHABET, words, document_separator, normalize)
+    alone = "".join(sorted(set(ALPHABET).intersection(" \n,.aI")))
+    return WordTokenizer(ALPHABET, words, document_separator, normalize, alone)
 
 
 def write_stored_model(models_dir, model: StoredModel, name: str = "tiny"):

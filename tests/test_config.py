@@ -70,6 +70,7 @@ RANGES = [
     (SamplingConfig, "seed", (0, 2**63 - 1), (-1, 2**63)),
     (SamplingConfig, "stop", ((), ("a",), ("a", "b")), (("",), ("a", ""))),
     (SamplingConfig, "ignore_eod", (True, False), (None, 0, "no")),
+    (SamplingConfig, "new_words", (True, False), (None, 0, "no")),
 ]
 ACCEPTED = [(cls, field, value) for cls, field, inside, _ in RANGES for value in inside]
 REFUSED = [(cls, field, value) for cls, field, _, outside in RANGES for value in outside]
@@ -268,6 +269,7 @@ samplings = st.builds(
     seed=st.integers(0, 2**63 - 1),
     stop=st.lists(st.text(min_size=1)).map(tuple),
     ignore_eod=st.booleans(),
+    new_words=st.booleans(),
 )
 
 

@@ -59,36 +59,37 @@ def test_the_graph_draws_the_same_uniform_numbers_as_numpy(seed, samples, first)
 def traced_rules(active: Active | None, compiled: bool):
     """`next_ids` with `active` known while tracing; None lets it come with the call, as in the export."""
 
-    def known(logits, uniform, rules, seen):
-        return graph_sampling.next_ids(logits, uniform, rules, active, seen)
+    def known(logits, uniform, rules, seen, barred):
+        return graph_sampling.next_ids(logits, uniform, rules, active, seen, barred)
 
     function = graph_sampling.next_ids if active is None else known
     return tf.function(function, jit_compile=compiled, autograph=False)
 
 
-def graph_ids(logits, uniform, config, recent, *, exported: bool) -> np.ndarray:
+def graph_ids(logits, uniform, config, recent, barred=None, *, exported: bool) -> np.ndarray:
     seen = np.zeros(logits.shape, bool)
     for row, ids in enumerate(recent):
         seen[row, ids[ids >= 0]] = True
     tensors = tf.constant(logits), tf.constant(uniform), Rules.of(config)
     active = Active.of(config, logits.shape[-1])
+    masks = tf.constant(seen), None if barred is None else graph_sampling.is_among(barred, logits.shape[-1])
     if exported:
-        return traced_rules(None, False)(*tensors, Active(*map(tf.constant, active)), tf.constant(seen)).numpy()
-    return traced_rules(active, True)(*tensors, tf.constant(seen)).numpy()
+        return traced_rules(None, False)(*tensors, Active(*map(tf.constant, active)), *masks).numpy()
+    return traced_rules(active, True)(*tensors, *masks).numpy()
 
 
-def assert_same_ids(logits, uniform, config, recent, *, exported: bool) -> None:
+def assert_same_ids(logits, uniform, config, recent, barred=None, *, exported: bool) -> None:
     """Equal, or so near a boundary that a change of 1e-12 in the logits gives the other's id."""
-    expected = sampling.next_ids(logits, uniform, config, recent)
-    received = graph_ids(logits, uniform, config, recent, exported=exported)
+    expected = sampling.next_ids(logits, uniform, config, recent, barred)
+    received = graph_ids(logits, uniform, config, recent, barred, exported=exported)
     for row in np.flatnonzero(expected != received):
-        assert received[row] in ids_nearby(logits[row], uniform[row], config, recent[row], 1e-12)
+        assert received[row] in ids_nearby(logits[row], uniform[row], config, recent[row], barred, 1e-12)
 
 
-def ids_nearby(logits, uniform, config, recent, distance: float) -> np.ndarray:
+def ids_nearby(logits, uniform, config, recent, barred, distance: float) -> np.ndarray:
     """The ids that NumPy chooses when the logits [V] are off by up to `distance`."""
     noise = np.random.default_rng(0).uniform(-distance, distance, (256, len(logits)))
-    return sampling.next_ids(logits + noise, np.tile(uniform, 256), config, np.tile(recent, (256, 1)))
+    return sampling.next_ids(logits + noise, np.tile(uniform, 256), config, np.tile(recent, (256, 1)), barred)
 
 
 def random_case(seed: int, ties: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -111,11 +112,12 @@ configs = st.builds(
 
 
 @pytest.mark.parametrize("exported", [False, True], ids=["compiled", "exported"])
-@given(st.integers(0, 2**32 - 1), st.booleans(), configs)
+@given(st.integers(0, 2**32 - 1), st.booleans(), configs, st.none() | st.sets(st.integers(0, V - 1), max_size=V - 1))
 @settings(max_examples=150, deadline=None)
-def test_every_rule_chooses_the_id_that_numpy_chooses(exported, seed, ties, config):
+def test_every_rule_chooses_the_id_that_numpy_chooses(exported, seed, ties, config, barred):
     logits, uniform, recent = random_case(seed, ties)
-    assert_same_ids(logits, uniform, config, recent, exported=exported)
+    barred = None if barred is None else np.array(sorted(barred), np.int32)
+    assert_same_ids(logits, uniform, config, recent, barred, exported=exported)
 
 
 @pytest.mark.parametrize("exported", [False, True], ids=["compiled", "exported"])

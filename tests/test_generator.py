@@ -34,7 +34,7 @@ class AlphabetEngine:
         self.was_read.append(list(token_ids))
         return int(token_ids[-1]) if len(token_ids) else context
 
-    def write(self, context, config, samples):
+    def write(self, context, config, samples, barred=None):
         for start in itertools.count(1, self.block_length):
             steps = np.arange(start, start + self.block_length)[:, None]
             self.num_written += self.block_length
@@ -48,7 +48,7 @@ class ScriptEngine(AlphabetEngine):
         super().__init__(block_length)
         self.script = itertools.cycle(LETTERS.index(letter) for letter in text)
 
-    def write(self, context, config, samples):
+    def write(self, context, config, samples, barred=None):
         while True:
             column = list(itertools.islice(self.script, self.block_length))
             yield np.tile(np.int32(column)[:, None], (1, len(samples)))
@@ -219,6 +219,34 @@ NAMES = CharacterTokenizer("\n" + LETTERS, "\n")  # "\n" is 0, "a" is 1, <eod> i
 WORDS = WordTokenizer(" " + LETTERS, [" cat", " dog"])
 
 
+class BarredEngine(AlphabetEngine):
+    """Notes what it must not write."""
+
+    def write(self, context, config, samples, barred=None):
+        self.was_barred = barred
+        return super().write(context, config, samples)
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "config", "expected"),
+    [
+        (WordTokenizer(" abc", [" ab"], alone=" b"), SamplingConfig(), [1, 3]),
+        (WordTokenizer(" abc", [" ab"], alone=" b"), SamplingConfig(new_words=True), None),
+        (WordTokenizer(" abc", [" ab"]), SamplingConfig(), None),
+        (CharacterTokenizer(" abc"), SamplingConfig(), None),
+    ],
+    ids=["known words", "new words", "all stand alone", "characters"],
+)
+def test_letters_that_only_spell_are_barred_unless_new_words_are_wanted(tokenizer, config, expected):
+    engine = BarredEngine(1)
+    generator = Generator(tokenizer, engine)
+    next(generator.write(0, config))
+    assert expected == (None if engine.was_barred is None else engine.was_barred.tolist())
+    engine.was_barred = "nothing"
+    generator.generate("", config.replace(length=1))
+    assert expected == (None if engine.was_barred is None else engine.was_barred.tolist())
+
+
 class IdEngine(AlphabetEngine):
     """Sample s writes the s-th list of ids, then that again and again."""
 
@@ -226,7 +254,7 @@ class IdEngine(AlphabetEngine):
         super().__init__(block_length)
         self.scripts = scripts
 
-    def write(self, context, config, samples):
+    def write(self, context, config, samples, barred=None):
         columns = [itertools.cycle(self.scripts[s]) for s in samples]
         while True:
             self.num_written += self.block_length

@@ -256,6 +256,25 @@ def test_all_rules_together_agree_with_plain_python():
             assert next_ids(logits[None], np.array([middle]), config, recent[None]).tolist() == [token_id]
 
 
+def test_what_is_barred_is_as_if_it_had_no_probability():
+    generator = np.random.default_rng(5)
+    for config in (
+        SamplingConfig(temperature=0.0),
+        SamplingConfig(temperature=0.7, top_k=3),
+        SamplingConfig(temperature=1.3, top_p=0.8, repeat_penalty=1.5),
+        SamplingConfig(temperature=1.0, min_p=0.2),
+    ):
+        logits = generator.normal(0, 3, (200, 9)).astype(np.float32)
+        uniform, recent = generator.random(200), generator.integers(-1, 9, (200, 4))
+        barred = np.array([int(logits.mean(axis=0).argmax()), 0, 4])
+        without = logits.copy()
+        without[:, barred] = -np.inf
+        drawn = next_ids(logits, uniform, config, recent, barred)
+        assert drawn.tolist() == next_ids(without, uniform, config, recent).tolist()
+        assert not np.isin(drawn, barred).any()
+        assert np.isin(next_ids(logits, uniform, config, recent), barred).any()  # where they are not barred
+
+
 samplings = st.builds(
     SamplingConfig,
     temperature=st.floats(0, 1000),

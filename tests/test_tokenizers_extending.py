@@ -66,6 +66,12 @@ def test_old_words_stay_before_new_ones_which_are_ordered_by_frequency():
     assert kept == [base.pieces[i] for i in former[former >= 0]] == list(base.pieces)
 
 
+def test_what_stood_alone_in_either_text_stands_alone():
+    base = fitted("a cat; a cat; I, I", level="word")
+    assert base.alone == ";"
+    assert fitted("I am. I am. (I)", base, level="word").alone == ".;I"
+
+
 def test_a_vocabulary_size_counts_all_ids_of_the_extended_tokenizer():
     base = fitted(OLD_TEXT, level="word", vocabulary_size=15)
     num_must = len({*OLD_TEXT, *NEW_TEXT}) + 3

@@ -239,6 +239,47 @@ def colliding(modulus: int):
     return lambda *arguments: right(*arguments) % np.uint64(modulus)
 
 
+# ---- what stands alone, and what only spells
+
+
+def test_letters_that_were_twice_pieces_stand_alone_and_the_others_only_spell():
+    tokenizer = fit_all('I, a cat, met "I" and a bat. Oh, I! 7 of 7 or 8 (O')
+    assert tokenizer.alone == ",I"
+    spelling = {tokenizer.pieces[i] for i in tokenizer.spelling_ids}
+    assert spelling == set(tokenizer.symbols) - set(tokenizer.alone)
+    assert tokenizer.spelling_ids.dtype == np.int32
+
+
+@pytest.mark.parametrize("cut", [1, 7, 20])
+def test_what_stands_alone_does_not_depend_on_how_the_text_comes(cut):
+    text = "I am, and I was. \n\t\u6625\u6625 x y x" * 3
+    fitter = new_fitter("word")
+    for start in range(0, len(text), cut):
+        fitter.add(text[start : start + cut])
+    assert fitter.finish(TextConfig(level="word")).alone == fit_all(text).alone
+
+
+def test_where_nothing_else_is_left_to_write_letters_may_be():
+    assert WordTokenizer("ab", [], alone="").spelling_ids.tolist() == []
+    assert WordTokenizer("ab", ["ab"], alone="").spelling_ids.tolist() == [0, 1]
+    assert WordTokenizer("ab", [], "\n", alone="").spelling_ids.tolist() == []
+    assert WordTokenizer("ab", ["ab"]).spelling_ids.tolist() == []
+
+
+def test_a_model_that_does_not_say_what_stands_alone_may_write_everything():
+    document = WordTokenizer(" ab", ["ab"], alone=" ").to_json()
+    assert document["alone"] == " "
+    assert WordTokenizer.from_json(document).spelling_ids.tolist() == [1, 2]
+    del document["alone"]
+    assert WordTokenizer.from_json(document).spelling_ids.tolist() == []
+
+
+@pytest.mark.parametrize("alone", ["ba", "aa", "c", "abc"])
+def test_only_symbols_stand_alone_each_once_and_sorted(alone):
+    with pytest.raises(TokenizerError, match="what stands alone are symbols"):
+        WordTokenizer(" ab", ["ab"], alone=alone)
+
+
 # ---- units of length
 
 

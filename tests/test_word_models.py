@@ -48,9 +48,21 @@ def test_the_export_passes_its_own_check(everywhere, monkeypatch):
     everywhere.assert_passes_its_own_check(monkeypatch)
 
 
+def test_no_engine_spells_a_word_unless_new_words_are_wanted(everywhere):
+    letters = frozenset("bfjkqruvwxyz")  # of no word
+    written = "".join(text for answer in everywhere.answers for text in answer["completion"])
+    assert len(written) > 1000
+    assert not letters.intersection(written)
+    for engine in ("numpy", "tensorflow"):
+        generator, config = open_generator(everywhere.model, engine), SamplingConfig(length=40, ignore_eod=True)
+        assert not letters.intersection(generator.generate("", config)[0].completion)
+        assert letters.intersection(generator.generate("", config.replace(new_words=True))[0].completion)
+
+
 def test_the_export_says_what_its_length_counts_and_what_it_needs(everywhere):
     notes = everywhere.description["notes"]
     assert "length counts words; a word that is spelled counts once." in notes
+    assert "Words outside the vocabulary are read, but not written." in notes
     assert [n for n in notes if "tensorflow_text" in n] == (
         ["Prompts are normalised by operations of tensorflow_text: import it before loading."]
         if everywhere.needs_tensorflow_text
@@ -95,7 +107,7 @@ def test_a_spelled_word_may_end_earlier_or_later_where_that_is_as_likely():
     """Every token is "x" or a new word, as it is drawn; a text of one word is as long as its first x's."""
     model = undecided(x=0, _cat=0)
     for seed in range(50):
-        config = SamplingConfig(length=1, temperature=1.0, seed=seed)
+        config = SamplingConfig(length=1, temperature=1.0, seed=seed, new_words=True)
         expected = open_generator(model).generate("", config)[0]
         if expected.completion == "xx":
             break
@@ -105,7 +117,7 @@ def test_a_spelled_word_may_end_earlier_or_later_where_that_is_as_likely():
         # The uniform number is far from the boundary, so that rounding explains nothing ...
         assert not explained_by_rounding(model, case)
         # ... and at temperature 0 it decides between equals.
-        greedy = SamplingConfig(length=1, temperature=0)
+        greedy = SamplingConfig(length=1, temperature=0, new_words=True)
         assert explained_by_rounding(model, Case(greedy, expected, received, received))
 
 

@@ -22,7 +22,7 @@ from textgen.config import SamplingConfig
 from textgen.errors import ExportError
 from textgen.export import reader
 from textgen.generation.ending import Ending
-from textgen.generation.generator import Completion, open_generator
+from textgen.generation.generator import Completion, barred_ids, open_generator
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.generation.philox import uniforms
 from textgen.generation.sampling import next_ids
@@ -192,7 +192,9 @@ def _explained_at(model: StoredModel, case: Case, before: np.ndarray, expected: 
     uniform = uniforms(case.config.seed, np.array([0]), len(before), 1)[0]
     nearby = _logits_nearby(model, read)  # [NUM_NEARBY, V]
     recent = np.zeros((len(nearby), 0), int)  # there is no repeat penalty in the signature
-    return bool(np.isin(next_ids(nearby, np.repeat(uniform, len(nearby)), case.config, recent), received).any())
+    barred = barred_ids(tokenizer, case.config)
+    drawn = next_ids(nearby, np.repeat(uniform, len(nearby)), case.config, recent, barred)
+    return bool(np.isin(drawn, received).any())
 
 
 def _logits_nearby(model: StoredModel, token_ids: np.ndarray) -> np.ndarray:

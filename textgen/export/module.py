@@ -11,12 +11,14 @@ load on a machine without a GPU.
 import dataclasses
 import operator
 
+import numpy as np
 import tensorflow as tf
 
 from textgen.config import SamplingConfig
 from textgen.export.ends import Ends, Progress
+from textgen.generation.generator import barred_ids
 from textgen.generation.graph_network import Network, State, fold_weights
-from textgen.generation.graph_sampling import Active, Rules, next_ids, uniforms
+from textgen.generation.graph_sampling import Active, Rules, is_among, next_ids, uniforms
 from textgen.model_store import StoredModel
 from textgen.tokenizers.graph import graph_tokenizer
 from textgen.tokenizers.word_pieces import MAX_PIECE
@@ -44,6 +46,7 @@ class TextModule(tf.Module):
         self.config = model.record.model
         self.tokenizer = graph_tokenizer(model.tokenizer)
         self.ends = Ends.of(model.tokenizer)
+        self.barred = barred_ids(model.tokenizer, SamplingConfig())
         folded = fold_weights(self.config, model.weights)
         self.weights = {name: tf.Variable(value, trainable=False, name=name) for name, value in folded.items()}
 
@@ -60,7 +63,7 @@ class TextModule(tf.Module):
         network = Network(self.config, {name: variable.read_value() for name, variable in self.weights.items()})
         prompt_ids = self.tokenizer.tokenize(prompt)
         state = read_prompts(network, prompt_ids, self.ends)
-        completion = self.tokenizer.detokenize(write(network, state, settings, self.ends))
+        completion = self.tokenizer.detokenize(write(network, state, settings, self.ends, self.barred))
         text = tf.strings.join([self.tokenizer.detokenize(prompt_ids), completion])
         return {"text": text, "completion": completion}
 
@@ -118,9 +121,16 @@ def read_prompts(network: Network, prompt_ids: tf.RaggedTensor, ends: Ends) -> S
     return state
 
 
-def write(network: Network, state: State, settings: dict[str, tf.Tensor], ends: Ends) -> tf.RaggedTensor:
-    """Token ids that continue `state`, int32 [B, (T)]: up to the length, or to the end of the document."""
+def write(
+    network: Network, state: State, settings: dict[str, tf.Tensor], ends: Ends, barred: np.ndarray | None = None
+) -> tf.RaggedTensor:
+    """Token ids that continue `state`, int32 [B, (T)]: up to the length, or to the end of the document.
+
+    Args:
+        barred: int [N], ids that are not to be written; None is none.
+    """
     num_ids = network.config.vocabulary_size
+    is_barred = None if barred is None else is_among(barred, num_ids)
     temperature, top_k, top_p = settings["temperature"], settings["top_k"], settings["top_p"]
     rules = Rules(temperature, top_k, top_p, settings["min_p"], log_penalty=tf.zeros([], tf.float64))
     top = ((top_k > 0) & (top_k < num_ids)) | (top_p < 1)
@@ -132,7 +142,7 @@ def write(network: Network, state: State, settings: dict[str, tf.Tensor], ends: 
     def step(t: tf.Tensor, state: State, progress: Progress, numbers: tf.Tensor, written: tf.TensorArray) -> tuple:
         place = t % UNIFORM_BLOCK
         numbers = tf.cond(tf.equal(place, 0), lambda: _uniform_block(settings["seed"], t), lambda: numbers)
-        token_ids = next_ids(network.logits(state), numbers[place], rules, active)
+        token_ids = next_ids(network.logits(state), numbers[place], rules, active, barred=is_barred)
         progress = ends.after(progress, token_ids, settings["length"])
         return t + 1, network.advance(token_ids, state), progress, numbers, written.write(t, token_ids)
 

@@ -133,6 +133,8 @@ def describe(model: StoredModel) -> dict[str, Any]:
 def _notes_of(tokenizer: Tokenizer) -> list[str]:
     units = "characters" if tokenizer.level == "char" else "words; a word that is spelled counts once"
     notes = [f"length counts {units}."]
+    if tokenizer.spelling_ids.size:
+        notes.append("Words outside the vocabulary are read, but not written.")
     if tokenizer.eod_id is not None:
         notes.append("A text ends where its document does, or at its length; whichever comes first.")
     if tokenizer.normalize != "none":

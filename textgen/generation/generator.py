@@ -30,8 +30,10 @@ class Engine(Protocol):
     def read(self, token_ids: np.ndarray, context: Context | None = None) -> Context:
         """The context after `token_ids` [T], which follow `context`."""
 
-    def write(self, context: Context, config: SamplingConfig, samples: np.ndarray) -> Iterator[np.ndarray]:
-        """Endless blocks of token ids, int32 [n, B], one column per sample."""
+    def write(
+        self, context: Context, config: SamplingConfig, samples: np.ndarray, barred: np.ndarray | None = None
+    ) -> Iterator[np.ndarray]:
+        """Endless blocks of token ids, int32 [n, B], one column per sample; none of `barred` [N] among them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +98,7 @@ class Generator:
     def write(self, context: Context, config: SamplingConfig, sample: int = 0) -> Iterator[str]:
         """Pieces of one sample's text after `context`, which is not changed."""
         ending = Ending(self.tokenizer, config)
-        for block in self.engine.write(context, config, np.array([sample])):
+        for block in self.engine.write(context, config, np.array([sample]), barred_ids(self.tokenizer, config)):
             if shown := ending.feed(block[:, 0]):
                 yield shown
             if ending.is_over:
@@ -123,7 +125,7 @@ class Generator:
     def _batch(self, prompt: str, context: Context, config: SamplingConfig, samples: np.ndarray) -> list[Completion]:
         endings = [Ending(self.tokenizer, config) for _ in samples]
         texts: list[list[str]] = [[] for _ in samples]
-        for block in self.engine.write(context, config, samples):
+        for block in self.engine.write(context, config, samples, barred_ids(self.tokenizer, config)):
             for ending, pieces, column in zip(endings, texts, block.T, strict=True):
                 pieces.append(ending.feed(column))
             if all(ending.is_over for ending in endings):
@@ -132,6 +134,14 @@ class Generator:
             Completion(prompt, "".join(pieces) + ending.finish(), config.seed, int(sample), ending.reason)
             for pieces, sample, ending in zip(texts, samples, endings, strict=True)
         ]
+
+
+def barred_ids(tokenizer: Tokenizer, config: SamplingConfig) -> np.ndarray | None:
+    """What is not to be written, int [N] or None: letters that only spell, unless new words are wanted.
+
+    All rare words together are likely, where each alone is not: a low temperature would write little else.
+    """
+    return tokenizer.spelling_ids if tokenizer.spelling_ids.size and not config.new_words else None
 
 
 def open_generator(model: StoredModel, engine: str = "numpy", **options) -> Generator:

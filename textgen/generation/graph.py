@@ -17,7 +17,7 @@ import tensorflow as tf
 from textgen.config import ModelConfig, SamplingConfig
 from textgen.generation.context import MAX_RECENT, Context
 from textgen.generation.graph_network import Network, State, fold_weights
-from textgen.generation.graph_sampling import Active, Rules, next_ids, uniforms
+from textgen.generation.graph_sampling import Active, Rules, is_among, next_ids, uniforms
 
 READ_BLOCK = 512  # the longest run of tokens that one call reads
 FIRST_BLOCK = 16  # text begins to stream after so many tokens; each block is twice the one before ...
@@ -57,23 +57,27 @@ class TensorFlowEngine:
         hidden, memory = (np.concatenate([layer.numpy() for layer in layers]) for layers in state)
         return Context(hidden, memory, logits.numpy()[0], recent)
 
-    def write(self, context: Context, config: SamplingConfig, samples: np.ndarray) -> Iterator[np.ndarray]:
+    def write(
+        self, context: Context, config: SamplingConfig, samples: np.ndarray, barred: np.ndarray | None = None
+    ) -> Iterator[np.ndarray]:
         """Yield blocks of token ids for as long as they are asked for, int32 [n, B].
 
         Args:
             context: what all samples continue; it is not changed.
             samples: int [B], the samples' numbers: each has its own random numbers.
+            barred: int [N], ids that are not to be written; None is none.
         """
         rules, active = Rules.of(config), Active.of(config, self.config.vocabulary_size)
         seed, last_n = tf.constant(config.seed, tf.int64), tf.constant(config.repeat_last_n)
         stream, numbers = self._start(context, len(samples)), tf.constant(np.asarray(samples, np.int64))
+        is_barred = None if barred is None else is_among(barred, self.config.vocabulary_size)
         position, count = 0, FIRST_BLOCK
         while True:
             first = tf.constant(position, tf.int64)
             uniform = (seed, numbers, first)
             with _full_precision():
                 written, stream = self._write(
-                    self.weights, stream, uniform, tf.constant(count), rules, last_n, active=active
+                    self.weights, stream, uniform, tf.constant(count), rules, last_n, is_barred, active=active
                 )
             yield written.numpy()[:count]
             position += count
@@ -104,6 +108,7 @@ class TensorFlowEngine:
         count: tf.Tensor,
         rules: Rules,
         last_n: tf.Tensor,
+        barred: tf.Tensor | None,
         active: Active,
     ) -> tuple[tf.Tensor, Stream]:
         """Write `count` tokens of every row.
@@ -112,6 +117,7 @@ class TensorFlowEngine:
             uniform: seed, samples [B] and number of the first token, int64.
             count: at most WRITE_BLOCK.
             last_n: how many recent tokens the repeat penalty looks at.
+            barred: bool [V], or None.
 
         Returns:
             int32 [WRITE_BLOCK, B], of which the first `count` rows are meant, and what the next call goes on from.
@@ -123,7 +129,7 @@ class TensorFlowEngine:
 
         def step(t: tf.Tensor, stream: Stream, written: tf.TensorArray) -> tuple:
             seen = stream.last_seen >= first + t - last_n
-            token_ids = next_ids(network.logits(stream.state), numbers[t], rules, active, seen)
+            token_ids = next_ids(network.logits(stream.state), numbers[t], rules, active, seen, barred)
             state = network.advance(token_ids, stream.state)
             last_seen = mark_seen(stream.last_seen, token_ids, first + t) if active.penalty else stream.last_seen
             return t + 1, Stream(state, last_seen), written.write(t, token_ids)

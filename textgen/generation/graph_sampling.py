@@ -4,9 +4,11 @@ Which rules act is known while a graph is traced (`TensorFlowEngine`: Python val
 or comes with each request (the export: tensors); `Active` holds either, and `choose` treats both.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple, Self
 
+import numpy as np
 import tensorflow as tf
 
 from textgen.config import SamplingConfig
@@ -54,7 +56,12 @@ def choose(condition: bool | tf.Tensor, yes: Callable[[], tf.Tensor], no: Callab
 
 
 def next_ids(
-    logits: tf.Tensor, uniform: tf.Tensor, rules: Rules, active: Active, seen: tf.Tensor | None = None
+    logits: tf.Tensor,
+    uniform: tf.Tensor,
+    rules: Rules,
+    active: Active,
+    seen: tf.Tensor | None = None,
+    barred: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """The next id of each row; `sampling.next_ids`.
 
@@ -62,11 +69,14 @@ def next_ids(
         logits: float32 [B, V].
         uniform: float64 [B] or [1], in [0, 1).
         seen: bool [B, V], the ids that the repeat penalty is for; needed where it may act.
+        barred: bool [V], the ids that are not to be drawn; None is none.
 
     Returns:
         int32 [B].
     """
     scores = tf.cast(logits, tf.float64)
+    if barred is not None:
+        scores = tf.where(barred, tf.constant(-math.inf, tf.float64), scores)
     if seen is not None:
         penalty = lambda: tf.where(seen, rules.log_penalty, tf.zeros([], tf.float64))  # noqa: E731
         scores = choose(active.penalty, lambda: scores - penalty(), lambda: scores)
@@ -78,6 +88,11 @@ def next_ids(
         return draw(filter_weights(weights, rules, active), uniform)
 
     return choose(active.greedy, lambda: tf.argmax(scores, axis=-1, output_type=tf.int32), drawn)
+
+
+def is_among(ids: np.ndarray, num_ids: int) -> tf.Tensor:
+    """`ids`, int [N], as bool [V]."""
+    return tf.constant(np.isin(np.arange(num_ids), ids))
 
 
 def filter_weights(weights: tf.Tensor, rules: Rules, active: Active) -> tf.Tensor:

@@ -92,14 +92,17 @@ class NumpyEngine:
             outputs = outputs @ self.output_projection
         return outputs @ self.output_kernel + self.output_bias
 
-    def write(self, context: Context, config: SamplingConfig, samples: np.ndarray) -> Iterator[np.ndarray]:
+    def write(
+        self, context: Context, config: SamplingConfig, samples: np.ndarray, barred: np.ndarray | None = None
+    ) -> Iterator[np.ndarray]:
         """Yield token ids for as long as they are asked for, int32 [1, B] at a time.
 
         Args:
             context: what all samples continue; it is not changed.
             samples: int [B], the samples' numbers: each has its own random numbers.
+            barred: int [N], ids that are not to be written; None is none.
         """
-        return _Writer(self, context, config, samples).blocks()
+        return _Writer(self, context, config, samples, barred).blocks()
 
     def blas_threads(self, batch_size: int) -> AbstractContextManager:
         """Limits BLAS, for the time of the block, to the threads that suit a step of `batch_size` rows."""
@@ -112,8 +115,15 @@ class NumpyEngine:
 class _Writer:
     """The state of a batch of samples that is being written, in buffers that are made once."""
 
-    def __init__(self, engine: NumpyEngine, context: Context, config: SamplingConfig, samples: np.ndarray):
-        self.engine, self.config, self.samples = engine, config, np.asarray(samples)
+    def __init__(
+        self,
+        engine: NumpyEngine,
+        context: Context,
+        config: SamplingConfig,
+        samples: np.ndarray,
+        barred: np.ndarray | None,
+    ):
+        self.engine, self.config, self.samples, self.barred = engine, config, np.asarray(samples), barred
         B, L, H = len(self.samples), engine.config.num_layers, engine.config.units
         self.embedding_size = 0 if engine.is_folded else engine.config.embedding_size
         self.num_features = engine.config.features
@@ -137,7 +147,7 @@ class _Writer:
 
     def next_token(self, uniform: np.ndarray) -> np.ndarray:
         """Draw one id for each sample and let the network read it; int32 [B]."""
-        token_ids = next_ids(self.logits, uniform, self.config, self.recent)
+        token_ids = next_ids(self.logits, uniform, self.config, self.recent, self.barred)
         if self.config.repeat_penalty != 1:
             self.recent[:, :-1] = self.recent[:, 1:]
             self.recent[:, -1] = token_ids

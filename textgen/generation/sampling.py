@@ -1,8 +1,8 @@
 """Logits and one uniform number in, the next token id out: every sampling rule, in one place.
 
-Rules act in this order, each on what the one before left: repeat penalty, temperature, top-k, top-p, min-p, draw. All
-in float64, so that engines can differ only where a uniform number lies within rounding of a boundary. `graph.py` holds
-the same rules as TensorFlow operations; a test compares the two for random settings.
+Rules act in this order, each on what the one before left: barred ids, repeat penalty, temperature, top-k, top-p, min-p,
+draw. All in float64, so that engines can differ only where a uniform number lies within rounding of a boundary.
+`graph_sampling.py` holds the same rules as TensorFlow operations; a test compares the two for random settings.
 """
 
 import math
@@ -12,18 +12,27 @@ import numpy as np
 from textgen.config import SamplingConfig
 
 
-def next_ids(logits: np.ndarray, uniform: np.ndarray, config: SamplingConfig, recent: np.ndarray) -> np.ndarray:
+def next_ids(
+    logits: np.ndarray,
+    uniform: np.ndarray,
+    config: SamplingConfig,
+    recent: np.ndarray,
+    barred: np.ndarray | None = None,
+) -> np.ndarray:
     """The next id of each row.
 
     Args:
         logits: float [B, V].
         uniform: float64 [B], in [0, 1).
         recent: int [B, R], the latest ids of each row, -1 where there is none.
+        barred: int [N], ids that are not to be drawn, fewer than V; None is none.
 
     Returns:
         int64 [B]. Temperature 0 takes the likeliest (the first of equals) and ignores `uniform`.
     """
     scores = logits.astype(np.float64)
+    if barred is not None:
+        scores[:, barred] = -np.inf
     if config.repeat_penalty != 1:
         scores = repeat_penalty(scores, recent, config.repeat_penalty)
     if config.temperature == 0:

@@ -109,6 +109,11 @@ class Tokenizer(abc.ABC):
     def continued(self) -> np.ndarray:
         """bool [V]: which tokens leave their unit open."""
 
+    @property
+    def spelling_ids(self) -> np.ndarray:
+        """int32 [N]: tokens that are no text of their own, but letters of words that have no id."""
+        return np.zeros(0, np.int32)
+
     def count_units(self, token_ids: np.ndarray, before: int | None = None) -> np.ndarray:
         """Where a unit of `--length` begins: bool, of the shape of `token_ids`, int [..., N].
 

@@ -57,15 +57,25 @@ class WordTokenizer(Tokenizer):
     type_name = "word"
 
     def __init__(
-        self, symbols: str, words: Sequence[str], document_separator: str | None = None, normalize: str = "none"
+        self,
+        symbols: str,
+        words: Sequence[str],
+        document_separator: str | None = None,
+        normalize: str = "none",
+        alone: str | None = None,
     ):
         """Args: symbols, document_separator, normalize: see `Tokenizer`.
 
         words: distinct, of two to 64 of the symbols each, the most frequent first.
+        alone: those of the symbols that are pieces themselves ("I", ","), sorted; the others are there to spell with.
+            None is all of them.
         """
         super().__init__(symbols, document_separator, normalize)
         check_words(words, symbols)
         self.words = tuple(words)
+        self.alone = symbols if alone is None else alone
+        if list(self.alone) != sorted(set(symbols).intersection(self.alone)):
+            raise TokenizerError(f"what stands alone are symbols of the vocabulary, sorted. Received: {alone!r:.40}")
 
     @cached_property
     def pieces(self) -> Sequence[str]:
@@ -106,6 +116,13 @@ class WordTokenizer(Tokenizer):
         """bool [V]: letters, numbers and marks, and the space that begins a word."""
         return self._symbols_of(LETTER, NUMBER, MARK, SPACE)
 
+    @cached_property
+    def spelling_ids(self) -> np.ndarray:
+        """int32 [N]: the characters that do not stand alone; none where nothing else is left to write."""
+        alone = frozenset(self.alone)
+        ids = [i for i, symbol in enumerate(self.symbols) if symbol not in alone]
+        return np.array(ids if self.words or alone else [], np.int32)
+
     def _symbols_of(self, *classes: int) -> np.ndarray:
         found = np.zeros(self.vocabulary_size, bool)
         found[: len(self.symbols)] = np.isin(classes_of(code_points(self.symbols)), classes)
@@ -113,14 +130,17 @@ class WordTokenizer(Tokenizer):
 
     def to_json(self) -> dict[str, Any]:
         """A description that `from_json` turns into an equal tokenizer."""
-        return super().to_json() | {"words": list(self.words)}
+        return super().to_json() | {"words": list(self.words), "alone": self.alone}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
         """The tokenizer of `document`. Raises TokenizerError when anything in it is not as `to_json` writes it."""
-        kinds = {"symbols": str, "document_separator": (str, type(None)), "normalize": str, "words": list}
+        kinds = {"symbols": str, "document_separator": (str, type(None)), "normalize": str, "words": list, "alone": str}
+        if isinstance(document, dict):
+            document = {"alone": document.get("symbols")} | document  # older models do not say
         checked_document(document, kinds, cls)
-        return cls(document["symbols"], document["words"], document["document_separator"], document["normalize"])
+        names = ("symbols", "words", "document_separator", "normalize", "alone")
+        return cls(*(document[name] for name in names))
 
 
 class WordIndex:

@@ -1,6 +1,7 @@
 """Counting the pieces of a stream of text, and the word tokenizer of the most frequent ones."""
 
 import itertools
+from collections import Counter
 
 import numpy as np
 
@@ -33,6 +34,7 @@ class WordFitter(SymbolFitter):
         self._waiting: list[str] = []
         self._num_waiting = 0
         self._counts: dict[str, int] = {}  # of pieces of two characters or more
+        self._alone: Counter[int] = Counter()  # of pieces of one character, by code point
 
     def add(self, block: str) -> None:
         """Learn from the next block of the text."""
@@ -76,7 +78,9 @@ class WordFitter(SymbolFitter):
         num_repeated = sum(count > 1 for count in counts.values())
         size = choose_vocabulary_size(config.vocabulary_size, num_others, len(counts), num_repeated, len(kept))
         words = (*kept, *most_frequent(counts, size - num_others))
-        return WordTokenizer(symbols, words, config.document_separator, config.normalize)
+        alone = {symbol for symbol in symbols if self._alone[ord(symbol)] > 1}
+        alone |= set(base.alone) if isinstance(base, WordTokenizer) else set()
+        return WordTokenizer(symbols, words, config.document_separator, config.normalize, "".join(sorted(alone)))
 
     def _finish_text(self) -> None:
         self._count_waiting()
@@ -90,6 +94,9 @@ class WordFitter(SymbolFitter):
     def _count(self, block: Block | None) -> None:
         if block is None:
             return
+        single = block.points[block.pieces.starts[block.pieces.lengths == 1]]
+        points, times = np.unique(single, return_counts=True)
+        self._alone.update(dict(zip(points.tolist(), times.tolist(), strict=True)))
         counts = self._counts
         for start, end, count in distinct_pieces(block):
             word = block.text[start:end]
