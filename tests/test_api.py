@@ -101,6 +101,9 @@ def test_training_takes_the_settings_of_texts_too(monkeypatch):
     assert asked["text"] == TextConfig(level="word", vocabulary_size=500, documents="line")
     assert asked["shape"] == {"units": 7, "tied": True, "embedding_size": LEVEL_DEFAULTS["word"]["embedding_size"]}
     assert (asked["training"].minutes, asked["training"].epochs) == (None, 2)
+    with pytest.raises(CorpusError, match="enough"):
+        textgen.train()
+    assert asked["text"] == TextConfig(level="word")  # which suits the starter corpus
     with pytest.raises(SettingError, match="--level must be one of char, word"):
         textgen.train("novel.txt", level="syllable")
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from textgen.corpus import Corpus, read_corpus
 from textgen.corpus.decoding import BLOCK_BYTES, Tally, iter_text
 from textgen.corpus.names import LONGEST_NAME, model_name, shown
+from textgen.corpus.sources import suited_level
 from textgen.errors import CorpusError, SettingError
 
 ENCODINGS = (
@@ -124,6 +125,13 @@ def test_no_sources_are_the_starter_corpus_and_a_path_wins_over_a_catalogue_name
     assert starter.sources == ("chronicles",)
     assert starter == read_corpus(["chronicles"], encoding="utf-16")  # the encoding is of the user's own files
     assert read_corpus([write("chronicles", "mine")]).text == "mine"
+
+
+def test_the_starter_corpus_alone_suits_words():
+    assert suited_level([]) == suited_level(["chronicles"]) == "word"
+    assert suited_level(["chronicles", "python-docs"]) == suited_level(["python-docs"]) == "char"
+    assert suited_level(["-"]) == suited_level(["missing.txt"]) == "char"
+    assert suited_level([write("chronicles", "mine")]) == "char"  # a path wins here too
 
 
 @given(

@@ -57,6 +57,17 @@ def test_shape_and_kind_of_text_are_the_parent_s_and_training_is_not(name):
     assert training == TrainingConfig(minutes=None, steps=9, dropout=dropout)
 
 
+def test_the_level_is_what_is_given_else_the_parent_s_else_what_suits_the_text():
+    assert settings_of({}, None, [])[0].level == "word"
+    assert settings_of({}, None, [])[1]["tied"] is True  # with what suits that level
+    assert settings_of({}, None, ["novel.txt"])[0].level == "char"
+    assert settings_of({"level": "char"}, None, [])[0].level == "char"
+    assert settings_of({}, PARENTS["tied"], [])[0].level == "char"
+    with pytest.raises(SettingError, match="vocabulary-size is for --level word"):
+        settings_of({"vocabulary_size": 90}, None, ["novel.txt"])
+    assert settings_of({"vocabulary_size": 90}, None, [])[0].vocabulary_size == 90
+
+
 def test_what_is_given_and_is_the_parent_s_own_is_no_contradiction():
     parent = PARENTS["tied"]
     given = {"cell": "gru", "units": 12, "tied": True, "level": "char", "learning_rate": 0.5, "dropout": 0.3}

@@ -121,7 +121,7 @@ def train(
 
     directory = Path(models_dir) if models_dir else model_store.default_models_dir()
     parent = model_store.load_model(init_from, directory) if init_from is not None else None
-    text, shape, training = settings_of(settings, parent)
+    text, shape, training = settings_of(settings, parent, sources)
     with RunLock() as lock:
         plan = new_plan(
             sources,

@@ -92,7 +92,13 @@ training_options = options_of(
     },
 )
 
-text_options = options_of(TextConfig, defaults={"vocabulary_size": "30000, or all words that occur twice"})
+text_options = options_of(
+    TextConfig,
+    defaults={
+        "level": "char; word for the starter corpus",
+        "vocabulary_size": "30000, or all words that occur twice",
+    },
+)
 
 
 def sampling_config(**flags: Any) -> SamplingConfig:

@@ -92,7 +92,7 @@ def _plan(corpus, name, models_dir, flags: dict[str, Any], *, resume, overwrite,
     if resume:
         return resumed_plan(name, models_dir, corpus, lock=lock, progress=progress)
     parent = load_model(init_from, models_dir) if init_from is not None else None
-    text, shape, training = settings_of(given(flags), parent)
+    text, shape, training = settings_of(given(flags), parent, corpus)
     plan = new_plan(
         corpus,
         models_dir=models_dir,

@@ -17,7 +17,10 @@ PACKAGE = Path(__file__).parents[1]
 
 @dataclasses.dataclass(frozen=True)
 class CatalogueEntry:
-    """A named corpus. `url_path`, `bytes` and `sha256` belong to a download; built-in texts have none."""
+    """A named corpus. `url_path`, `bytes` and `sha256` belong to a download; built-in texts have none.
+
+    `level` is what a model of it is made of by default, "char" or "word".
+    """
 
     name: str
     description: str
@@ -26,6 +29,7 @@ class CatalogueEntry:
     url_path: str | None = None
     bytes: int | None = None
     sha256: str | None = None
+    level: str = "char"
 
     @property
     def is_download(self) -> bool:
@@ -39,6 +43,7 @@ CATALOGUE = (
         description="Chronicles of a kingdom whose guardians keep, forget and pass on memories",
         language="English",
         license="CC0-1.0",
+        level="word",
     ),
     CatalogueEntry(
         name="python-docs",

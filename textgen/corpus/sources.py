@@ -74,6 +74,13 @@ def entry_source(entry: CatalogueEntry) -> Source:
     return Source(entry.name, entry.name, (_file_at(path, encoding="utf-8"),))
 
 
+def suited_level(arguments: Sequence[str]) -> str:
+    """The level of a model of these sources where none is wanted: that of a catalogue entry alone, else "char"."""
+    argument, *others = arguments or (catalogue.STARTER_NAME,)
+    levels = {entry.name: entry.level for entry in catalogue.CATALOGUE}
+    return "char" if others or argument not in levels or _exists(Path(argument)) else levels[argument]
+
+
 def _resolve_one(argument: str, stdin: BinaryIO | None, takes_column: bool) -> Source:
     if argument == STDIN:
         file_format = "csv" if takes_column else "text"

@@ -14,7 +14,7 @@ from typing import Any
 from textgen import model_store
 from textgen.config import LEVEL_DEFAULTS, ModelConfig, TextConfig, TrainingConfig
 from textgen.corpus import open_corpus
-from textgen.corpus.sources import resolve
+from textgen.corpus.sources import resolve, suited_level
 from textgen.errors import CorpusError, ModelError, SettingError
 from textgen.model_store import StoredModel
 from textgen.sizing import Choice
@@ -28,13 +28,16 @@ Preparing = Callable[[str, int, int], None]  # what is being done to the corpus,
 
 
 def settings_of(
-    given: dict[str, Any], parent: StoredModel | None = None
+    given: dict[str, Any], parent: StoredModel | None = None, sources: Sequence[str | Path] | None = None
 ) -> tuple[TextConfig, dict[str, Any], TrainingConfig]:
     """How a text is read, the model's shape, and how it is trained, from the settings that were given.
 
-    What was not given is that of the model to begin with, else the default of its level.
+    What was not given is that of the model to begin with, else the default of its level; and the level, where that was
+    not given, is what suits the `sources`.
     """
     given = given if parent is None else inherited_settings(given, parent)
+    if sources is not None:
+        given = {"level": suited_level([str(source) for source in sources])} | given
     settings = LEVEL_DEFAULTS.get(str(given.get("level", "char")), {}) | given  # another level: TextConfig says so
     if settings.get("epochs") or settings.get("steps"):
         settings.setdefault("minutes", None)
