@@ -67,6 +67,17 @@ def test_without_documents_a_text_begins_after_a_newline():
     assert WordTokenizer("ab", ["ab"]).start_id == 0
 
 
+def test_a_text_begins_after_what_its_paragraphs_begin_after():
+    words = ["ab", "\n\n", "\n\n\n"]
+    assert WordTokenizer("\nab", words).start_id == 0
+    assert WordTokenizer("\nab", words, alone="\n").start_id == 0
+    assert WordTokenizer("\nab", words, alone="a").start_id == 4
+    assert WordTokenizer("\nab", ["ab"], alone="a").start_id == 0
+    assert WordTokenizer("\nab", words, document_separator="\n", alone="a").start_id == 6
+    assert fit("one day\n\none night\n\ntwo").pieces[fit("one day\n\none night\n\ntwo").start_id] == "\n\n"
+    assert fit("one day\none night\ntwo").pieces[fit("one day\none night\ntwo").start_id] == "\n"
+
+
 @pytest.mark.parametrize("symbol", ["\u00e9", "\0", "\udc00", "\U0010ffff"])
 def test_encoding_an_unknown_symbol_is_an_error_that_says_where(symbol):
     tokenizer = WordTokenizer("abc", ["abc"])

@@ -41,13 +41,10 @@ EMBEDDING_SIZE = 64  # of a character; words have one as wide as their layers
 TRAINING_SHARE = 0.8  # of the minutes; the rest is starting, compiling, evaluating and saving
 FEW_STEPS = 4_000  # a budget that pays for no more of them is better spent on twice as many smaller ones
 SMALL_BATCH = 16
-LEARNING_RATE = {  # its peak; up to so many steps, so much
-    "char": ((4_500, 0.012), (math.inf, 0.006)),
-    "word": ((math.inf, TrainingConfig.learning_rate),),
-}
+LEARNING_RATE = ((4_500, 0.012), (math.inf, TrainingConfig.learning_rate))  # its peak; up to so many steps, so much
 DROPOUT = {  # up to so many passes over the text, so much
     "char": ((2.0, 0.05), (5.0, 0.1), (8.0, 0.2), (40.0, 0.3), (math.inf, 0.4)),
-    "word": ((math.inf, LEVEL_DEFAULTS["word"]["dropout"]),),
+    "word": ((12.0, LEVEL_DEFAULTS["word"]["dropout"]), (40.0, 0.3), (math.inf, 0.4)),
 }
 DECAY_PASSES = 4.0  # in so many passes over the text, at the peak rate, weight decay shrinks a weight by a factor of e
 DECAY_STEPS = 200  # but in no fewer steps
@@ -114,7 +111,7 @@ def suit(
     passes = tokens / max(1, num_tokens)
     training["dropout"] = up_to(DROPOUT[level], passes)
     step_tokens = given.get("batch_size", training["batch_size"]) * sequence_length
-    training["learning_rate"] = up_to(LEARNING_RATE[level], tokens / step_tokens)
+    training["learning_rate"] = up_to(LEARNING_RATE, tokens / step_tokens)
     learning_rate = given.get("learning_rate", training["learning_rate"])
     training["weight_decay"] = weight_decay(num_tokens / step_tokens, learning_rate)
     reason = f"{per_weight:.1f} tokens for each weight, {passes:.1f} passes"

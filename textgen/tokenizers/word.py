@@ -82,6 +82,18 @@ class WordTokenizer(Tokenizer):
         """The text of every id: characters, words, and the empty string for `<eod>`."""
         return (*self.symbols, *self.words, *([] if self.document_separator is None else [""]))
 
+    @cached_property
+    def start_id(self) -> int:
+        """What the model reads before it writes from an empty prompt; see `Tokenizer.start_id`.
+
+        Where paragraphs are a blank line apart, a newline alone is not what they begin after: then it is the most
+        frequent piece that ends with one.
+        """
+        if self.eod_id is None and "\n" not in self.alone:
+            ends = (len(self.symbols) + place for place, word in enumerate(self.words) if word.endswith("\n"))
+            return next(ends, super().start_id)
+        return super().start_id
+
     def encode_blocks(self, blocks: Iterable[str]) -> Iterator[np.ndarray]:
         """Ids of the whole of `blocks`, int32 arrays."""
         offset = 0
