@@ -266,7 +266,7 @@ def test_a_resumed_run_keeps_its_settings(flags):
     assert flags[0].replace("--no-", "--") in str(done.exception)
 
 
-SUITED = ("units", "embedding_size", "batch_size", "dropout", "learning_rate", "weight_decay")
+SUITED = ("units", "embedding_size", "batch_size", "dropout", "learning_rate", "weight_decay", "activation_reg")
 
 
 def test_help_says_every_setting_in_its_own_sentence_with_its_default():

@@ -73,7 +73,11 @@ def prepared_of(notes: tuple[str, ...] = (), num_documents: int = 0) -> Prepared
 
 
 def plan_of(
-    notes: tuple[str, ...] = (), text: TextConfig | None = None, num_documents: int = 0, num_sampled: int = 0, **shape
+    notes: tuple[str, ...] = (),
+    text: TextConfig | None = None,
+    num_documents: int = 0,
+    training: dict | None = None,
+    **shape,
 ) -> Plan:
     shape = {"vocabulary_size": 65, "units": 128, "embedding_size": 64, "num_layers": 2} | shape
     return Plan(
@@ -81,7 +85,7 @@ def plan_of(
         path=Path("saved_models", "novel"),
         model=ModelConfig(**shape),
         text=text or TextConfig(),
-        training=TrainingConfig(minutes=None, steps=4000, num_sampled=num_sampled),
+        training=TrainingConfig(minutes=None, steps=4000, **training or {}),
         corpus=CorpusRecord(name="novel", characters=111_111, documents=num_documents),
         prepared=prepared_of(notes, num_documents),
         total_steps=4000,
@@ -107,13 +111,14 @@ def test_the_plan_says_text_model_and_settings_in_three_lines():
 
 def test_the_plan_of_words_counts_tokens_and_says_what_is_tied_and_sampled():
     screen = Screen()
-    words = plan_of(text=TextConfig(level="word"), vocabulary_size=10_000, tied=True, num_sampled=2_048)
+    training = {"num_sampled": 2_048, "activation_reg": 2.0}
+    words = plan_of(text=TextConfig(level="word"), training=training, vocabulary_size=10_000, tied=True)
     screen.reporter.planned(words)
     assert screen.lines == [
         "    corpus  novel: 111,111 characters (tokens: 100,000 to learn from, 11,111 to validate on)",
         f"     model  2 x 128 LSTM, embedding 64 (tied), vocabulary 10,000, {words.num_parameters:,} parameters",
-        "  training  batches of 16 x 64, learning rate 0.006, dropout 0.05, weight decay 0, seed 0, "
-        "2,048 sampled tokens per step",
+        "  training  batches of 16 x 64, learning rate 0.006, dropout 0.05, weight decay 0, "
+        "activation penalty 2, seed 0, 2,048 sampled tokens per step",
     ]
 
 

@@ -44,7 +44,7 @@ def test_two_minutes_on_two_cores_worked_by_hand():
     assert found.tokens == pytest.approx(tokens)
     assert (found.preset, found.shape) == ("medium", {"units": 256, "embedding_size": EMBEDDING_SIZE, "skip": True})
     decay = float(f"{1 / (0.006 * DECAY_PASSES * 1e6 / (16 * 64)):.2g}")
-    expected = {"batch_size": 16, "dropout": 0.2, "learning_rate": 0.006, "weight_decay": decay}
+    expected = {"batch_size": 16, "dropout": 0.2, "learning_rate": 0.006, "weight_decay": decay, "activation_reg": 0}
     assert found.training == expected  # of 32 it would be 2,800 steps
     assert found.reason == f"{tokens / weights:.1f} tokens for each weight, {tokens / 1e6:.1f} passes"
 
@@ -55,9 +55,11 @@ def test_more_minutes_get_a_larger_model_and_never_a_smaller_one():
     assert (found[0], found[-1]) == (0, 3)
 
 
-def test_words_that_are_read_more_often_get_more_dropout():
-    found = [suited("word", preset="small", epochs=epochs).training["dropout"] for epochs in (1.0, 12.0, 13.0, 41.0)]
-    assert found == [0.2, 0.2, 0.3, 0.4]
+def test_words_that_are_read_more_often_get_more_dropout_and_a_penalty():
+    found = [suited("word", preset="small", epochs=epochs).training for epochs in (1.0, 12.0, 13.0, 41.0)]
+    assert [training["dropout"] for training in found] == [0.2, 0.2, 0.3, 0.4]
+    assert [training["activation_reg"] for training in found] == [0, 0, 2, 2]
+    assert suited("char", preset="small", epochs=41.0).training["activation_reg"] == 0
 
 
 def test_more_passes_over_the_text_get_more_dropout():

@@ -5,8 +5,8 @@ What comes out: a preset, settings, and the reason in one clause. What a user gi
 reckoned from a moment of NumPy; where training turns out much faster or slower, the choice is made again.
 
 The rule: the largest preset that meets enough tokens for each weight that a token is multiplied with; then batch and
-learning rate by how many steps that makes, dropout by how often the text is read, and weight decay by how many steps a
-pass over the text takes. The runs behind it are in `tests/benchmarks/quality.md`.
+learning rate by how many steps that makes, dropout and the penalty on activations by how often the text is read, and
+weight decay by how many steps a pass over the text takes. The runs behind it are in `tests/benchmarks/quality.md`.
 """
 
 import math
@@ -46,6 +46,7 @@ DROPOUT = {  # up to so many passes over the text, so much
     "char": ((2.0, 0.05), (5.0, 0.1), (8.0, 0.2), (40.0, 0.3), (math.inf, 0.4)),
     "word": ((12.0, LEVEL_DEFAULTS["word"]["dropout"]), (40.0, 0.3), (math.inf, 0.4)),
 }
+ACTIVATION_REG = {"char": ((math.inf, 0.0),), "word": ((12.0, 0.0), (math.inf, 2.0))}  # likewise
 DECAY_PASSES = 4.0  # in so many passes over the text, at the peak rate, weight decay shrinks a weight by a factor of e
 DECAY_STEPS = 200  # but in no fewer steps
 MAX_DECAY = 10.0  # the most that --weight-decay takes
@@ -110,6 +111,7 @@ def suit(
         training["batch_size"] = min(SMALL_BATCH, training["batch_size"])
     passes = tokens / max(1, num_tokens)
     training["dropout"] = up_to(DROPOUT[level], passes)
+    training["activation_reg"] = up_to(ACTIVATION_REG[level], passes)
     step_tokens = given.get("batch_size", training["batch_size"]) * sequence_length
     training["learning_rate"] = up_to(LEARNING_RATE, tokens / step_tokens)
     learning_rate = given.get("learning_rate", training["learning_rate"])

@@ -89,6 +89,7 @@ training_options = options_of(
         "dropout": SUITED,
         "learning_rate": SUITED,
         "weight_decay": SUITED,
+        "activation_reg": SUITED,
     },
 )
 
