@@ -100,7 +100,7 @@ def test_words_that_a_vocabulary_has_no_room_for_are_not_covered(monkeypatch):
 
 def test_a_recommendation_worked_by_hand():
     """Minutes are reckoned for a small model, of which a text this short is worth twelve passes."""
-    advice = recommended(250_000)
+    advice = recommended(250_000, covered=0.5)
     minutes = math.ceil(250_000 * 12 / tokens_per_second("char", PRESETS["small"], 60, RATE) / 60)
     assert advice.minutes == minutes
     suited = suit("char", 250_000, 60, TrainingConfig(minutes=minutes), RATE, Choice({}))
@@ -120,9 +120,9 @@ def test_a_recommendation_for_words_counts_what_stands_between_them_too():
 @pytest.mark.parametrize(
     ("characters", "words", "covered", "level"),
     [
-        (5_000_000, 900_000, 0.85, "word"),
-        (4_999_999, 900_000, 0.99, "char"),  # too short
-        (5_000_000, 900_000, 0.84, "char"),  # too many words would be spelled
+        (200_000, 36_000, 0.85, "word"),
+        (199_999, 36_000, 0.99, "char"),  # too short
+        (200_000, 36_000, 0.84, "char"),  # too many words would be spelled
         (50_000_000, 10, 0.99, "char"),  # written without spaces
         (50_000_000, 0, 1.0, "char"),
     ],
@@ -215,7 +215,7 @@ def test_without_a_corpus_it_is_the_starter_corpus():
     result = run("--json")
     document = json.loads(result.stdout)
     assert document["name"] == "chronicles"
-    assert document["recommendation"]["command"].startswith("textgen train --minutes ")
+    assert document["recommendation"]["command"].startswith("textgen train --level word --minutes ")
 
 
 def test_nothing_is_written(folder):

@@ -16,8 +16,8 @@ from textgen.sizing import PRESETS, Choice, recurrent_rate, suit, tokens_per_sec
 from textgen.tokenizers.normalizing import normalize_blocks
 from textgen.tokenizers.word_fitting import DEFAULT_VOCABULARY_SIZE, WordFitter
 
-WORDS_FROM_CHARACTERS = 5_000_000  # below, a model of characters predicts better: too few words are met often enough
-WORDS_FROM_COVERAGE = 0.85  # and so it does where too many words would be spelled
+WORDS_FROM_CHARACTERS = 200_000  # from there on a model of words was the better one (`tests/benchmarks/quality.md`) ...
+WORDS_FROM_COVERAGE = 0.85  # ... where few words would be spelled
 PRESETS_BY_TOKENS = ((300_000, "small"), (math.inf, "medium"))  # up to so many tokens, so large a model to reckon with
 EPOCHS = ((300_000, 12.0), (3_000_000, 8.0), (30_000_000, 3.0), (math.inf, 1.0))  # passes that still pay
 MINUTES = (1, 60)  # a recommendation asks for no less and no more
