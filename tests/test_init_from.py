@@ -221,7 +221,9 @@ def test_a_model_of_words_and_documents_learns_new_words(models, tmp_path):
     assert set(tokenizer.words[len(former.words) :]) == {" Zoë", " nods", "Zoë", "nods"}
     assert new.record.parent.words_added == 4
     assert new.record.text == TextConfig(level="word", documents="line")
-    assert new.record.training == TrainingConfig(minutes=None, **{**SETTINGS, "steps": 60, "num_sampled": 0})
+    assert new.record.training == TrainingConfig(
+        minutes=None, **{**SETTINGS, "steps": 60, "num_sampled": 0, "learning_rate": 0.012}
+    )
     assert new.generate("the cat", length=5) != ""
     with pytest.raises(SettingError, match="--units 9 contradicts --init-from: lines has 8"):
         textgen.train("more.txt", init_from=models / "lines", name="other", units=9, **settings)
