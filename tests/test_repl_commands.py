@@ -109,7 +109,7 @@ def test_setting_the_seed_begins_its_samples_again():
 def test_status_tells_model_settings_and_size():
     lines = notices("a", "b", "/status")
     assert lines[0] == "model     a model"
-    assert lines[1].startswith("settings  length 3, repeat_penalty 1.0,")
+    assert lines[1].startswith("settings  length 3, new_words off, repeat_penalty 1.0,")
     assert lines[-1] == "story     9 characters in 2 turns"
 
 

@@ -239,9 +239,10 @@ class TrainingConfig(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class SamplingConfig(Settings):
-    """How text is drawn. Filters act in the order of the fields, from repeat_penalty to min_p, after new_words."""
+    """How text is drawn. Filters act in the order of the fields, from new_words to min_p."""
 
     length: int = setting(300, "Characters to write; words for a word model.", minimum=1, maximum=2**31 - 1)
+    new_words: bool = setting(False, "Let a word model spell words that are not in its vocabulary.")
     repeat_penalty: float = setting(1.0, "Divides the odds of recent symbols; 1 is off.", minimum=0.01, maximum=100)
     repeat_last_n: int = setting(64, "How many recent symbols the repeat penalty looks at.", minimum=1, maximum=4096)
     temperature: float = setting(
@@ -253,7 +254,6 @@ class SamplingConfig(Settings):
     top_k: int = setting(0, "Draw from the k likeliest only; 0 is off.", minimum=0, maximum=2**31 - 1)
     top_p: float = setting(1.0, "Draw from the smallest set that holds this probability; 1 is off.", above=0, maximum=1)
     min_p: float = setting(0.0, "Drop what has less than this share of the likeliest; 0 is off.", minimum=0, maximum=1)
-    new_words: bool = setting(False, "Let a word model spell words that are not in its vocabulary.")
     seed: int = setting(0, "Seed: the same seed, prompt and settings give the same text.", minimum=0, maximum=2**63 - 1)
     stop: tuple[str, ...] = setting((), "Stop before this text appears; may be repeated.")
     ignore_eod: bool = setting(False, "Go on with another document where one ends.")

@@ -76,21 +76,25 @@ def entry_source(entry: CatalogueEntry) -> Source:
 
 def suited_level(arguments: Sequence[str]) -> str:
     """The level of a model of these sources where none is wanted: that of a catalogue entry alone, else "char"."""
-    argument, *others = arguments or (catalogue.STARTER_NAME,)
-    levels = {entry.name: entry.level for entry in catalogue.CATALOGUE}
-    return "char" if others or argument not in levels or _exists(Path(argument)) else levels[argument]
+    entries = [_entry_named(argument) for argument in arguments or (catalogue.STARTER_NAME,)]
+    return entries[0].level if len(entries) == 1 and entries[0] else "char"
+
+
+def _entry_named(argument: str) -> CatalogueEntry | None:
+    """The catalogue entry that an argument stands for; None where it is a path, or nothing."""
+    entry = next((entry for entry in catalogue.CATALOGUE if entry.name == argument), None)
+    return None if entry is None or _exists(Path(argument)) else entry
 
 
 def _resolve_one(argument: str, stdin: BinaryIO | None, takes_column: bool) -> Source:
     if argument == STDIN:
         file_format = "csv" if takes_column else "text"
         return Source("stdin", STDIN, (SourceFile("stdin", SpooledInput(stdin).open, file_format),))
-    entries = {entry.name: entry for entry in catalogue.CATALOGUE}
+    if entry := _entry_named(argument):
+        return entry_source(entry)
     path = Path(argument)
     if not argument or not _exists(path):
-        if argument in entries:
-            return entry_source(entries[argument])
-        raise _missing(argument, entries)
+        raise _missing(argument)
     _check_unicode(argument)
     absolute = os.path.abspath(path)
     if not path.is_dir():
@@ -135,13 +139,13 @@ def _folder_names(folder: Path, formats: tuple[str, ...]) -> list[str]:
     return sorted(names)
 
 
-def _missing(argument: str, entries: dict[str, CatalogueEntry]) -> CorpusError:
+def _missing(argument: str) -> CorpusError:
     folder, name = os.path.split(argument)
     neighbours = []
     with contextlib.suppress(OSError, ValueError), os.scandir(folder or ".") as listing:
         visible = (entry.name for entry in listing if not entry.name.startswith("."))
         neighbours = sorted(os.path.join(folder, n) for n in itertools.islice(visible, NUM_NEIGHBOURS))
-    hint = nearest(argument, [*neighbours, *entries]) if name else ""
+    hint = nearest(argument, [*neighbours, *(entry.name for entry in catalogue.CATALOGUE)]) if name else ""
     hint = hint or "Give a file, a folder, '-' for stdin, or a name that `textgen corpora list` shows."
     return CorpusError(f"{shown(argument) or repr(argument)} does not exist. {hint}")
 

@@ -122,7 +122,7 @@ def read_prompts(network: Network, prompt_ids: tf.RaggedTensor, ends: Ends) -> S
 
 
 def write(
-    network: Network, state: State, settings: dict[str, tf.Tensor], ends: Ends, barred: np.ndarray | None = None
+    network: Network, state: State, settings: dict[str, tf.Tensor], ends: Ends, barred: np.ndarray | None
 ) -> tf.RaggedTensor:
     """Token ids that continue `state`, int32 [B, (T)]: up to the length, or to the end of the document.
 
