@@ -59,6 +59,29 @@ def test_a_text_that_can_be_checked_by_eye():
     assert len(prepared.train_documents) == len(prepared.validation_documents) == 0
 
 
+def test_words_are_those_of_the_training_part_and_characters_those_of_all():
+    text = "the cat sat, the cat ran. " * 9 + "the zebra, the zebra"
+    prepared = prepared_of(write("t.txt", text), config=TextConfig(level="word"), val_fraction=0.08)
+    assert {" cat", " sat", " ran"} <= set(prepared.tokenizer.words)
+    assert not any("z" in word for word in prepared.tokenizer.words)
+    assert "z" in prepared.tokenizer.symbols
+    assert prepared.tokenizer.decode(prepared.validation_ids) == " the zebra, the zebra"
+    everything = prepared_of("t.txt", config=TextConfig(level="word"), val_fraction=0)
+    assert " zebra" in everything.tokenizer.words
+
+
+def test_words_of_documents_for_validation_are_not_counted():
+    texts = [f"{name} says {name}" for name in ("Ann", "Bob", "Cid", "Dee", "Eve")] * 3
+    config = LINES.replace(level="word")
+    prepared = prepared_of(write("t.txt", "\n".join(texts)), config=config, val_fraction=0.2, seed=1)
+    drawn = DocumentDraw(15, 0.2, seed=1).take(15)
+    kept = [text for text, is_validation in zip(texts, drawn, strict=True) if not is_validation]
+    fitter = new_fitter("word")
+    fitter.add_symbols("".join(texts))
+    fitter.add("".join(text + END_OF_DOCUMENT for text in kept))
+    assert prepared.tokenizer.to_json() == fitter.finish(config).to_json()
+
+
 def test_documents_that_can_be_checked_by_eye():
     texts, ids = ["ab", "b", "a", "abb", "bb"], [[0, 1, 2], [1, 2], [0, 2], [0, 1, 1, 2], [1, 1, 2]]
     prepared = prepared_of(write("t.txt", "\n".join(texts)), config=LINES, val_fraction=0.4, seed=0)
@@ -87,9 +110,6 @@ def test_the_parts_are_those_of_the_whole_text_in_memory(texts, level, normalize
     files = [write(f"{i}.txt", "xyz abc " + text) for i, text in enumerate(texts)]
     config = TextConfig(level=level, normalize=normalize, documents=kind)
     text = normalize_text(read_corpus(files, config=config).text, normalize)
-    fitter = new_fitter(level)
-    fitter.add(text)
-    tokenizer = fitter.finish(config)
     if kind == "whole":
         train, validation = split_text(text, val_fraction)
         num_documents = 0
@@ -100,6 +120,10 @@ def test_the_parts_are_those_of_the_whole_text_in_memory(texts, level, normalize
         train, validation = (
             "".join(d for d, v in zip(documents, drawn, strict=True) if v == chosen) for chosen in (0, 1)
         )
+    fitter = new_fitter(level)
+    fitter.add_symbols(text)
+    fitter.add(train)
+    tokenizer = fitter.finish(config)
     prepared = prepared_of(*files, config=config, val_fraction=val_fraction, seed=seed)
     assert prepared.tokenizer.to_json() == tokenizer.to_json()
     np.testing.assert_array_equal(prepared.train_ids, tokenizer.encode(train))

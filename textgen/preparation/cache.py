@@ -23,7 +23,7 @@ from textgen.preparation.entry import FILES, Prepared, open_entry, verify_entry
 from textgen.records import installed_versions
 from textgen.tokenizers import Tokenizer
 
-PREPARED_FORMAT = 3  # goes up with every change of what an entry holds, or of how a vocabulary is chosen
+PREPARED_FORMAT = 4  # goes up with every change of what an entry holds, or of how a vocabulary is chosen
 NUM_KEPT = 10
 
 

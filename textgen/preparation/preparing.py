@@ -1,23 +1,29 @@
-"""The two passes over a corpus, and what they make.
+"""The passes over a corpus, and what they make.
 
 What goes in: a CorpusReader. What comes out: `Prepared`, from the cache or made now. What a pass has read is compared
 with what the corpus was when it was looked up, so that nothing of a file that changes meanwhile is kept.
+
+The first pass finds the characters, all of them: no text can then hold a symbol that has no id. The words of a
+vocabulary are counted in a pass of their own, over the training part alone. A word that only the validation part has
+is as new to the model as one that somebody else will write, and has to be spelled like that.
 """
 
+import collections
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from textgen.config import END_OF_DOCUMENT
+from textgen.config import END_OF_DOCUMENT, TextConfig
 from textgen.corpus import CorpusReader
 from textgen.corpus.decoding import Tally
 from textgen.corpus.documents import without_empty
-from textgen.corpus.splitting import num_train_characters, num_validation_documents
+from textgen.corpus.splitting import DocumentDraw, num_train_characters, num_validation_documents
 from textgen.errors import CorpusError
 from textgen.preparation import cache
 from textgen.preparation.entry import Prepared, write_facts
+from textgen.preparation.parts import first_characters, training_documents
 from textgen.preparation.writing import write_documents, write_text
 from textgen.tokenizers import SymbolFitter, Tokenizer, new_fitter
 from textgen.tokenizers.normalizing import normalize_blocks
@@ -52,7 +58,8 @@ def prepare(
     Args:
         val_fraction: share of the characters, at the end; of documents, whole ones that are drawn.
         seed: what documents are drawn from.
-        tokenizer: of a model that there is already; None learns one from the whole corpus.
+        tokenizer: of a model that there is already; None learns one: characters from the whole corpus, words from the
+            training part.
         base: without `tokenizer`, what the one that is learned shall know besides.
         check: called with the SHA-256 of the text before anything is encoded; may raise.
         progress: called with what is being done, bytes of the files done, and bytes to do.
@@ -75,7 +82,13 @@ def prepare(
     survey = _survey(_text(reader, partial(progress, "reading")), fitter)
     _check_unchanged(reader, fingerprint)
     check(survey.sha256)
-    tokenizer = tokenizer or fitter.finish(reader.config, base)
+    if fitter is not None:
+        if fitter.learns_words:
+            blocks = _text(reader, partial(progress, "counting words"))
+            for block in _training_part(blocks, survey, reader.config, val_fraction, seed):
+                fitter.add(block)
+            _check_unchanged(reader, fingerprint)
+        tokenizer = fitter.finish(reader.config, base)
 
     def write(directory: Path) -> None:
         blocks = _text(reader, partial(progress, "encoding"))
@@ -113,8 +126,20 @@ def _survey(blocks: Iterable[str], fitter: SymbolFitter | None) -> Survey:
         characters += len(block) - num_ends
         num_documents += num_ends
         if fitter is not None:
-            fitter.add(block)
+            fitter.add_symbols(block)
     return Survey(digest.hexdigest(), characters, num_documents)
+
+
+def _training_part(
+    blocks: Iterable[str], survey: Survey, config: TextConfig, val_fraction: float, seed: int
+) -> Iterator[str]:
+    """The part of `blocks` that is learned from; reads them to their end."""
+    if config.has_documents:
+        yield from training_documents(blocks, DocumentDraw(survey.num_documents, val_fraction, seed))
+    else:
+        blocks = iter(blocks)
+        yield from first_characters(blocks, num_train_characters(survey.characters, val_fraction), [])
+        collections.deque(blocks, maxlen=0)
 
 
 def _utf_8(block: str) -> bytes:

@@ -19,6 +19,7 @@ from textgen.preparation.entry import (
     VALIDATION_IDS,
     sort_hashes,
 )
+from textgen.preparation.parts import first_characters
 from textgen.tokenizers import Tokenizer
 
 
@@ -26,21 +27,13 @@ def write_text(directory: Path, blocks: Iterable[str], tokenizer: Tokenizer, num
     """Write the ids of one text; the parts are encoded apart, so that neither depends on the other."""
     rest: list[str] = []
     blocks = iter(blocks)
-    first = _first_characters(blocks, num_train_characters, rest)
+    first = first_characters(blocks, num_train_characters, rest)
     for name, part in ((TRAIN_IDS, first), (VALIDATION_IDS, itertools.chain(rest, blocks))):
         with (directory / name).open("wb") as file:
             for token_ids in tokenizer.encode_blocks(part):
                 append_token_ids(file, token_ids, tokenizer.vocabulary_size)
     for name in (TRAIN_DOCUMENTS, VALIDATION_DOCUMENTS):
         (directory / name).touch()
-
-
-def _first_characters(blocks: Iterator[str], num_characters: int, rest: list[str]) -> Iterator[str]:
-    """The first `num_characters` of `blocks`; what is over of the last block that is taken goes to `rest`."""
-    while num_characters and (block := next(blocks, None)) is not None:
-        yield block[:num_characters]
-        rest.append(block[num_characters:])
-        num_characters -= min(num_characters, len(block))
 
 
 def write_documents(

@@ -13,11 +13,17 @@ from textgen.tokenizers.text_blocks import CODE_POINTS, code_points
 class SymbolFitter(abc.ABC):
     """Takes a text block by block, cut anywhere; `finish` makes the tokenizer of all of it."""
 
+    learns_words = False  # whether it learns more of a text than its characters
+
     def __init__(self):
         self._is_seen = np.zeros(CODE_POINTS, bool)
 
     def add(self, block: str) -> None:
-        """Learn from the next block of the text."""
+        """Learn all that there is to learn from the next block of the text."""
+        self.add_symbols(block)
+
+    def add_symbols(self, block: str) -> None:
+        """Learn which characters a block holds, wherever it comes from, and nothing else of it."""
         self._is_seen[code_points(block).astype(np.intp)] = True
 
     @abc.abstractmethod

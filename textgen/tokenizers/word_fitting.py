@@ -28,6 +28,8 @@ class WordFitter(SymbolFitter):
     to miss a word, which would be spelled.)
     """
 
+    learns_words = True
+
     def __init__(self):
         super().__init__()
         self._stream = PieceStream()
@@ -37,7 +39,7 @@ class WordFitter(SymbolFitter):
         self._alone: Counter[int] = Counter()  # of pieces of one character, by code point
 
     def add(self, block: str) -> None:
-        """Learn from the next block of the text."""
+        """Learn the characters and the words of the next block of the text."""
         super().add(block)
         self._waiting.append(block)
         self._num_waiting += len(block)

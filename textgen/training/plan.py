@@ -109,7 +109,7 @@ def make_plan(
 
     Args:
         shape: fields of ModelConfig except vocabulary_size.
-        tokenizer: of a run that is resumed; None makes one from the whole corpus.
+        tokenizer: of a run that is resumed; None makes one from the corpus.
         parent: the model that a new run begins with; its shape is the one of `shape`.
         choice: what the user has fixed of `shape` and `training`; the rest is then made to suit corpus and budget.
         check: called with the SHA-256 of the text before anything is encoded; may raise.
