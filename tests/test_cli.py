@@ -20,9 +20,9 @@ from textgen.config import (
     SamplingConfig,
     TextConfig,
     TrainingConfig,
-    flag_of,
 )
 from textgen.errors import SettingError
+from textgen.settings import flag_of
 from textgen.training import request
 
 SETTINGS = [
@@ -285,7 +285,8 @@ def test_help_says_every_setting_in_its_own_sentence_with_its_default():
             assert field.metadata["description"] in shown
             has_default = field.default is not False and field.default not in (None, ())
             if has_default or field.name in SUITED:
-                default = "suits text and budget" if field.name in SUITED else field.default
+                own = "on" if field.default is True else field.default
+                default = "suits text and budget" if field.name in SUITED else own
                 assert f"{field.metadata['description']} [default: {default}" in shown
     assert "--tied / --no-tied" in help_of["train"]
     assert "--ignore-eod" in help_of["sample"]

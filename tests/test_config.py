@@ -12,13 +12,11 @@ from textgen.config import (
     LEVEL_DEFAULTS,
     ModelConfig,
     SamplingConfig,
-    Settings,
     TextConfig,
     TrainingConfig,
-    flag_of,
-    setting,
 )
 from textgen.errors import SettingError
+from textgen.settings import Settings, flag_of, setting
 
 CONFIGS = (TextConfig, ModelConfig, TrainingConfig, SamplingConfig)
 LONGEST = 2**31 - 1
@@ -44,6 +42,10 @@ RANGES = [
     (TrainingConfig, "sequence_length", (1, 65_536), (0, 65_537)),
     (TrainingConfig, "batch_size", (1, 65_536), (0, 65_537)),
     (TrainingConfig, "learning_rate", (1e-9, 10), (0, 10.1)),
+    (TrainingConfig, "schedule", ("one-cycle", "constant"), ("cosine", "")),
+    (TrainingConfig, "recurrent_initializer", ("orthogonal", "glorot"), ("zeros", "")),
+    (TrainingConfig, "forget_bias", (-100, 0, 100), (-100.1, 100.1)),
+    (TrainingConfig, "unigram_bias", (True, False), (None, 1, "no")),
     (TrainingConfig, "dropout", (0, 0.95), (-0.01, 0.96)),
     (TrainingConfig, "input_dropout", (0, 0.95), (-0.01, 0.96)),
     (TrainingConfig, "embedding_dropout", (0, 0.95), (-0.01, 0.96)),

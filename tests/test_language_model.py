@@ -293,9 +293,39 @@ def test_the_recurrent_weights_start_as_orthogonal_rows(cell):
         np.testing.assert_allclose(kernel @ kernel.T, np.eye(7), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_recurrent_weights_may_start_as_uniform_noise(cell):
+    config = config_of(cell, units=60)
+    weights = build_model(config, recurrent_initializer="glorot").get_named_weights()
+    for index in range(2):
+        kernel = weights[f"layers.{index}.recurrent_kernel"]
+        limit = np.sqrt(6 / sum(kernel.shape))
+        assert 0.99 * limit < np.abs(kernel).max() <= limit
+        assert kernel.std() == pytest.approx(limit / np.sqrt(3), rel=0.05)
+    others = build_model(config).get_named_weights()
+    changed = {name for name in weights if weights[name].tobytes() != others[name].tobytes()}
+    assert changed == {name for name in weights if name.endswith("recurrent_kernel")}
+
+
 def test_the_forget_gate_starts_open():
     bias = build_model(config_of(units=2, num_layers=1)).get_named_weights()["layers.0.bias"]
     assert bias.tolist() == [0, 0, 1, 1, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("forget_bias", [0.0, -2.0, 3.5])
+def test_the_forget_gate_starts_as_open_as_it_is_told(forget_bias):
+    config = config_of(units=2, num_layers=2)
+    weights, others = build_model(config, forget_bias=forget_bias).get_named_weights(), build_model(config)
+    for index in range(2):
+        assert weights[f"layers.{index}.bias"].tolist() == [0, 0, forget_bias, forget_bias, 0, 0, 0, 0]
+    same = {name: array for name, array in others.get_named_weights().items() if not name.startswith("layers")}
+    assert all(weights[name].tobytes() == array.tobytes() for name, array in same.items())
+
+
+@pytest.mark.parametrize("cell", ["gru", "rnn"])
+def test_a_cell_without_a_forget_gate_starts_without_a_bias(cell):
+    weights = build_model(config_of(cell), forget_bias=3.0).get_named_weights()
+    assert not any(weights[f"layers.{index}.bias"].any() for index in range(2))
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -175,6 +175,20 @@ def test_the_metrics_have_one_row_for_each_evaluation(finished):
     assert rows[-1]["validation_loss"] < rows[0]["validation_loss"]
 
 
+def test_a_run_at_a_constant_rate_has_it_in_every_step(finished, corpus, tmp_path, monkeypatch):
+    rates = []
+    call = textgen.training.run.TrainStep.__call__
+    monkeypatch.setattr(
+        textgen.training.run.TrainStep,
+        "__call__",
+        lambda step, batch, state, rate, number: rates.append(rate) or call(step, batch, state, rate, number),
+    )
+    Run(plan_of(corpus, tmp_path, schedule="constant")).train()
+    assert rates[-STEPS:] == [0.006] * STEPS  # what comes before is the rehearsal
+    assert {row["learning_rate"] for row in metrics_of(tmp_path / "novel")} == {0.006}
+    assert (tmp_path / "novel" / model_store.WEIGHTS).read_bytes() != (finished.path / model_store.WEIGHTS).read_bytes()
+
+
 def test_the_results_are_those_of_the_run(finished):
     results, last = finished.result.results, metrics_of(finished.path)[-1]
     assert results == finished.model.record.results

@@ -41,5 +41,10 @@ def test_a_run_of_one_step_takes_it_at_the_peak():
     assert rates(1, peak=0.5) == [0.5]
 
 
+@given(st.integers(1, 3000), st.floats(1e-6, 10))
+def test_a_constant_rate_is_the_peak_in_every_step(total, peak):
+    assert {learning_rate(step, total, peak, "constant") for step in range(total)} == {peak}
+
+
 def test_every_time_that_a_run_went_back_halves_the_peak():
     assert [peak_after(rollbacks, 0.01) for rollbacks in range(4)] == [0.01, 0.005, 0.0025, 0.00125]

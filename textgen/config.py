@@ -6,14 +6,11 @@ flag, the JSON key and the keyword.
 """
 
 import dataclasses
-import sys
-import types
-import typing
-from typing import Any, Self
+from typing import Any
 
 from textgen.errors import SettingError
+from textgen.settings import Settings, setting
 
-KIND_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text", tuple: "a list of strings"}
 MAX_LAYERS = 16
 MAX_SIZE = 65_536  # units, embedding: a weight file from a stranger cannot ask for more
 
@@ -23,88 +20,6 @@ END_OF_DOCUMENT = "\udc00"
 
 NORMAL_FORMS = ("none", "nfc", "nfkc", "casefold")
 DOCUMENT_KINDS = ("whole", "file", "line", "blank-line")
-
-
-def setting(default: Any, description: str, *, minimum=None, maximum=None, above=None, choices=()) -> Any:
-    """A dataclass field with its sentence and its range; `above` is an exclusive minimum."""
-    limits = {"minimum": minimum, "maximum": maximum, "above": above, "choices": tuple(choices)}
-    metadata = {"description": description, **limits}
-    if isinstance(default, (list, dict, set)):
-        raise TypeError(f"a default must be immutable. Received: default={default}")
-    return dataclasses.field(default=default, metadata=metadata)
-
-
-class Settings:
-    """Base of the dataclasses below: checks ranges when made, converts to and from JSON strictly."""
-
-    def __post_init__(self):
-        for field, kinds in _typed_fields(type(self)):
-            _check(field, kinds, getattr(self, field.name))
-
-    def to_json(self) -> dict[str, Any]:
-        """A dictionary of JSON values; `from_json` gives the same settings back."""
-        return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
-
-    @classmethod
-    def from_json(cls, document: Any) -> Self:
-        """The settings in `document`. An unknown, missing or ill-typed key is a SettingError."""
-        names = {f.name for f in dataclasses.fields(cls)}
-        if not isinstance(document, dict) or set(document) != names:
-            given = sorted(map(str, document)) if isinstance(document, dict) else type(document).__name__
-            raise SettingError(f"{cls.__name__} expects exactly the keys {sorted(names)}. Received: {given!s:.300}")
-        values = {k: tuple(v) if isinstance(v, list) else v for k, v in document.items()}
-        return cls(**values)
-
-    def replace(self, **changes: Any) -> Self:
-        """A copy with some fields changed, validated again."""
-        return dataclasses.replace(self, **changes)
-
-
-def flag_of(field_name: str) -> str:
-    """`sequence_length` -> `--sequence-length`."""
-    return "--" + field_name.replace("_", "-")
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _typed_fields(cls: type) -> list[tuple[dataclasses.Field, tuple[type, ...]]]:
-    """Each field with the types its annotation allows: `int | None` -> (int, NoneType)."""
-    hints = typing.get_type_hints(cls)
-
-    def kinds(hint):
-        if isinstance(hint, types.UnionType):
-            return tuple(k for part in typing.get_args(hint) for k in kinds(part))
-        return (typing.get_origin(hint) or hint,)
-
-    return [(f, kinds(hints[f.name])) for f in dataclasses.fields(cls)]
-
-
-def _check(field: dataclasses.Field, kinds: tuple[type, ...], value: Any) -> None:
-    flag = flag_of(field.name)
-    if float in kinds:
-        kinds = (*kinds, int)
-    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        raise SettingError(f"{flag} must be {KIND_NAMES[kinds[0]]}. Received: {value!r:.300}")
-    if isinstance(value, tuple) and not all(isinstance(item, str) for item in value):
-        raise SettingError(f"{flag} must hold strings only. Received: {value!r:.300}")
-    limits = field.metadata
-    if limits["choices"] and value not in limits["choices"]:
-        raise SettingError(f"{flag} must be one of {', '.join(limits['choices'])}. Received: {value!r:.300}")
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        _check_range(flag, value, limits)
-
-
-def _check_range(flag: str, value: float, limits: typing.Mapping[str, Any]) -> None:
-    if not abs(value) <= sys.float_info.max:  # NaN too; math.isfinite fails on integers beyond this
-        raise SettingError(f"{flag} must be a finite number. Received: {value}")
-    if limits["minimum"] is not None and value < limits["minimum"]:
-        raise SettingError(f"{flag} must be at least {limits['minimum']}. Received: {value}")
-    if limits["above"] is not None and value <= limits["above"]:
-        raise SettingError(f"{flag} must be above {limits['above']}. Received: {value}")
-    if limits["maximum"] is not None and value > limits["maximum"]:
-        raise SettingError(f"{flag} must be at most {limits['maximum']}. Received: {value}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,6 +83,7 @@ class ModelConfig(Settings):
 
 
 MAX_POSITIONS = 2**22  # of a step
+STARTING = ("recurrent_initializer", "forget_bias", "unigram_bias")  # settings of weights before the first step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,7 +95,26 @@ class TrainingConfig(Settings):
     steps: int | None = setting(None, "Budget instead of minutes: optimizer steps.", minimum=1)
     sequence_length: int = setting(64, "Time steps (T) that gradients flow back through.", minimum=1, maximum=65_536)
     batch_size: int = setting(16, "Parallel streams (B) cut from the corpus.", minimum=1, maximum=65_536)
-    learning_rate: float = setting(0.006, "Peak of the one-cycle schedule.", above=0, maximum=10.0)
+    learning_rate: float = setting(0.006, "Peak of the schedule.", above=0, maximum=10.0)
+    schedule: str = setting(
+        "one-cycle",
+        "How the learning rate goes: up to its peak and down to nearly nothing, or the same in every step.",
+        choices=("one-cycle", "constant"),
+    )
+    recurrent_initializer: str = setting(
+        "orthogonal",
+        "What recurrent weights start as: what keeps the length of a state, or uniform noise.",
+        choices=("orthogonal", "glorot"),
+    )
+    forget_bias: float = setting(
+        1.0,
+        "What the bias of an LSTM's forget gates starts at: the higher, the longer it remembers.",
+        minimum=-100,
+        maximum=100,
+    )
+    unigram_bias: bool = setting(
+        True, "Whether a model starts by predicting how frequent each symbol is, not all of them alike."
+    )
     dropout: float = setting(
         0.05, "Share of each layer's outputs dropped, one mask per batch; 0 is off.", minimum=0, maximum=0.95
     )

@@ -9,8 +9,9 @@ import re
 from importlib import metadata
 from typing import Any, Self
 
-from textgen.config import ModelConfig, Settings, TextConfig, TrainingConfig, setting
+from textgen.config import ModelConfig, TextConfig, TrainingConfig
 from textgen.errors import SettingError
+from textgen.settings import Settings, setting
 
 
 @dataclasses.dataclass(frozen=True)

@@ -63,8 +63,8 @@ def evaluate(
 
 def _settings(settings: type, is_wanted: bool, flag: str, flags: dict[str, Any]):
     """The settings of a way to adapt, or None when it is not asked for. Its flags alone would do nothing."""
-    from textgen.config import flag_of
     from textgen.errors import SettingError
+    from textgen.settings import flag_of
 
     names = {field.name for field in dataclasses.fields(settings)}
     chosen = {name: value for name, value in given(flags).items() if name in names}

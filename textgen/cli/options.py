@@ -13,10 +13,11 @@ from typing import Any
 
 import click
 
-from textgen.config import LEVEL_DEFAULTS, SamplingConfig, Settings, TextConfig, TrainingConfig, flag_of
+from textgen.config import LEVEL_DEFAULTS, SamplingConfig, TextConfig, TrainingConfig
+from textgen.settings import Settings, flag_of
 
 SHORT_FLAGS = {"length": "-n", "temperature": "-t"}
-FLAGS = {"tied": "--tied/--no-tied", "skip": "--skip/--no-skip"}
+SWITCHES = ("tied", "skip", "unigram_bias")  # that may be on where nothing is said
 
 
 def options_of(
@@ -39,7 +40,8 @@ def options_of(
 
 
 def _option(settings: type[Settings], field: dataclasses.Field, default_note: str | None) -> Callable:
-    flags = [FLAGS.get(field.name, flag_of(field.name))]
+    flag = flag_of(field.name)
+    flags = [f"{flag}/--no-{flag[2:]}" if field.name in SWITCHES else flag]
     flags += [SHORT_FLAGS[field.name]] if field.name in SHORT_FLAGS else []
     kind = _kind(typing.get_type_hints(settings)[field.name])
     help_text = field.metadata["description"]
@@ -62,6 +64,7 @@ def _option(settings: type[Settings], field: dataclasses.Field, default_note: st
 def _default_note(field: dataclasses.Field) -> str:
     """The field's own default, and that of word models where it is another."""
     own = "" if field.default is False or field.default in (None, ()) else str(field.default)
+    own = "on" if field.default is True else own
     word = LEVEL_DEFAULTS["word"].get(field.name)
     of_words = "" if word is None else "on for words" if word is True else f"words: {word}"
     return "; ".join(filter(None, (own, of_words)))

@@ -111,7 +111,7 @@ def _plan(corpus, name, models_dir, flags: dict[str, Any], *, resume, overwrite,
 
 def _refuse_with_resume(flags: dict[str, Any], overwrite: bool) -> None:
     """A resumed run keeps its settings: it could not end as it would have."""
-    from textgen.config import flag_of
+    from textgen.settings import flag_of
 
     refused = [flag_of(name) for name in given(flags)] + (["--overwrite"] if overwrite else [])
     if refused:

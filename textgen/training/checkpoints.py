@@ -22,9 +22,10 @@ import numpy as np
 import safetensors.numpy
 
 from textgen import atomic_files, model_store
-from textgen.config import Settings, TrainingConfig, setting
+from textgen.config import TrainingConfig
 from textgen.errors import CheckpointError, ModelError, SettingError, TextgenError
 from textgen.records import ModelRecord
+from textgen.settings import Settings, setting
 from textgen.tokenizers import Tokenizer
 from textgen.training.divergence import MAX_ROLLBACKS
 from textgen.training.reporting import Evaluated

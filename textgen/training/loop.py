@@ -255,7 +255,7 @@ class Loop:
         return peak_after(self.progress.rollbacks, self.plan.training.learning_rate)
 
     def _rate(self, step: int) -> float:
-        return learning_rate(step, self.progress.total_steps, self._peak())
+        return learning_rate(step, self.progress.total_steps, self._peak(), self.plan.training.schedule)
 
     def _tokens_per_second(self) -> float:
         tokens = self.progress.step * self.plan.training.batch_size * self.plan.training.sequence_length

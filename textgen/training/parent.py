@@ -24,10 +24,11 @@ from typing import Any
 
 import numpy as np
 
-from textgen.config import TextConfig, flag_of
+from textgen.config import STARTING, TextConfig
 from textgen.errors import SettingError
 from textgen.model_store import StoredModel
 from textgen.records import ParentRecord
+from textgen.settings import flag_of
 from textgen.tokenizers import Tokenizer
 from textgen.tokenizers.extending import former_ids
 from textgen.tokenizers.unknown import nearest_known
@@ -53,6 +54,9 @@ def inherited_settings(given: dict[str, Any], parent: StoredModel) -> dict[str, 
     for name, value in fixed.items():
         if name in given and given[name] != value:
             raise SettingError(_contradiction(name, given[name], parent.name, f"has {value}"))
+    for name in STARTING:
+        if name in given:
+            raise SettingError(_contradiction(name, given[name], parent.name, "has its weights already"))
     reading = {name: given[name] for name in ("documents", "column") if name in given}
     if not reading:
         reading = {name: text[name] for name in ("documents", "column")}
@@ -65,7 +69,8 @@ def inherited_settings(given: dict[str, Any], parent: StoredModel) -> dict[str, 
 
 
 def _contradiction(name: str, value: Any, model: str, fact: str) -> str:
-    flag = f"--no-{name}" if value is False else flag_of(name) if value is True else f"{flag_of(name)} {value}"
+    flag = flag_of(name)
+    flag = f"--no-{flag[2:]}" if value is False else flag if value is True else f"{flag} {value}"
     return f"{flag} contradicts --init-from: {model} {fact}. Leave it out, or train from nothing"
 
 

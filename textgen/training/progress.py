@@ -86,7 +86,8 @@ class TerminalReporter(Reporter):
         shape = f"{m.num_layers} x {m.units} {cell}, embedding {m.embedding_size}{' (tied)' if m.tied else ''}"
         shape += ", skip connections" if m.skip else ""
         self._say("model", f"{shape}, vocabulary {m.vocabulary_size:,}, {plan.num_parameters:,} parameters")
-        rates = f"learning rate {t.learning_rate:g}, dropout {t.dropout:g}, weight decay {t.weight_decay:g}"
+        constant = " (constant)" if t.schedule == "constant" else ""
+        rates = f"learning rate {t.learning_rate:g}{constant}, dropout {t.dropout:g}, weight decay {t.weight_decay:g}"
         rates += f", activation penalty {t.activation_reg:g}" if t.activation_reg else ""
         sampled = f", {t.num_sampled:,} sampled tokens per step" if t.num_sampled else ""
         batches = f"batches of {t.batch_size} x {t.sequence_length}"

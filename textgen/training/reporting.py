@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from textgen.config import Settings, setting
+from textgen.settings import Settings, setting
 from textgen.training.plan import Plan
 
 

@@ -49,7 +49,9 @@ def settings_of(
     if unknown := sorted(set(settings) - known):
         all_known = known.union(*({f.name for f in dataclasses.fields(c)} for c in (TextConfig, TrainingConfig)))
         raise SettingError(f"unknown setting {unknown[0]!r}. There are: {', '.join(sorted(all_known))}")
-    ModelConfig(**settings)  # refuses what no model can have, before a text is read
+    cell = ModelConfig(**settings).cell  # refuses what no model can have, before a text is read
+    if "forget_bias" in training and cell != "lstm":
+        raise SettingError(f"--forget-bias is for --cell lstm; {cell} has no forget gate")
     return TextConfig(**text), settings, TrainingConfig(**training)
 
 

@@ -65,13 +65,20 @@ class Run:
         self.plan = plan
         self.device: Device = choose_device(plan.model.cell)
         token_counts = count_token_ids(plan.train_ids, plan.model.vocabulary_size)
-        self.model = build_model(plan.model, plan.training.seed, token_counts)
+        training = plan.training
+        self.model = build_model(
+            plan.model,
+            training.seed,
+            token_counts if training.unigram_bias else None,
+            recurrent_initializer=training.recurrent_initializer,
+            forget_bias=training.forget_bias,
+        )
         if plan.initial_weights is not None:
             self.model.set_named_weights(plan.initial_weights)
         with_xla = self.device.name == "CPU"
         self.step = TrainStep(
             self.model,
-            plan.training,
+            training,
             compile_with_xla=with_xla,
             token_counts=token_counts,
             document_end=plan.tokenizer.eod_id,

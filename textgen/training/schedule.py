@@ -1,5 +1,7 @@
 """The learning rate of every step, as a pure function of the step: a short linear warm-up, then a cosine to near zero.
 
+A constant rate is there to compare with.
+
 Source: Smith and Topin 2017, "Super-Convergence", with the cosine of Loshchilov and Hutter 2016.
 """
 
@@ -15,11 +17,15 @@ def peak_after(rollbacks: int, peak: float) -> float:
     return peak * ROLLBACK_SHARE**rollbacks
 
 
-def learning_rate(step: int, total_steps: int, peak: float) -> float:
+def learning_rate(step: int, total_steps: int, peak: float, schedule: str = "one-cycle") -> float:
     """The rate for `step` (from 0) of `total_steps`.
 
-    The warm-up ends at `peak`; the last step has about `FINAL_SHARE` of it.
+    Args:
+        schedule: "one-cycle", whose warm-up ends at `peak` and whose last step has about `FINAL_SHARE` of it; or
+            "constant", which is `peak` in every step.
     """
+    if schedule == "constant":
+        return peak
     warmup = max(1, round(WARMUP_SHARE * total_steps))
     if step < warmup:
         return peak * (step + 1) / warmup
