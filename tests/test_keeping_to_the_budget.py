@@ -13,7 +13,7 @@ from test_training_run import without_xla as without_xla
 
 import textgen.training.loop
 import textgen.training.run
-from textgen.training.budget import MIN_STEPS, SAVING_SECONDS, WORTH_CHANGING, Speed, settle_again
+from textgen.training.budget import MIN_STEPS, MOST_OF_PLANNED, SAVING_SECONDS, WORTH_CHANGING, Speed, settle_again
 from textgen.training.run import Run
 from textgen.training.schedule import FINAL_SHARE
 
@@ -69,7 +69,8 @@ def train(clock, corpus, models_dir, paces, at: dict | None = None):
 def test_the_steps_that_are_left_by_hand():
     """Of 1,000 steps 500 are made; 250 seconds are left."""
     assert settle_again(1000, 1000, 500, seconds_per_step=1.0, seconds_left=250) == 750
-    assert settle_again(1000, 750, 500, seconds_per_step=0.4, seconds_left=250) == 1000
+    assert settle_again(1000, 750, 500, seconds_per_step=0.4, seconds_left=250) == 1125
+    assert settle_again(1000, 1000, 500, seconds_per_step=0.1, seconds_left=250) == 1250
     assert settle_again(1000, 750, 500, seconds_per_step=0.6, seconds_left=250) == 916
 
 
@@ -87,10 +88,11 @@ def test_when_the_time_is_over_so_is_the_run_but_not_before_its_first_steps(left
 
 
 @given(st.integers(1, 10**6), st.data(), st.floats(1e-4, 100), st.floats(-100, 1e6))
-def test_never_more_than_was_planned_nor_fewer_than_were_made(planned, data, pace, left):
-    current = data.draw(st.integers(1, planned))
+def test_never_more_than_a_quarter_above_the_plan_nor_fewer_than_were_made(planned, data, pace, left):
+    most = int(MOST_OF_PLANNED * planned)
+    current = data.draw(st.integers(1, most))
     step = data.draw(st.integers(1, current))
-    assert step <= settle_again(planned, current, step, pace, left) <= planned
+    assert step <= settle_again(planned, current, step, pace, left) <= most
 
 
 # ---- whole runs
@@ -117,11 +119,23 @@ def test_a_machine_that_recovers_makes_more_of_the_steps_again(clock, corpus, tm
     assert clock.now - begin <= SECONDS - SAVING_SECONDS
 
 
-@pytest.mark.parametrize("pace", [0.1 * PROMISED, PROMISED])
-def test_a_machine_that_keeps_its_promise_makes_the_steps_that_were_planned(clock, corpus, tmp_path, pace):
-    result, machine, planned = train(clock, corpus, tmp_path, itertools.repeat(pace))
+def test_a_machine_that_keeps_its_promise_makes_the_steps_that_were_planned(clock, corpus, tmp_path):
+    result, machine, planned = train(clock, corpus, tmp_path, itertools.repeat(PROMISED))
     assert machine.settled == []
     assert result.results.steps == planned
+
+
+@pytest.mark.parametrize("share", [0.1, 0.7, 0.9])
+def test_a_machine_that_is_faster_makes_more_of_them_up_to_a_quarter(clock, corpus, tmp_path, share):
+    begin = clock.now
+    result, machine, planned = train(clock, corpus, tmp_path, itertools.repeat(share * PROMISED))
+    assert [step for step, _ in machine.settled] == [EVERY]
+    expected = min(int(MOST_OF_PLANNED * planned), int((SECONDS - SAVING_SECONDS) / (share * PROMISED)))
+    assert result.results.steps == result.results.total_steps == pytest.approx(expected, abs=1)
+    assert clock.now - begin <= SECONDS - SAVING_SECONDS
+    assert machine.rows[-1].learning_rate == pytest.approx(
+        FINAL_SHARE * run_of(corpus, tmp_path / "other").training.learning_rate
+    )
 
 
 def test_a_run_that_is_resumed_keeps_the_steps_that_it_had(clock, corpus, tmp_path):

@@ -2,8 +2,8 @@
 
 The measured steps are a rehearsal: afterwards every variable is put back, so a run is a pure function of its step
 count. The schedule needs that count before the first step. Where the machine turns out slower than it was then, the
-count is cut on the way, and raised again where it recovers: a laptop that gets hot, or a neighbour that wakes up, would
-make the minutes a third longer.
+count is cut on the way: a laptop that gets hot, or a neighbour that wakes up, would make the minutes a third longer.
+Where it turns out faster, or recovers, the count is raised: minutes that were given are not left unused.
 """
 
 import statistics
@@ -18,6 +18,7 @@ MIN_TIMED_STEPS = 5
 REHEARSAL_SHARE = 0.03  # of the budget
 LONGEST_REHEARSAL = 30.0  # seconds
 MIN_STEPS = 20  # below that, nothing is learned; a tiny budget is overrun instead
+MOST_OF_PLANNED = 1.25  # of the steps; with more of them another size, dropout and decay would have been chosen
 WORTH_CHANGING = 0.02  # of the steps; what is less is not worth another schedule
 SAVING_SECONDS = 1.0  # the last checkpoint and the model directory
 SAVED_BYTES_PER_PARAMETER = 16  # the weights, two slots of the optimizer, and the best weights, float32
@@ -49,7 +50,7 @@ def steps_in(seconds: float, speed: Speed, num_evaluations: int, final_evaluatio
 
 
 def settle_again(planned: int, current: int, step: int, seconds_per_step: float, seconds_left: float) -> int:
-    """How many steps a run shall have, after `step` of them: as many as fit, and no more than were planned.
+    """How many steps a run shall have, after `step` of them: as many as fit, up to a quarter more than planned.
 
     Args:
         planned: what the rehearsal promised.
@@ -57,8 +58,8 @@ def settle_again(planned: int, current: int, step: int, seconds_per_step: float,
         seconds_per_step: lately, evaluations and checkpoints included.
         seconds_left: until the last step should be done.
     """
-    affordable = max(MIN_STEPS, step + int(max(0.0, seconds_left) / seconds_per_step))
-    found = min(planned, affordable)
+    affordable = max(min(MIN_STEPS, planned), step + int(max(0.0, seconds_left) / seconds_per_step))
+    found = min(int(MOST_OF_PLANNED * planned), affordable)
     return current if abs(found - current) <= WORTH_CHANGING * planned else found
 
 

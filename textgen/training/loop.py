@@ -131,7 +131,8 @@ class Loop:
             if done % self.progress.evaluate_every == 0 or done == self.progress.total_steps:
                 with self.step.averaged():
                     self._evaluate()
-                self._keep_to_the_budget()
+                if done < self.progress.total_steps:
+                    self._keep_to_the_budget()
             if should_stop():
                 self.save()
                 return False
@@ -235,7 +236,7 @@ class Loop:
         self.reporter.evaluated(row, is_best)
 
     def _keep_to_the_budget(self) -> None:
-        """Make as many of the planned steps as fit, by how long those since the last evaluation took."""
+        """Make as many steps as fit, by how long those since the last evaluation took."""
         if self.deadline is None:
             return
         now, progress = time.perf_counter() - self.clock, self.progress
