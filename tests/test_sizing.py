@@ -14,6 +14,7 @@ from textgen.sizing import (
     EMBEDDING_SIZE,
     FEW_STEPS,
     LEARNING_RATE,
+    LONG_TEXT,
     MAX_DECAY,
     PRESETS,
     SMALL_BATCH,
@@ -43,16 +44,28 @@ def test_two_minutes_on_two_cores_worked_by_hand():
     tokens = TRAINING_SHARE * 120 * 1.75 * RATE / (6 * (weights + 256 * 65))
     assert found.tokens == pytest.approx(tokens)
     assert (found.preset, found.shape) == ("medium", {"units": 256, "embedding_size": EMBEDDING_SIZE, "skip": True})
-    decay = float(f"{1 / (0.006 * DECAY_PASSES * 1e6 / (16 * 64)):.2g}")
-    expected = {"batch_size": 16, "dropout": 0.2, "learning_rate": 0.006, "weight_decay": decay, "activation_reg": 0}
+    decay = float(f"{1 / (0.012 * DECAY_PASSES * 1e6 / (16 * 64)):.2g}")
+    expected = {"batch_size": 16, "dropout": 0.2, "learning_rate": 0.012, "weight_decay": decay, "activation_reg": 0}
     assert found.training == expected  # of 32 it would be 2,800 steps
     assert found.reason == f"{tokens / weights:.1f} tokens for each weight, {tokens / 1e6:.1f} passes"
 
 
 def test_more_minutes_get_a_larger_model_and_never_a_smaller_one():
-    found = [PRESET_NAMES.index(suited(minutes=minutes).preset) for minutes in (0.01, 0.1, 0.5, 1, 2, 5, 15, 45, 300)]
-    assert found == sorted(found)
-    assert (found[0], found[-1]) == (0, 3)
+    found = [suited(num_tokens=10**7, minutes=minutes).preset for minutes in (0.01, 0.1, 0.5, 1, 2, 5, 15, 45, 300)]
+    assert [PRESET_NAMES.index(preset) for preset in found] == sorted(map(PRESET_NAMES.index, found))
+    assert (found[0], found[-1]) == ("tiny", "large")
+
+
+@pytest.mark.parametrize(("larger", "smaller"), [("medium", "small"), ("large", "medium")])
+def test_a_text_that_is_short_for_a_size_gets_a_smaller_one_however_long_it_is_trained(larger, smaller):
+    enough = math.ceil(LONG_TEXT * recurrent_weights(PRESETS[larger].units, EMBEDDING_SIZE))
+    assert suited(num_tokens=enough, epochs=50.0).preset == larger
+    assert suited(num_tokens=enough - 1, epochs=50.0).preset == smaller
+
+
+def test_a_short_text_keeps_the_two_small_sizes_and_words_keep_all():
+    assert suited(num_tokens=10_000, epochs=1000.0).preset == "small"
+    assert suited("word", num_tokens=10_000, epochs=1000.0).preset == "medium"
 
 
 def test_words_that_are_read_more_often_get_more_dropout_and_a_penalty():
@@ -64,12 +77,12 @@ def test_words_that_are_read_more_often_get_more_dropout_and_a_penalty():
 
 def test_more_passes_over_the_text_get_more_dropout():
     found = [suited(num_tokens=n, minutes=2.0).training["dropout"] for n in (10**8, 2 * 10**6, 10**6, 2 * 10**5, 10**4)]
-    assert found == [0.05, 0.1, 0.2, 0.3, 0.4]
+    assert found == [0.05, 0.1, 0.2, 0.3, 0.3]
 
 
 @pytest.mark.parametrize("budget", [{"epochs": 8.0}, {"steps": 4_000_000 // (32 * 64)}])
 def test_passes_and_steps_are_a_budget_too(budget):
-    found = suited(num_tokens=500_000, **budget)
+    found = suited(num_tokens=500_000, given={"units": 256}, **budget)
     assert found.tokens == pytest.approx(4e6, rel=1e-3)
     assert (found.preset, found.training["dropout"]) == ("medium", 0.2)
 
@@ -145,15 +158,23 @@ def test_a_budget_of_few_steps_is_spent_on_smaller_ones():
 def test_few_steps_get_a_higher_learning_rate():
     limit = LEARNING_RATE[0][0]
     for level in ("char", "word"):
-        found = [suited(level, preset="small", steps=n).training for n in (10, limit, limit + 1, 10**6)]
+        found = [suited(level, preset="large", steps=n).training for n in (10, limit, limit + 1, 10**6)]
         assert [training["learning_rate"] for training in found] == [0.012, 0.012, 0.006, 0.006]
+
+
+@pytest.mark.parametrize("preset", PRESET_NAMES)
+def test_characters_of_a_long_text_get_the_higher_rate_in_long_runs_too(preset):
+    enough = math.ceil(LONG_TEXT * recurrent_weights(PRESETS[preset].units, EMBEDDING_SIZE))
+    found = [suited(num_tokens=n, preset=preset, steps=10**6).training for n in (enough - 1, enough)]
+    assert [training["learning_rate"] for training in found] == [0.006, 0.012]
+    assert suited("word", num_tokens=10**9, preset=preset, steps=10**6).training["learning_rate"] == 0.006
 
 
 def test_the_learning_rate_counts_the_steps_of_the_batch_size_that_is_given():
     """Eight times the streams make an eighth of the steps."""
     passes = 2 * LEARNING_RATE[0][0] * 16 * 64 / 1e6
-    assert suited(preset="small", epochs=passes).training["learning_rate"] == 0.006
-    assert suited(preset="small", epochs=passes, given={"batch_size": 128}).training["learning_rate"] == 0.012
+    assert suited("word", preset="small", epochs=passes).training["learning_rate"] == 0.006
+    assert suited("word", preset="small", epochs=passes, given={"batch_size": 128}).training["learning_rate"] == 0.012
 
 
 @pytest.mark.parametrize(("batch_size", "rate"), [(8, 0.006), (32, 0.006), (32, 0.02)])

@@ -4,9 +4,10 @@ What goes in: the level, the size of the training part and of the vocabulary, th
 What comes out: a preset, settings, and the reason in one clause. What a user gives overrules each of them. The speed is
 reckoned from a moment of NumPy; where training turns out much faster or slower, the choice is made again.
 
-The rule: the largest preset that meets enough tokens for each weight that a token is multiplied with; then batch and
-learning rate by how many steps that makes, dropout and the penalty on activations by how often the text is read, and
-weight decay by how many steps a pass over the text takes. The runs behind it are in `tests/benchmarks/quality.md`.
+The rule: the largest preset that meets enough tokens for each weight that a token is multiplied with, and that the text
+is long enough for; then batch and learning rate by how many steps that makes, dropout and the penalty on activations by
+how often the text is read, and weight decay by how many steps a pass over the text takes. The runs behind it are in
+`tests/benchmarks/quality.md`.
 """
 
 import math
@@ -25,14 +26,21 @@ class Preset(NamedTuple):
 
     units: int
     batch_size: int
-    tokens_per_weight: float  # from so many on it is better than the next smaller one
+    tokens_per_weight: float  # from so many on it is better than the next smaller one,
+    characters_per_weight: float  # if the text itself has so many; of words nothing is known
     share: float  # of `recurrent_rate` that training reaches, by six operations per weight and token, measured
 
 
+LONG_TEXT = 0.8  # characters for each weight; of a shorter text a model learns more by heart than it understands
 PRESETS = dict(
     zip(
         PRESET_NAMES,
-        (Preset(64, 16, 0.0, 0.7), Preset(128, 16, 2.0, 1.25), Preset(256, 32, 2.0, 1.75), Preset(384, 32, 2.5, 2.0)),
+        (
+            Preset(64, 16, 0.0, 0.0, 0.7),
+            Preset(128, 16, 2.0, 0.0, 1.25),
+            Preset(256, 32, 2.0, LONG_TEXT, 1.75),
+            Preset(384, 32, 2.5, LONG_TEXT, 2.0),
+        ),
         strict=True,
     )
 )
@@ -41,9 +49,10 @@ EMBEDDING_SIZE = 64  # of a character; words have one as wide as their layers
 TRAINING_SHARE = 0.8  # of the minutes; the rest is starting, compiling, evaluating and saving
 FEW_STEPS = 4_000  # a budget that pays for no more of them is better spent on twice as many smaller ones
 SMALL_BATCH = 16
-LEARNING_RATE = ((4_500, 0.012), (math.inf, TrainingConfig.learning_rate))  # its peak; up to so many steps, so much
+HIGH_RATE = 0.012  # peak of the learning rate for characters of a long text, and
+LEARNING_RATE = ((4_500, HIGH_RATE), (math.inf, TrainingConfig.learning_rate))  # for others, up to so many steps
 DROPOUT = {  # up to so many passes over the text, so much
-    "char": ((2.0, 0.05), (5.0, 0.1), (8.0, 0.2), (40.0, 0.3), (math.inf, 0.4)),
+    "char": ((2.0, 0.05), (5.0, 0.1), (8.0, 0.2), (math.inf, 0.3)),
     "word": ((12.0, LEVEL_DEFAULTS["word"]["dropout"]), (40.0, 0.3), (math.inf, 0.4)),
 }
 ACTIVATION_REG = {"char": ((math.inf, 0.0),), "word": ((12.0, 0.0), (math.inf, 2.0))}  # likewise
@@ -104,8 +113,10 @@ def suit(
         size = PRESETS[name]._replace(units=given.get("units", PRESETS[name].units))
         shape, training = _settings(level, size, num_tokens, sequence_length)
         tokens = _tokens(level, num_tokens, num_symbols, budget, operations_per_second, size, training | given)
-        per_weight = tokens / recurrent_weights(shape["units"], shape["embedding_size"])
-        if per_weight >= size.tokens_per_weight:
+        weights = recurrent_weights(shape["units"], shape["embedding_size"])
+        per_weight = tokens / weights
+        is_long = level == "word" or num_tokens >= size.characters_per_weight * weights
+        if is_long and per_weight >= size.tokens_per_weight:
             break
     if budget.steps is None and tokens < FEW_STEPS * training["batch_size"] * sequence_length:
         training["batch_size"] = min(SMALL_BATCH, training["batch_size"])
@@ -113,7 +124,8 @@ def suit(
     training["dropout"] = up_to(DROPOUT[level], passes)
     training["activation_reg"] = up_to(ACTIVATION_REG[level], passes)
     step_tokens = given.get("batch_size", training["batch_size"]) * sequence_length
-    training["learning_rate"] = up_to(LEARNING_RATE, tokens / step_tokens)
+    is_long = level == "char" and num_tokens >= LONG_TEXT * weights
+    training["learning_rate"] = HIGH_RATE if is_long else up_to(LEARNING_RATE, tokens / step_tokens)
     learning_rate = given.get("learning_rate", training["learning_rate"])
     training["weight_decay"] = weight_decay(num_tokens / step_tokens, learning_rate)
     reason = f"{per_weight:.1f} tokens for each weight, {passes:.1f} passes"
