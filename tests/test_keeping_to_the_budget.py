@@ -13,7 +13,15 @@ from test_training_run import without_xla as without_xla
 
 import textgen.training.loop
 import textgen.training.run
-from textgen.training.budget import MIN_STEPS, MOST_OF_PLANNED, SAVING_SECONDS, WORTH_CHANGING, Speed, settle_again
+from textgen.training.budget import (
+    MIN_STEPS,
+    MOST_OF_PLANNED,
+    SAVING_SECONDS,
+    WORTH_CUTTING,
+    WORTH_RAISING,
+    Speed,
+    settle_again,
+)
 from textgen.training.run import Run
 from textgen.training.schedule import FINAL_SHARE
 
@@ -74,10 +82,14 @@ def test_the_steps_that_are_left_by_hand():
     assert settle_again(1000, 750, 500, seconds_per_step=0.6, seconds_left=250) == 916
 
 
-@pytest.mark.parametrize("found", [1 - WORTH_CHANGING, 1.0, 1 + WORTH_CHANGING])
-def test_a_small_change_is_none(found):
-    left = found * 900 - 500
-    assert settle_again(1000, 900, 500, seconds_per_step=1.0, seconds_left=left + 0.5) == 900
+@pytest.mark.parametrize("change", [-1000 * WORTH_CUTTING, 0, 1000 * WORTH_RAISING])
+def test_a_small_change_is_none(change):
+    left = 900 + change - 500 + 0.5
+    assert settle_again(1000, 900, 500, seconds_per_step=1.0, seconds_left=left) == 900
+    beyond = 1.0 if change > 0 else -1.0
+    if change:
+        found = settle_again(1000, 900, 500, seconds_per_step=1.0, seconds_left=left + beyond)
+        assert found == pytest.approx(900 + change + beyond)
 
 
 @pytest.mark.parametrize("left", [-100.0, 0.0])
@@ -114,7 +126,8 @@ def test_a_machine_that_recovers_makes_more_of_the_steps_again(clock, corpus, tm
     paces = itertools.chain([2.0] * EVERY, itertools.repeat(PROMISED))
     begin = clock.now
     result, machine, _ = train(clock, corpus, tmp_path, paces)
-    assert machine.settled == [(EVERY, 10 + 39 // 2), (2 * EVERY, 20 + 2 * 34)]
+    # After ten fast steps the slow ones still count, half.
+    assert machine.settled == [(EVERY, 10 + 39 // 2), (2 * EVERY, 20 + int(34 / 1.25)), (3 * EVERY, 30 + 2 * 29)]
     assert result.results.steps == 88
     assert clock.now - begin <= SECONDS - SAVING_SECONDS
 
@@ -123,6 +136,15 @@ def test_a_machine_that_keeps_its_promise_makes_the_steps_that_were_planned(cloc
     result, machine, planned = train(clock, corpus, tmp_path, itertools.repeat(PROMISED))
     assert machine.settled == []
     assert result.results.steps == planned
+
+
+def test_a_machine_that_is_now_slower_now_faster_by_little_settles_once(clock, corpus, tmp_path):
+    """By the slower of two paces: what one interval takes is not given back by the next."""
+    unsteady = itertools.cycle([1.06 * PROMISED] * EVERY + [0.96 * PROMISED] * EVERY)
+    begin = clock.now
+    _, machine, _ = train(clock, corpus, tmp_path, unsteady)
+    assert len(machine.settled) == 1
+    assert clock.now - begin <= SECONDS - SAVING_SECONDS
 
 
 @pytest.mark.parametrize("share", [0.1, 0.7, 0.9])

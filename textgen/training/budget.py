@@ -19,7 +19,7 @@ REHEARSAL_SHARE = 0.03  # of the budget
 LONGEST_REHEARSAL = 30.0  # seconds
 MIN_STEPS = 20  # below that, nothing is learned; a tiny budget is overrun instead
 MOST_OF_PLANNED = 1.25  # of the steps; with more of them another size, dropout and decay would have been chosen
-WORTH_CHANGING = 0.02  # of the steps; what is less is not worth another schedule
+WORTH_CUTTING, WORTH_RAISING = 0.02, 0.05  # of the steps; what is less is not worth another schedule
 SAVING_SECONDS = 1.0  # the last checkpoint and the model directory
 SAVED_BYTES_PER_PARAMETER = 16  # the weights, two slots of the optimizer, and the best weights, float32
 SAVED_BYTES_PER_SECOND = 100e6  # writing, syncing and hashing a checkpoint of 140 MB took 1.4 seconds
@@ -60,7 +60,7 @@ def settle_again(planned: int, current: int, step: int, seconds_per_step: float,
     """
     affordable = max(min(MIN_STEPS, planned), step + int(max(0.0, seconds_left) / seconds_per_step))
     found = min(int(MOST_OF_PLANNED * planned), affordable)
-    return current if abs(found - current) <= WORTH_CHANGING * planned else found
+    return found if found - current > WORTH_RAISING * planned or current - found > WORTH_CUTTING * planned else current
 
 
 def saving_share(num_parameters: int, seconds_between: float) -> float:

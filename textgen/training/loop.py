@@ -66,7 +66,7 @@ class Loop:
         self.vocabulary_size = plan.model.vocabulary_size
         self.deadline: float | None = None
         self.planned_steps = 0
-        self.paced_from = (0, 0.0)  # step and second of the last evaluation
+        self.paced_from = [(0, 0.0)]  # step and second of the last two evaluations
 
     def begin(self, progress: Progress, deadline: float | None = None) -> None:
         """Start a new run, with a checkpoint before its first step.
@@ -78,7 +78,7 @@ class Loop:
         self.progress = progress
         self.clock = time.perf_counter() - progress.seconds
         self.deadline, self.planned_steps = deadline, progress.total_steps
-        self.paced_from = (progress.step, progress.seconds)
+        self.paced_from = [(progress.step, progress.seconds)]
         self.save()
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -158,7 +158,7 @@ class Loop:
         clock = self.clock
         self.restore(checkpoint)
         self.clock = clock  # the time was spent all the same
-        self.paced_from = (self.progress.step, time.perf_counter() - clock)
+        self.paced_from = [(self.progress.step, time.perf_counter() - clock)]
         self._update(rollbacks=rollbacks)
         self.reporter.rolled_back(
             self.progress.step,
@@ -236,13 +236,12 @@ class Loop:
         self.reporter.evaluated(row, is_best)
 
     def _keep_to_the_budget(self) -> None:
-        """Make as many steps as fit, by how long those since the last evaluation took."""
+        """Make as many steps as fit, at the slower pace of two: since the last evaluation, and since the one before."""
         if self.deadline is None:
             return
         now, progress = time.perf_counter() - self.clock, self.progress
-        since_step, since = self.paced_from
-        self.paced_from = (progress.step, now)
-        pace = (now - since) / (progress.step - since_step)
+        pace = max((now - since) / (progress.step - since_step) for since_step, since in self.paced_from)
+        self.paced_from = [self.paced_from[-1], (progress.step, now)]
         total = budget.settle_again(self.planned_steps, progress.total_steps, progress.step, pace, self.deadline - now)
         if total != progress.total_steps:
             self._update(total_steps=total)
