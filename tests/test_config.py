@@ -296,6 +296,15 @@ def test_json_with_a_key_too_many_or_too_few_is_refused(cls):
         cls.from_json(document)
 
 
+def test_settings_of_an_older_version_get_what_it_did():
+    """A version that had no name for these could do nothing else."""
+    document = TrainingConfig(seed=3).to_json()
+    new = {"schedule": "one-cycle", "recurrent_initializer": "orthogonal", "forget_bias": 1.0, "unigram_bias": True}
+    older = {name: value for name, value in document.items() if name not in new}
+    assert document == older | new
+    assert TrainingConfig.from_json(older) == TrainingConfig.from_json(document) == TrainingConfig(seed=3)
+
+
 @pytest.mark.parametrize("document", [None, [], "text", 3, [["units", 3]]])
 def test_json_that_is_not_an_object_is_refused(document):
     with pytest.raises(SettingError, match="ModelConfig expects exactly the keys"):

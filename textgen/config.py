@@ -100,20 +100,23 @@ class TrainingConfig(Settings):
         "one-cycle",
         "How the learning rate goes: up to its peak and down to nearly nothing, or the same in every step.",
         choices=("one-cycle", "constant"),
+        is_new=True,
     )
     recurrent_initializer: str = setting(
         "orthogonal",
         "What recurrent weights start as: what keeps the length of a state, or uniform noise.",
         choices=("orthogonal", "glorot"),
+        is_new=True,
     )
     forget_bias: float = setting(
         1.0,
         "What the bias of an LSTM's forget gates starts at: the higher, the longer it remembers.",
         minimum=-100,
         maximum=100,
+        is_new=True,
     )
     unigram_bias: bool = setting(
-        True, "Whether a model starts by predicting how frequent each symbol is, not all of them alike."
+        True, "Whether a model starts by predicting how frequent each symbol is, not all of them alike.", is_new=True
     )
     dropout: float = setting(
         0.05, "Share of each layer's outputs dropped, one mask per batch; 0 is off.", minimum=0, maximum=0.95

@@ -15,10 +15,17 @@ from textgen.errors import SettingError
 KIND_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text", tuple: "a list of strings"}
 
 
-def setting(default: Any, description: str, *, minimum=None, maximum=None, above=None, choices=()) -> Any:
-    """A dataclass field with its sentence and its range; `above` is an exclusive minimum."""
+def setting(
+    default: Any, description: str, *, minimum=None, maximum=None, above=None, choices=(), is_new: bool = False
+) -> Any:
+    """A dataclass field with its sentence and its range.
+
+    Args:
+        above: an exclusive minimum.
+        is_new: whether models were written before there was this setting. Its default must then be what they did.
+    """
     limits = {"minimum": minimum, "maximum": maximum, "above": above, "choices": tuple(choices)}
-    metadata = {"description": description, **limits}
+    metadata = {"description": description, "is_new": is_new, **limits}
     if isinstance(default, (list, dict, set)):
         raise TypeError(f"a default must be immutable. Received: default={default}")
     return dataclasses.field(default=default, metadata=metadata)
@@ -37,9 +44,14 @@ class Settings:
 
     @classmethod
     def from_json(cls, document: Any) -> Self:
-        """The settings in `document`. An unknown, missing or ill-typed key is a SettingError."""
+        """The settings in `document`.
+
+        Raises:
+            SettingError: a key is unknown, ill-typed, or missing, unless it is one that older versions did not write.
+        """
         names = {f.name for f in dataclasses.fields(cls)}
-        if not isinstance(document, dict) or set(document) != names:
+        new = {f.name for f in dataclasses.fields(cls) if f.metadata["is_new"]}
+        if not isinstance(document, dict) or not names - new <= set(document) <= names:
             given = sorted(map(str, document)) if isinstance(document, dict) else type(document).__name__
             raise SettingError(f"{cls.__name__} expects exactly the keys {sorted(names)}. Received: {given!s:.300}")
         values = {k: tuple(v) if isinstance(v, list) else v for k, v in document.items()}
