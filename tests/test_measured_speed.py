@@ -17,7 +17,9 @@ from textgen.training.reporting import Reporter
 from textgen.training.request import new_plan
 from textgen.training.run import Run
 
-TEXT = "".join(f"{n} sheep were counted, and then {n * 7 % 101} more.\n" for n in range(4000))
+TEXT = "".join(
+    f"{n} sheep were counted, and then {n * 7 % 101} more.\n" for n in range(18_000)
+)  # long enough for `medium`
 RATE = 100e9
 
 

@@ -88,7 +88,10 @@ def test_what_is_given_and_is_the_parent_s_own_is_no_contradiction():
         ({"tied": False}, "--no-tied contradicts --init-from: tiny has True"),
         ({"forget_bias": 1.0}, "--forget-bias 1.0 contradicts --init-from: tiny has its weights already"),
         ({"unigram_bias": False}, "--no-unigram-bias contradicts --init-from: tiny has its weights already"),
-        ({"recurrent_initializer": "glorot"}, "--recurrent-initializer glorot contradicts --init-from: tiny"),
+        (
+            {"recurrent_initializer": "glorot"},
+            "--recurrent-initializer glorot contradicts --init-from: tiny has its weights already",
+        ),
         ({"documents": "line"}, "--documents line contradicts --init-from: tiny is a model of one whole text"),
         ({"column": "name"}, "--column name contradicts --init-from: tiny is a model of one whole text"),
     ],
