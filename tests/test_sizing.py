@@ -60,7 +60,10 @@ def test_more_minutes_get_a_larger_model_and_never_a_smaller_one():
 def test_a_text_that_is_short_for_a_size_gets_a_smaller_one_however_long_it_is_trained(larger, smaller):
     enough = math.ceil(LONG_TEXT * recurrent_weights(PRESETS[larger].units, EMBEDDING_SIZE))
     assert suited(num_tokens=enough, epochs=50.0).preset == larger
-    assert suited(num_tokens=enough - 1, epochs=50.0).preset == smaller
+    found = suited(num_tokens=enough - 1, epochs=50.0)
+    assert found.preset == smaller
+    assert found.reason.endswith("50.0 passes; the text is too short for more weights")
+    assert suited(num_tokens=enough - 1, epochs=50.0, preset=larger).reason.endswith("50.0 passes")
 
 
 def test_a_short_text_keeps_the_two_small_sizes_and_words_keep_all():

@@ -67,6 +67,11 @@ def flag_of(field_name: str) -> str:
     return "--" + field_name.replace("_", "-")
 
 
+def off_flag_of(field_name: str) -> str:
+    """`skip` -> `--no-skip`."""
+    return flag_of(f"no_{field_name}")
+
+
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 

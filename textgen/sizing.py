@@ -5,9 +5,9 @@ What comes out: a preset, settings, and the reason in one clause. What a user gi
 reckoned from a moment of NumPy; where training turns out much faster or slower, the choice is made again.
 
 The rule: the largest preset that meets enough tokens for each weight that a token is multiplied with, and that the text
-is long enough for; then batch and learning rate by how many steps that makes, dropout and the penalty on activations by
-how often the text is read, and weight decay by how many steps a pass over the text takes. The runs behind it are in
-`tests/benchmarks/quality.md`.
+is long enough for; then the batch by how many steps that makes, the learning rate by that and by how long the text is
+for the size, dropout and the penalty on activations by how often the text is read, and weight decay by how many steps a
+pass over it takes. The runs behind it are in `tests/benchmarks/quality.md`.
 """
 
 import math
@@ -109,15 +109,19 @@ def suit(
     else:
         candidates = [name for name in PRESETS if PRESETS[name].units <= PRESETS[LARGEST[level]].units]
     sequence_length = given.get("sequence_length", budget.sequence_length)
+    limit = ""
     for name in reversed(candidates):
         size = PRESETS[name]._replace(units=given.get("units", PRESETS[name].units))
         shape, training = _settings(level, size, num_tokens, sequence_length)
         tokens = _tokens(level, num_tokens, num_symbols, budget, operations_per_second, size, training | given)
         weights = recurrent_weights(shape["units"], shape["embedding_size"])
         per_weight = tokens / weights
-        is_long = level == "word" or num_tokens >= size.characters_per_weight * weights
-        if is_long and per_weight >= size.tokens_per_weight:
+        text_suffices = level == "word" or num_tokens >= size.characters_per_weight * weights
+        budget_suffices = per_weight >= size.tokens_per_weight
+        if text_suffices and budget_suffices:
             break
+        if budget_suffices and len(candidates) > 1:
+            limit = "; the text is too short for more weights"
     if budget.steps is None and tokens < FEW_STEPS * training["batch_size"] * sequence_length:
         training["batch_size"] = min(SMALL_BATCH, training["batch_size"])
     passes = tokens / max(1, num_tokens)
@@ -128,7 +132,7 @@ def suit(
     training["learning_rate"] = HIGH_RATE if is_long else up_to(LEARNING_RATE, tokens / step_tokens)
     learning_rate = given.get("learning_rate", training["learning_rate"])
     training["weight_decay"] = weight_decay(num_tokens / step_tokens, learning_rate)
-    reason = f"{per_weight:.1f} tokens for each weight, {passes:.1f} passes"
+    reason = f"{per_weight:.1f} tokens for each weight, {passes:.1f} passes{limit}"
     speed = tokens_per_second(level, size, num_symbols, operations_per_second)
     return Suited(name, shape, training, tokens, reason, choice, speed, operations_per_second)
 

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from textgen.config import LEVEL_DEFAULTS, SamplingConfig, TextConfig, TrainingConfig
-from textgen.settings import Settings, flag_of
+from textgen.settings import Settings, flag_of, off_flag_of
 
 SHORT_FLAGS = {"length": "-n", "temperature": "-t"}
 SWITCHES = ("tied", "skip", "unigram_bias")  # that may be on where nothing is said
@@ -40,8 +40,7 @@ def options_of(
 
 
 def _option(settings: type[Settings], field: dataclasses.Field, default_note: str | None) -> Callable:
-    flag = flag_of(field.name)
-    flags = [f"{flag}/--no-{flag[2:]}" if field.name in SWITCHES else flag]
+    flags = [flag_of(field.name) + (f"/{off_flag_of(field.name)}" if field.name in SWITCHES else "")]
     flags += [SHORT_FLAGS[field.name]] if field.name in SHORT_FLAGS else []
     kind = _kind(typing.get_type_hints(settings)[field.name])
     help_text = field.metadata["description"]

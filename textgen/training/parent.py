@@ -28,7 +28,7 @@ from textgen.config import STARTING, TextConfig
 from textgen.errors import SettingError
 from textgen.model_store import StoredModel
 from textgen.records import ParentRecord
-from textgen.settings import flag_of
+from textgen.settings import flag_of, off_flag_of
 from textgen.tokenizers import Tokenizer
 from textgen.tokenizers.extending import former_ids
 from textgen.tokenizers.unknown import nearest_known
@@ -69,8 +69,7 @@ def inherited_settings(given: dict[str, Any], parent: StoredModel) -> dict[str, 
 
 
 def _contradiction(name: str, value: Any, model: str, fact: str) -> str:
-    flag = flag_of(name)
-    flag = f"--no-{flag[2:]}" if value is False else flag if value is True else f"{flag} {value}"
+    flag = off_flag_of(name) if value is False else flag_of(name) if value is True else f"{flag_of(name)} {value}"
     return f"{flag} contradicts --init-from: {model} {fact}. Leave it out, or train from nothing"
 
 
