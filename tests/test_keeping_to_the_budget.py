@@ -1,6 +1,7 @@
 """A machine that becomes slower, or faster again, while a run of minutes goes on."""
 
 import itertools
+import re
 
 import pytest
 from hypothesis import given
@@ -173,6 +174,19 @@ def test_steps_that_were_asked_for_are_made_however_long_they_take(clock, corpus
     run = Run(run_of(corpus, tmp_path, steps=30, sample_every=EVERY), machine)
     assert run.train().results.steps == 30
     assert machine.settled == []
+
+
+def test_a_terminal_has_a_line_for_a_large_change_and_the_bar_for_every_one():
+    screen = Screen(terminal=True)
+    screen.reporter.planned(plan_of())
+    screen.reporter.started(plan_of(), 0, 0.5)
+    planned = plan_of().total_steps
+    for share in (0.92, 0.8, 0.75, 0.83, 1.0):
+        screen.reporter.settled_again(int(share * planned), 2.5)
+        assert screen.reporter.bar.tasks[0].total == int(share * planned)
+    screen.reporter.close()
+    said = re.findall(r"now ([\d,]+) \(2.5 epochs\)", "\n".join(screen.lines))
+    assert said == [f"{int(0.8 * planned):,}", f"{planned:,}"]
 
 
 def test_a_terminal_shows_the_new_number_in_a_line_and_in_the_bar():

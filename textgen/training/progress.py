@@ -19,6 +19,7 @@ from textgen.training.reporting import Evaluated, Reporter
 
 SAMPLE_CHARACTERS = 200
 SHOWN_FROM_BYTES = 10_000_000
+WORTH_SAYING = 0.1  # of the steps
 UNITS = {"char": "character", "word": "token"}
 
 
@@ -42,6 +43,7 @@ class TerminalReporter(Reporter):
         self._preparing: Progress | None = None
         self._stages: dict[str, Any] = {}
         self._smoothed: float | None = None
+        self._said_steps = 0
 
     def __enter__(self) -> "TerminalReporter":
         return self
@@ -125,7 +127,7 @@ class TerminalReporter(Reporter):
 
     def started(self, plan: Plan, first_step: int, seconds_per_step: float | None) -> None:
         """Start the bar."""
-        total = plan.total_steps or 0
+        total = self._said_steps = plan.total_steps or 0
         begin = f", from step {first_step:,} on" if first_step else ""
         self._say("steps", f"{total:,} ({plan.epochs:.1f} epochs){begin}{_duration_note(plan, seconds_per_step)}")
         if self.console.is_terminal:
@@ -155,8 +157,10 @@ class TerminalReporter(Reporter):
         self.console.print(Text(f"  {sample}", "dim"), soft_wrap=not self.console.is_terminal)
 
     def settled_again(self, total_steps: int, epochs: float) -> None:
-        """A line, and a bar of another length."""
-        self._say("steps", f"now {total_steps:,} ({epochs:.1f} epochs), to end in time at the speed of now")
+        """A bar of another length; a line where the number is far from the one that was said last."""
+        if abs(total_steps - self._said_steps) > WORTH_SAYING * self._said_steps:
+            self._say("steps", f"now {total_steps:,} ({epochs:.1f} epochs), to end in time at the speed of now")
+            self._said_steps = total_steps
         if self._task is not None:
             self.bar.update(self._task, total=total_steps)
 
