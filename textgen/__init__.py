@@ -15,7 +15,7 @@ The map, in the order in which text becomes a model and a model becomes text. A 
     tensor_files        named arrays in a file, read strictly
     model_store         the model directory: write, verify, load
     preparation         a corpus -> token ids on disk, kept for the next run
-    sizing              a corpus and a budget -> a size of model, and how it is trained
+    recipe              a text, a budget and a machine -> every setting that nobody has decided
     inspection          a corpus -> what is odd about it, and a command that suits it
     generation/         a model and a prompt -> text, with NumPy         (graph.py: as TensorFlow operations)
     output              generated text on standard output, harmless on a terminal

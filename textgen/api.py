@@ -109,45 +109,29 @@ def train(
         preset: a size, tiny, small, medium or large; None chooses one that suits the corpus and the budget.
         reporter: told what happens while it trains; None is silent.
         settings: fields of TextConfig (level, documents ...), of TrainingConfig (minutes, epochs or steps,
-            batch_size ...) and of ModelConfig (units ...). What is not given suits the corpus and the budget.
+            batch_size ...) and of ModelConfig (units ...). What is None or not given suits the corpus and the budget.
 
     Raises:
         TextgenError: whatever keeps the run from starting or going on; KeyboardInterrupt when it was stopped,
             after everything was saved.
     """
-    from textgen.sizing import Choice
-    from textgen.training.lock import RunLock
-    from textgen.training.request import new_plan, settings_of
+    from textgen.training.request import Request
+    from textgen.training.run import train
 
     directory = Path(models_dir) if models_dir else model_store.default_models_dir()
-    parent = model_store.load_model(init_from, directory) if init_from is not None else None
-    text, shape, training = settings_of(settings, parent, sources)
-    with RunLock() as lock:
-        plan = new_plan(
-            sources,
-            models_dir=directory,
-            name=name,
-            overwrite=overwrite,
-            text=text,
-            shape=shape,
-            training=training,
-            parent=parent,
-            choice=Choice(settings, preset),
-            lock=lock,
-        )
-        _run(plan, overwrite, reporter)
-    return load(plan.name, models_dir=directory)
-
-
-def _run(plan: Any, overwrite: bool, reporter: "Reporter | None") -> None:
-    from textgen.tensorflow_runtime import quiet_import
-
-    quiet_import()
-    from textgen.training.run import Run
-
-    result = Run(plan, reporter).train(overwrite=overwrite)
-    if result.stopped_by is not None:
+    request = Request(
+        models_dir=directory,
+        sources=tuple(str(source) for source in sources),
+        name=name,
+        settings=settings,
+        preset=preset,
+        init_from=None if init_from is None else str(init_from),
+        overwrite=overwrite,
+    )
+    result = train(request, reporter)
+    if result is None or result.stopped_by is not None:
         raise KeyboardInterrupt
+    return load(result.name, models_dir=directory)
 
 
 def _sampling(settings: dict[str, Any]) -> SamplingConfig:

@@ -1,12 +1,12 @@
 """How fast this machine trains and samples, by size of model: what a user needs to choose one.
 
-What goes in: sizes. What comes out: tokens per second, measured here and now on made-up ids, since speed depends on
-shapes and not on what a text says. For comparisons with other libraries see `tests/benchmarks/`.
+The ids are made up, since speed depends on shapes and not on what a text says. For comparisons with other libraries see
+`tests/benchmarks/`.
 """
 
 import time
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,10 +15,13 @@ from textgen.dataset import Batch
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.model.devices import choose_device
 from textgen.model.language_model import build_model
+from textgen.model.shards import State
 from textgen.model_store import num_parameters
+from textgen.recipe import Asked, Facts, fill, recurrent_rate
 from textgen.training.step import TrainStep
 
 VOCABULARY = 96  # about that of English prose
+TOKENS = 1_000_000  # a long novel
 UNITS = (64, 128, 256, 512)
 MEASURED_SECONDS = 2.0
 MIN_STEPS = 3
@@ -35,10 +38,16 @@ class Measurement(NamedTuple):
     seconds_to_compile: float
 
 
-def measure(training: TrainingConfig, units: tuple[int, ...] = UNITS) -> Iterator[Measurement]:
-    """Measure models of two layers, smallest first; `training` gives batch size and sequence length."""
+def measure(training: TrainingConfig, units: Sequence[int] = UNITS) -> Iterator[Measurement]:
+    """Measure models of characters, one for each size, as `train` would make them for a text of TOKENS characters.
+
+    Args:
+        training: settings of the training step; what is None suits the size.
+    """
+    rate = recurrent_rate()
     for size in units:
-        yield _measure_one(ModelConfig(vocabulary_size=VOCABULARY, units=size, embedding_size=size), training)
+        recipe = fill(Asked(ModelConfig(units=size), training), Facts("char", TOKENS, VOCABULARY, rate))
+        yield _measure_one(recipe.model, recipe.training)
 
 
 def _measure_one(config: ModelConfig, training: TrainingConfig) -> Measurement:
@@ -49,12 +58,14 @@ def _measure_one(config: ModelConfig, training: TrainingConfig) -> Measurement:
     loss, state = step(batch, state, 1e-3, 0)
     float(loss)
     seconds_to_compile = time.perf_counter() - begin
+    engine = NumpyEngine(config, model.get_named_weights())
+    written = engine.write(engine.read(np.array([0], np.int32)), SamplingConfig(), np.array([0]))
     return Measurement(
         config.units,
         config.num_layers,
         num_parameters(config),
         _rate(_train_steps(step, batch, state), batch.inputs.size),
-        _rate(NumpyEngine(config, model.get_named_weights()).write(*_from_start(model)), 1),
+        _rate(written, 1),
         seconds_to_compile,
     )
 
@@ -65,18 +76,13 @@ def _random_batch(training: TrainingConfig) -> Batch:
     return Batch(inputs, targets, is_first=False)
 
 
-def _train_steps(step: TrainStep, batch: Batch, state) -> Iterator[float]:
+def _train_steps(step: TrainStep, batch: Batch, state: State) -> Iterator[float]:
     while True:
         loss, state = step(batch, state, 1e-3, 1)
         yield float(loss)  # waits for the device
 
 
-def _from_start(model) -> tuple:
-    engine = NumpyEngine(model.config, model.get_named_weights())
-    return engine.read(np.array([0], np.int32)), SamplingConfig(), np.array([0])
-
-
-def _rate(work: Iterator, tokens: int) -> float:
+def _rate(work: Iterator[Any], tokens: int) -> float:
     """Tokens per second of an endless iterator, after a first item that is not counted."""
     next(work)
     begin, count = time.perf_counter(), 0

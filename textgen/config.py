@@ -1,12 +1,11 @@
 """Every setting, as frozen dataclasses that are validated when they are made.
 
-What goes in: flags, keyword arguments or JSON. What comes out: values that the rest of the code trusts. Each field
-is declared once, with its range and one sentence; the same sentence is the flag's `--help` and the same name is the
-flag, the JSON key and the keyword.
+Each field is declared once, with its range and one sentence. The sentence is the flag's `--help`. The name is the flag,
+the JSON key and the keyword. A field that is None leaves the choice to `recipe`, which fills it for the command line,
+for Python and for `benchmark` alike; a config in a model file is always filled.
 """
 
 import dataclasses
-from typing import Any
 
 from textgen.errors import SettingError
 from textgen.settings import Settings, setting
@@ -20,18 +19,25 @@ END_OF_DOCUMENT = "\udc00"
 
 NORMAL_FORMS = ("none", "nfc", "nfkc", "casefold")
 DOCUMENT_KINDS = ("whole", "file", "line", "blank-line")
+SUITS = "suits the text and the budget"  # what help says of a setting that `recipe` decides
 
 
 @dataclasses.dataclass(frozen=True)
 class TextConfig(Settings):
     """How a corpus is read and cut into tokens."""
 
-    level: str = setting("char", "What a token is: a character or a word.", choices=("char", "word"))
+    level: str = setting(
+        None,
+        "What a token is: a character or a word.",
+        choices=("char", "word"),
+        unset="word for the starter corpus, else char",
+    )
     vocabulary_size: int | None = setting(
         None,
         "Token ids of a word model: every character of the text, and its most frequent words.",
         minimum=1,
         maximum=4_194_304,
+        unset="30000, or all words that occur twice",
     )
     normalize: str = setting(
         "none", "Unicode form that texts are brought to, which loses what they were.", choices=NORMAL_FORMS
@@ -42,13 +48,13 @@ class TextConfig(Settings):
     column: str | None = setting(None, "Column of CSV, TSV or JSONL files whose cells are the documents.")
     encoding: str = setting("utf-8", "Encoding of the corpus.")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.column is not None and self.documents != "whole":
-            raise SettingError(f"--column makes every row a document; leave out --documents {self.documents}")
+            raise SettingError(f"`column` makes every row a document; leave out `documents={self.documents}`")
         if self.vocabulary_size is not None and self.level != "word":
             raise SettingError(
-                "--vocabulary-size is for --level word; a character model has all characters of its text"
+                "`vocabulary_size` is for `level=word`; a character model has all characters of its text"
             )
 
     @property
@@ -70,11 +76,17 @@ class ModelConfig(Settings):
 
     vocabulary_size: int = setting(2, "Number of token ids (V).", minimum=2, maximum=4_194_304)
     cell: str = setting("lstm", "Recurrent cell.", choices=("lstm", "gru", "rnn"))
-    embedding_size: int = setting(128, "Size of a token's embedding (E).", minimum=1, maximum=MAX_SIZE)
-    units: int = setting(128, "Recurrent units per layer (H).", minimum=1, maximum=MAX_SIZE)
+    embedding_size: int = setting(None, "Size of a token's embedding (E).", minimum=1, maximum=MAX_SIZE, unset=SUITS)
+    units: int = setting(None, "Recurrent units per layer (H).", minimum=1, maximum=MAX_SIZE, unset=SUITS)
     num_layers: int = setting(2, "Recurrent layers (L).", minimum=1, maximum=MAX_LAYERS)
-    tied: bool = setting(False, "Whether the output layer scores tokens with their embeddings.")
-    skip: bool = setting(False, "Whether the output layer sees all layers' outputs, not the last one's alone.")
+    tied: bool = setting(
+        None, "Whether the output layer scores tokens with their embeddings.", unset="on for words, off for characters"
+    )
+    skip: bool = setting(
+        None,
+        "Whether the output layer sees all layers' outputs, not only the last one's.",
+        unset="on for characters, off for words",
+    )
 
     @property
     def features(self) -> int:
@@ -83,19 +95,18 @@ class ModelConfig(Settings):
 
 
 MAX_POSITIONS = 2**22  # of a step
-STARTING = ("recurrent_initializer", "forget_bias", "unigram_bias")  # settings of weights before the first step
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig(Settings):
     """How a model is trained. With the corpus and a number of steps that stays as it is, it fixes every weight."""
 
-    minutes: float | None = setting(2.0, "Budget: wall-clock minutes for the whole command.", above=0)
+    minutes: float | None = setting(None, "Budget: wall-clock minutes for the whole command.", above=0, unset="2")
     epochs: float | None = setting(None, "Budget instead of minutes: passes over the training part.", above=0)
     steps: int | None = setting(None, "Budget instead of minutes: optimizer steps.", minimum=1)
     sequence_length: int = setting(64, "Time steps (T) that gradients flow back through.", minimum=1, maximum=65_536)
-    batch_size: int = setting(16, "Parallel streams (B) cut from the corpus.", minimum=1, maximum=65_536)
-    learning_rate: float = setting(0.006, "Peak of the schedule.", above=0, maximum=10.0)
+    batch_size: int = setting(None, "Parallel streams (B) cut from the corpus.", minimum=1, maximum=65_536, unset=SUITS)
+    learning_rate: float = setting(None, "Peak of the schedule.", above=0, maximum=10.0, unset=SUITS)
     schedule: str = setting(
         "one-cycle",
         "How the learning rate goes: up to its peak and down to nearly nothing, or the same in every step.",
@@ -107,6 +118,7 @@ class TrainingConfig(Settings):
         "What recurrent weights start as: what keeps the length of a state, or uniform noise.",
         choices=("orthogonal", "glorot"),
         is_new=True,
+        is_starting=True,
     )
     forget_bias: float = setting(
         1.0,
@@ -114,12 +126,20 @@ class TrainingConfig(Settings):
         minimum=-100,
         maximum=100,
         is_new=True,
+        is_starting=True,
     )
     unigram_bias: bool = setting(
-        True, "Whether a model starts by predicting how frequent each symbol is, not all of them alike.", is_new=True
+        True,
+        "Whether a model starts by predicting how frequent each symbol is, not all of them alike.",
+        is_new=True,
+        is_starting=True,
     )
     dropout: float = setting(
-        0.05, "Share of each layer's outputs dropped, one mask per batch; 0 is off.", minimum=0, maximum=0.95
+        None,
+        "Share of each layer's outputs dropped, one mask per batch; 0 is off.",
+        minimum=0,
+        maximum=0.95,
+        unset=SUITS,
     )
     input_dropout: float = setting(
         0.0, "Share of what the first layer reads dropped, one mask per batch; 0 is off.", minimum=0, maximum=0.95
@@ -131,7 +151,11 @@ class TrainingConfig(Settings):
         0.0, "Share of the recurrent weights dropped, one mask per batch; 0 is off.", minimum=0, maximum=0.95
     )
     activation_reg: float = setting(
-        0.0, "Penalty on the mean square of the last layer's outputs (AR); 0 is off.", minimum=0, maximum=1000
+        None,
+        "Penalty on the mean square of the last layer's outputs (AR); 0 is off.",
+        minimum=0,
+        maximum=1000,
+        unset=SUITS,
     )
     temporal_activation_reg: float = setting(
         0.0, "Penalty on their mean square change between time steps (TAR); 0 is off.", minimum=0, maximum=1000
@@ -144,9 +168,12 @@ class TrainingConfig(Settings):
         "Wrong tokens that a step compares the right one with; 0 is all of them.",
         minimum=0,
         maximum=1_048_576,
+        unset="0 up to 4096 ids, else 1024",
     )
     clip_norm: float = setting(1.0, "Largest global norm of the gradient; 0 is off.", minimum=0)
-    weight_decay: float = setting(0.0, "Decoupled weight decay on matrices (AdamW); 0 is off.", minimum=0, maximum=10)
+    weight_decay: float = setting(
+        None, "Decoupled weight decay on matrices (AdamW); 0 is off.", minimum=0, maximum=10, unset=SUITS
+    )
     ema: float = setting(
         0.0,
         "Decay of an average of the weights, which is what is evaluated and saved; 0 is off.",
@@ -163,15 +190,15 @@ class TrainingConfig(Settings):
     )
     sample_every: int = setting(0, "Steps between evaluations, each with a sample; 0 means ten in a run.", minimum=0)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         budgets = [name for name in ("minutes", "epochs", "steps") if getattr(self, name) is not None]
-        if len(budgets) != 1:
-            raise SettingError(f"Give exactly one budget of --minutes, --epochs and --steps. Received: {budgets}")
-        if self.batch_size * self.sequence_length > MAX_POSITIONS:
+        if len(budgets) > 1:
+            raise SettingError(f"Give one budget of `minutes`, `epochs` and `steps`. Received: {', '.join(budgets)}")
+        if (self.batch_size or 1) * self.sequence_length > MAX_POSITIONS:
             raise SettingError(
-                f"--batch-size times --sequence-length may be {MAX_POSITIONS:,} at most, which a step holds in memory. "
-                f"Received: {self.batch_size:,} times {self.sequence_length:,}"
+                f"`batch_size` times `sequence_length` may be {MAX_POSITIONS:,} at most, which a step holds in memory. "
+                f"Received: {self.batch_size or 1:,} times {self.sequence_length:,}"
             )
 
 
@@ -196,10 +223,10 @@ class SamplingConfig(Settings):
     stop: tuple[str, ...] = setting((), "Stop before this text appears; may be repeated.")
     ignore_eod: bool = setting(False, "Go on with another document where one ends.")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if "" in self.stop:
-            raise SettingError("--stop must not be empty. Received: ''")
+            raise SettingError("`stop` must not be empty. Received: ''")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -228,10 +255,4 @@ class CacheConfig(Settings):
     )
 
 
-PRESET_NAMES = ("tiny", "small", "medium", "large")  # sizes of models, see `sizing.py`
-
-# What suits a level better than the fields' defaults; a setting that is given overrules both.
-LEVEL_DEFAULTS: dict[str, dict[str, Any]] = {
-    "char": {},
-    "word": {"tied": True, "embedding_size": 256, "units": 256, "dropout": 0.2},
-}
+PRESET_NAMES = ("tiny", "small", "medium", "large")  # sizes of models, see `recipe.py`

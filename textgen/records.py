@@ -1,6 +1,7 @@
 """What a model says about itself: how it was made, of which text, and what came out.
 
-What goes in and out: `config.json` of a model directory, read strictly. No field is needed to sample but `model`.
+`ModelRecord` is the `config.json` of a model directory; sampling needs its part `model` alone. `Progress` is the
+`progress.json` of a checkpoint, `Evaluated` a line of `metrics.jsonl`. All are read strictly.
 """
 
 import dataclasses
@@ -54,10 +55,13 @@ class ParentRecord(Settings):
     symbols_added: int = setting(0, "Characters that it did not know.", minimum=0)
     words_added: int = setting(0, "Words that had no id in it.", minimum=0)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if not re.fullmatch("[0-9a-f]{64}", self.sha256):
             raise SettingError(f"a parent's sha256 must be 64 hexadecimal digits. Received: {self.sha256!r:.80}")
+
+
+PARTS = ("model", "text", "training", "corpus", "results")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,32 +78,66 @@ class ModelRecord:
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of JSON values, "parent" only where there is one; `from_json` gives the same record back."""
-        parts = {name: getattr(self, name).to_json() for name in _PARTS}
+        parts = {name: getattr(self, name).to_json() for name in PARTS}
         parent = {} if self.parent is None else {"parent": self.parent.to_json()}
         return parts | parent | {"versions": dict(self.versions)}
 
     @classmethod
     def from_json(cls, document: Any) -> Self:
         """The record in `document`. Raises SettingError at anything unexpected."""
-        if not isinstance(document, dict) or set(document) - {"parent"} != {*_PARTS, "versions"}:
+        if not isinstance(document, dict) or set(document) - {"parent"} != {*PARTS, "versions"}:
             given = sorted(document) if isinstance(document, dict) else type(document).__name__
-            raise SettingError(f"a model's config expects {sorted({*_PARTS, 'versions'})}. Received: {given!s:.300}")
+            raise SettingError(f"a model's config expects {sorted({*PARTS, 'versions'})}. Received: {given!s:.300}")
         versions = document["versions"]
         if not isinstance(versions, dict) or not all(isinstance(v, str) for v in versions.values()):
             raise SettingError("a model's versions must be names and strings")
-        parts = {name: part.from_json(document[name]) for name, part in _PARTS.items()}
-        if "parent" in document:
-            parts["parent"] = ParentRecord.from_json(document["parent"])
-        return cls(**parts, versions=versions)
+        return cls(
+            ModelConfig.from_json(document["model"]),
+            TextConfig.from_json(document["text"]),
+            TrainingConfig.from_json(document["training"]),
+            CorpusRecord.from_json(document["corpus"]),
+            ResultRecord.from_json(document["results"]),
+            versions,
+            ParentRecord.from_json(document["parent"]) if "parent" in document else None,
+        )
 
 
-_PARTS: dict[str, type[Settings]] = {
-    "model": ModelConfig,
-    "text": TextConfig,
-    "training": TrainingConfig,
-    "corpus": CorpusRecord,
-    "results": ResultRecord,
-}
+MAX_ROLLBACKS = 3  # of one run; each halves the learning rate
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress(Settings):
+    """How far a run is. Numbers survive JSON exactly, so a resumed run goes on with the same ones."""
+
+    step: int = setting(0, "Steps done.", minimum=0)
+    total_steps: int = setting(1, "Steps of the whole run.", minimum=1)
+    evaluate_every: int = setting(1, "Steps between evaluations.", minimum=1)
+    checkpoint_every: int = setting(1, "Steps between checkpoints.", minimum=1)
+    best_step: int = setting(0, "Step of the best weights.", minimum=0)
+    best_loss: float | None = setting(None, "Validation loss of the best weights.")
+    loss_sum: float = setting(0.0, "Sum of the train losses since the last evaluation.")
+    loss_count: int = setting(0, "How many they are.", minimum=0)
+    loss_mean: float | None = setting(None, "Running mean of the train loss, in nats; none before the first.")
+    rollbacks: int = setting(0, "Times the run went back with a halved rate.", minimum=0, maximum=MAX_ROLLBACKS)
+    train_seconds: float = setting(0.0, "Seconds spent in train steps.", minimum=0)
+    seconds: float = setting(0.0, "Wall-clock seconds of the run so far.", minimum=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluated(Settings):
+    """One row of the history: how the run stood after an evaluation. Losses are nats per token."""
+
+    step: int = setting(0, "Steps done.", minimum=0)
+    epoch: float = setting(0.0, "Passes over the training part.", minimum=0)
+    learning_rate: float = setting(0.0, "Of the last step.", minimum=0)
+    train_loss: float = setting(0.0, "Mean since the last evaluation.")
+    validation_loss: float | None = setting(
+        None, "On the validation part, or on pieces from all over it when it is long."
+    )
+    bits_per_character: float | None = setting(None, "The same in bits.")
+    tokens_per_second: float = setting(0.0, "Training speed.", minimum=0)
+    seconds: float = setting(0.0, "Wall-clock seconds since the run began.", minimum=0)
+    sample: str = setting("", "What the model writes now.")
 
 
 def installed_versions() -> dict[str, str]:

@@ -10,8 +10,9 @@ import time
 
 import click
 
-from textgen.errors import TextgenError
+from textgen.errors import SettingError, TextgenError
 from textgen.output import visible
+from textgen.settings import with_flags
 
 STARTED = time.perf_counter()  # `--minutes` counts from here
 
@@ -60,7 +61,8 @@ def main(arguments: list[str] | None = None) -> None:
         problem.show()
         sys.exit(problem.exit_code)
     except TextgenError as problem:
-        click.echo(f"textgen: {visible(' '.join(str(problem).split()))}", err=True)
+        message = with_flags(str(problem)) if isinstance(problem, SettingError) else str(problem)
+        click.echo(f"textgen: {visible(' '.join(message.split()))}", err=True)
         sys.exit(problem.exit_status)
     except MemoryError:
         click.echo("textgen: there is not enough memory. Close other programs, or ask for less at once", err=True)

@@ -74,10 +74,10 @@ def entry_source(entry: CatalogueEntry) -> Source:
     return Source(entry.name, entry.name, (_file_at(path, encoding="utf-8"),))
 
 
-def suited_level(arguments: Sequence[str]) -> str:
-    """The level of a model of these sources where none is wanted: that of a catalogue entry alone, else "char"."""
+def level_of(arguments: Sequence[str]) -> str | None:
+    """The level that the catalogue gives these sources: that of an entry alone, else None."""
     entries = [_entry_named(argument) for argument in arguments or (catalogue.STARTER_NAME,)]
-    return entries[0].level if len(entries) == 1 and entries[0] else "char"
+    return entries[0].level if len(entries) == 1 and entries[0] else None
 
 
 def _entry_named(argument: str) -> CatalogueEntry | None:

@@ -1,12 +1,16 @@
-"""From a text to a model directory.
+"""From a request to a model directory.
 
-`request.py` checks what is asked for, `parent.py` says what a run takes from a model to begin with, `plan.py` turns a
-corpus and settings into everything a run needs, `budget.py` turns minutes into a number of steps, `schedule.py` gives
-each step its learning rate, `step.py` is one optimizer step, `validation.py` the loss on text the model does not learn
-from, `checkpoints.py` keeps what the next step depends on, `loop.py` runs the steps, `stopping.py` hears signals,
-`lock.py` lets one run at a time write a model, `run_directory.py` tidies what a killed one left, `origins.py` asks
-whether documents that the model writes are its own, `run.py` puts these together. `reporting.py` is what a run tells
-whoever watches, `progress.py` shows it in a terminal.
+    request        what is asked for, checked as far as that goes without a text
+    plan           a request -> everything that a run needs; texts become token ids
+    init_from      what a run takes from the model that it begins with
+    learner        a plan -> its model, its compiled step (`step`) and its evaluations (`validation`)
+    measuring      minutes -> a number of steps; a plan with another model where the speed is not the expected one
+    trainer        the steps: train, evaluate, save, go back (`divergence`), keep the pace (`pace`, `schedule`)
+    results        what came out, as the model says it; `novelty` of the documents that it writes
+    run            the line: request -> plan -> trainer -> result
+
+`checkpoints` keep what the next step depends on, `lock` lets one run at a time write a model, `run_directory` tidies
+what a killed one left, `signals` ask a run to stop. `reporting` is what a run tells, `terminal` shows it.
 
 The train step is a function of (variables, state, batch, step), and everything random is a pure function of
 (seed, step): a run that is stopped and resumed ends with the bytes of one that was not.

@@ -7,13 +7,11 @@
         manifest.json                                       sizes and SHA-256, written last
 
 A checkpoint is written under a temporary name and renamed when it is whole; the newest whole one counts. Dropout masks
-and batches are functions of (seed, step), so there is no other state. One that is saved for a step again gets a name of
-its own, `step-00001200.0001`, so that at no instant there is none.
+and batches are functions of (seed, step), so there is no other state. A step that is saved again gets a second
+checkpoint, `step-00001200.0001`, before the first one goes: at every instant there is a whole one.
 """
 
 import contextlib
-import dataclasses
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -24,29 +22,8 @@ import safetensors.numpy
 from textgen import atomic_files, model_store
 from textgen.config import TrainingConfig
 from textgen.errors import CheckpointError, ModelError, SettingError, TextgenError
-from textgen.records import ModelRecord
-from textgen.settings import Settings, setting
+from textgen.records import Evaluated, ModelRecord, Progress
 from textgen.tokenizers import Tokenizer
-from textgen.training.divergence import MAX_ROLLBACKS
-from textgen.training.reporting import Evaluated
-
-
-@dataclasses.dataclass(frozen=True)
-class Progress(Settings):
-    """How far a run is. Numbers survive JSON exactly, so a resumed run goes on with the same ones."""
-
-    step: int = setting(0, "Steps done.", minimum=0)
-    total_steps: int = setting(1, "Steps of the whole run.", minimum=1)
-    evaluate_every: int = setting(1, "Steps between evaluations.", minimum=1)
-    checkpoint_every: int = setting(1, "Steps between checkpoints.", minimum=1)
-    best_step: int = setting(0, "Step of the best weights.", minimum=0)
-    best_loss: float | None = setting(None, "Validation loss of the best weights.")
-    loss_sum: float = setting(0.0, "Sum of the train losses since the last evaluation.")
-    loss_count: int = setting(0, "How many they are.", minimum=0)
-    loss_mean: float | None = setting(None, "Running mean of the train loss, in nats; none before the first.")
-    rollbacks: int = setting(0, "Times the run went back with a halved rate.", minimum=0, maximum=MAX_ROLLBACKS)
-    train_seconds: float = setting(0.0, "Seconds spent in train steps.", minimum=0)
-    seconds: float = setting(0.0, "Wall-clock seconds of the run so far.", minimum=0)
 
 
 class Checkpoint(NamedTuple):
@@ -121,17 +98,6 @@ def load_newest(
         except TextgenError as problem:
             problems.append(f"checkpoint {directory.name} is damaged and not used: {problem}")
     raise ModelError("; ".join(problems) or f"{run_dir} has no checkpoint to resume from. To begin, leave out --resume")
-
-
-def resume_command(run_dir: Path) -> str:
-    """What to type to go on with a run."""
-    return f"textgen train --resume --name {shlex.quote(run_dir.name)}{models_dir_flag(run_dir)}"
-
-
-def models_dir_flag(run_dir: Path) -> str:
-    """` --models-dir DIR` where a model is not where commands look for it."""
-    is_default = run_dir.parent == model_store.default_models_dir()
-    return "" if is_default else f" --models-dir {shlex.quote(str(run_dir.parent))}"
 
 
 def _write(directory: Path, checkpoint: Checkpoint) -> None:

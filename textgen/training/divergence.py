@@ -1,7 +1,6 @@
 """Whether a run still learns, or its numbers have run away.
 
-What goes in: the losses, one after the other, and the tensors that are about to be kept. What comes out: a
-DivergenceError, upon which the loop goes back to its last good checkpoint with half the learning rate.
+A DivergenceError sends the run back to its last good checkpoint with half the learning rate.
 
 A run has diverged when
 - a loss, or a number among the weights, optimizer slots and carried state that would be saved, is not finite;
@@ -33,7 +32,6 @@ import numpy as np
 MEMORY = 0.9  # share of the running mean that a step leaves
 EXPLOSION = 20.0  # nats above log V
 SUSPICION = 2.0  # nats above log V
-MAX_ROLLBACKS = 3  # of one run; each halves the learning rate
 
 
 class DivergenceError(Exception):

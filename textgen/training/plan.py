@@ -1,182 +1,221 @@
-"""A corpus and settings in; everything that a run needs, checked, out. Texts become token ids; nothing is trained."""
+"""A request -> a plan: everything that a run needs, checked. Texts become token ids; nothing is trained or written."""
 
+import contextlib
 import dataclasses
+import functools
+import math
+import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from textgen import sizing
+from textgen import model_store
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
-from textgen.corpus import CorpusReader
+from textgen.corpus import CorpusReader, open_corpus
+from textgen.corpus.sources import resolve
 from textgen.dataset import Batches, count_token_ids
-from textgen.errors import CorpusError
-from textgen.model.negatives import choose_num_sampled
-from textgen.model_store import StoredModel, num_parameters
+from textgen.errors import CorpusError, ModelError
+from textgen.model_store import StoredModel
 from textgen.preparation import Prepared, prepare
-from textgen.records import CorpusRecord, ParentRecord
-from textgen.sizing import Choice, Suited
+from textgen.recipe import Asked, Facts, Recipe, fill, recurrent_rate
+from textgen.records import CorpusRecord, ParentRecord, Progress
 from textgen.tokenizers import Tokenizer
-from textgen.training.parent import initial_weights, parent_record
+from textgen.training.checkpoints import Checkpoint, load_newest
+from textgen.training.init_from import parent_record
+from textgen.training.lock import RunLock
+from textgen.training.request import Request, configs_of
+from textgen.training.run_directory import recover
 
-MISJUDGED = 1.5  # a speed that is wrong by less does not change what is best by much
+Preparing = Callable[[str, int, int], None]  # what is being done to the corpus, bytes done, bytes to do
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """A run before it starts."""
 
-    name: str
     path: Path  # the model directory
-    model: ModelConfig
     text: TextConfig
+    model: ModelConfig
     training: TrainingConfig
     corpus: CorpusRecord
     prepared: Prepared
     total_steps: int | None  # None until minutes are turned into steps
-    parent: ParentRecord | None = None  # the model that it begins with; None begins from nothing
-    initial_weights: dict[str, np.ndarray] | None = None  # of a new run that has a parent
-    suited: Suited | None = None  # what was made to suit, and to what; None where nothing was
+    begins: Checkpoint | StoredModel | None = None  # where the weights come from; None draws them
+    recipe: Recipe | None = None  # what decided the settings; None goes on with those of the run
+    overwrite: bool = False  # whether a model that is there is replaced
+    notes: tuple[str, ...] = ()  # what a user should know, a line each
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.path.name
 
     @property
     def tokenizer(self) -> Tokenizer:
         """The tokenizer of the corpus."""
         return self.prepared.tokenizer
 
-    @property
-    def train_ids(self) -> np.ndarray:
-        """Unsigned [N], memory-mapped."""
-        return self.prepared.train_ids
-
-    @property
-    def validation_ids(self) -> np.ndarray:
-        """Unsigned [N], memory-mapped; shorter than 2 when there is no validation."""
-        return self.prepared.validation_ids
-
-    @property
+    @functools.cached_property
     def batches(self) -> Batches:
-        """The training batches."""
+        """The training batches. Raises CorpusError when the training part is too short for one."""
         config = self.training
-        return Batches(self.train_ids, config.batch_size, config.sequence_length, config.seed)
+        return Batches(self.prepared.train_ids, config.batch_size, config.sequence_length, config.seed)
 
     @property
-    def num_parameters(self) -> int:
-        """Trainable numbers."""
-        return num_parameters(self.model)
-
-    @property
-    def has_validation(self) -> bool:
-        """Whether there is a text to validate on."""
-        return len(self.validation_ids) >= 2
-
-    @property
-    def epochs(self) -> float | None:
+    def epochs(self) -> float:
         """Passes over the training part that `total_steps` make."""
-        return None if self.total_steps is None else self.batches.epoch_of(self.total_steps)
+        return self.batches.epoch_of(self.total_steps or 0)
 
-    def at_speed(self, tokens_per_second: float) -> "Plan":
-        """The plan that suits the speed its model was measured to train at; itself where that changes nothing."""
-        if self.suited is None or self.parent is not None or self.total_steps is not None:
-            return self
-        misjudged = tokens_per_second / self.suited.tokens_per_second
-        if 1 / MISJUDGED <= misjudged <= MISJUDGED:
-            return self
-        again = _made_to_suit(self, self.suited.choice, self.suited.operations_per_second * misjudged)
-        return self if (again.model, again.training) == (self.model, self.training) else again
+    @property
+    def parent(self) -> ParentRecord | None:
+        """The model that the run began with, where it did not begin from nothing."""
+        if isinstance(self.begins, Checkpoint):
+            return self.begins.record.parent
+        return self.begins and parent_record(self.begins, self.tokenizer)
 
+    @functools.cached_property
     def tokens_per_character(self) -> float:
         """Of the validation part, where every end of a document counts as a character: 1 at character level."""
         lengths = np.array([max(1, len(piece)) for piece in self.tokenizer.pieces])
-        counts = count_token_ids(self.validation_ids, self.tokenizer.vocabulary_size)
+        counts = count_token_ids(self.prepared.validation_ids, self.tokenizer.vocabulary_size)
         return float(counts.sum() / max(1, counts @ lengths))
+
+    def bits_per_character(self, loss: float | None) -> float | None:
+        """Of a loss on the validation part in nats per token."""
+        return None if loss is None else loss * self.tokens_per_character / math.log(2)
+
+    def tokens_per_second(self, progress: Progress) -> float:
+        """Training speed of the run so far."""
+        tokens = progress.step * self.training.batch_size * self.training.sequence_length
+        return tokens / progress.train_seconds if progress.train_seconds else 0.0
+
+    def by(self, recipe: Recipe) -> "Plan":
+        """The same run with the settings of `recipe`."""
+        return dataclasses.replace(self, recipe=recipe, model=recipe.model, training=recipe.training)
 
 
 def make_plan(
-    reader: CorpusReader,
-    *,
-    name: str,
-    path: Path,
-    shape: dict[str, Any],
-    training: TrainingConfig,
-    tokenizer: Tokenizer | None = None,
-    parent: StoredModel | None = None,
-    choice: Choice | None = None,
-    check: Callable[[str], None] = lambda sha256: None,
-    progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    request: Request, lock: RunLock | None = None, progress: Preparing = lambda stage, done, total: None
 ) -> Plan:
-    """The plan of a run on a corpus.
+    """The plan of a run; raises TextgenError for whatever would keep it from starting.
 
     Args:
-        shape: fields of ModelConfig except vocabulary_size.
-        tokenizer: of a run that is resumed; None makes one from the corpus.
-        parent: the model that a new run begins with; its shape is the one of `shape`.
-        choice: what the user has fixed of `shape` and `training`; the rest is then made to suit corpus and budget.
-        check: called with the SHA-256 of the text before anything is encoded; may raise.
-        progress: called with what is being done to the corpus, bytes done and bytes to do.
-
-    Raises:
-        CorpusError: the training part is too short for one batch.
+        lock: takes the model for this process, and what a killed one left is removed; None changes nothing on disk.
+        progress: told of each pass over the corpus.
     """
+    return _resumed(request, lock, progress) if request.resume else _new(request, lock, progress)
+
+
+def _new(request: Request, lock: RunLock | None, progress: Preparing) -> Plan:
+    parent = None if request.init_from is None else model_store.load_model(request.init_from, request.models_dir)
+    text, model, training = configs_of(request, parent)
+    reader = open_corpus(request.sources, text)
+    path = request.models_dir / model_store.check_name(request.name or reader.name)
+    _claim(path, lock, request.overwrite)
     prepared = prepare(
         reader,
         val_fraction=training.val_fraction,
         seed=training.seed,
-        tokenizer=tokenizer,
-        base=None if parent is None else parent.tokenizer,
-        check=check,
+        base=parent and parent.tokenizer,
         progress=progress,
     )
-    vocabulary_size = prepared.tokenizer.vocabulary_size
-    training = training.replace(num_sampled=choose_num_sampled(training.num_sampled, vocabulary_size))
+    num_tokens, num_ids = len(prepared.train_ids), prepared.tokenizer.vocabulary_size
+    facts = Facts(text.level, num_tokens, num_ids, recurrent_rate(), begins_trained=parent is not None)
+    recipe = fill(Asked(model, training, request.preset), facts)
     plan = Plan(
-        name=name,
         path=path,
-        model=ModelConfig(vocabulary_size=vocabulary_size, **shape),
         text=reader.config,
-        training=training,
-        corpus=CorpusRecord(reader.name, reader.sources, prepared.sha256, prepared.characters, prepared.num_documents),
+        model=recipe.model,
+        training=recipe.training,
+        corpus=_corpus_record(reader, prepared),
         prepared=prepared,
-        total_steps=None,
+        total_steps=training.steps,
+        begins=parent,
+        recipe=recipe,
+        overwrite=request.overwrite,
+        notes=prepared.notes,
     )
-    if choice is not None:
-        plan = _made_to_suit(plan, choice, sizing.recurrent_rate())
-    plan = dataclasses.replace(plan, total_steps=_fixed_steps(plan))
-    return plan if parent is None else _begun_with(parent, plan)
-
-
-def _made_to_suit(plan: Plan, choice: Choice, operations_per_second: float) -> Plan:
-    """`plan` with what suits corpus, budget and machine in place of what the user did not fix."""
-    suited = sizing.suit(
-        plan.text.level,
-        len(plan.train_ids),
-        plan.model.vocabulary_size,
-        plan.training,
-        operations_per_second,
-        choice,
-    )
-    shape, training = (
-        {name: value for name, value in settings.items() if name not in choice.given}
-        for settings in (suited.shape, suited.training)
-    )
-    return dataclasses.replace(
-        plan, model=plan.model.replace(**shape), training=plan.training.replace(**training), suited=suited
+    batches = plan.batches  # raises where the text is too short
+    return (
+        plan if training.epochs is None else dataclasses.replace(plan, total_steps=batches.steps_for(training.epochs))
     )
 
 
-def _begun_with(parent: StoredModel, plan: Plan) -> Plan:
-    """`plan`, to begin with the parent's weights."""
-    token_counts = count_token_ids(plan.train_ids, plan.model.vocabulary_size)
-    weights = initial_weights(parent, plan.tokenizer, token_counts, plan.training.seed)
-    return dataclasses.replace(plan, parent=parent_record(parent, plan.tokenizer), initial_weights=weights)
+def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Plan:
+    """The plan of an unfinished run, which goes on from its newest whole checkpoint.
+
+    Without a name it is the run that a new one on the same sources would be named after.
+    """
+    name = request.name or resolve(request.sources)[0].name
+    path = Path(name) if "/" in name else request.models_dir / name
+    if lock is not None and path.parent.is_dir() and model_store.NAME.fullmatch(path.name):
+        lock.acquire(path)
+        recover(path)
+    try:
+        path = model_store.find_model(name, request.models_dir)
+    except ModelError as problem:
+        raise ModelError(f"{problem}. To begin a run, leave out --resume") from None
+    if (path / model_store.MANIFEST).exists():
+        raise ModelError(f"{path} is finished; there is nothing to resume. Sample it: textgen sample {path.name}")
+    checkpoint, problems = load_newest(path)
+    record = checkpoint.record
+    if not request.sources and "-" in record.corpus.sources and sys.stdin.isatty():
+        raise CorpusError("this run read standard input; pipe the same text in again, or name a file that holds it")
+    reader = open_corpus(request.sources or record.corpus.sources, record.text)
+    prepared = prepare(
+        reader,
+        val_fraction=record.training.val_fraction,
+        seed=record.training.seed,
+        tokenizer=checkpoint.tokenizer,
+        check=lambda sha256: check_same_corpus(reader.name, sha256, record.corpus),
+        progress=progress,
+    )
+    return Plan(
+        path=path,
+        text=reader.config,
+        model=record.model,
+        training=record.training,
+        corpus=_corpus_record(reader, prepared),
+        prepared=prepared,
+        total_steps=checkpoint.progress.total_steps,
+        begins=checkpoint,
+        notes=(*prepared.notes, *problems),
+    )
 
 
-def _fixed_steps(plan: Plan) -> int | None:
-    """The number of steps where the budget gives it; None for minutes."""
-    batches = plan.batches  # raises CorpusError when the text is too short
-    if plan.training.steps is not None:
-        return plan.training.steps
-    return None if plan.training.epochs is None else batches.steps_for(plan.training.epochs)
+def _claim(path: Path, lock: RunLock | None, overwrite: bool) -> None:
+    """Raise ModelError or TrainingError unless a new run may write its model to `path`."""
+    if lock is not None:
+        lock.acquire(path)
+        recover(path)
+    if path.exists() and not overwrite:
+        unfinished = not (path / model_store.MANIFEST).exists() and model_store.checkpoint_dirs(path)
+        if unfinished:
+            raise ModelError(f"{path} exists and is not finished. --resume goes on with it, --overwrite starts anew")
+        raise ModelError(f"{path} exists. Use --overwrite or another --name")
+    if lock is None:
+        _check_writable(path.parent)
+
+
+def _check_writable(models_dir: Path) -> None:
+    """Raise ModelError unless a directory can be made in `models_dir`; nothing is left behind."""
+    missing = [directory for directory in (models_dir, *models_dir.parents) if not directory.exists()]
+    try:
+        models_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".textgen-", dir=models_dir):
+            pass
+    except OSError as problem:
+        raise ModelError(f"cannot write models in {models_dir}: {problem.strerror or problem}") from problem
+    finally:
+        for directory in missing:
+            with contextlib.suppress(OSError):
+                directory.rmdir()
+
+
+def _corpus_record(reader: CorpusReader, prepared: Prepared) -> CorpusRecord:
+    return CorpusRecord(reader.name, reader.sources, prepared.sha256, prepared.characters, prepared.num_documents)
 
 
 def check_same_corpus(name: str, sha256: str, record: CorpusRecord) -> None:

@@ -1,27 +1,14 @@
-"""What a run tells whoever watches it. Every method may do nothing; `progress.py` shows them in a terminal."""
+"""What a run tells its user. Every method may do nothing; `terminal.py` shows them in a terminal."""
 
-import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from textgen.settings import Settings, setting
+from textgen.records import Evaluated, ParentRecord
 from textgen.training.plan import Plan
+from textgen.training.results import TrainingResult
 
-
-@dataclasses.dataclass(frozen=True)
-class Evaluated(Settings):
-    """One row of the history: how the run stood after an evaluation. Losses are nats per token."""
-
-    step: int = setting(0, "Steps done.", minimum=0)
-    epoch: float = setting(0.0, "Passes over the training part.", minimum=0)
-    learning_rate: float = setting(0.0, "Of the last step.", minimum=0)
-    train_loss: float = setting(0.0, "Mean since the last evaluation.")
-    validation_loss: float | None = setting(
-        None, "On the validation part, or on pieces from all over it when it is long."
-    )
-    bits_per_character: float | None = setting(None, "The same in bits.")
-    tokens_per_second: float = setting(0.0, "Training speed.", minimum=0)
-    seconds: float = setting(0.0, "Wall-clock seconds since the run began.", minimum=0)
-    sample: str = setting("", "What the model writes now.")
+if TYPE_CHECKING:
+    from textgen.model.devices import Device
 
 
 class Reporter:
@@ -33,14 +20,20 @@ class Reporter:
     def planned(self, plan: Plan) -> None:
         """Before anything is computed."""
 
-    def inherited(self, plan: Plan, loss: float | None) -> None:
+    def placed(self, device: "Device") -> None:
+        """Where it computes."""
+
+    def inherited(self, plan: Plan, parent: ParentRecord, loss: float | None) -> None:
         """A new run begins with its parent, which predicts the validation part with `loss` nats per token."""
 
     def measuring(self) -> None:
         """The speed is about to be measured, which compiles the step."""
 
     def planned_again(self, plan: Plan, tokens_per_second: float) -> None:
-        """The speed that was measured is not the one that was reckoned with; `plan` suits it."""
+        """The speed that was measured is not the one that was expected; `plan` suits it."""
+
+    def would_start(self, plan: Plan, seconds_per_step: float | None) -> None:
+        """The end of a dry run."""
 
     def started(self, plan: Plan, first_step: int, seconds_per_step: float | None) -> None:
         """The number of steps is settled; the run begins at `first_step`."""
@@ -63,6 +56,9 @@ class Reporter:
 
     def noted(self, message: str) -> None:
         """Something the user should know, in one line."""
+
+    def finished(self, result: TrainingResult) -> None:
+        """The run has ended: the model is whole, or the run was stopped and is saved."""
 
     def close(self) -> None:
         """The run is over, well or not."""

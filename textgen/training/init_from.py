@@ -24,11 +24,11 @@ from typing import Any
 
 import numpy as np
 
-from textgen.config import STARTING, TextConfig
+from textgen.config import TextConfig, TrainingConfig
 from textgen.errors import SettingError
 from textgen.model_store import StoredModel
 from textgen.records import ParentRecord
-from textgen.settings import flag_of, off_flag_of
+from textgen.settings import fields_with_kinds
 from textgen.tokenizers import Tokenizer
 from textgen.tokenizers.extending import former_ids
 from textgen.tokenizers.unknown import nearest_known
@@ -54,9 +54,9 @@ def inherited_settings(given: dict[str, Any], parent: StoredModel) -> dict[str, 
     for name, value in fixed.items():
         if name in given and given[name] != value:
             raise SettingError(_contradiction(name, given[name], parent.name, f"has {value}"))
-    for name in STARTING:
-        if name in given:
-            raise SettingError(_contradiction(name, given[name], parent.name, "has its weights already"))
+    for field, _ in fields_with_kinds(TrainingConfig):
+        if field.metadata["is_starting"] and field.name in given:
+            raise SettingError(_contradiction(field.name, given[field.name], parent.name, "has its weights already"))
     reading = {name: given[name] for name in ("documents", "column") if name in given}
     if not reading:
         reading = {name: text[name] for name in ("documents", "column")}
@@ -69,8 +69,7 @@ def inherited_settings(given: dict[str, Any], parent: StoredModel) -> dict[str, 
 
 
 def _contradiction(name: str, value: Any, model: str, fact: str) -> str:
-    flag = off_flag_of(name) if value is False else flag_of(name) if value is True else f"{flag_of(name)} {value}"
-    return f"{flag} contradicts --init-from: {model} {fact}. Leave it out, or train from nothing"
+    return f"`{name}={value}` contradicts `init_from`: {model} {fact}. Leave it out, or train from nothing"
 
 
 def parent_record(parent: StoredModel, tokenizer: Tokenizer) -> ParentRecord:

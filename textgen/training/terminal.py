@@ -3,19 +3,22 @@
 Everything goes to standard error. Where that is not a terminal there is no bar, one line per evaluation instead.
 """
 
-import math
-import shlex
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from textgen.model_store import num_parameters
 from textgen.output import visible
-from textgen.records import ResultRecord
-from textgen.training.checkpoints import models_dir_flag, resume_command
+from textgen.records import Evaluated, ParentRecord, ResultRecord
+from textgen.training.advice import resume_command, sample_command
 from textgen.training.plan import Plan
-from textgen.training.reporting import Evaluated, Reporter
+from textgen.training.reporting import Reporter
+from textgen.training.results import TrainingResult
+
+if TYPE_CHECKING:
+    from textgen.model.devices import Device
 
 SAMPLE_CHARACTERS = 200
 SHOWN_FROM_BYTES = 10_000_000
@@ -72,22 +75,20 @@ class TerminalReporter(Reporter):
         """The text and the model."""
         self._stop_preparing()
         self._unit = UNITS[plan.text.level]
-        for note in plan.prepared.notes:
+        for note in plan.notes:
             self.noted(note)
         self._say("corpus", _corpus_line(plan))
         self._say_model(plan)
 
     def _say_model(self, plan: Plan) -> None:
-        if plan.suited is not None:
-            self._say(
-                "size",
-                f"{plan.suited.preset}: the budget pays for {plan.suited.reason} (--preset, and every flag, overrules)",
-            )
+        if plan.recipe is not None:
+            reason = f"the budget pays for {plan.recipe.reason} (--preset, and every flag, overrules)"
+            self._say("size", f"{plan.recipe.preset}: {reason}")
         m, t = plan.model, plan.training
         cell = {"lstm": "LSTM", "gru": "GRU", "rnn": "plain RNN"}[m.cell]
         shape = f"{m.num_layers} x {m.units} {cell}, embedding {m.embedding_size}{' (tied)' if m.tied else ''}"
         shape += ", skip connections" if m.skip else ""
-        self._say("model", f"{shape}, vocabulary {m.vocabulary_size:,}, {plan.num_parameters:,} parameters")
+        self._say("model", f"{shape}, vocabulary {m.vocabulary_size:,}, {num_parameters(plan.model):,} parameters")
         constant = " (constant)" if t.schedule == "constant" else ""
         rates = f"learning rate {t.learning_rate:g}{constant}, dropout {t.dropout:g}, weight decay {t.weight_decay:g}"
         rates += f", activation penalty {t.activation_reg:g}" if t.activation_reg else ""
@@ -95,18 +96,18 @@ class TerminalReporter(Reporter):
         batches = f"batches of {t.batch_size} x {t.sequence_length}"
         self._say("training", f"{batches}, {rates}, seed {t.seed}{sampled}")
 
-    def placed(self, device) -> None:
+    def placed(self, device: "Device") -> None:
         """Where it computes."""
         cudnn = "cuDNN is used" if device.cudnn else "cuDNN is not used"
         self._say("device", f"{device.name}; {cudnn}: {device.reason}")
 
-    def inherited(self, plan: Plan, loss: float | None) -> None:
+    def inherited(self, plan: Plan, parent: ParentRecord, loss: float | None) -> None:
         """The model that it begins with, and how well that one knows the text already."""
         before = ""
         if loss is not None:
-            bits = loss * plan.tokens_per_character() / math.log(2)
+            bits = plan.bits_per_character(loss)
             before = f"; before: {loss:.2f} nats per {self._unit}, {bits:.2f} bits per character"
-        self._say("begins as", f"{_parent_line(plan)}{before}")
+        self._say("begins as", f"{_parent_line(plan, parent)}{before}")
 
     def measuring(self) -> None:
         """While the step compiles and is timed."""
@@ -121,7 +122,7 @@ class TerminalReporter(Reporter):
         """The end of a dry run."""
         self._say(
             "steps",
-            f"{plan.total_steps:,} ({plan.epochs:.1f} epochs){_duration_note(plan, seconds_per_step)}",
+            f"{plan.total_steps or 0:,} ({plan.epochs:.1f} epochs){_duration_note(plan, seconds_per_step)}",
         )
         self._say("", f"would be written to {plan.path}; nothing was")
 
@@ -175,10 +176,10 @@ class TerminalReporter(Reporter):
         """A line of its own."""
         self.console.print(Text.assemble(("note:", "yellow"), " ", message), soft_wrap=True)
 
-    def finished(self, result) -> None:
+    def finished(self, result: TrainingResult) -> None:
         """The summary, and what to type next."""
         self.close()
-        results, name = result.results, shlex.quote(result.name)
+        results = result.results
         if result.stopped_by is not None:
             self._say("stopped", f"at step {results.steps:,} of {results.total_steps:,}; everything is saved")
             self._say("go on", resume_command(result.path))
@@ -193,7 +194,7 @@ class TerminalReporter(Reporter):
         if origins := _origins_line(results):
             self._say("samples", origins)
         self._say("model", str(result.path))
-        self._say("sample it", f"textgen sample {name}{models_dir_flag(result.path)}")
+        self._say("sample it", sample_command(result.path))
 
     def close(self) -> None:
         """Take the bars away."""
@@ -209,15 +210,14 @@ class TerminalReporter(Reporter):
 
 def _corpus_line(plan: Plan) -> str:
     corpus, prepared = plan.corpus, plan.prepared
-    sizes = f"{len(plan.train_ids):,} to learn from, {len(plan.validation_ids):,} to validate on"
+    sizes = f"{len(prepared.train_ids):,} to learn from, {len(prepared.validation_ids):,} to validate on"
     if corpus.documents:
         sizes += f"; {corpus.documents:,} documents, {prepared.num_validation_documents:,} of them to validate on"
     of_tokens = "" if plan.text.level == "char" else "tokens: "
     return f"{corpus.name}: {corpus.characters:,} characters ({of_tokens}{sizes})"
 
 
-def _parent_line(plan: Plan) -> str:
-    parent = plan.parent
+def _parent_line(plan: Plan, parent: ParentRecord) -> str:
     counts = {"character": parent.symbols_added}
     if plan.text.level == "word":
         counts["word"] = parent.words_added
@@ -238,4 +238,4 @@ def _origins_line(results: ResultRecord) -> str:
 def _duration_note(plan: Plan, seconds_per_step: float | None) -> str:
     if seconds_per_step is None:
         return ""
-    return f", about {plan.total_steps * seconds_per_step / 60:.1f} minutes of training"
+    return f", about {(plan.total_steps or 0) * seconds_per_step / 60:.1f} minutes of training"

@@ -1,0 +1,267 @@
+"""The steps of a run: train, evaluate, save, until the last step or until somebody asks it to stop.
+
+Whatever the trainer remembers is in its checkpoints. A run that diverges goes back to the last good one with half the
+learning rate. Nothing else changes: batches and masks of the steps that are made again are functions of the seed and
+the step.
+"""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from textgen.config import SamplingConfig
+from textgen.errors import CheckpointError, ModelError, TrainingError
+from textgen.generation.generator import Generator
+from textgen.generation.numpy_engine import NumpyEngine
+from textgen.records import MAX_ROLLBACKS, Evaluated, Progress
+from textgen.training.checkpoints import Checkpoint, load_newest, save_checkpoint
+from textgen.training.divergence import (
+    DivergenceError,
+    advice,
+    check_explosion,
+    check_finite,
+    check_tensors,
+    is_suspicious,
+    updated_mean,
+)
+from textgen.training.learner import Learner
+from textgen.training.measuring import CHECKPOINT_SECONDS, EVALUATIONS, Measured
+from textgen.training.pace import Pace
+from textgen.training.plan import Plan
+from textgen.training.reporting import Reporter
+from textgen.training.results import record_of
+from textgen.training.schedule import learning_rate, peak_after
+
+SAMPLE = {  # about as long at both levels
+    "char": SamplingConfig(length=200, temperature=0.8, ignore_eod=True),
+    "word": SamplingConfig(length=40, temperature=0.8, ignore_eod=True),
+}
+
+
+class Trainer:
+    """A run between two checkpoints. `begin` or `restore` comes first, then `run`."""
+
+    def __init__(self, plan: Plan, learner: Learner, reporter: Reporter):
+        self.plan, self.learner, self.reporter = plan, learner, reporter
+        self.step = learner.step
+        self.state = learner.step.zero_state()
+        self.history: tuple[Evaluated, ...] = ()
+        self.best_weights = learner.model.get_named_weights()
+        self.progress = Progress()
+        self.pace = Pace(planned_steps=0, deadline=None)
+        self.started = time.perf_counter()  # less the seconds of earlier parts of the run
+
+    def begin(self, measured: Measured, started: float) -> None:
+        """Start a new run, with a checkpoint before its first step.
+
+        Args:
+            started: `time.perf_counter()` when the command began.
+
+        Raises:
+            CheckpointError: the disk does not take the checkpoint.
+        """
+        config, total = self.plan.training, self.plan.total_steps or 1
+        self.started = started
+        self.progress = Progress(
+            total_steps=total,
+            evaluate_every=config.sample_every or max(1, math.ceil(total / EVALUATIONS)),
+            checkpoint_every=config.checkpoint_every or max(1, int(CHECKPOINT_SECONDS / measured.seconds_per_step)),
+            best_loss=measured.initial_loss,
+        )
+        self.pace = Pace(total, measured.deadline)
+        self.pace.restart(0, self.seconds)
+        try:
+            self.save()
+        except CheckpointError as problem:
+            raise CheckpointError(
+                f"{problem}. Nothing was begun; make room there, or use another --models-dir"
+            ) from problem
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on where `checkpoint` was made. Raises TrainingError when it is not of this model."""
+        self.progress, self.history = checkpoint.progress, checkpoint.history
+        self.best_weights = checkpoint.best_weights
+        tensors = checkpoint.training
+        expected = {name: tuple(tensor.shape) for name, tensor in self._tensors().items()}
+        if {name: tensor.shape for name, tensor in tensors.items()} != expected:
+            raise TrainingError(f"the checkpoint in {self.plan.path} is not of this model; train it again")
+        for name, variable in self._variables().items():
+            variable.assign(tensors[name])
+        self.state = [
+            [tensors[f"state.{layer}.{part}"] for part in range(len(parts))] for layer, parts in enumerate(self.state)
+        ]
+        self.step.set_step_count(self.progress.step)
+        self.started = time.perf_counter() - self.progress.seconds
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds of the run so far, interruptions not counted."""
+        return time.perf_counter() - self.started
+
+    def run(self, should_stop: Callable[[], bool]) -> bool:
+        """Make the remaining steps; False when `should_stop` ended it early. The checkpoint is on disk either way.
+
+        Raises:
+            TrainingError: the run diverged, and has gone back as often as it may.
+            CheckpointError: the disk does not take the last checkpoint.
+        """
+        while True:
+            try:
+                return self._run(should_stop)
+            except DivergenceError as problem:
+                self._roll_back(str(problem))
+
+    def save(self) -> None:
+        """Write a checkpoint of this moment.
+
+        Raises:
+            DivergenceError: a number in it is not finite.
+            CheckpointError: the disk does not take it.
+        """
+        tensors = {name: np.asarray(tensor) for name, tensor in self._tensors().items()}
+        check_tensors(tensors.values(), self.progress.step)
+        self._update(seconds=self.seconds)
+        record = record_of(self.plan, self.progress, self.history)
+        checkpoint = Checkpoint(record, self.plan.tokenizer, self.progress, self.history, self.best_weights, tensors)
+        path = save_checkpoint(self.plan.path, checkpoint, self.plan.training.keep_checkpoints)
+        self.reporter.saved(path, self.progress.step)
+
+    def _run(self, should_stop: Callable[[], bool]) -> bool:
+        while self.progress.step < self.progress.total_steps:
+            self._advance()
+            done = self.progress.step
+            if done % self.progress.evaluate_every == 0 or done == self.progress.total_steps:
+                with self.step.averaged():
+                    self._evaluate()
+                if done < self.progress.total_steps:
+                    self._keep_pace()
+            if should_stop():
+                self.save()
+                return False
+            if self._is_good(self.progress) and done < self.progress.total_steps:
+                self._try_to_save()
+        self.save()
+        return True
+
+    def _keep_pace(self) -> None:
+        total = self.pace.settle(self.progress.total_steps, self.progress.step, self.seconds)
+        if total != self.progress.total_steps:
+            self._update(total_steps=total)
+            self.reporter.settled_again(total, self.plan.batches.epoch_of(total))
+
+    def _advance(self) -> None:
+        progress, number, vocabulary_size = self.progress, self.progress.step, self.plan.model.vocabulary_size
+        begin = time.perf_counter()
+        tensor, self.state = self.step(self.plan.batches[number], self.state, self._rate(number), number)
+        loss = float(tensor)  # waits for the device
+        seconds = time.perf_counter() - begin
+        check_finite("loss", loss, number + 1)
+        mean = updated_mean(progress.loss_mean, loss, vocabulary_size)
+        check_explosion(mean, vocabulary_size, number + 1)
+        self._update(
+            step=number + 1,
+            loss_mean=mean,
+            loss_sum=progress.loss_sum + loss,
+            loss_count=progress.loss_count + 1,
+            train_seconds=progress.train_seconds + seconds,
+        )
+        epoch = self.plan.batches.epoch_of(number + 1)
+        self.reporter.stepped(number + 1, epoch, loss, self.plan.tokens_per_second(self.progress))
+
+    def _evaluate(self) -> None:
+        progress, model = self.progress, self.learner.model
+        validation_loss = self.learner.validate() if self.learner.validate else None
+        if validation_loss is not None:
+            check_finite("validation loss", validation_loss, progress.step)
+        weights = model.get_named_weights()
+        is_best = validation_loss is None or progress.best_loss is None or validation_loss < progress.best_loss
+        if is_best:
+            check_tensors(weights.values(), progress.step)
+            self.best_weights = weights
+            self._update(best_step=progress.step, best_loss=validation_loss)
+        writer = Generator(self.plan.tokenizer, NumpyEngine(self.plan.model, weights))
+        row = Evaluated(
+            step=progress.step,
+            epoch=self.plan.batches.epoch_of(progress.step),
+            learning_rate=self._rate(progress.step - 1),
+            train_loss=progress.loss_sum / max(1, progress.loss_count),
+            validation_loss=validation_loss,
+            bits_per_character=self.plan.bits_per_character(validation_loss),
+            tokens_per_second=self.plan.tokens_per_second(progress),
+            seconds=self.seconds,
+            sample=writer.generate("", SAMPLE[self.plan.text.level])[0].completion,
+        )
+        self.history = (*self.history, row)
+        self._update(loss_sum=0.0, loss_count=0)
+        self.reporter.evaluated(row, is_best)
+
+    def _roll_back(self, problem: str) -> None:
+        """Go back to the last good checkpoint with half the learning rate, and write that down at once.
+
+        Where the process is killed in between, the next one makes the same steps and comes here again.
+        """
+        rollbacks = self.progress.rollbacks + 1
+        if rollbacks > MAX_ROLLBACKS:
+            raise TrainingError(
+                f"{problem}, though the run went back {MAX_ROLLBACKS} times, each with half the learning rate. "
+                f"{advice(self.plan.training.clip_norm)}; the last good checkpoint is kept and can be sampled"
+            )
+        try:
+            checkpoint, damaged = load_newest(self.plan.path, self._is_good)
+        except ModelError:
+            # No checkpoint was due and good. One that a stop left is used only now, so that a run that was stopped
+            # ends as it would have without.
+            checkpoint, damaged = load_newest(self.plan.path)
+        for line in damaged:
+            self.reporter.noted(line)
+        started = self.started
+        self.restore(checkpoint)
+        self.started = started  # the time was spent all the same
+        self.pace.restart(self.progress.step, self.seconds)
+        self._update(rollbacks=rollbacks)
+        step, peak = self.progress.step, peak_after(rollbacks, self.plan.training.learning_rate)
+        self.reporter.rolled_back(
+            step,
+            f"{problem}. Back to step {step:,} with half the learning rate, now {peak:g} "
+            f"(attempt {rollbacks} of {MAX_ROLLBACKS})",
+        )
+        self._try_to_save()
+
+    def _is_good(self, progress: Progress) -> bool:
+        """Whether a checkpoint at `progress` is due, and one to go back to."""
+        is_due = progress.step % progress.checkpoint_every == 0
+        return is_due and not is_suspicious(progress.loss_mean, self.plan.model.vocabulary_size)
+
+    def _try_to_save(self) -> None:
+        """In the middle of a run: a disk that is full now may have room at the next checkpoint."""
+        try:
+            self.save()
+        except CheckpointError as problem:
+            next_step = min(self.progress.step + self.progress.checkpoint_every, self.progress.total_steps)
+            self.reporter.noted(f"{problem}. The run goes on; the next is due at step {next_step:,}")
+
+    def _rate(self, step: int) -> float:
+        config = self.plan.training
+        peak = peak_after(self.progress.rollbacks, config.learning_rate)
+        return learning_rate(step, self.progress.total_steps, peak, config.schedule)
+
+    def _variables(self) -> dict[str, keras.Variable]:
+        weights = {f"model.{name}": variable for name, variable in self.learner.model.named_weights().items()}
+        return weights | self.step.slots()
+
+    def _tensors(self) -> dict[str, Any]:
+        """Everything that a checkpoint's training.safetensors holds, by name."""
+        state = {
+            f"state.{layer}.{part}": tensor
+            for layer, parts in enumerate(self.state)
+            for part, tensor in enumerate(parts)
+        }
+        return {name: variable.value for name, variable in self._variables().items()} | state
+
+    def _update(self, **changes: Any) -> None:
+        self.progress = dataclasses.replace(self.progress, **changes)
