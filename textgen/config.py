@@ -34,18 +34,18 @@ class TextConfig(Settings):
     )
     vocabulary_size: int | None = setting(
         None,
-        "Token ids of a word model: every character of the text, and its most frequent words.",
+        "Size of a word model's vocabulary: all characters of the text and its most frequent words.",
         minimum=1,
         maximum=4_194_304,
         unset="30000, or all words that occur twice",
     )
     normalize: str = setting(
-        "none", "Unicode form that texts are brought to, which loses what they were.", choices=NORMAL_FORMS
+        "none", "Unicode form to convert every text to. The original form is lost.", choices=NORMAL_FORMS
     )
     documents: str = setting(
-        "whole", "What a document is; a model of documents learns where they end.", choices=DOCUMENT_KINDS
+        "whole", "What counts as one document. The model learns where documents end.", choices=DOCUMENT_KINDS
     )
-    column: str | None = setting(None, "Column of CSV, TSV or JSONL files whose cells are the documents.")
+    column: str | None = setting(None, "Column of a CSV, TSV or JSONL file. Each of its cells is a document.")
     encoding: str = setting("utf-8", "Encoding of the corpus.")
 
     def __post_init__(self) -> None:
@@ -75,16 +75,16 @@ class ModelConfig(Settings):
     """The shape of a language model: enough to rebuild it and to know the shape of every weight."""
 
     vocabulary_size: int = setting(2, "Number of token ids (V).", minimum=2, maximum=4_194_304)
-    cell: str = setting("lstm", "Recurrent cell.", choices=("lstm", "gru", "rnn"))
+    cell: str = setting("lstm", "Type of the recurrent cell.", choices=("lstm", "gru", "rnn"))
     embedding_size: int = setting(None, "Size of a token's embedding (E).", minimum=1, maximum=MAX_SIZE, unset=SUITS)
-    units: int = setting(None, "Recurrent units per layer (H).", minimum=1, maximum=MAX_SIZE, unset=SUITS)
-    num_layers: int = setting(2, "Recurrent layers (L).", minimum=1, maximum=MAX_LAYERS)
+    units: int = setting(None, "Units of each recurrent layer (H).", minimum=1, maximum=MAX_SIZE, unset=SUITS)
+    num_layers: int = setting(2, "Number of recurrent layers (L).", minimum=1, maximum=MAX_LAYERS)
     tied: bool = setting(
-        None, "Whether the output layer scores tokens with their embeddings.", unset="on for words, off for characters"
+        None, "Use the embeddings as weights of the output layer.", unset="on for words, off for characters"
     )
     skip: bool = setting(
         None,
-        "Whether the output layer sees all layers' outputs, not only the last one's.",
+        "Connect every recurrent layer to the output layer, not only the last one.",
         unset="on for characters, off for words",
     )
 
@@ -101,28 +101,32 @@ MAX_POSITIONS = 2**22  # of a step
 class TrainingConfig(Settings):
     """How a model is trained. With the corpus and a number of steps that stays as it is, it fixes every weight."""
 
-    minutes: float | None = setting(None, "Budget: wall-clock minutes for the whole command.", above=0, unset="2")
+    minutes: float | None = setting(
+        None, "Budget: minutes of wall-clock time for the whole command.", above=0, unset="2"
+    )
     epochs: float | None = setting(None, "Budget instead of minutes: passes over the training part.", above=0)
     steps: int | None = setting(None, "Budget instead of minutes: optimizer steps.", minimum=1)
-    sequence_length: int = setting(64, "Time steps (T) that gradients flow back through.", minimum=1, maximum=65_536)
-    batch_size: int = setting(None, "Parallel streams (B) cut from the corpus.", minimum=1, maximum=65_536, unset=SUITS)
-    learning_rate: float = setting(None, "Peak of the schedule.", above=0, maximum=10.0, unset=SUITS)
+    sequence_length: int = setting(
+        64, "Time steps in a batch (T). Gradients flow back this far.", minimum=1, maximum=65_536
+    )
+    batch_size: int = setting(None, "Streams of text in a batch (B).", minimum=1, maximum=65_536, unset=SUITS)
+    learning_rate: float = setting(None, "Peak learning rate.", above=0, maximum=10.0, unset=SUITS)
     schedule: str = setting(
         "one-cycle",
-        "How the learning rate goes: up to its peak and down to nearly nothing, or the same in every step.",
+        "Course of the learning rate: a rise to the peak and a fall to almost zero, or the peak throughout.",
         choices=("one-cycle", "constant"),
         is_new=True,
     )
     recurrent_initializer: str = setting(
         "orthogonal",
-        "What recurrent weights start as: what keeps the length of a state, or uniform noise.",
+        "Start of the recurrent weights: orthogonal matrices, or uniform noise (Glorot).",
         choices=("orthogonal", "glorot"),
         is_new=True,
         is_starting=True,
     )
     forget_bias: float = setting(
         1.0,
-        "What the bias of an LSTM's forget gates starts at: the higher, the longer it remembers.",
+        "Start of the bias of an LSTM's forget gates. A higher bias remembers longer.",
         minimum=-100,
         maximum=100,
         is_new=True,
@@ -130,25 +134,25 @@ class TrainingConfig(Settings):
     )
     unigram_bias: bool = setting(
         True,
-        "Whether a model starts by predicting how frequent each symbol is, not all of them alike.",
+        "Start the output bias at the log frequency of each token, not at zero.",
         is_new=True,
         is_starting=True,
     )
     dropout: float = setting(
         None,
-        "Share of each layer's outputs dropped, one mask per batch; 0 is off.",
+        "Dropout on the outputs of each layer, one mask per batch; 0 is off.",
         minimum=0,
         maximum=0.95,
         unset=SUITS,
     )
     input_dropout: float = setting(
-        0.0, "Share of what the first layer reads dropped, one mask per batch; 0 is off.", minimum=0, maximum=0.95
+        0.0, "Dropout on the inputs of the first layer, one mask per batch; 0 is off.", minimum=0, maximum=0.95
     )
     embedding_dropout: float = setting(
-        0.0, "Share of the symbols whose embedding is dropped, drawn per batch; 0 is off.", minimum=0, maximum=0.95
+        0.0, "Share of the tokens whose embeddings are dropped in a batch; 0 is off.", minimum=0, maximum=0.95
     )
     weight_drop: float = setting(
-        0.0, "Share of the recurrent weights dropped, one mask per batch; 0 is off.", minimum=0, maximum=0.95
+        0.0, "Dropout on the recurrent weights, one mask per batch; 0 is off.", minimum=0, maximum=0.95
     )
     activation_reg: float = setting(
         None,
@@ -158,37 +162,45 @@ class TrainingConfig(Settings):
         unset=SUITS,
     )
     temporal_activation_reg: float = setting(
-        0.0, "Penalty on their mean square change between time steps (TAR); 0 is off.", minimum=0, maximum=1000
+        0.0,
+        "Penalty on the mean square change of these outputs between time steps (TAR); 0 is off.",
+        minimum=0,
+        maximum=1000,
     )
     state_reset: float = setting(
-        0.02, "Chance that a stream begins a batch with an empty memory; 0 is off.", minimum=0, maximum=1
+        0.02, "Probability that a stream starts a batch with an empty state; 0 is off.", minimum=0, maximum=1
     )
     num_sampled: int | None = setting(
         None,
-        "Wrong tokens that a step compares the right one with; 0 is all of them.",
+        "Wrong tokens that a step scores beside the right one; 0 scores them all.",
         minimum=0,
         maximum=1_048_576,
         unset="0 up to 4096 ids, else 1024",
     )
-    clip_norm: float = setting(1.0, "Largest global norm of the gradient; 0 is off.", minimum=0)
+    clip_norm: float = setting(
+        1.0, "Largest norm of the gradient, which is scaled down beyond it; 0 is off.", minimum=0
+    )
     weight_decay: float = setting(
         None, "Decoupled weight decay on matrices (AdamW); 0 is off.", minimum=0, maximum=10, unset=SUITS
     )
     ema: float = setting(
         0.0,
-        "Decay of an average of the weights, which is what is evaluated and saved; 0 is off.",
+        "Decay of a moving average of the weights, which is evaluated and saved in their place; 0 is off.",
         minimum=0,
         maximum=0.99999,
     )
     val_fraction: float = setting(
-        0.1, "Share of the corpus kept for validation: its end, or whole documents; 0 is none.", minimum=0, maximum=0.9
+        0.1,
+        "Share of the corpus to validate on: the end of a text, or whole documents; 0 is none.",
+        minimum=0,
+        maximum=0.9,
     )
-    seed: int = setting(0, "Seed of every random number in training.", minimum=0, maximum=2**31 - 1)
-    checkpoint_every: int = setting(0, "Steps between checkpoints; 0 means about every 30 seconds.", minimum=0)
+    seed: int = setting(0, "Seed of all random numbers in training.", minimum=0, maximum=2**31 - 1)
+    checkpoint_every: int = setting(0, "Steps between checkpoints; 0 saves about every 30 seconds.", minimum=0)
     keep_checkpoints: int = setting(
-        2, "How many checkpoints a run keeps, the newest; each holds the best weights so far, too.", minimum=1
+        2, "Number of checkpoints to keep. Each holds the best weights so far, too.", minimum=1
     )
-    sample_every: int = setting(0, "Steps between evaluations, each with a sample; 0 means ten in a run.", minimum=0)
+    sample_every: int = setting(0, "Steps between evaluations, each with a sample; 0 makes ten in a run.", minimum=0)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -11,15 +11,15 @@ from textgen.config import PRESET_NAMES, SUITS, ModelConfig, TextConfig, Trainin
 
 @click.command()
 @click.argument("corpus", nargs=-1)
-@click.option("--name", help="Name of the model.  [default: from the corpus]")
+@click.option("--name", help="Name of the model.  [default: that of the corpus]")
 @options_of(TextConfig)
 @options_of(TrainingConfig)
 @options_of(ModelConfig, skip=("vocabulary_size",))
-@click.option("--preset", type=click.Choice(PRESET_NAMES), help=f"The size of the model.  [default: {SUITS}]")
-@click.option("--init-from", metavar="MODEL", help="Begin with a trained model, and teach it this text too.")
-@click.option("--resume", is_flag=True, help="Go on with an unfinished run.")
+@click.option("--preset", type=click.Choice(PRESET_NAMES), help=f"Size of the model.  [default: {SUITS}]")
+@click.option("--init-from", metavar="MODEL", help="Start from a trained model and teach it this text, too.")
+@click.option("--resume", is_flag=True, help="Continue an unfinished run.")
 @click.option("--overwrite", is_flag=True, help="Replace a model of the same name.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and measure how long it takes.")
+@click.option("--dry-run", is_flag=True, help="Plan the run and measure its speed, but write nothing.")
 @models_dir_option
 @json_option
 def train(
@@ -36,7 +36,7 @@ def train(
 ) -> None:
     """Train a model on CORPUS: files, folders of *.txt, catalogue names, or - for standard input.
 
-    Without CORPUS, the starter corpus that comes with textgen. Files may be gzipped (.gz).
+    Without CORPUS, the model learns the starter corpus that comes with textgen. Files may be gzipped (.gz).
     """
     import json
 
