@@ -1,20 +1,18 @@
-"""What a run takes from the model that it begins with: settings, and weights for a vocabulary that may have grown.
+"""What a run takes from the model that it begins with: its settings, and weights for a vocabulary that may have grown.
 
-What goes in: a stored model, which is never changed, and a tokenizer that knows all that the model's own does. What
-comes out: weights under which old tokens are as likely as they were, one against the other, in every context.
+The old model is never changed. Under the new weights, old tokens keep their odds against each other in every context.
+A new token's rows begin where the old model would have looked for it:
 
-A new token's rows begin where the old model would have looked for it, which is nearer than chance:
+- A character whose other case, plain form or decomposition is known (`nearest_known`: É like é, else like E) begins
+  with the rows of that form, and at first is no more likely than the form. In a text of capitals the model can spell
+  at once.
+- Any other character begins with the mean of all rows, so that its score is an average one. A little noise of their
+  spread keeps several such characters apart.
+- A word begins with the mean of the rows of its characters, which spelled it before: the layers above have read these
+  in its place.
 
-- a character whose other case, plain form or decomposition is known (`nearest_known`: É like é, else like E) begins
-  with the rows of that form, and is at first no more likely than it: in a text that has turned to capitals, the model
-  can spell at once.
-- any other character begins with the mean of all rows, so that it is scored as tokens are on the average, and with a
-  little noise of their spread, so that several of them do not look alike.
-- a word begins with the mean of the rows of the characters that spelled it before, which is what the layers above have
-  read in its place.
-
-Biases hold how frequent tokens are (`OutputLayer.start_from`), so a new one's is the mean of the old ones' (of its
-form's alone, where it has one), plus the logarithm of how much more often than these it occurs in the new text.
+Biases hold the frequencies of tokens (`OutputLayer.start_from`). A new bias is the mean of the old ones, or that of the
+form, plus the logarithm of how much more often the token occurs in the new text.
 
 Measured with words: a model of Shakespeare's, given 9,438 words and 27 characters of Wikipedia's, begins at 6.43 nats
 per token and is at 4.213 after 150 steps; with words from the mean of all rows at 7.11 and 4.247.
@@ -37,13 +35,14 @@ NOISE = 0.1  # of the spread of the old rows
 
 
 def inherited_settings(given: dict[str, Any], parent: StoredModel) -> dict[str, Any]:
-    """`given`, with the settings that make the parent what it is.
+    """`given`, with the settings that make the parent what it is: its shape, its level, its normal form, its documents.
 
-    How the new text is read is its own affair (`--column`, `--encoding`), but for what the parent knows of documents;
-    and so is how it is learned. NOTE: a lower learning rate than usual is often advised here, but did not serve: after
-    400 steps on 100 kB of tales, a model of Shakespeare's is at 1.468, 1.419, 1.387, 1.375 and 1.369 nats per character
-    with rates of 0.001, 0.002, 0.004, 0.006 (the default) and 0.01, where training from nothing is at 1.902. What harms
-    costs nothing, as a run keeps the weights that it began with until there are better ones.
+    How the new text is read and learned is free (`column`, `encoding`, `learning_rate`).
+
+    NOTE: a lower learning rate than usual is often advised here, but did not help: after 400 steps on 100 kB of tales,
+    a model of Shakespeare's is at 1.468, 1.419, 1.387, 1.375 and 1.369 nats per character with rates of 0.001, 0.002,
+    0.004, 0.006 (the default) and 0.01, where training from nothing is at 1.902. A rate that harms costs nothing: a run
+    keeps the weights that it began with until there are better ones.
 
     Raises:
         SettingError: a setting that was given is not the parent's.

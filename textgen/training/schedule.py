@@ -1,6 +1,6 @@
 """The learning rate of every step, as a pure function of the step: a short linear warm-up, then a cosine to near zero.
 
-A constant rate is there to compare with.
+A constant rate serves for comparison.
 
 Source: Smith and Topin 2017, "Super-Convergence", with the cosine of Loshchilov and Hutter 2016.
 """

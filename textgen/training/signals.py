@@ -1,7 +1,7 @@
-"""SIGINT, SIGTERM and SIGHUP as a request to stop after the step under way; a second one ends the process at once.
+"""SIGINT, SIGTERM and SIGHUP as a request to stop after the current step; a second signal ends the process at once.
 
-Ending at once is harmless: files are renamed into place only when they are whole. Before the first step, when there is
-nothing to save, a signal is an exception instead.
+Ending at once does no harm: files are renamed into place only when they are whole. Before the first step there is
+nothing to save, and a signal raises an exception.
 """
 
 import contextlib
