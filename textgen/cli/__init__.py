@@ -11,7 +11,7 @@ import time
 import click
 
 from textgen.errors import TextgenError
-from textgen.output import visible
+from textgen.messages import visible
 
 STARTED = time.perf_counter()  # `--minutes` counts from here
 

@@ -13,9 +13,8 @@ from textgen.cli.options import json_option, models_dir_option
 @json_option
 def info(model: str, models_dir: Path, as_json: bool) -> None:
     """Show everything MODEL knows about itself, after checking that its files are whole."""
-    from textgen.corpus.names import shown
+    from textgen.messages import json_line, shown
     from textgen.model_store import load_model
-    from textgen.output import json_line
 
     stored = load_model(model, models_dir)
     head = {
@@ -38,7 +37,7 @@ def info(model: str, models_dir: Path, as_json: bool) -> None:
 
 
 def _shown(item) -> str:
-    from textgen.corpus.names import shown
+    from textgen.messages import shown
 
     if isinstance(item, list):
         return ", ".join(map(shown, item)) or "-"

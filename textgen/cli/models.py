@@ -13,8 +13,8 @@ from textgen.cli.options import json_option, models_dir_option
 @json_option
 def models(models_dir: Path, as_json: bool) -> None:
     """List the models."""
+    from textgen.messages import json_line
     from textgen.model_store import list_model_dirs
-    from textgen.output import json_line
 
     rows = [_row(path) for path in list_model_dirs(models_dir)]
     if as_json:
@@ -46,7 +46,7 @@ def _row(path: Path) -> dict[str, Any]:
 
 
 def _line(row: dict[str, Any]) -> str:
-    from textgen.corpus.names import shown
+    from textgen.messages import shown
 
     if "problem" in row:
         return f"{row['name']:<24} damaged: {shown(row['problem'])}"

@@ -19,7 +19,7 @@ def verify(model: str, models_dir: Path, as_json: bool) -> None:
     Exit status 1 when anything is wrong.
     """
     from textgen.errors import ModelError
-    from textgen.output import json_line
+    from textgen.messages import json_line
     from textgen.verification import verify_model
 
     found = verify_model(model, models_dir)
@@ -43,7 +43,7 @@ def _document(found: Any) -> dict[str, Any]:
 
 
 def _lines(found: Any):
-    from textgen.corpus.names import shown
+    from textgen.messages import shown
 
     width = max(len(shown(finding.name)) for finding in found.findings)
     for finding in found.findings:

@@ -8,8 +8,8 @@ import dataclasses
 import importlib
 from pathlib import Path
 
-from textgen.corpus.names import nearest, shown
 from textgen.errors import CorpusError
+from textgen.messages import nearest, shown
 
 STARTER_NAME = "chronicles"
 PACKAGE = Path(__file__).parents[1]

@@ -15,8 +15,8 @@ import urllib.request
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
-from textgen.corpus.names import shown
 from textgen.errors import DownloadError
+from textgen.messages import shown
 
 DEFAULT_BASE_URL = "https://raw.githubusercontent.com"
 BASE_URL_VARIABLE = "TEXTGEN_CORPORA_URL"

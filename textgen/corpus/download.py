@@ -16,8 +16,8 @@ import platformdirs
 from textgen.atomic_files import remove_abandoned, replacing_file, sha256_of
 from textgen.corpus.catalogue import CatalogueEntry
 from textgen.corpus.connection import BASE_URL_VARIABLE, choose_base_url, explain, open_url
-from textgen.corpus.names import shown
 from textgen.errors import DownloadError
+from textgen.messages import shown
 
 CACHE_VARIABLE = "TEXTGEN_CACHE_DIR"
 TIMEOUT_SECONDS = 30.0

@@ -20,10 +20,11 @@ from textgen.corpus import catalogue
 from textgen.corpus.catalogue import CatalogueEntry
 from textgen.corpus.decoding import unreadable
 from textgen.corpus.download import cached_path
-from textgen.corpus.names import model_name, nearest, shown
+from textgen.corpus.names import model_name
 from textgen.corpus.spooling import SpooledInput
 from textgen.corpus.tables import TABLE_FORMATS
 from textgen.errors import CorpusError
+from textgen.messages import nearest, shown
 
 STDIN = "-"
 NUM_NEIGHBOURS = 1000  # how many names of a folder are searched for the one that was meant
