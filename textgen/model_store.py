@@ -15,7 +15,6 @@ directory itself may be a link, nothing in it. A directory without a manifest is
 checkpoint holds the best weights so far and loads as a model too.
 """
 
-import difflib
 import os
 import re
 from collections.abc import Callable
@@ -23,25 +22,14 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-import safetensors.numpy
 
-from textgen import atomic_files
 from textgen.config import ModelConfig
 from textgen.errors import ModelError, TextgenError
+from textgen.messages import nearest
 from textgen.records import ModelRecord
-from textgen.sealed_files import FORMAT, MANIFEST, MAX_JSON_BYTES, read_json, seal, verify
-from textgen.tensor_files import check_finite, check_tensors, read_any_tensors, read_tensors
+from textgen.sealed_files import MANIFEST, MAX_JSON_BYTES, read_json, verify, write_json
+from textgen.tensor_files import check_finite, read_tensors, write_tensors
 from textgen.tokenizers import Tokenizer, tokenizer_from_json
-
-__all__ = [
-    "FORMAT",
-    "MANIFEST",
-    "read_any_tensors",
-    "read_json",
-    "read_tensors",
-    "seal",
-    "verify",
-]
 
 CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "weights.safetensors"
 METRICS, SAMPLES, CHECKPOINTS = "metrics.jsonl", "samples.txt", "checkpoints"
@@ -104,9 +92,9 @@ def write_model_files(
     directory: Path, record: ModelRecord, tokenizer: Tokenizer, weights: dict[str, np.ndarray]
 ) -> None:
     """Write config, tokenizer and weights into `directory`, each atomically; `seal` makes them a model."""
-    atomic_files.write_bytes(directory / WEIGHTS, safetensors.numpy.save(weights))
-    atomic_files.write_json(directory / TOKENIZER, {"format": FORMAT, **tokenizer.to_json()})
-    atomic_files.write_json(directory / CONFIG, {"format": FORMAT, **record.to_json()})
+    write_tensors(directory / WEIGHTS, weights)
+    write_json(directory / TOKENIZER, tokenizer.to_json())
+    write_json(directory / CONFIG, record.to_json())
 
 
 def load_model(name_or_path: str | Path, models_dir: Path) -> StoredModel:
@@ -116,7 +104,7 @@ def load_model(name_or_path: str | Path, models_dir: Path) -> StoredModel:
         ModelError: no such model (naming the nearest), or a damaged one (naming the file).
     """
     path = find_model(name_or_path, models_dir)
-    if os.path.lexists(path / MANIFEST):  # unlike Path.exists, False where permission is missing
+    if is_finished(path):
         return _read_model(path, path.name, MODEL_FILES, is_finished=True)
     problems = []
     for checkpoint in checkpoint_dirs(path):
@@ -135,6 +123,11 @@ def read_checkpoint_model(directory: Path) -> StoredModel:
     return _read_model(directory, directory.name, CHECKPOINT_FILES, is_finished=False)
 
 
+def is_finished(path: Path) -> bool:
+    """Whether the directory has a manifest; without one it is an unfinished run, or no model."""
+    return os.path.lexists(path / MANIFEST)  # unlike Path.exists, False where permission is missing
+
+
 def checkpoint_dirs(path: Path) -> list[Path]:
     """The checkpoints of a run, newest first; whole or not."""
     entries = (entry for entry in path.glob(f"{CHECKPOINTS}/step-*") if CHECKPOINT_NAME.fullmatch(entry.name))
@@ -143,8 +136,8 @@ def checkpoint_dirs(path: Path) -> list[Path]:
 
 def checkpoint_number(directory: Path) -> tuple[int, int]:
     """The step of a checkpoint, and which one of that step it is."""
-    step, again = CHECKPOINT_NAME.fullmatch(directory.name).groups(default="0")
-    return int(step), int(again)
+    step, _, again = directory.name.removeprefix("step-").partition(".")
+    return int(step), int(again or 0)
 
 
 def set_aside_path(path: Path) -> Path:
@@ -159,15 +152,13 @@ def find_model(name_or_path: str | Path, models_dir: Path) -> Path:
     if path.name not in ("", ".", ".."):
         aside = set_aside_path(path)
         # os.path.isdir: unlike Path.is_dir, False for a name too long
-        if os.path.isdir(aside) and not (os.path.exists(path / MANIFEST) or checkpoint_dirs(path)):
+        if os.path.isdir(aside) and not (is_finished(path) or checkpoint_dirs(path)):
             return aside  # the run that was to replace it was killed as it began
         if os.path.isdir(path):
             return path
     names = [p.name for p in list_model_dirs(models_dir)]
-    nearest = difflib.get_close_matches(given, names, n=1, cutoff=0.4)
-    if nearest:
-        advice = f"Did you mean {nearest[0]}?"
-    else:
+    advice = nearest(given, names)
+    if not advice:
         advice = f"There are: {', '.join(names[:8])}" if names else "Make one with: textgen train"
     raise ModelError(f"no model {given!r} in {models_dir}. {advice}")
 
@@ -176,7 +167,7 @@ def list_model_dirs(models_dir: Path) -> list[Path]:
     """Directories in `models_dir` that hold a model or an unfinished run, by name."""
     if not models_dir.is_dir():
         return []
-    holds_model = (p for p in models_dir.iterdir() if os.path.isfile(p / MANIFEST) or os.path.isdir(p / CHECKPOINTS))
+    holds_model = (p for p in models_dir.iterdir() if is_finished(p) or os.path.isdir(p / CHECKPOINTS))
     return sorted(p for p in holds_model if NAME.fullmatch(p.name))
 
 
@@ -228,7 +219,7 @@ Described = TypeVar("Described")
 
 def _described(path: Path, from_json: Callable[[Any], Described], document: dict[str, Any]) -> Described:
     try:
-        return from_json({key: value for key, value in document.items() if key != "format"})
+        return from_json(document)
     except TextgenError as problem:
         raise ModelError(f"{path} does not describe a model: {problem}") from None
 
@@ -236,8 +227,7 @@ def _described(path: Path, from_json: Callable[[Any], Described], document: dict
 def _read_model(directory: Path, name: str, required: tuple[str, ...], is_finished: bool) -> StoredModel:
     sha256 = verify(directory, required, beside=(CHECKPOINTS,) if is_finished else ())
     record = read_record(directory / CONFIG)
-    # First, so that a config cannot claim a vocabulary, and so a large tokenizer, that the weights are too few for.
-    check_tensors(directory / WEIGHTS, weight_shapes(record.model))
-    tokenizer = read_tokenizer(directory / TOKENIZER, record)
+    # Before the tokenizer, whose permitted size follows from the vocabulary that the config claims.
     weights = read_weights(directory / WEIGHTS, record)
+    tokenizer = read_tokenizer(directory / TOKENIZER, record)
     return StoredModel(name, directory, record, tokenizer, weights, sha256[WEIGHTS], is_finished)

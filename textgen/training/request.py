@@ -83,7 +83,7 @@ def new_plan(
         lock.acquire(path)
         recover(path)
     if path.exists() and not overwrite:
-        unfinished = not (path / model_store.MANIFEST).exists() and model_store.checkpoint_dirs(path)
+        unfinished = not model_store.is_finished(path) and model_store.checkpoint_dirs(path)
         advice = (
             "--resume goes on with it, --overwrite starts anew" if unfinished else "Use --overwrite or another --name"
         )
@@ -131,7 +131,7 @@ def resumed_plan(
         path = model_store.find_model(name, models_dir)
     except ModelError as problem:
         raise ModelError(f"{problem}. To begin a run, leave out --resume") from None
-    if (path / model_store.MANIFEST).exists():
+    if model_store.is_finished(path):
         raise ModelError(f"{path} is finished; there is nothing to resume. Sample it: textgen sample {path.name}")
     checkpoint, problems = load_newest(path)
     record = checkpoint.record

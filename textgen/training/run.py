@@ -20,6 +20,7 @@ from textgen.generation.numpy_engine import NumpyEngine
 from textgen.model.devices import Device, choose_device
 from textgen.model.language_model import build_model
 from textgen.records import ModelRecord, ResultRecord, installed_versions
+from textgen.sealed_files import seal
 from textgen.training import budget
 from textgen.training.checkpoints import Checkpoint, Progress, resume_command
 from textgen.training.loop import Loop
@@ -201,7 +202,7 @@ class Run:
         rows = [json.dumps(row.to_json(), ensure_ascii=False) + "\n" for row in loop.history]
         atomic_files.write_bytes(path / model_store.METRICS, "".join(rows).encode())
         atomic_files.write_bytes(path / model_store.SAMPLES, _samples_text(loop.history).encode())
-        model_store.seal(path, model_store.MODEL_FILES)
+        seal(path, model_store.MODEL_FILES)
         with contextlib.suppress(OSError):  # the model is whole; the next run removes what is left
             atomic_files.remove_directory(path / model_store.CHECKPOINTS)
 
