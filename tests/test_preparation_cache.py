@@ -173,7 +173,7 @@ def test_a_download_removes_what_a_killed_one_left(monkeypatch):
     left.touch()
     os.utime(left, (1000.0, 1000.0))
     monkeypatch.setattr(download, "_receive", lambda *arguments: None)
-    path = download.fetch(next(entry for entry in catalogue.CATALOGUE if entry.is_download))
+    path = download.fetch(next(entry for entry in catalogue.CATALOGUE if entry.download))
     assert os.listdir("cache/corpora") == [path.name]
 
 

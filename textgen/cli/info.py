@@ -1,6 +1,7 @@
 """`textgen info`: what a model is and how it was made."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -36,7 +37,8 @@ def info(model: str, models_dir: Path, as_json: bool) -> None:
             click.echo(f"  {shown(name):<28} {_shown(item)}")
 
 
-def _shown(item) -> str:
+def _shown(item: Any) -> str:
+    """A value as people read it: lists on one line, whole numbers with commas, `-` for nothing."""
     from textgen.messages import shown
 
     if isinstance(item, list):

@@ -19,14 +19,14 @@ def models(models_dir: Path, as_json: bool) -> None:
     rows = [_row(path) for path in list_model_dirs(models_dir)]
     if as_json:
         click.echo(json_line(rows))
-    elif not rows:
+    elif rows:
+        click.echo("\n".join(map(_line, rows)))
+    else:
         click.echo(f"no models in {models_dir}. Make one with: textgen train", err=True)
-    for row in [] if as_json else rows:
-        click.echo(_line(row))
 
 
 def _row(path: Path) -> dict[str, Any]:
-    """What the list shows of one model; a damaged one is listed with its problem."""
+    """The facts that the list shows of one model, or the problem of a damaged one."""
     from textgen.errors import TextgenError
     from textgen.model_store import load_model
 

@@ -67,7 +67,7 @@ def resolve(arguments: Sequence[str], stdin: BinaryIO | None = None, *, takes_co
 
 def entry_source(entry: CatalogueEntry) -> Source:
     """The source of a catalogue entry, in UTF-8; a download must be in the cache, whole."""
-    if not entry.is_download:
+    if entry.download is None:
         return Source(entry.name, entry.name, (_built_in_file(entry),))
     path = cached_path(entry)
     if path is None:
