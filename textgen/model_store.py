@@ -1,4 +1,4 @@
-"""The model directory: what is in it, and that it is whole.
+"""The model directory: writing, finding, verifying and loading models.
 
     saved_models/<name>/
         config.json            every setting, the corpus, versions, results   (records.py)
@@ -9,10 +9,10 @@
         manifest.json          size and SHA-256 of each file above, written last
         checkpoints/           while the run is not finished: sealed directories of the same kind
 
-It is data, never code: nothing here is unpickled, imported or evaluated. Every file is compared with the manifest, and
+A model is data, never code: nothing is unpickled, imported or evaluated. Every file is compared with the manifest, and
 every tensor with the config, before a value is used; `sealed_files.py` and `tensor_files.py` say what is refused. The
-directory itself may be a link, nothing in it. A directory without a manifest is an unfinished run; its newest whole
-checkpoint holds the best weights so far and loads as a model too.
+directory itself may be a link, but nothing in it may. A directory without a manifest is an unfinished run; its newest
+whole checkpoint holds the best weights so far and loads as a model too.
 """
 
 import os
@@ -42,12 +42,12 @@ BYTES_PER_ID = 6 * 64 + 16  # in tokenizer.json: a word of 64 characters, each o
 # No product of two such weights leaves float32, summed over MAX_SIZE units and again over as many. Trained weights stay
 # below a hundred.
 MAX_WEIGHT = 2.0**32
-CHECKPOINT_NAME = re.compile(r"step-(\d{8,12})(?:\.(\d{4}))?")  # of a step; and a number when it is saved again
+CHECKPOINT_NAME = re.compile(r"step-\d{8,12}(?:\.\d{4})?")  # the step, and a number when it is saved again
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
 class StoredModel(NamedTuple):
-    """A model as read from disk: everything that sampling needs, and no TensorFlow."""
+    """A model as read from disk: everything that sampling needs."""
 
     name: str
     path: Path
@@ -59,7 +59,7 @@ class StoredModel(NamedTuple):
 
 
 def default_models_dir() -> Path:
-    """`TEXTGEN_MODELS_DIR`, or `saved_models` in the working directory."""
+    """The directory that TEXTGEN_MODELS_DIR names, or `saved_models` in the working directory."""
     return Path(os.environ.get("TEXTGEN_MODELS_DIR") or "saved_models")
 
 
@@ -84,14 +84,18 @@ def weight_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
 
 
 def num_parameters(config: ModelConfig) -> int:
-    """Trainable numbers in a model."""
+    """Number of trainable numbers in a model."""
     return sum(int(np.prod(shape)) for shape in weight_shapes(config).values())
 
 
 def write_model_files(
     directory: Path, record: ModelRecord, tokenizer: Tokenizer, weights: dict[str, np.ndarray]
 ) -> None:
-    """Write config, tokenizer and weights into `directory`, each atomically; `seal` makes them a model."""
+    """Write config, tokenizer and weights into `directory`, each atomically. `seal` makes them a model.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
     write_tensors(directory / WEIGHTS, weights)
     write_json(directory / TOKENIZER, tokenizer.to_json())
     write_json(directory / CONFIG, record.to_json())
@@ -105,7 +109,7 @@ def load_model(name_or_path: str | Path, models_dir: Path) -> StoredModel:
     """
     path = find_model(name_or_path, models_dir)
     if is_finished(path):
-        return _read_model(path, path.name, MODEL_FILES, is_finished=True)
+        return _read_model(path, path.name, MODEL_FILES)
     problems = []
     for checkpoint in checkpoint_dirs(path):
         try:
@@ -116,11 +120,11 @@ def load_model(name_or_path: str | Path, models_dir: Path) -> StoredModel:
 
 
 def read_checkpoint_model(directory: Path) -> StoredModel:
-    """The best model so far of the checkpoint in `directory`, verified."""
+    """The best model so far of the checkpoint in `directory`, verified. Raises ModelError."""
     for part in (directory.parent, directory):
         if part.is_symlink():
             raise ModelError(f"{part} is a link, which is not followed. Put the directory itself there")
-    return _read_model(directory, directory.name, CHECKPOINT_FILES, is_finished=False)
+    return _read_model(directory, directory.name, CHECKPOINT_FILES)
 
 
 def is_finished(path: Path) -> bool:
@@ -129,24 +133,24 @@ def is_finished(path: Path) -> bool:
 
 
 def checkpoint_dirs(path: Path) -> list[Path]:
-    """The checkpoints of a run, newest first; whole or not."""
+    """The directories of a run's checkpoints, newest first; they may be damaged."""
     entries = (entry for entry in path.glob(f"{CHECKPOINTS}/step-*") if CHECKPOINT_NAME.fullmatch(entry.name))
     return sorted(entries, key=checkpoint_number, reverse=True)
 
 
 def checkpoint_number(directory: Path) -> tuple[int, int]:
-    """The step of a checkpoint, and which one of that step it is."""
+    """The step of a checkpoint, and its number among those of that step."""
     step, _, again = directory.name.removeprefix("step-").partition(".")
     return int(step), int(again or 0)
 
 
 def set_aside_path(path: Path) -> Path:
-    """Where the model at `path` waits while a run that is to replace it has not finished."""
+    """Where the model at `path` is kept until the run that replaces it has finished."""
     return path.with_name(f".{path.name}.previous")
 
 
 def find_model(name_or_path: str | Path, models_dir: Path) -> Path:
-    """The directory of a model given by name or path."""
+    """The directory of a model given by name or path. Raises ModelError, naming the nearest."""
     given = str(name_or_path)
     path = Path(given) if "/" in given else models_dir / given
     if path.name not in ("", ".", ".."):
@@ -172,7 +176,7 @@ def list_model_dirs(models_dir: Path) -> list[Path]:
 
 
 def check_name(name: str) -> str:
-    """`name`, when it can be a model's. Raises ModelError otherwise."""
+    """`name`, if a model can have it. Raises ModelError otherwise."""
     if not NAME.fullmatch(name):
         raise ModelError(
             f"--name may hold letters, digits, '.', '_' and '-', and not begin with '.' or '-'. Received: {name!r}"
@@ -187,11 +191,11 @@ def read_record(path: Path) -> ModelRecord:
 
 
 def read_tokenizer(path: Path, record: ModelRecord) -> Tokenizer:
-    """The tokenizer in the `tokenizer.json` at `path`, which must be that of a model with this record.
+    """The tokenizer in the `tokenizer.json` at `path`, which must fit the record.
 
     Raises:
-        ModelError: it is no tokenizer, or another one than the record states; it is refused unread where it is larger
-            than a tokenizer of that vocabulary size can be.
+        ModelError: it is not a tokenizer or does not fit. A file that is too large for the vocabulary size of the
+            record is refused unread.
     """
     num_ids = record.model.vocabulary_size
     most = min(MAX_JSON_BYTES, 2**16 + BYTES_PER_ID * num_ids)
@@ -224,10 +228,11 @@ def _described(path: Path, from_json: Callable[[Any], Described], document: dict
         raise ModelError(f"{path} does not describe a model: {problem}") from None
 
 
-def _read_model(directory: Path, name: str, required: tuple[str, ...], is_finished: bool) -> StoredModel:
-    sha256 = verify(directory, required, beside=(CHECKPOINTS,) if is_finished else ())
+def _read_model(directory: Path, name: str, required: tuple[str, ...]) -> StoredModel:
+    finished = required == MODEL_FILES
+    sha256 = verify(directory, required, beside=(CHECKPOINTS,) if finished else ())
     record = read_record(directory / CONFIG)
     # Before the tokenizer, whose permitted size follows from the vocabulary that the config claims.
     weights = read_weights(directory / WEIGHTS, record)
     tokenizer = read_tokenizer(directory / TOKENIZER, record)
-    return StoredModel(name, directory, record, tokenizer, weights, sha256[WEIGHTS], is_finished)
+    return StoredModel(name, directory, record, tokenizer, weights, sha256[WEIGHTS], finished)

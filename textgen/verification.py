@@ -147,16 +147,10 @@ class _Directory:
         return None
 
 
-def _check_training_state(path: Path) -> None:
-    check_finite(path, read_tensors(path))
-
-
 def _check_metrics(path: Path) -> None:
     """Every line must be an evaluation."""
-    number = 0
     with open_plain(path) as file:
-        while line := file.readline(MAX_LINE_BYTES + 1):
-            number += 1
+        for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES + 1), b""), 1):
             try:
                 if len(line) > MAX_LINE_BYTES:
                     raise ValueError(f"it is longer than {MAX_LINE_BYTES:,} bytes")
@@ -180,5 +174,5 @@ def _check_samples(path: Path) -> None:
 _CHECKS: dict[str, Callable[[Path], Any]] = {
     model_store.METRICS: _check_metrics,
     model_store.SAMPLES: _check_samples,
-    model_store.TRAINING_STATE: _check_training_state,
+    model_store.TRAINING_STATE: lambda path: check_finite(path, read_tensors(path)),
 }
