@@ -6,7 +6,7 @@ import hypothesis
 import numpy as np
 import pytest
 
-from textgen import model_store
+from textgen import model_store, sealed_files
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
 from textgen.model_store import StoredModel
 from textgen.records import CorpusRecord, ModelRecord, ResultRecord
@@ -56,7 +56,7 @@ def write_stored_model(models_dir, model: StoredModel, name: str = "tiny"):
     model_store.write_model_files(path, model.record, model.tokenizer, model.weights)
     (path / model_store.METRICS).write_text("")
     (path / model_store.SAMPLES).write_text("")
-    model_store.seal(path, model_store.MODEL_FILES)
+    sealed_files.seal(path, model_store.MODEL_FILES)
     return path
 
 

@@ -10,7 +10,7 @@ import pytest
 import safetensors.numpy
 from conftest import make_stored_model, make_word_tokenizer, random_weights, write_stored_model
 
-from textgen import model_store
+from textgen import model_store, sealed_files
 from textgen.errors import ModelError, TextgenError
 from textgen.model_store import MODEL_FILES
 from textgen.training.checkpoints import Checkpoint, Progress, save_checkpoint
@@ -43,7 +43,7 @@ def write_run(path: Path, steps: tuple[int, ...]) -> list[Path]:
 
 def reseal(path: Path, names: tuple[str, ...] = MODEL_FILES) -> None:
     """Make the manifest agree with the files: what a stranger's model would look like."""
-    model_store.seal(path, names)
+    sealed_files.seal(path, names)
 
 
 def message_of(path: Path) -> str:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from textgen import model_store
+from textgen import model_store, sealed_files
 
 WORDS = ("the", "cat", "sat", "on", "a", "mat", "and", "looked", "at", "me.\n")
 CLOCK_FIELDS = {"seconds", "tokens_per_second"}
@@ -69,7 +69,7 @@ class Driver:
 
 def left_by(path: Path) -> dict:
     """Everything in a finished model that must not depend on how its run went."""
-    model_store.verify(path, model_store.MODEL_FILES)
+    sealed_files.verify(path, model_store.MODEL_FILES)
     names = (model_store.WEIGHTS, model_store.TOKENIZER, model_store.SAMPLES)
     rows = [json.loads(line) for line in (path / model_store.METRICS).read_text().splitlines()]
     results = json.loads((path / model_store.CONFIG).read_text())["results"]
@@ -84,4 +84,4 @@ def _without_clock(fields: dict) -> dict:
 def assert_nothing_else(path: Path) -> None:
     """The models directory holds the finished model and not one file more."""
     assert os.listdir(path.parent) == [path.name]
-    assert set(os.listdir(path)) == {*model_store.MODEL_FILES, model_store.MANIFEST}
+    assert set(os.listdir(path)) == {*model_store.MODEL_FILES, sealed_files.MANIFEST}

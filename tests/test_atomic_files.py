@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -136,7 +137,7 @@ def test_permissions_are_those_of_any_new_file_and_directory(tmp_path, umask):
     before = os.umask(umask)
     try:
         atomic_files.write_bytes(tmp_path / "file", NEW)
-        with atomic_files.new_directory(tmp_path / "directory"):
+        with atomic_files.replacing_directory(tmp_path / "directory"):
             pass
     finally:
         os.umask(before)
@@ -165,8 +166,8 @@ def test_a_number_that_json_does_not_have_is_refused_and_the_old_bytes_stay(tmp_
 # ---- directories
 
 
-def fill(path: Path) -> None:
-    with atomic_files.new_directory(path) as temporary:
+def fill(path: Path, *, overwrite: bool = False) -> None:
+    with atomic_files.replacing_directory(path, overwrite=overwrite) as temporary:
         (temporary / "one").write_bytes(b"1")
         (temporary / "inner").mkdir()
         (temporary / "inner" / "two").write_bytes(b"2")
@@ -200,8 +201,55 @@ def test_every_file_of_a_directory_is_on_disk_before_the_rename(tmp_path, monkey
 
 def test_a_directory_that_exists_is_not_replaced(tmp_path):
     fill(tmp_path / "directory")
-    with pytest.raises(OSError, match="directory"), atomic_files.new_directory(tmp_path / "directory") as temporary:
+    with (
+        pytest.raises(OSError, match="directory"),
+        atomic_files.replacing_directory(tmp_path / "directory") as temporary,
+    ):
         (temporary / "other").write_bytes(b"")
+    assert names_in(tmp_path / "directory") == ["inner", "one"]
+    assert names_in(tmp_path) == ["directory"]
+
+
+def test_a_directory_is_replaced_whole_or_stands_as_it_was_whatever_call_fails(tmp_path, monkeypatch):
+    """A failure to delete the old one is no error: it stays as a temporary."""
+    path = tmp_path / "directory"
+    failed = []
+    for number in range(1, 100):
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir()
+        (path / "old").write_bytes(OLD)
+        raised = False
+        with monkeypatch.context() as patch:
+            calls = SystemCalls(number, failing(errno.ENOSPC)).install(patch)
+            try:
+                fill(path, overwrite=True)
+            except OSError:
+                raised = True
+        if not calls.has_acted:
+            break
+        failed.append(calls.made[number - 1])
+        is_replaced = calls.made[: number - 1].count("rename") == 2  # the old one made room, the new one took it
+        assert names_in(path) == (["inner", "one"] if is_replaced else ["old"])
+        hidden = [name for name in names_in(tmp_path) if name != "directory"]
+        assert raised == (not hidden)
+        for name in hidden:
+            assert atomic_files.TEMPORARY.fullmatch(name)
+            shutil.rmtree(tmp_path / name)
+    assert failed.count("rename") == 2
+    assert {"unlink", "rmdir", "fsync"} < set(failed)
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, ValueError])
+def test_an_interrupted_block_leaves_the_directory_that_stood_there(tmp_path, interruption):
+    fill(tmp_path / "directory")
+
+    def interrupted() -> None:
+        with atomic_files.replacing_directory(tmp_path / "directory", overwrite=True) as temporary:
+            (temporary / "other").write_bytes(b"")
+            raise interruption
+
+    with pytest.raises(interruption):
+        interrupted()
     assert names_in(tmp_path / "directory") == ["inner", "one"]
     assert names_in(tmp_path) == ["directory"]
 
@@ -257,7 +305,7 @@ HOLDS = """
 import pathlib, sys, time
 from textgen import atomic_files
 path = pathlib.Path(sys.argv[1])
-with atomic_files.replacing_file(path / "file"), atomic_files.new_directory(path / "directory"):
+with atomic_files.replacing_file(path / "file"), atomic_files.replacing_directory(path / "directory"):
     print("writing", flush=True)
     time.sleep(60)
 """

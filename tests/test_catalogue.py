@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from textgen.cli.corpora import corpora
 from textgen.corpus import catalogue, read_corpus, read_entry
-from textgen.corpus.catalogue import CATALOGUE, find_entry, python_docs, starter_path
+from textgen.corpus.catalogue import CATALOGUE, Download, find_entry, python_docs, starter_path
 from textgen.corpus.connection import DEFAULT_BASE_URL, check_url
 from textgen.corpus.names import model_name
 from textgen.errors import CorpusError
@@ -39,15 +39,15 @@ def test_every_entry_can_name_a_model_and_every_download_is_pinned_to_a_commit_a
         assert entry.description
         assert entry.language
         assert entry.license
-    for entry in (entry for entry in CATALOGUE if entry.is_download):
-        check_url(DEFAULT_BASE_URL + entry.url_path)
-        owner, repository, commit, *file = urlsplit(entry.url_path).path.strip("/").split("/")
+    for download in (entry.download for entry in CATALOGUE if entry.download):
+        check_url(DEFAULT_BASE_URL + download.url_path)
+        owner, repository, commit, *file = urlsplit(download.url_path).path.strip("/").split("/")
         assert owner
         assert repository
         assert file
         assert len(bytes.fromhex(commit)) == 20
-        assert len(bytes.fromhex(entry.sha256)) == 32
-        assert entry.bytes > 100_000
+        assert len(bytes.fromhex(download.sha256)) == 32
+        assert download.bytes > 100_000
 
 
 def test_an_unknown_name_is_told_the_nearest_or_all_of_them():
@@ -155,7 +155,7 @@ def test_info_of_a_text_that_is_not_here_gives_the_catalogue_and_says_how_to_fet
 def test_info_of_a_fetched_text_is_of_the_cached_file_and_not_of_a_neighbour(cache, tmp_path, monkeypatch):
     content = b"emma\nolivia\n"
     digest = "8104bc91a3b553fa2fd58a8a3fbc3599753256a8b9891319e7c9c157ba186b60"
-    entry = replace(find_entry("names"), bytes=len(content), sha256=digest)
+    entry = replace(find_entry("names"), download=Download("/names.txt", len(content), digest))
     monkeypatch.setattr(catalogue, "CATALOGUE", (entry,))
     cache.mkdir()
     (cache / "names.txt").write_bytes(content)

@@ -13,7 +13,7 @@ import pytest
 from conftest import make_stored_model, random_weights
 from system_calls import SystemCalls, failing
 
-from textgen import model_store
+from textgen import model_store, sealed_files
 from textgen.errors import CheckpointError, ModelError, SettingError
 from textgen.training.checkpoints import Checkpoint, Progress, load_newest, save_checkpoint
 from textgen.training.reporting import Evaluated
@@ -59,7 +59,7 @@ def names_in(run_dir: Path) -> list[str]:
 def test_what_is_saved_comes_back_bit_for_bit(tmp_path):
     path = save_checkpoint(tmp_path, checkpoint_at(7))
     assert path == tmp_path / "checkpoints" / "step-00000007"
-    assert sorted(p.name for p in path.iterdir()) == sorted([*model_store.CHECKPOINT_FILES, model_store.MANIFEST])
+    assert sorted(p.name for p in path.iterdir()) == sorted([*model_store.CHECKPOINT_FILES, sealed_files.MANIFEST])
     checkpoint, problems = load_newest(tmp_path)
     assert_whole(checkpoint, 7)
     assert problems == []
@@ -132,7 +132,7 @@ def flip_a_bit(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [truncate, flip_a_bit, Path.unlink], ids=["truncated", "a bit", "missing"])
-@pytest.mark.parametrize("name", [*model_store.CHECKPOINT_FILES, model_store.MANIFEST])
+@pytest.mark.parametrize("name", [*model_store.CHECKPOINT_FILES, sealed_files.MANIFEST])
 def test_a_damaged_newest_is_named_and_the_one_before_used(tmp_path, name, damage):
     for step in (1, 2):
         save_checkpoint(tmp_path, checkpoint_at(step))
@@ -165,7 +165,7 @@ def test_progress_that_makes_no_sense_is_refused_even_when_its_hash_is_right(tmp
     path = save_checkpoint(tmp_path, checkpoint_at(1))
     document = json.loads((path / model_store.PROGRESS).read_text())
     (path / model_store.PROGRESS).write_text(json.dumps(document | change))
-    model_store.seal(path, model_store.CHECKPOINT_FILES)
+    sealed_files.seal(path, model_store.CHECKPOINT_FILES)
     with pytest.raises(ModelError, match="step-00000001 is damaged"):
         load_newest(tmp_path)
 

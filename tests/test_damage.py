@@ -21,9 +21,10 @@ from damaging import (
     write_run,
 )
 
-from textgen import model_store, sealed_files
+from textgen import model_store, sealed_files, tensor_files
 from textgen.errors import ModelError
-from textgen.model_store import CHECKPOINT_FILES, MANIFEST, MODEL_FILES
+from textgen.model_store import CHECKPOINT_FILES, MODEL_FILES
+from textgen.sealed_files import MANIFEST
 from textgen.training.checkpoints import Checkpoint, load_newest
 
 
@@ -92,7 +93,7 @@ def test_every_bit_of_a_manifest_counts(model_dir):
         flipped = bytearray(content)
         flipped[bit // 8] ^= 1 << bit % 8
         replace_content(model_dir / MANIFEST, flipped)
-        assert MANIFEST in (problem_of(lambda path: model_store.verify(path, MODEL_FILES), model_dir) or ""), bit
+        assert MANIFEST in (problem_of(lambda path: sealed_files.verify(path, MODEL_FILES), model_dir) or ""), bit
 
 
 @pytest.mark.soak
@@ -134,7 +135,7 @@ def test_hashes_in_capitals_are_refused(model_dir):
 
 
 def test_the_order_of_the_files_counts(model_dir):
-    model_store.seal(model_dir, MODEL_FILES[::-1])
+    sealed_files.seal(model_dir, MODEL_FILES[::-1])
     assert "manifest.json is damaged: it is not written as textgen writes it" in message_of(model_dir)
 
 
@@ -244,6 +245,6 @@ def test_weights_that_cannot_be_a_models_are_refused(model_dir):
 
 
 def test_a_missing_file_is_an_error_that_names_it(tmp_path):
-    for read in (lambda p: model_store.read_tensors(p, {}), model_store.read_any_tensors, model_store.read_json):
+    for read in (tensor_files.read_tensors, sealed_files.read_json):
         with pytest.raises(ModelError, match=r"none is missing$"):
             read(tmp_path / "none")

@@ -12,9 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 from textgen.cli.corpora import corpora
-from textgen.corpus import catalogue, read_corpus
-from textgen.corpus.catalogue import CatalogueEntry, find_entry
-from textgen.corpus.download import cache_dir, cached_path, fetch
+from textgen.corpus import catalogue, connection, download, read_corpus
+from textgen.corpus.catalogue import CatalogueEntry, Download, find_entry
+from textgen.corpus.connection import SILENCE_SECONDS, open_url
+from textgen.corpus.download import MIN_BYTES_PER_SECOND, cache_dir, cached_path, fetch
 from textgen.errors import CorpusError, DownloadError
 
 CONTENT = bytes(range(32, 127)) * 100  # 9,500 bytes
@@ -23,10 +24,9 @@ ENTRY = CatalogueEntry(
     description="A tale",
     language="English",
     license="public domain",
-    url_path="/owner/repository/commit/tale.txt",
-    bytes=len(CONTENT),
-    sha256=hashlib.sha256(CONTENT).hexdigest(),
+    download=Download("/owner/repository/commit/tale.txt", len(CONTENT), hashlib.sha256(CONTENT).hexdigest()),
 )
+URL_PATH = ENTRY.download.url_path
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
@@ -107,7 +107,7 @@ def failure(server: Server, cache: Path, answer: Answer, **settings) -> str:
         fetch(ENTRY, base_url=server.base_url, **settings)
     assert list(cache.iterdir()) == []
     assert str(caught.value).isprintable()
-    url = server.base_url + ENTRY.url_path
+    url = server.base_url + URL_PATH
     assert url in str(caught.value)
     return str(caught.value).removeprefix(url).strip()
 
@@ -123,7 +123,7 @@ def test_the_right_file_lands_in_the_cache_once(server, cache):
     assert steps == sorted(steps)
     assert steps[-1] == (9_500, 9_500)
     assert fetch(ENTRY, base_url="nonsense") == path  # nobody is asked for what is already there
-    assert server.paths == [ENTRY.url_path]
+    assert server.paths == [URL_PATH]
     assert list(cache.iterdir()) == [path]
 
 
@@ -148,7 +148,7 @@ def test_the_base_url_may_come_from_the_environment_and_no_proxy_stands_before_l
     monkeypatch.setenv("TEXTGEN_CORPORA_URL", server.base_url + "/mirror")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     assert fetch(ENTRY).read_bytes() == CONTENT
-    assert server.paths == ["/mirror" + ENTRY.url_path]
+    assert server.paths == ["/mirror" + URL_PATH]
 
 
 def test_a_redirect_on_this_machine_is_followed_without_reading_its_body(server):
@@ -156,17 +156,17 @@ def test_a_redirect_on_this_machine_is_followed_without_reading_its_body(server)
     server.answer = lambda handler: (sends(CONTENT) if handler.path == "/moved" else redirect)(handler)
     assert fetch(ENTRY, base_url=server.base_url).read_bytes() == CONTENT
     assert server.num_drops < 500  # the body of the redirect was not waited for
-    assert server.paths == [ENTRY.url_path, "/moved"]
+    assert server.paths == [URL_PATH, "/moved"]
 
 
-def test_a_pause_is_forgiven_when_enough_came_before_it(server):
+def test_a_pause_is_forgiven_before_the_deadline(server):
     def answer(handler):
         sends(CONTENT[:5_000], declared=len(CONTENT))(handler)
-        time.sleep(1.2)  # the second window has begun: it starts with nothing, and the rest comes in time
+        time.sleep(0.2)
         handler.wfile.write(CONTENT[5_000:])
 
     server.answer = answer
-    assert fetch(ENTRY, base_url=server.base_url, timeout_seconds=1.0).read_bytes() == CONTENT
+    assert fetch(ENTRY, base_url=server.base_url).read_bytes() == CONTENT
 
 
 # ---- every other answer
@@ -175,7 +175,7 @@ def test_a_pause_is_forgiven_when_enough_came_before_it(server):
 def test_a_file_with_another_hash_is_thrown_away(server, cache):
     line = failure(server, cache, sends(b"?" + CONTENT[1:]))
     assert line.startswith("has the SHA-256 ")
-    assert ENTRY.sha256 in line
+    assert ENTRY.download.sha256 in line
     assert "--base-url" in line
 
 
@@ -211,7 +211,21 @@ def test_a_refusal_is_named_in_standard_words(server, cache, status, phrase):
 )
 def test_a_server_that_only_trickles_is_left(server, cache, before, drop):
     line = failure(server, cache, trickles(before, drop), timeout_seconds=0.4)
-    assert line == "is too slow: less than 1,000 bytes per second for 0.4 seconds. Try again later."
+    limits = "it sent nothing for 30 seconds, or not all of it in 0.4 seconds"
+    assert line == f"is too slow: {limits}. Try again later."
+
+
+def test_a_server_that_falls_silent_is_left_before_the_deadline(server, cache, monkeypatch):
+    monkeypatch.setattr(connection, "SILENCE_SECONDS", 0.3)
+    line = failure(server, cache, trickles(b"HTTP/1.0 200 OK\r\n\r\n" + CONTENT[:100], b""), timeout_seconds=60)
+    assert line.startswith("is too slow: it sent nothing for 0.3 seconds")
+
+
+def test_the_deadline_suits_the_size_of_the_file(server, monkeypatch):
+    deadlines = []
+    monkeypatch.setattr(download, "open_url", lambda url, seconds: deadlines.append(seconds) or open_url(url, seconds))
+    fetch(ENTRY, base_url=server.base_url)
+    assert deadlines == [SILENCE_SECONDS + len(CONTENT) / MIN_BYTES_PER_SECOND]
 
 
 def test_an_answer_that_is_not_http_is_one_line(server, cache):

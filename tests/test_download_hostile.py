@@ -7,7 +7,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from test_download import CONTENT, ENTRY, Server, failure, sends, trickles
+from test_download import CONTENT, ENTRY, URL_PATH, Server, failure, sends, trickles
 
 from textgen.corpus.connection import check_url, open_url
 from textgen.corpus.download import fetch
@@ -76,7 +76,7 @@ def test_a_redirect_to_anywhere_else_is_not_followed(server, cache, status, targ
     assert "is refused: " in str(caught.value) or "redirect" in str(caught.value)
     assert str(caught.value).isprintable()
     assert list(cache.iterdir()) == []
-    assert server.paths == [ENTRY.url_path]
+    assert server.paths == [URL_PATH]
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "http://example.com/", "ftp://127.0.0.1/", "data:,x", "x"])

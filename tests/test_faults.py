@@ -14,7 +14,7 @@ import signal
 import pytest
 from driven_runs import RESUME, RUNS, Driver, assert_nothing_else, left_by, train
 
-from textgen import model_store
+from textgen import model_store, sealed_files
 from textgen.training.checkpoints import load_newest
 
 MOMENTS = ("writing", "writing", "writing", "step", "step", "evaluation", "sealing", "start", "preparing")
@@ -63,7 +63,7 @@ class Journey:
     def _check_what_is_left(self) -> bool:
         """It can be loaded, and is no older than what was left before. Whether the run is finished."""
         path = self.driver.path
-        if (path / model_store.MANIFEST).exists():
+        if (path / sealed_files.MANIFEST).exists():
             return model_store.load_model("novel", path.parent).is_finished
         if model_store.checkpoint_dirs(path):
             checkpoint, problems = load_newest(path)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from textgen import model_store
 from textgen.cli import main
 from textgen.errors import TextgenError
-from textgen.model_store import CONFIG, MANIFEST, TOKENIZER, WEIGHTS
+from textgen.model_store import CONFIG, TOKENIZER, WEIGHTS
+from textgen.sealed_files import MANIFEST
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),

@@ -13,7 +13,8 @@ from damaging import change_json, change_weights, message_of, reseal, write_full
 
 from textgen import model_store
 from textgen.errors import TextgenError
-from textgen.model_store import CHECKPOINT_FILES, MANIFEST, MODEL_FILES
+from textgen.model_store import CHECKPOINT_FILES, MODEL_FILES
+from textgen.sealed_files import MANIFEST
 from textgen.training.checkpoints import Checkpoint
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from textgen import model_store
+from textgen import sealed_files
 from textgen.atomic_files import ABANDONED_SECONDS
 from textgen.config import TextConfig
 from textgen.corpus import catalogue, download, open_corpus, read_corpus, split_text
@@ -119,7 +119,7 @@ def test_a_file_that_was_changed_is_prepared_anew_and_the_old_one_is_found_again
     assert stages_of("names.txt") == {"checking"}
 
 
-@pytest.mark.parametrize("name", [*FILES, model_store.MANIFEST])
+@pytest.mark.parametrize("name", [*FILES, sealed_files.MANIFEST])
 def test_an_entry_that_is_damaged_is_made_anew(name):
     write("names.txt", NAMES)
     train_ids = prepared_of("names.txt", config=LINES).train_ids.copy()  # of what is mapped, the damage shows
@@ -132,7 +132,7 @@ def test_an_entry_that_is_damaged_is_made_anew(name):
     np.testing.assert_array_equal(prepared_of("names.txt", config=LINES).train_ids, train_ids)
 
 
-@pytest.mark.parametrize("name", [*FILES, model_store.MANIFEST])
+@pytest.mark.parametrize("name", [*FILES, sealed_files.MANIFEST])
 def test_an_entry_without_one_of_its_files_is_made_anew(name):
     write("names.txt", NAMES)
     prepared_of("names.txt", config=LINES)
@@ -173,7 +173,7 @@ def test_a_download_removes_what_a_killed_one_left(monkeypatch):
     left.touch()
     os.utime(left, (1000.0, 1000.0))
     monkeypatch.setattr(download, "_receive", lambda *arguments: None)
-    path = download.fetch(next(entry for entry in catalogue.CATALOGUE if entry.is_download))
+    path = download.fetch(next(entry for entry in catalogue.CATALOGUE if entry.download))
     assert os.listdir("cache/corpora") == [path.name]
 
 

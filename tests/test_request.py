@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import make_stored_model, write_stored_model
 
-from textgen import model_store
+from textgen import model_store, sealed_files
 from textgen.config import LEVEL_DEFAULTS, TextConfig, TrainingConfig
 from textgen.errors import CorpusError, ModelError, SettingError, TextgenError, TokenizerError
 from textgen.model import negatives
@@ -392,6 +392,6 @@ def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_used():
 
 def test_a_run_without_any_whole_checkpoint_cannot_be_resumed():
     path = begin_run()
-    (model_store.checkpoint_dirs(path)[0] / model_store.MANIFEST).unlink()
+    (model_store.checkpoint_dirs(path)[0] / sealed_files.MANIFEST).unlink()
     with pytest.raises(TextgenError, match="step-00000003 is damaged"):
         resumed_plan("novel", Path("models"))

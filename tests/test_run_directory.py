@@ -11,7 +11,7 @@ from conftest import make_stored_model, random_weights, write_stored_model
 from system_calls import SystemCalls, failing
 from test_checkpoints import checkpoint_at
 
-from textgen import model_store
+from textgen import model_store, sealed_files
 from textgen.errors import ModelError, TextgenError
 from textgen.training.checkpoints import save_checkpoint
 from textgen.training.lock import RunLock
@@ -36,7 +36,7 @@ def finish(path: Path) -> None:
     model_store.write_model_files(path, OLD.record, OLD.tokenizer, NEW)
     (path / model_store.METRICS).touch()
     (path / model_store.SAMPLES).touch()
-    model_store.seal(path, model_store.MODEL_FILES)
+    sealed_files.seal(path, model_store.MODEL_FILES)
 
 
 def loaded(path: Path) -> str:

@@ -14,7 +14,7 @@ from conftest import make_stored_model, write_stored_model
 
 import textgen.training.loop
 import textgen.training.run
-from textgen import model_store
+from textgen import model_store, sealed_files
 from textgen.config import TextConfig, TrainingConfig
 from textgen.corpus import split_text
 from textgen.errors import CorpusError, ModelError, TrainingError
@@ -153,8 +153,8 @@ def finished(corpus, tmp_path_factory) -> Finished:
 
 def test_a_run_leaves_a_sealed_model_directory_and_nothing_else(finished):
     assert finished.result.stopped_by is None
-    assert sorted(p.name for p in finished.path.iterdir()) == sorted([*model_store.MODEL_FILES, model_store.MANIFEST])
-    model_store.verify(finished.path, model_store.MODEL_FILES)
+    assert sorted(p.name for p in finished.path.iterdir()) == sorted([*model_store.MODEL_FILES, sealed_files.MANIFEST])
+    sealed_files.verify(finished.path, model_store.MODEL_FILES)
     assert [p.name for p in finished.path.parent.iterdir()] == ["novel"]
     assert finished.model.is_finished
     assert finished.model.record.model == finished.plan.model
@@ -233,7 +233,7 @@ def test_a_stopped_and_resumed_run_ends_with_the_same_bytes(finished, corpus, tm
     result = Run(plan_of(corpus, tmp_path), Watcher({7: ask_to_stop})).train()
     assert result.stopped_by == signal.SIGINT
     assert result.results.steps == 7
-    assert not (result.path / model_store.MANIFEST).exists()
+    assert not (result.path / sealed_files.MANIFEST).exists()
     assert load_newest(result.path)[0].progress.step == 7
     result, watcher = resume(tmp_path)
     assert watcher.first_step == 7
@@ -468,7 +468,7 @@ def test_the_old_model_outlives_a_crash_a_second_try_and_a_third_until_one_is_fi
         with pytest.raises(RuntimeError):
             Run(plan_of(corpus, tmp_path, num_layers=2, overwrite=True), Watcher({0: crash})).train(overwrite=True)
         assert_is_old(aside)
-        assert not (path / model_store.MANIFEST).exists()
+        assert not (path / sealed_files.MANIFEST).exists()
     resume(tmp_path)
     assert what_no_clock_touches(path) == uninterrupted["lstm"]
     assert os.listdir(tmp_path) == ["novel"]
@@ -500,7 +500,7 @@ def test_a_full_disk_at_the_very_end_is_one_line_and_the_run_can_be_resumed(corp
 
     plan = plan_of(corpus, tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(textgen.training.run.model_store, "seal", full_at_the_end(model_store.seal, full))
+        patch.setattr(textgen.training.run, "seal", full_at_the_end(sealed_files.seal, full))
         with pytest.raises(ModelError, match=r"No space left on device.*textgen train --resume --name novel"):
             Run(plan).train()
     resumed, checkpoint, problems = resumed_plan("novel", tmp_path)

@@ -4,6 +4,7 @@ The map, in the order in which text becomes a model and a model becomes text. A 
 `tests/test_architecture.py` keeps it so.
 
     errors              everything a user can cause, shown as one line
+    messages            how things are said: harmless on a terminal, near misses, plurals, JSON for programs
     settings            what a setting is: a range, a sentence, to and from JSON
     config              every setting of a text, a model, a training, a sampling: declared once
     atomic_files        writing that leaves the old bytes or the new ones

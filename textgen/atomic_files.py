@@ -1,8 +1,8 @@
-"""Writing that leaves either the old bytes or the new ones, whatever happens in between.
+"""Writing files and directories so that the old content or the new content is there, whatever happens in between.
 
-Temporary sibling in the same directory, write, fsync, rename, fsync of the directory. Temporary names begin with a
-dot and end in `.tmp`, so readers never take one for a finished file. Each is locked while its process lives, so that
-what a killed process left can be told from what another one is writing.
+The new content is written under a temporary name in the same directory, flushed to the disk and renamed; then the
+rename is flushed. Temporary names begin with a dot and end in `.tmp`, so that no reader takes one for a finished file.
+Each is locked while its process lives, which tells the temporaries of a killed process from those of a running one.
 """
 
 import contextlib
@@ -19,22 +19,22 @@ from typing import Any, BinaryIO
 
 try:
     import fcntl
-except ImportError:  # Windows
-    fcntl = None
+except ImportError:
+    fcntl = None  # type: ignore[assignment]  # Windows has none
 
 TEMPORARY = re.compile(r"\..*\.tmp")
 ABANDONED_SECONDS = 3600.0  # a process that is alive writes to its temporaries more often than that
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Replace the file at `path` by `content`, whole or not at all. Raises OSError."""
+    """Replace the file at `path` by `content`. Raises OSError."""
     with replacing_file(path) as file:
         file.write(content)
 
 
 @contextlib.contextmanager
 def replacing_file(path: Path) -> Iterator[BinaryIO]:
-    """Yield a temporary file that becomes `path` when the block ends well, and vanishes when it does not."""
+    """Yield a temporary file that becomes `path` when the block ends well, and is removed otherwise. Raises OSError."""
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -52,22 +52,31 @@ def replacing_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_json(path: Path, document: Any) -> None:
-    """Replace the file at `path` by `document`, indented, whole or not at all."""
+    """Replace the file at `path` by `document` as indented JSON. Raises OSError, and ValueError as `to_json_bytes`."""
     write_bytes(path, to_json_bytes(document))
 
 
 def to_json_bytes(document: Any) -> bytes:
-    """`document` as indented UTF-8 JSON with a final newline; NaN and infinities are refused."""
+    """`document` as indented UTF-8 JSON with a final newline. Raises ValueError for NaN and infinities."""
     return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 @contextlib.contextmanager
-def new_directory(path: Path) -> Iterator[Path]:
-    """Yield a temporary directory that becomes `path` when the block ends well, and vanishes when it does not.
+def replacing_directory(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield a temporary directory that becomes `path` when the block ends well, and is removed otherwise.
 
-    `path` must not exist. Every file in the directory is on disk before the rename.
+    Every file in it is on the disk before the rename.
+
+    Args:
+        path: the directory to make or to replace.
+        overwrite: a directory that stands at `path` is set aside just before the rename and removed after it; when the
+            rename fails, it is brought back. Without `overwrite`, a directory that holds files is an OSError.
+
+    Raises:
+        OSError: the directory cannot be written. Nothing new is left, unless only the rename could not be flushed.
     """
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+    aside = _temporary_sibling(path)
     try:
         os.chmod(temporary, 0o777 & ~_umask())
         with _held(temporary):
@@ -75,15 +84,37 @@ def new_directory(path: Path) -> Iterator[Path]:
             for entry in sorted(temporary.rglob("*")):
                 sync_directory(entry) if entry.is_dir() else _sync_file(entry)
             sync_directory(temporary)
+            if overwrite and path.exists():
+                set_aside(path, aside)
             os.rename(temporary, path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
+        if overwrite:
+            bring_back(path, aside)
         raise
+    try:
+        sync_directory(path.parent)
+    finally:
+        if overwrite:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def set_aside(path: Path, aside: Path) -> None:
+    """Rename the directory `path` to `aside`, durably, in place of what stands there. Raises OSError."""
+    remove_directory(aside)
+    os.rename(path, aside)
     sync_directory(path.parent)
 
 
+def bring_back(path: Path, aside: Path) -> None:
+    """Undo `set_aside`; nothing happens where it was not done, or where `path` has been made anew. Raises OSError."""
+    if aside.exists() and not path.exists():
+        os.rename(aside, path)
+        sync_directory(path.parent)
+
+
 def make_directory(path: Path) -> None:
-    """Make `path` and what is missing above it, durably; it may be there already. Raises OSError."""
+    """Make `path` and its missing parents, durably; it may be there already. Raises OSError."""
     missing = [directory for directory in (path, *path.parents) if not os.path.isdir(directory)]
     path.mkdir(parents=True, exist_ok=True)
     for directory in missing:
@@ -91,11 +122,16 @@ def make_directory(path: Path) -> None:
 
 
 def remove_directory(path: Path) -> None:
-    """Remove a directory with all that is in it; it loses its name first, so that no reader ever sees half of it.
+    """Remove a directory and its contents, if it is there.
 
-    Raises OSError when it cannot lose its name; what cannot be deleted after that stays as a temporary.
+    It is renamed first, so that no reader sees half of it. Files that cannot be deleted then stay as a temporary.
+
+    Raises:
+        OSError: it cannot be renamed, and is as it was.
     """
-    doomed = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    if not path.exists():
+        return
+    doomed = _temporary_sibling(path)
     shutil.rmtree(doomed, ignore_errors=True)
     os.rename(path, doomed)
     shutil.rmtree(doomed, ignore_errors=True)
@@ -107,8 +143,9 @@ def remove_abandoned(
     """Remove the temporaries in `directory` that killed processes left; one that cannot be removed stays.
 
     Args:
-        names: of the temporaries that count.
-        seconds: how long nothing was written to them; 0 for whoever knows that nobody else writes here.
+        directory: where they lie; directories in it are not searched.
+        names: pattern of the names to remove.
+        seconds: a temporary that was written to more recently stays; 0 if no other process writes here.
     """
     with contextlib.suppress(OSError):
         for entry in directory.iterdir():
@@ -117,7 +154,7 @@ def remove_abandoned(
 
 
 def seconds_untouched(path: Path) -> float:
-    """How long ago `path` or a file in it was written to; 0 for what has just gone."""
+    """Seconds since `path` or a file in it was written to; 0 where it no longer exists."""
     try:
         times = [path.stat().st_mtime]
         if path.is_dir():
@@ -128,10 +165,10 @@ def seconds_untouched(path: Path) -> float:
 
 
 def try_lock(descriptor: int) -> bool | None:
-    """Lock an open file or directory until it is closed, or until this process is gone.
+    """Lock an open file or directory until it is closed or this process ends.
 
     Returns:
-        True when it is ours, False when another holds it, None where the system or the disk has no locks.
+        True when this process holds the lock, False when another does, None where the system or the disk has no locks.
     """
     if fcntl is None:
         return None
@@ -145,7 +182,7 @@ def try_lock(descriptor: int) -> bool | None:
 
 
 def sync_directory(path: Path) -> None:
-    """Make renames inside `path` durable."""
+    """Make renames inside `path` durable. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -154,7 +191,7 @@ def sync_directory(path: Path) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """Hex digest of the file's bytes, read in pieces."""
+    """SHA-256 of the file's bytes in hexadecimal, read in pieces. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -175,6 +212,10 @@ def _is_held(path: Path) -> bool:
         return try_lock(descriptor) is False
     finally:
         os.close(descriptor)
+
+
+def _temporary_sibling(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
 def _sync_file(path: Path) -> None:

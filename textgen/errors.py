@@ -1,41 +1,41 @@
-"""Every error a user can cause. The command line shows each as one line and exits with `exit_status`."""
+"""Every error that a user can cause. The command line shows each as one line and exits with its `exit_status`."""
 
 
 class TextgenError(Exception):
-    """The base: seen by anybody whose input or machine does not allow what they asked for."""
+    """The base: the input or the machine does not allow what was asked for."""
 
     exit_status = 1
 
 
 class SettingError(TextgenError, ValueError):
-    """Seen by whoever passes a setting outside its range; wrong usage, so the exit status is 2."""
+    """A setting is outside its range. This is wrong usage, so the exit status is 2."""
 
     exit_status = 2
 
 
 class CorpusError(TextgenError):
-    """Seen by whoever points at a text that is missing, empty, too short or not in the stated encoding."""
+    """A text is missing, empty, too short or not in the stated encoding."""
 
 
 class DownloadError(CorpusError):
-    """Seen by whoever fetches a corpus that does not arrive whole and as catalogued."""
+    """A corpus did not arrive whole and as catalogued."""
 
 
 class TokenizerError(TextgenError):
-    """Seen by whoever gives text that a tokenizer cannot take, or a damaged tokenizer file."""
+    """A tokenizer cannot take a text, or its file is damaged."""
 
 
 class ModelError(TextgenError):
-    """Seen by whoever names a model that does not exist, is damaged, or would be overwritten."""
+    """A model does not exist, is damaged, or would be overwritten."""
 
 
 class CheckpointError(ModelError):
-    """Seen by whoever's disk does not take a checkpoint."""
+    """A checkpoint cannot be written."""
 
 
 class TrainingError(TextgenError):
-    """Seen by whoever's run cannot start or go on."""
+    """A run cannot start or go on."""
 
 
 class ExportError(TextgenError):
-    """Seen by whoever exports a model that cannot be written, or that fails its comparison."""
+    """An export cannot be written, or fails its comparison with the model."""

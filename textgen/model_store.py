@@ -1,4 +1,4 @@
-"""The model directory: what is in it, and that it is whole.
+"""The model directory: writing, finding, verifying and loading models.
 
     saved_models/<name>/
         config.json            every setting, the corpus, versions, results   (records.py)
@@ -9,13 +9,12 @@
         manifest.json          size and SHA-256 of each file above, written last
         checkpoints/           while the run is not finished: sealed directories of the same kind
 
-It is data, never code: nothing here is unpickled, imported or evaluated. Every file is compared with the manifest, and
+A model is data, never code: nothing is unpickled, imported or evaluated. Every file is compared with the manifest, and
 every tensor with the config, before a value is used; `sealed_files.py` and `tensor_files.py` say what is refused. The
-directory itself may be a link, nothing in it. A directory without a manifest is an unfinished run; its newest whole
-checkpoint holds the best weights so far and loads as a model too.
+directory itself may be a link, but nothing in it may. A directory without a manifest is an unfinished run; its newest
+whole checkpoint holds the best weights so far and loads as a model too.
 """
 
-import difflib
 import os
 import re
 from collections.abc import Callable
@@ -23,25 +22,14 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-import safetensors.numpy
 
-from textgen import atomic_files
 from textgen.config import ModelConfig
 from textgen.errors import ModelError, TextgenError
+from textgen.messages import nearest
 from textgen.records import ModelRecord
-from textgen.sealed_files import FORMAT, MANIFEST, MAX_JSON_BYTES, read_json, seal, verify
-from textgen.tensor_files import check_finite, check_tensors, read_any_tensors, read_tensors
+from textgen.sealed_files import MANIFEST, MAX_JSON_BYTES, read_json, verify, write_json
+from textgen.tensor_files import check_finite, read_tensors, write_tensors
 from textgen.tokenizers import Tokenizer, tokenizer_from_json
-
-__all__ = [
-    "FORMAT",
-    "MANIFEST",
-    "read_any_tensors",
-    "read_json",
-    "read_tensors",
-    "seal",
-    "verify",
-]
 
 CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "weights.safetensors"
 METRICS, SAMPLES, CHECKPOINTS = "metrics.jsonl", "samples.txt", "checkpoints"
@@ -54,12 +42,12 @@ BYTES_PER_ID = 6 * 64 + 16  # in tokenizer.json: a word of 64 characters, each o
 # No product of two such weights leaves float32, summed over MAX_SIZE units and again over as many. Trained weights stay
 # below a hundred.
 MAX_WEIGHT = 2.0**32
-CHECKPOINT_NAME = re.compile(r"step-(\d{8,12})(?:\.(\d{4}))?")  # of a step; and a number when it is saved again
+CHECKPOINT_NAME = re.compile(r"step-\d{8,12}(?:\.\d{4})?")  # the step, and a number when it is saved again
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
 class StoredModel(NamedTuple):
-    """A model as read from disk: everything that sampling needs, and no TensorFlow."""
+    """A model as read from disk: everything that sampling needs."""
 
     name: str
     path: Path
@@ -71,7 +59,7 @@ class StoredModel(NamedTuple):
 
 
 def default_models_dir() -> Path:
-    """`TEXTGEN_MODELS_DIR`, or `saved_models` in the working directory."""
+    """The directory that TEXTGEN_MODELS_DIR names, or `saved_models` in the working directory."""
     return Path(os.environ.get("TEXTGEN_MODELS_DIR") or "saved_models")
 
 
@@ -96,17 +84,21 @@ def weight_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
 
 
 def num_parameters(config: ModelConfig) -> int:
-    """Trainable numbers in a model."""
+    """Number of trainable numbers in a model."""
     return sum(int(np.prod(shape)) for shape in weight_shapes(config).values())
 
 
 def write_model_files(
     directory: Path, record: ModelRecord, tokenizer: Tokenizer, weights: dict[str, np.ndarray]
 ) -> None:
-    """Write config, tokenizer and weights into `directory`, each atomically; `seal` makes them a model."""
-    atomic_files.write_bytes(directory / WEIGHTS, safetensors.numpy.save(weights))
-    atomic_files.write_json(directory / TOKENIZER, {"format": FORMAT, **tokenizer.to_json()})
-    atomic_files.write_json(directory / CONFIG, {"format": FORMAT, **record.to_json()})
+    """Write config, tokenizer and weights into `directory`, each atomically. `seal` makes them a model.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    write_tensors(directory / WEIGHTS, weights)
+    write_json(directory / TOKENIZER, tokenizer.to_json())
+    write_json(directory / CONFIG, record.to_json())
 
 
 def load_model(name_or_path: str | Path, models_dir: Path) -> StoredModel:
@@ -116,8 +108,8 @@ def load_model(name_or_path: str | Path, models_dir: Path) -> StoredModel:
         ModelError: no such model (naming the nearest), or a damaged one (naming the file).
     """
     path = find_model(name_or_path, models_dir)
-    if os.path.lexists(path / MANIFEST):  # unlike Path.exists, False where permission is missing
-        return _read_model(path, path.name, MODEL_FILES, is_finished=True)
+    if is_finished(path):
+        return _read_model(path, path.name, MODEL_FILES)
     problems = []
     for checkpoint in checkpoint_dirs(path):
         try:
@@ -128,46 +120,49 @@ def load_model(name_or_path: str | Path, models_dir: Path) -> StoredModel:
 
 
 def read_checkpoint_model(directory: Path) -> StoredModel:
-    """The best model so far of the checkpoint in `directory`, verified."""
+    """The best model so far of the checkpoint in `directory`, verified. Raises ModelError."""
     for part in (directory.parent, directory):
         if part.is_symlink():
             raise ModelError(f"{part} is a link, which is not followed. Put the directory itself there")
-    return _read_model(directory, directory.name, CHECKPOINT_FILES, is_finished=False)
+    return _read_model(directory, directory.name, CHECKPOINT_FILES)
+
+
+def is_finished(path: Path) -> bool:
+    """Whether the directory has a manifest; without one it is an unfinished run, or no model."""
+    return os.path.lexists(path / MANIFEST)  # unlike Path.exists, False where permission is missing
 
 
 def checkpoint_dirs(path: Path) -> list[Path]:
-    """The checkpoints of a run, newest first; whole or not."""
+    """The directories of a run's checkpoints, newest first; they may be damaged."""
     entries = (entry for entry in path.glob(f"{CHECKPOINTS}/step-*") if CHECKPOINT_NAME.fullmatch(entry.name))
     return sorted(entries, key=checkpoint_number, reverse=True)
 
 
 def checkpoint_number(directory: Path) -> tuple[int, int]:
-    """The step of a checkpoint, and which one of that step it is."""
-    step, again = CHECKPOINT_NAME.fullmatch(directory.name).groups(default="0")
-    return int(step), int(again)
+    """The step of a checkpoint, and its number among those of that step."""
+    step, _, again = directory.name.removeprefix("step-").partition(".")
+    return int(step), int(again or 0)
 
 
 def set_aside_path(path: Path) -> Path:
-    """Where the model at `path` waits while a run that is to replace it has not finished."""
+    """Where the model at `path` is kept until the run that replaces it has finished."""
     return path.with_name(f".{path.name}.previous")
 
 
 def find_model(name_or_path: str | Path, models_dir: Path) -> Path:
-    """The directory of a model given by name or path."""
+    """The directory of a model given by name or path. Raises ModelError, naming the nearest."""
     given = str(name_or_path)
     path = Path(given) if "/" in given else models_dir / given
     if path.name not in ("", ".", ".."):
         aside = set_aside_path(path)
         # os.path.isdir: unlike Path.is_dir, False for a name too long
-        if os.path.isdir(aside) and not (os.path.exists(path / MANIFEST) or checkpoint_dirs(path)):
+        if os.path.isdir(aside) and not (is_finished(path) or checkpoint_dirs(path)):
             return aside  # the run that was to replace it was killed as it began
         if os.path.isdir(path):
             return path
     names = [p.name for p in list_model_dirs(models_dir)]
-    nearest = difflib.get_close_matches(given, names, n=1, cutoff=0.4)
-    if nearest:
-        advice = f"Did you mean {nearest[0]}?"
-    else:
+    advice = nearest(given, names)
+    if not advice:
         advice = f"There are: {', '.join(names[:8])}" if names else "Make one with: textgen train"
     raise ModelError(f"no model {given!r} in {models_dir}. {advice}")
 
@@ -176,12 +171,12 @@ def list_model_dirs(models_dir: Path) -> list[Path]:
     """Directories in `models_dir` that hold a model or an unfinished run, by name."""
     if not models_dir.is_dir():
         return []
-    holds_model = (p for p in models_dir.iterdir() if os.path.isfile(p / MANIFEST) or os.path.isdir(p / CHECKPOINTS))
+    holds_model = (p for p in models_dir.iterdir() if is_finished(p) or os.path.isdir(p / CHECKPOINTS))
     return sorted(p for p in holds_model if NAME.fullmatch(p.name))
 
 
 def check_name(name: str) -> str:
-    """`name`, when it can be a model's. Raises ModelError otherwise."""
+    """`name`, if a model can have it. Raises ModelError otherwise."""
     if not NAME.fullmatch(name):
         raise ModelError(
             f"--name may hold letters, digits, '.', '_' and '-', and not begin with '.' or '-'. Received: {name!r}"
@@ -196,11 +191,11 @@ def read_record(path: Path) -> ModelRecord:
 
 
 def read_tokenizer(path: Path, record: ModelRecord) -> Tokenizer:
-    """The tokenizer in the `tokenizer.json` at `path`, which must be that of a model with this record.
+    """The tokenizer in the `tokenizer.json` at `path`, which must fit the record.
 
     Raises:
-        ModelError: it is no tokenizer, or another one than the record states; it is refused unread where it is larger
-            than a tokenizer of that vocabulary size can be.
+        ModelError: it is not a tokenizer or does not fit. A file that is too large for the vocabulary size of the
+            record is refused unread.
     """
     num_ids = record.model.vocabulary_size
     most = min(MAX_JSON_BYTES, 2**16 + BYTES_PER_ID * num_ids)
@@ -228,16 +223,16 @@ Described = TypeVar("Described")
 
 def _described(path: Path, from_json: Callable[[Any], Described], document: dict[str, Any]) -> Described:
     try:
-        return from_json({key: value for key, value in document.items() if key != "format"})
+        return from_json(document)
     except TextgenError as problem:
         raise ModelError(f"{path} does not describe a model: {problem}") from None
 
 
-def _read_model(directory: Path, name: str, required: tuple[str, ...], is_finished: bool) -> StoredModel:
-    sha256 = verify(directory, required, beside=(CHECKPOINTS,) if is_finished else ())
+def _read_model(directory: Path, name: str, required: tuple[str, ...]) -> StoredModel:
+    finished = required == MODEL_FILES
+    sha256 = verify(directory, required, beside=(CHECKPOINTS,) if finished else ())
     record = read_record(directory / CONFIG)
-    # First, so that a config cannot claim a vocabulary, and so a large tokenizer, that the weights are too few for.
-    check_tensors(directory / WEIGHTS, weight_shapes(record.model))
-    tokenizer = read_tokenizer(directory / TOKENIZER, record)
+    # Before the tokenizer, whose permitted size follows from the vocabulary that the config claims.
     weights = read_weights(directory / WEIGHTS, record)
-    return StoredModel(name, directory, record, tokenizer, weights, sha256[WEIGHTS], is_finished)
+    tokenizer = read_tokenizer(directory / TOKENIZER, record)
+    return StoredModel(name, directory, record, tokenizer, weights, sha256[WEIGHTS], finished)

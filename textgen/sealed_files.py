@@ -1,24 +1,28 @@
-"""Directories that are sealed by a manifest, and their files, read as what a stranger may have written.
+"""Directories whose files are listed in a manifest, and a strict reader for files of unknown origin.
 
-What goes in: a path. What comes out: bytes and JSON values that are such as we write them, or a ModelError that names
-the file. Only plain files are opened, never a link, a pipe or a device; and no JSON is read whose size has no bound.
+The manifest holds the size and the SHA-256 of every other file and is written last, so a directory with a manifest is
+complete. It holds no hash of itself. It is checked in another way: its bytes must be exactly those that `seal` writes
+for what it says, so that a flipped bit either breaks that form or disagrees with a file.
 
-The manifest holds the size and the SHA-256 of every other file. Nothing holds its own, so it must be byte for byte what
-`seal` writes: whatever bit is flipped in it, it is not that, or it does not fit the files.
+Reading gives bytes and JSON values of the form that we write, or raises a ModelError that names the file. Only plain
+files are opened, never a link, a pipe or a device. JSON is bounded in size and in the number of its values.
 
-NOTE: what a directory holds besides is refused, lest it pass for a part of it. Left alone are DESKTOP_FILES and names
-that begin with a dot: an interrupted save, a lock, what file managers and synchronisation leave. None is ever opened.
+NOTE: a file that the manifest does not list makes the directory invalid, because it could be taken for a part of it.
+Names that begin with a dot and DESKTOP_FILES are allowed: interrupted saves, locks, file managers and synchronisation
+leave them. They are never opened.
 """
 
+import collections
 import errno
 import hashlib
+import io
 import json
 import math
 import os
 import re
 import stat
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from textgen import atomic_files
 from textgen.errors import ModelError
@@ -39,7 +43,7 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def seal(directory: Path, names: tuple[str, ...]) -> None:
-    """Write the manifest of the files `names`: from now on the directory counts as complete."""
+    """Write the manifest of the files `names`, which makes the directory complete. Raises OSError."""
     entries = {name: ((directory / name).stat().st_size, atomic_files.sha256_of(directory / name)) for name in names}
     atomic_files.write_bytes(directory / MANIFEST, _manifest_bytes(entries))
 
@@ -48,14 +52,14 @@ def verify(directory: Path, required: tuple[str, ...], beside: tuple[str, ...] =
     """Compare every file with the manifest.
 
     Args:
-        required: the files it must hold, in the order in which they were sealed.
-        beside: what may lie there too, and is not looked at.
+        required: the files that it must hold, in the order in which they were sealed.
+        beside: names that may lie there too; they are not opened.
 
     Returns:
         The SHA-256 of each file.
 
     Raises:
-        ModelError: naming the first file that is missing, damaged, a link, or no part of the directory.
+        ModelError: naming the first file that is missing, damaged, a link, or not listed.
     """
     entries = read_manifest(directory, required)
     for name, entry in entries.items():
@@ -66,10 +70,10 @@ def verify(directory: Path, required: tuple[str, ...], beside: tuple[str, ...] =
 
 
 def read_manifest(directory: Path, required: tuple[str, ...]) -> dict[str, tuple[int, str]]:
-    """Size in bytes and SHA-256 of every file of `required`. Raises ModelError."""
+    """Size in bytes and SHA-256 of every file in `required`. Raises ModelError."""
     path = directory / MANIFEST
     document, content = _read_document(path, MAX_MANIFEST_BYTES, MAX_JSON_VALUES)
-    files = document.get("files") if set(document) == {"format", "files"} else None
+    files = document.get("files") if set(document) == {"files"} else None
     if not isinstance(files, dict) or set(files) != set(required):
         raise ModelError(f"{path} does not list exactly {', '.join(required)}")
     entries = {name: _manifest_entry(path, name, files[name]) for name in required}
@@ -79,17 +83,16 @@ def read_manifest(directory: Path, required: tuple[str, ...]) -> dict[str, tuple
 
 
 def _manifest_entry(path: Path, name: str, entry: Any) -> tuple[int, str]:
-    if not isinstance(entry, dict) or set(entry) != {"bytes", "sha256"}:
-        raise ModelError(f"{path} must give bytes and sha256 of {name}")
-    num_bytes, sha256 = entry["bytes"], entry["sha256"]
-    if type(num_bytes) is not int or not isinstance(sha256, str) or not SHA256.fullmatch(sha256):
-        raise ModelError(f"{path} must give bytes and sha256 of {name}")
-    return num_bytes, sha256
+    if isinstance(entry, dict) and set(entry) == {"bytes", "sha256"}:
+        num_bytes, sha256 = entry["bytes"], entry["sha256"]
+        if type(num_bytes) is int and isinstance(sha256, str) and SHA256.fullmatch(sha256):
+            return num_bytes, sha256
+    raise ModelError(f"{path} must give bytes and sha256 of {name}")
 
 
 def _manifest_bytes(entries: dict[str, tuple[int, str]]) -> bytes:
     files = {name: {"bytes": num_bytes, "sha256": sha256} for name, (num_bytes, sha256) in entries.items()}
-    return atomic_files.to_json_bytes({"format": FORMAT, "files": files})
+    return _document_bytes({"files": files})
 
 
 def check_file(path: Path, num_bytes: int, sha256: str) -> None:
@@ -98,23 +101,20 @@ def check_file(path: Path, num_bytes: int, sha256: str) -> None:
         size = os.fstat(file.fileno()).st_size
         if size != num_bytes:
             raise ModelError(f"{path} is damaged: {MANIFEST} says {num_bytes} bytes. Received: {size}. {ADVICE}")
-        if _digest(file, path) != sha256:
+        try:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as problem:
+            raise unreadable(path, problem) from None
+        if found != sha256:
             raise ModelError(f"{path} is damaged: its SHA-256 is not the one in {MANIFEST}. {ADVICE}")
 
 
-def _digest(file: BinaryIO, path: Path) -> str:
-    try:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as problem:
-        raise _unreadable(path, problem) from None
-
-
 def unexpected_names(directory: Path, expected: tuple[str, ...]) -> list[str]:
-    """What lies in `directory` and belongs neither to it nor to those who may leave things there. Raises ModelError."""
+    """Names in `directory` that are neither in `expected` nor left alone, sorted. Raises ModelError."""
     try:
         names = sorted(set(os.listdir(directory)).difference(expected))
     except OSError as problem:
-        raise _unreadable(directory, problem) from None
+        raise unreadable(directory, problem) from None
     return [name for name in names if not is_left_alone(name)]
 
 
@@ -123,8 +123,8 @@ def is_left_alone(name: str) -> bool:
     return name.startswith(".") or name.lower() in DESKTOP_FILES
 
 
-def open_plain(path: Path) -> BinaryIO:
-    """The file at `path`, open for reading. Raises ModelError unless it is a plain file; never waits for a pipe."""
+def open_plain(path: Path) -> io.BufferedReader:
+    """Open the plain file at `path` for reading. Raises ModelError for anything else; never waits for a pipe."""
     flags = os.O_RDONLY
     for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY", "O_CLOEXEC"):  # as far as the system has them
         flags |= getattr(os, name, 0)
@@ -137,23 +137,32 @@ def open_plain(path: Path) -> BinaryIO:
     except OSError as problem:
         if problem.errno == errno.ELOOP:
             raise ModelError(f"{path} is a link, which is not followed. Put the file itself there") from None
-        raise _unreadable(path, problem) from None
+        raise unreadable(path, problem) from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise ModelError(f"{path} is not a plain file")
     return os.fdopen(descriptor, "rb")
 
 
+def write_json(path: Path, document: dict[str, Any]) -> None:
+    """Replace the file at `path` by `document`, in our format. Raises OSError."""
+    atomic_files.write_bytes(path, _document_bytes(document))
+
+
+def _document_bytes(document: dict[str, Any]) -> bytes:
+    return atomic_files.to_json_bytes({"format": FORMAT, **document})
+
+
 def read_json(path: Path, *, max_bytes: int = MAX_JSON_BYTES, max_values: int = MAX_JSON_VALUES) -> dict[str, Any]:
-    """The JSON object in a file of our format, read strictly.
+    """The document that `write_json` wrote to `path`, read strictly.
 
     Args:
         max_bytes: a larger file is refused unread.
-        max_values: one of more strings, numbers, lists and objects is refused before it becomes many times as large.
+        max_values: a file of more strings, numbers, lists and objects is refused before it takes many times its size.
 
     Raises:
-        ModelError: it is not UTF-8, not JSON, or holds a key twice, a number that is not finite or has more than
-            MAX_DIGITS digits, or half of a surrogate pair.
+        ModelError: the file is of another format, not UTF-8 or not JSON; or it holds a key twice, half of a surrogate
+            pair, or a number that is not finite or has more than MAX_DIGITS digits.
     """
     return _read_document(path, max_bytes, max_values)[0]
 
@@ -166,13 +175,14 @@ def _read_document(path: Path, max_bytes: int, max_values: int) -> tuple[dict[st
         try:
             content = file.read(size)
         except OSError as problem:
-            raise _unreadable(path, problem) from None
+            raise unreadable(path, problem) from None
     try:
         document = parse_json(content, max_values)
     except (ValueError, RecursionError) as problem:
         raise ModelError(f"{path} cannot be read: {problem}") from None
     if not isinstance(document, dict) or type(document.get("format")) is not int or document["format"] != FORMAT:
         raise ModelError(f"{path} is not of format {FORMAT}, the one that this version of textgen reads")
+    del document["format"]
     return document, content
 
 
@@ -216,8 +226,8 @@ def _num_separators(content: bytes, start: int, end: int) -> int:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) != len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+        numbers = collections.Counter(key for key, _ in pairs)
+        twice = next(key for key, number in numbers.items() if number > 1)
         raise ValueError(f"the key {twice!r:.40} stands in it twice")
     return document
 
@@ -237,5 +247,6 @@ def _no_number(text: str) -> float:
     raise ValueError(f"{text:.40} is no finite number")
 
 
-def _unreadable(path: Path, problem: OSError) -> ModelError:
+def unreadable(path: Path, problem: OSError) -> ModelError:
+    """What is said of a file or directory that the system cannot read."""
     return ModelError(f"{path} cannot be read: {problem.strerror or problem}")

@@ -1,7 +1,7 @@
 """A model directory -> everything that is wrong with it, file by file.
 
-What goes in: a finished model or an unfinished run. What comes out: a finding for every file, sound or not, and for
-whatever else lies there; reading a model ends at the first problem, this goes on. Nothing is written.
+Loading a model ends at the first problem; this reports one finding for every file of a finished model or an unfinished
+run, sound or not, and for everything else that lies there. Nothing is written.
 """
 
 import codecs
@@ -10,26 +10,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from textgen import model_store, tensor_files
+from textgen import model_store
 from textgen.errors import ModelError, TextgenError
-from textgen.sealed_files import ADVICE, check_file, is_left_alone, open_plain, parse_json, read_manifest
+from textgen.records import Evaluated
+from textgen.sealed_files import ADVICE, MANIFEST, check_file, is_left_alone, open_plain, parse_json, read_manifest
+from textgen.tensor_files import check_finite, read_tensors
 from textgen.training.checkpoints import Checkpoint
-from textgen.training.reporting import Evaluated
 
 BLOCK_BYTES = 2**20
 MAX_LINE_BYTES = 2**22  # of metrics.jsonl: an evaluation, with its sample
 
 
 class Finding(NamedTuple):
-    """What is to be said of one file."""
+    """What was found out about one file."""
 
     name: str  # its path in the model's directory
     problem: str | None = None  # what is wrong with it; None where nothing is
-    note: str | None = None  # what is odd about it, and does no harm
+    note: str | None = None  # what is unusual about it and does no harm
 
 
 class Verification(NamedTuple):
-    """A model directory, looked through."""
+    """The result of verifying a model directory."""
 
     name: str
     path: Path
@@ -44,13 +45,13 @@ class Verification(NamedTuple):
 
 
 def verify_model(name_or_path: str | Path, models_dir: Path) -> Verification:
-    """Look through the model of that name in `models_dir`, or at that path.
+    """Verify every file of the model of that name in `models_dir`, or at that path.
 
     Raises:
         ModelError: there is no such model, or the directory holds neither a manifest nor a checkpoint.
     """
     path = model_store.find_model(name_or_path, models_dir)
-    if os.path.lexists(path / model_store.MANIFEST):
+    if model_store.is_finished(path):
         findings = _Directory(path, model_store.MODEL_FILES).findings()
         return Verification(path.name, path, True, tuple(findings), None)
     checkpoints = model_store.checkpoint_dirs(path)
@@ -73,7 +74,7 @@ def _checkpoint_findings(directory: Path) -> list[Finding]:
 
 
 def _beside_checkpoints(path: Path, checkpoints: list[Path]) -> list[Finding]:
-    """What lies in the directory of a run besides the checkpoints."""
+    """A finding for everything in the directory of a run that is not a checkpoint."""
     unsealed = "of a model that was about to be finished; it is written anew when the run goes on"
     harmless = dict.fromkeys(model_store.MODEL_FILES, unsealed)
     known = {model_store.CHECKPOINTS, *(directory.name for directory in checkpoints)}
@@ -84,7 +85,7 @@ def _beside_checkpoints(path: Path, checkpoints: list[Path]) -> list[Finding]:
 
 
 def _beside(shown: str, name: str, harmless: dict[str, str]) -> Finding:
-    """What is said of something that is no part of a model."""
+    """The finding for `name`, which is no part of a model; `harmless` holds notes on names that may be there."""
     if name in harmless:
         return Finding(shown, note=harmless[name])
     if name.startswith(".") and name.endswith(".tmp"):
@@ -95,19 +96,26 @@ def _beside(shown: str, name: str, harmless: dict[str, str]) -> Finding:
 
 
 class _Directory:
-    """One sealed directory: `problems` of its files, as they are found."""
+    """One sealed directory; `problems` holds the first problem of each file."""
 
     def __init__(self, path: Path, required: tuple[str, ...]):
         self.path, self.required = path, required
         self.problems: dict[str, str] = {}
 
     def findings(self) -> list[Finding]:
-        """A finding for every file it must hold and for every other one it holds."""
-        entries = self._try(model_store.MANIFEST, lambda path: read_manifest(path.parent, self.required))
+        """A finding for every required file, and for every other file that is there."""
+        entries = self._try(MANIFEST, lambda path: read_manifest(path.parent, self.required))
+
+        def check(path: Path) -> None:
+            if entries is None:
+                open_plain(path).close()
+            else:
+                check_file(path, *entries[path.name])
+
         for name in self.required:
-            self._try(name, _openable if entries is None else lambda path, e=entries, n=name: check_file(path, *e[n]))
+            self._try(name, check)
         self._read_contents()
-        names = (*self.required, model_store.MANIFEST)
+        names = (*self.required, MANIFEST)
         harmless = {}
         if self.required == model_store.MODEL_FILES:
             harmless[model_store.CHECKPOINTS] = "left from the training; no longer used, and may be deleted"
@@ -115,7 +123,7 @@ class _Directory:
         return [Finding(name, self.problems.get(name)) for name in names] + beside
 
     def _read_contents(self) -> None:
-        """Read every file whose bytes are those that were sealed, for what a stranger may have sealed."""
+        """Read the contents of every file that agrees with the manifest; the manifest may agree with bad contents."""
         record = self._try(model_store.CONFIG, model_store.read_record)
         if record is not None:
             self._try(model_store.WEIGHTS, lambda path: model_store.read_weights(path, record))
@@ -127,7 +135,7 @@ class _Directory:
             self._try(model_store.PROGRESS, lambda path: Checkpoint.read(path.parent))
 
     def _try(self, name: str, check: Callable[[Path], Any]) -> Any:
-        """What `check` gives for the file `name`; None where that has a problem, which is kept, or had one before."""
+        """The result of `check` for the file `name`; None where the file has a problem, which is kept in `problems`."""
         path = self.path / name
         if name in self.problems:
             return None
@@ -139,20 +147,10 @@ class _Directory:
         return None
 
 
-def _openable(path: Path) -> None:
-    open_plain(path).close()
-
-
-def _check_training_state(path: Path) -> None:
-    tensor_files.check_finite(path, model_store.read_any_tensors(path))
-
-
 def _check_metrics(path: Path) -> None:
     """Every line must be an evaluation."""
-    number = 0
     with open_plain(path) as file:
-        while line := file.readline(MAX_LINE_BYTES + 1):
-            number += 1
+        for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES + 1), b""), 1):
             try:
                 if len(line) > MAX_LINE_BYTES:
                     raise ValueError(f"it is longer than {MAX_LINE_BYTES:,} bytes")
@@ -176,5 +174,5 @@ def _check_samples(path: Path) -> None:
 _CHECKS: dict[str, Callable[[Path], Any]] = {
     model_store.METRICS: _check_metrics,
     model_store.SAMPLES: _check_samples,
-    model_store.TRAINING_STATE: _check_training_state,
+    model_store.TRAINING_STATE: lambda path: check_finite(path, read_tensors(path)),
 }

@@ -16,7 +16,7 @@ from pathlib import Path
 import contest
 import numpy as np
 
-from textgen import model_store
+from textgen import model_store, sealed_files
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
 from textgen.records import CorpusRecord, ModelRecord, ResultRecord
 from textgen.tokenizers import CharacterTokenizer
@@ -41,7 +41,7 @@ def make_model(models_dir: Path) -> None:
     model_store.write_model_files(path, record, CharacterTokenizer(symbols), weights)
     for name in (model_store.METRICS, model_store.SAMPLES):
         (path / name).write_text("")
-    model_store.seal(path, model_store.MODEL_FILES)
+    sealed_files.seal(path, model_store.MODEL_FILES)
 
 
 def main() -> None:

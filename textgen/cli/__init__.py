@@ -11,7 +11,7 @@ import time
 import click
 
 from textgen.errors import SettingError, TextgenError
-from textgen.output import visible
+from textgen.messages import visible
 from textgen.settings import with_flags
 
 STARTED = time.perf_counter()  # `--minutes` counts from here

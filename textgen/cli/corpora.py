@@ -1,15 +1,16 @@
-"""`textgen corpora`: the texts that have a name; list them, fetch them, describe them.
+"""`textgen corpora`: list, fetch and describe the texts that have a name.
 
 Results go to stdout, as a table or a path for people and as JSON for programs; the bar goes to stderr.
 """
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from textgen.cli.bars import progress_bar
+from textgen.cli.options import json_option
 from textgen.errors import CorpusError
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 @click.group()
 def corpora() -> None:
     """Texts that have a name: list, fetch and describe them."""
-
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
 @corpora.command("list")
@@ -48,11 +46,11 @@ def fetch_corpus(name: str, base_url: str | None, as_json: bool) -> None:
     from textgen.corpus.download import fetch
 
     entry = find_entry(name)
-    if entry.is_download:
-        with _bar(entry.name) as progress:
+    path = None
+    if entry.download:
+        with progress_bar(entry.name, in_bytes=True) as progress:
             path = str(fetch(entry, base_url=base_url, progress=progress))
     else:
-        path = None
         click.echo(f"{entry.name} is built in: there is nothing to fetch.", err=True)
     if as_json:
         click.echo(_json({**_entry_document(entry), "path": path}))
@@ -65,6 +63,8 @@ def fetch_corpus(name: str, base_url: str | None, as_json: bool) -> None:
 @json_option
 def corpus_info(name: str, as_json: bool) -> None:
     """Describe the corpus NAME: where it comes from, and what its text is made of."""
+    import dataclasses
+
     from textgen.corpus import describe, read_entry
     from textgen.corpus.catalogue import find_entry
 
@@ -77,7 +77,8 @@ def corpus_info(name: str, as_json: bool) -> None:
     corpus = read_entry(entry)
     facts = describe(corpus.text)
     if as_json:
-        click.echo(_json({**document, **_facts_document(corpus, facts)}))
+        described = {"text_sha256": corpus.sha256, "notes": corpus.notes, **dataclasses.asdict(facts)}
+        click.echo(_json(document | described))
     else:
         click.echo("\n".join([*_entry_lines(document), *_facts_lines(corpus, facts)]))
 
@@ -87,41 +88,31 @@ def _json(document: Any) -> str:
 
 
 def _entry_document(entry: "CatalogueEntry") -> dict[str, Any]:
+    """The catalogue's facts on `entry`; its `bytes` are None where this installation lacks a built-in text."""
+    from textgen.corpus.catalogue import built_in_bytes
     from textgen.corpus.connection import DEFAULT_BASE_URL
     from textgen.corpus.download import cached_path
 
-    num_bytes = entry.bytes if entry.is_download else _built_in_size(entry)
+    download = entry.download
+    try:
+        num_bytes = download.bytes if download else len(built_in_bytes(entry))
+    except CorpusError:
+        num_bytes = None
     return {
         "name": entry.name,
         "description": entry.description,
         "language": entry.language,
         "license": entry.license,
         "bytes": num_bytes,
-        "sha256": entry.sha256,
-        "url": DEFAULT_BASE_URL + entry.url_path if entry.is_download else None,
-        "built_in": not entry.is_download,
-        "cached": cached_path(entry) is not None if entry.is_download else num_bytes is not None,
+        "sha256": download.sha256 if download else None,
+        "url": DEFAULT_BASE_URL + download.url_path if download else None,
+        "built_in": download is None,
+        "cached": cached_path(entry) is not None if download else num_bytes is not None,
     }
 
 
-def _built_in_size(entry: "CatalogueEntry") -> int | None:
-    """None where this installation lacks the text, so that the list still lists."""
-    from textgen.corpus.catalogue import built_in_bytes
-
-    try:
-        return len(built_in_bytes(entry))
-    except CorpusError:
-        return None
-
-
-def _facts_document(corpus: "Corpus", facts: "CorpusFacts") -> dict[str, Any]:
-    import dataclasses
-
-    return {"text_sha256": corpus.sha256, "notes": corpus.notes, **dataclasses.asdict(facts)}
-
-
 def _table(documents: list[dict[str, Any]]) -> Iterator[str]:
-    """Aligned columns, numbers to the right; the last column runs free."""
+    """Aligned columns, numbers to the right; the last column is not padded."""
     rows = [("name", "bytes", "language", "licence", "cached", "description")]
     rows += [
         (d["name"], _size(d), d["language"], d["license"], _whether_cached(d), d["description"]) for d in documents
@@ -163,16 +154,3 @@ def _facts_lines(corpus: "Corpus", facts: "CorpusFacts") -> Iterator[str]:
     yield f"frequent    {', '.join(shares)}"
     for note in corpus.notes:
         yield f"note        {note}"
-
-
-@contextmanager
-def _bar(name: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on stderr if that is a terminal; yields what to call as bytes arrive."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task(name, total=None)
-        yield lambda received, total: progress.update(task, completed=received, total=total)

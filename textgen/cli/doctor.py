@@ -13,11 +13,11 @@ from textgen.cli.options import json_option, models_dir_option
 @json_option
 def doctor(models_dir: Path, as_json: bool) -> None:
     """Show versions, devices, whether cuDNN is used and why not, threads, and where models and caches live."""
-    import json
+    from textgen.messages import json_line
 
     report = _report(models_dir)
     if as_json:
-        click.echo(json.dumps(report, ensure_ascii=False))
+        click.echo(json_line(report))
         return
     for key, value in report.items():
         rows = value.items() if isinstance(value, dict) else [("", value)]
@@ -51,7 +51,7 @@ def _version_of(package: str) -> dict[str, str]:
 
 
 def _tensorflow() -> dict[str, Any]:
-    """Devices and the path that training takes; a TensorFlow that cannot be imported is a finding, not a failure."""
+    """Devices, and whether cuDNN is used; a TensorFlow that cannot be imported is reported as a problem."""
     from textgen.errors import TextgenError
     from textgen.tensorflow_runtime import quiet_import
 

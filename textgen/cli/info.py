@@ -1,6 +1,7 @@
 """`textgen info`: what a model is and how it was made."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,9 +14,8 @@ from textgen.cli.options import json_option, models_dir_option
 @json_option
 def info(model: str, models_dir: Path, as_json: bool) -> None:
     """Show everything MODEL knows about itself, after checking that its files are whole."""
-    from textgen.corpus.names import shown
+    from textgen.messages import json_line, shown
     from textgen.model_store import load_model
-    from textgen.output import json_line
 
     stored = load_model(model, models_dir)
     head = {
@@ -37,8 +37,9 @@ def info(model: str, models_dir: Path, as_json: bool) -> None:
             click.echo(f"  {shown(name):<28} {_shown(item)}")
 
 
-def _shown(item) -> str:
-    from textgen.corpus.names import shown
+def _shown(item: Any) -> str:
+    """A value as people read it: lists on one line, whole numbers with commas, `-` for nothing."""
+    from textgen.messages import shown
 
     if isinstance(item, list):
         return ", ".join(map(shown, item)) or "-"

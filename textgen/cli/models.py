@@ -13,20 +13,20 @@ from textgen.cli.options import json_option, models_dir_option
 @json_option
 def models(models_dir: Path, as_json: bool) -> None:
     """List the models."""
+    from textgen.messages import json_line
     from textgen.model_store import list_model_dirs
-    from textgen.output import json_line
 
     rows = [_row(path) for path in list_model_dirs(models_dir)]
     if as_json:
         click.echo(json_line(rows))
-    elif not rows:
+    elif rows:
+        click.echo("\n".join(map(_line, rows)))
+    else:
         click.echo(f"no models in {models_dir}. Make one with: textgen train", err=True)
-    for row in [] if as_json else rows:
-        click.echo(_line(row))
 
 
 def _row(path: Path) -> dict[str, Any]:
-    """What the list shows of one model; a damaged one is listed with its problem."""
+    """The facts that the list shows of one model, or the problem of a damaged one."""
     from textgen.errors import TextgenError
     from textgen.model_store import load_model
 
@@ -46,7 +46,7 @@ def _row(path: Path) -> dict[str, Any]:
 
 
 def _line(row: dict[str, Any]) -> str:
-    from textgen.corpus.names import shown
+    from textgen.messages import shown
 
     if "problem" in row:
         return f"{row['name']:<24} damaged: {shown(row['problem'])}"

@@ -1,11 +1,15 @@
 """`textgen verify`: whether a model is whole, file by file."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from textgen.cli.options import json_option, models_dir_option
+
+if TYPE_CHECKING:
+    from textgen.verification import Verification
 
 
 @click.command()
@@ -13,13 +17,13 @@ from textgen.cli.options import json_option, models_dir_option
 @models_dir_option
 @json_option
 def verify(model: str, models_dir: Path, as_json: bool) -> None:
-    """Check every file of MODEL, and say all that is wrong with it.
+    """Check every file of MODEL and list everything that is wrong.
 
-    Sizes and hashes, what the files hold, and whether they fit each other; of an unfinished run, all its checkpoints.
-    Exit status 1 when anything is wrong.
+    The check covers sizes and hashes, the contents of the files, and whether they fit each other. For an unfinished
+    run it covers all checkpoints. The exit status is 1 when anything is wrong.
     """
     from textgen.errors import ModelError
-    from textgen.output import json_line
+    from textgen.messages import json_line
     from textgen.verification import verify_model
 
     found = verify_model(model, models_dir)
@@ -31,7 +35,7 @@ def verify(model: str, models_dir: Path, as_json: bool) -> None:
         )
 
 
-def _document(found: Any) -> dict[str, Any]:
+def _document(found: "Verification") -> dict[str, Any]:
     return {
         "name": found.name,
         "path": str(found.path),
@@ -42,8 +46,8 @@ def _document(found: Any) -> dict[str, Any]:
     }
 
 
-def _lines(found: Any):
-    from textgen.corpus.names import shown
+def _lines(found: "Verification") -> Iterator[str]:
+    from textgen.messages import shown
 
     width = max(len(shown(finding.name)) for finding in found.findings)
     for finding in found.findings:
@@ -56,7 +60,7 @@ def _lines(found: Any):
         yield f"not finished: {used}"
 
 
-def _advice(found: Any) -> str:
+def _advice(found: "Verification") -> str:
     if found.is_finished:
         return "Restore them from a copy, or train it again"
     if found.used is None:

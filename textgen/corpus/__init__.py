@@ -12,7 +12,7 @@
     catalogue    the corpora that have a name; the starter corpus
       download   a catalogued file -> the user's cache, checked
       connection which servers are talked to, and how long they may take
-    names        model names, names in messages, near misses
+    names        what a model of a corpus is called
 
 Text leaves this room with LF line ends and no leading byte-order mark, and half surrogate pairs are nowhere in it but
 for END_OF_DOCUMENT.

@@ -1,40 +1,39 @@
 """The corpora that have a name.
 
-Two are always there: the starter corpus, which travels with the package, and the language reference that
-CPython carries. The others are downloads, pinned to a commit, a size and a hash. Every text here is UTF-8.
+Two are always there: the starter corpus, which is part of the package, and the language reference of CPython. The
+others are downloads, pinned to a commit, a size and a hash. Every text is UTF-8.
 """
 
 import dataclasses
 import importlib
 from pathlib import Path
 
-from textgen.corpus.names import nearest, shown
 from textgen.errors import CorpusError
+from textgen.messages import nearest, shown
 
 STARTER_NAME = "chronicles"
 PACKAGE = Path(__file__).parents[1]
 
 
 @dataclasses.dataclass(frozen=True)
-class CatalogueEntry:
-    """A named corpus. `url_path`, `bytes` and `sha256` belong to a download; built-in texts have none.
+class Download:
+    """A file to fetch. `url_path` follows the base URL; `bytes` and `sha256` say what must arrive."""
 
-    `level` is what a model of it is made of by default, "char" or "word".
-    """
+    url_path: str
+    bytes: int
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class CatalogueEntry:
+    """A named corpus. `download` is None for a built-in text; `level`, "char" or "word", is its model's by default."""
 
     name: str
     description: str
     language: str
     license: str
-    url_path: str | None = None
-    bytes: int | None = None
-    sha256: str | None = None
+    download: Download | None = None
     level: str = "char"
-
-    @property
-    def is_download(self) -> bool:
-        """Whether the text has to be fetched before it can be read."""
-        return self.url_path is not None
 
 
 CATALOGUE = (
@@ -56,45 +55,55 @@ CATALOGUE = (
         description="Scenes of Shakespeare's plays; the field's usual benchmark",
         language="English",
         license="public domain",
-        url_path="/karpathy/char-rnn/6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e/data/tinyshakespeare/input.txt",
-        bytes=1_115_394,
-        sha256="86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+        download=Download(
+            url_path="/karpathy/char-rnn/6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e/data/tinyshakespeare/input.txt",
+            bytes=1_115_394,
+            sha256="86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+        ),
     ),
     CatalogueEntry(
         name="names",
         description="32,033 first names, one per line",
         language="English",
         license="MIT",
-        url_path="/karpathy/makemore/988aa59e4d8fefa526d06f3b453ad116258398d4/names.txt",
-        bytes=228_145,
-        sha256="0a30b5557f192f32ab962680889aac5f6fda0f4cecf40a6d0b5694f58ea8cc4d",
+        download=Download(
+            url_path="/karpathy/makemore/988aa59e4d8fefa526d06f3b453ad116258398d4/names.txt",
+            bytes=228_145,
+            sha256="0a30b5557f192f32ab962680889aac5f6fda0f4cecf40a6d0b5694f58ea8cc4d",
+        ),
     ),
     CatalogueEntry(
         name="war-and-peace",
         description="Tolstoy's novel in English",
         language="English",
         license="public domain",
-        url_path="/yxtay/char-rnn-text-generation/b8585e3a3609c945bdfc48daa21658bfc4128f1b/data/warpeace.txt",
-        bytes=3_258_246,
-        sha256="fb66ba999dafe24017cdd59e04c56d385a9c8466993d374fd4c6f08b2142985e",
+        download=Download(
+            url_path="/yxtay/char-rnn-text-generation/b8585e3a3609c945bdfc48daa21658bfc4128f1b/data/warpeace.txt",
+            bytes=3_258_246,
+            sha256="fb66ba999dafe24017cdd59e04c56d385a9c8466993d374fd4c6f08b2142985e",
+        ),
     ),
     CatalogueEntry(
         name="nietzsche",
         description="Beyond Good and Evil, in English",
         language="English",
         license="public domain",
-        url_path="/yxtay/char-rnn-text-generation/b8585e3a3609c945bdfc48daa21658bfc4128f1b/data/nietzsche.txt",
-        bytes=600_901,
-        sha256="23cf69874ab69d3d256099ab530ea4be24d47d9675b673bcc67cbcd6298ec647",
+        download=Download(
+            url_path="/yxtay/char-rnn-text-generation/b8585e3a3609c945bdfc48daa21658bfc4128f1b/data/nietzsche.txt",
+            bytes=600_901,
+            sha256="23cf69874ab69d3d256099ab530ea4be24d47d9675b673bcc67cbcd6298ec647",
+        ),
     ),
     CatalogueEntry(
         name="tang-poetry",
         description="Poems of the Tang dynasty; thousands of symbols",
         language="Chinese",
         license="public domain",
-        url_path="/hzy46/Char-RNN-TensorFlow/7d23f2f1b436afbd5baf67af466d3b5a72f04b71/data/poetry.txt",
-        bytes=2_683_016,
-        sha256="ffc4d1112de038bc26cd0271ef3094fe9bae98e36c72537f4997959dec167154",
+        download=Download(
+            url_path="/hzy46/Char-RNN-TensorFlow/7d23f2f1b436afbd5baf67af466d3b5a72f04b71/data/poetry.txt",
+            bytes=2_683_016,
+            sha256="ffc4d1112de038bc26cd0271ef3094fe9bae98e36c72537f4997959dec167154",
+        ),
     ),
 )
 

@@ -1,8 +1,8 @@
-"""Where a download may come from, and how long it may keep us waiting.
+"""Where a download may come from, and how long it may take.
 
-Only https is fetched from, or http on this machine; a redirect must obey the same rule and never leaves
-https. NOTE: a socket's own timeout starts anew with every byte, so a server that trickles would hold us for
-ever. The pace of the whole answer, its headers too, is measured instead.
+Only https is fetched from, or http on this machine; a redirect must obey the same rule and never leaves https.
+NOTE: a socket's own timeout starts anew with every byte, so a server that sends one byte now and then would never be
+left. Here the timeout is a deadline for the whole answer, its headers included.
 """
 
 import http.client
@@ -12,15 +12,17 @@ import os
 import socket
 import time
 import urllib.request
+from typing import IO, Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
+from urllib.request import Request
 
-from textgen.corpus.names import shown
 from textgen.errors import DownloadError
+from textgen.messages import shown
 
 DEFAULT_BASE_URL = "https://raw.githubusercontent.com"
 BASE_URL_VARIABLE = "TEXTGEN_CORPORA_URL"
-MIN_BYTES_PER_SECOND = 1000  # the largest catalogued file would take an hour; a modem of 1991 was faster
+SILENCE_SECONDS = 30.0  # without a single byte, after which a server is left before the deadline
 BUFFER_BYTES = 1 << 16
 
 
@@ -50,16 +52,22 @@ def check_url(url: str) -> None:
 def open_url(url: str, timeout_seconds: float) -> http.client.HTTPResponse:
     """The answer to a GET, its body unread.
 
-    Waiting for the connection, and then for every MIN_BYTES_PER_SECOND * `timeout_seconds` bytes, ends with
-    a TimeoutError after `timeout_seconds`. Raises OSError, http.client.HTTPException, ValueError or
-    DownloadError.
+    Args:
+        url: as `check_url` allows.
+        timeout_seconds: for connecting, and then for the whole answer; each redirect begins anew. A TimeoutError ends
+            it, also while the body is read.
+
+    Raises:
+        DownloadError: the URL, or one that it redirects to, is refused.
+        OSError, http.client.HTTPException, ValueError: see `explain`.
     """
     check_url(url)
-    handlers = [_PacedHTTPHandler(), _PacedHTTPSHandler(), _CheckedRedirects()]
+    handlers: list[urllib.request.BaseHandler] = [_DeadlineHandler(), _CheckedRedirects()]
     if urlsplit(url).scheme == "http":  # loopback: no proxy stands between us and this machine
         handlers.append(urllib.request.ProxyHandler({}))
-    request = urllib.request.Request(url, headers={"User-Agent": "textgen"})
-    return urllib.request.build_opener(*handlers).open(request, timeout=timeout_seconds)
+    request = Request(url, headers={"User-Agent": "textgen"})
+    response: http.client.HTTPResponse = urllib.request.build_opener(*handlers).open(request, timeout=timeout_seconds)
+    return response
 
 
 def _is_loopback(host: str) -> bool:
@@ -74,7 +82,9 @@ def _refused(url: str, reason: str) -> DownloadError:
 
 
 class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, req, fp, code, msg, headers, newurl):
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage, newurl: str
+    ) -> Request | None:
         fp.close()  # its body is of no interest, and may be endless
         check_url(newurl)
         if req.type == "https" and urlsplit(newurl).scheme != "https":
@@ -82,95 +92,62 @@ class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-class _Pace:
-    """Counts bytes in windows of `seconds`; a window that brings too few raises TimeoutError."""
+class _DeadlineStream(io.RawIOBase):
+    """A socket's incoming bytes until its timeout, counted from now. Closing it closes `reader`, the socket's file."""
 
-    def __init__(self, seconds: float):
-        self.seconds = seconds
-        self._start()
-
-    def _start(self) -> None:
-        self.end, self.num_bytes = time.monotonic() + self.seconds, 0
-
-    def count(self, num_bytes: int) -> None:
-        self.num_bytes += num_bytes
-
-    def seconds_left(self) -> float:
-        """Seconds to the end of this window, above zero; at its end the next one starts, or nothing does."""
-        if self.end <= time.monotonic():
-            if self.num_bytes < MIN_BYTES_PER_SECOND * self.seconds:
-                raise TimeoutError("timed out")
-            self._start()
-        return max(0.001, self.end - time.monotonic())
-
-
-class _PacedStream(io.RawIOBase):
-    """A socket's incoming bytes. Closing it closes `reader`, the socket's own file."""
-
-    def __init__(self, connected: socket.socket, reader: io.BufferedReader):
-        self._socket = connected
-        self._reader = reader
-        self._pace = _Pace(connected.gettimeout())
+    def __init__(self, connected: socket.socket, reader: io.BufferedIOBase):
+        self._socket, self._reader = connected, reader
+        self._deadline = time.monotonic() + (connected.gettimeout() or 0.0)
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer) -> int:
-        while True:
-            self._socket.settimeout(self._pace.seconds_left())
-            try:
-                num_bytes = self._socket.recv_into(buffer)
-            except TimeoutError:
-                continue  # the window is over: the pace decides
-            self._pace.count(num_bytes)
-            return num_bytes
+    def readinto(self, buffer: Any) -> int:
+        seconds_left = self._deadline - time.monotonic()
+        if seconds_left <= 0:
+            raise TimeoutError
+        self._socket.settimeout(min(seconds_left, SILENCE_SECONDS))
+        return self._socket.recv_into(buffer)
 
     def close(self) -> None:
         self._reader.close()
         super().close()
 
 
-class _PacedResponse(http.client.HTTPResponse):
-    def __init__(self, sock, *args, **kwargs):
-        super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_PacedStream(sock, self.fp), BUFFER_BYTES)
+class _Response(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *arguments: Any, **options: Any):
+        super().__init__(sock, *arguments, **options)
+        self.fp = io.BufferedReader(_DeadlineStream(sock, self.fp), BUFFER_BYTES)
 
 
-class _PacedHTTPConnection(http.client.HTTPConnection):
-    response_class = _PacedResponse
+class _HTTPConnection(http.client.HTTPConnection):
+    response_class = _Response
 
 
-class _PacedHTTPSConnection(http.client.HTTPSConnection):
-    response_class = _PacedResponse
+class _HTTPSConnection(http.client.HTTPSConnection):
+    response_class = _Response
 
 
-class _PacedHTTPHandler(urllib.request.HTTPHandler):
-    def http_open(self, req):
-        return self.do_open(_PacedHTTPConnection, req)
+class _DeadlineHandler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
+    def http_open(self, req: Request) -> http.client.HTTPResponse:
+        return self.do_open(_HTTPConnection, req)
 
-
-class _PacedHTTPSHandler(urllib.request.HTTPSHandler):
-    def https_open(self, req):
-        return self.do_open(_PacedHTTPSConnection, req)
+    def https_open(self, req: Request) -> http.client.HTTPResponse:
+        return self.do_open(_HTTPSConnection, req)
 
 
 def explain(url: str, error: Exception, timeout_seconds: float) -> DownloadError:
-    """One line for whatever `open_url` or reading its answer raised."""
+    """One line for an error that `open_url` raised, or reading its answer."""
     if isinstance(error, HTTPError):
         error.close()
-        return DownloadError(f"{shown(url)} {_status(error.code)}. Check --base-url and {BASE_URL_VARIABLE}.")
+        if 300 <= error.code < 400:
+            said = f"answers with a redirect (status {error.code}) that textgen does not follow"
+        else:
+            said = f"answers {error.code} {http.client.responses.get(error.code, 'an unknown status')}"
+        return DownloadError(f"{shown(url)} {said}. Check --base-url and {BASE_URL_VARIABLE}.")
     reason = getattr(error, "reason", error)  # URLError wraps the error that says more
     if isinstance(reason, TimeoutError):
-        return DownloadError(
-            f"{shown(url)} is too slow: less than {MIN_BYTES_PER_SECOND:,} bytes per second for "
-            f"{timeout_seconds:g} seconds. Try again later."
-        )
+        limits = f"it sent nothing for {SILENCE_SECONDS:g} seconds, or not all of it in {timeout_seconds:.3g} seconds"
+        return DownloadError(f"{shown(url)} is too slow: {limits}. Try again later.")
     cause = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
     return DownloadError(f"{shown(url)} cannot be fetched: {shown(cause)}. Check the network, and try again.")
-
-
-def _status(code: int) -> str:
-    if 300 <= code < 400:
-        return f"answers with a redirect (status {code}) that textgen does not follow"
-    phrase = http.client.responses.get(code, "an unknown status")
-    return f"answers {code} {phrase}"

@@ -13,8 +13,8 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from textgen.corpus.names import shown
 from textgen.errors import CorpusError, SettingError
+from textgen.messages import shown
 
 BLOCK_BYTES = 1 << 20
 BYTE_ORDER_MARK = "\ufeff"

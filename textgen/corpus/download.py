@@ -1,8 +1,7 @@
 """Fetching catalogued corpora into the user's cache.
 
-What goes in: a catalogue entry. What comes out: the path of a file whose size and SHA-256 are the
-catalogued ones, or a DownloadError and a cache without that file. A cached file is hashed each time it is
-asked for, so a damaged one is never read.
+A file is in the cache only when its size and SHA-256 are the catalogued ones. It is hashed again each time it is asked
+for, so a damaged one is never read.
 """
 
 import hashlib
@@ -15,12 +14,14 @@ import platformdirs
 
 from textgen.atomic_files import remove_abandoned, replacing_file, sha256_of
 from textgen.corpus.catalogue import CatalogueEntry
-from textgen.corpus.connection import BASE_URL_VARIABLE, choose_base_url, explain, open_url
-from textgen.corpus.names import shown
+from textgen.corpus.connection import BASE_URL_VARIABLE, SILENCE_SECONDS, choose_base_url, explain, open_url
 from textgen.errors import DownloadError
+from textgen.messages import shown
 
 CACHE_VARIABLE = "TEXTGEN_CACHE_DIR"
-TIMEOUT_SECONDS = 30.0
+# A file must be here after SILENCE_SECONDS and its size by this: eleven minutes for the largest of the catalogue. The
+# slowest mobile networks (GPRS) manage about as much.
+MIN_BYTES_PER_SECOND = 5000
 BLOCK_BYTES = 1 << 16
 
 Progress = Callable[[int, int], None]
@@ -34,10 +35,14 @@ def cache_dir(part: str = "corpora") -> Path:
 
 
 def cached_path(entry: CatalogueEntry) -> Path | None:
-    """Where the entry lies in the cache, if it is there and is what the catalogue says; else None."""
+    """The entry's file in the cache; None where it is missing or not as catalogued."""
     path = _path_of(entry)
     try:
-        is_whole = path.stat().st_size == entry.bytes and sha256_of(path) == entry.sha256
+        is_whole = (
+            entry.download is not None
+            and path.stat().st_size == entry.download.bytes
+            and sha256_of(path) == entry.download.sha256
+        )
     except OSError:
         return None
     return path if is_whole else None
@@ -48,7 +53,7 @@ def fetch(
     *,
     base_url: str | None = None,
     progress: Progress | None = None,
-    timeout_seconds: float = TIMEOUT_SECONDS,
+    timeout_seconds: float | None = None,
 ) -> Path:
     """The cached file of a download; it is fetched if it is missing or damaged.
 
@@ -56,23 +61,39 @@ def fetch(
         entry: a download of the catalogue.
         base_url: what the entry's path follows; None means the environment's, else GitHub's.
         progress: called with (bytes so far, bytes in all) as they arrive; not called for a cached file.
-        timeout_seconds: how long the server may stay silent, or below 1,000 bytes per second.
+        timeout_seconds: for the whole answer; None allows for MIN_BYTES_PER_SECOND.
 
     Raises:
         DownloadError: it did not arrive whole and as catalogued. Nothing new is left in the cache.
     """
-    if not entry.is_download:
+    download = entry.download
+    if download is None:
         raise DownloadError(f"{entry.name} is built in: there is nothing to fetch.")
-    path = cached_path(entry)
-    if path is not None:
-        return path
+    cached = cached_path(entry)
+    if cached is not None:
+        return cached
     path = _path_of(entry)
-    url = choose_base_url(base_url) + entry.url_path
+    url = choose_base_url(base_url) + download.url_path
+    if timeout_seconds is None:
+        timeout_seconds = SILENCE_SECONDS + download.bytes / MIN_BYTES_PER_SECOND
+    digest, received = hashlib.sha256(), 0
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_abandoned(path.parent)
         with replacing_file(path) as file:
-            _receive(entry, url, file.write, progress, timeout_seconds)
+            for block in _blocks(url, download.bytes + 1, timeout_seconds):
+                file.write(block)
+                digest.update(block)
+                received += len(block)
+                if progress is not None:
+                    progress(min(received, download.bytes), download.bytes)
+            if received < download.bytes:
+                sizes = f"{received:,} of {download.bytes:,} bytes"
+                raise DownloadError(f"{shown(url)} ended after {sizes}. Run the command again.")
+            if received > download.bytes:
+                raise _other_file(url, f"is longer than the {download.bytes:,} bytes of the catalogue")
+            if digest.hexdigest() != download.sha256:
+                raise _other_file(url, f"has the SHA-256 {digest.hexdigest()}, not {download.sha256}")
     except OSError as error:
         raise DownloadError(
             f"{shown(path)} cannot be written: {error.strerror or error}. Set {CACHE_VARIABLE} to a folder."
@@ -84,26 +105,8 @@ def _path_of(entry: CatalogueEntry) -> Path:
     return cache_dir() / f"{entry.name}.txt"
 
 
-def _receive(
-    entry: CatalogueEntry,
-    url: str,
-    write: Callable[[bytes], object],
-    progress: Progress | None,
-    timeout_seconds: float,
-) -> None:
-    digest = hashlib.sha256()
-    received = 0
-    for block in _blocks(url, entry.bytes + 1, timeout_seconds):
-        write(block)
-        digest.update(block)
-        received += len(block)
-        if progress is not None:
-            progress(min(received, entry.bytes), entry.bytes)
-    _check_arrival(entry, url, received, digest.hexdigest())
-
-
 def _blocks(url: str, max_bytes: int, timeout_seconds: float) -> Iterator[bytes]:
-    """The first `max_bytes` of the body, as they arrive; the rest stays unread."""
+    """The first `max_bytes` of the body, as they arrive; the rest stays unread. Raises DownloadError."""
     try:
         with open_url(url, timeout_seconds) as response:
             while max_bytes and (block := response.read1(min(BLOCK_BYTES, max_bytes))):
@@ -113,13 +116,5 @@ def _blocks(url: str, max_bytes: int, timeout_seconds: float) -> Iterator[bytes]
         raise explain(url, error, timeout_seconds) from error
 
 
-def _check_arrival(entry: CatalogueEntry, url: str, received: int, sha256: str) -> None:
-    if received < entry.bytes:
-        raise DownloadError(f"{shown(url)} ended after {received:,} of {entry.bytes:,} bytes. Run the command again.")
-    if received > entry.bytes:
-        problem = f"is longer than the {entry.bytes:,} bytes of the catalogue"
-    elif sha256 != entry.sha256:
-        problem = f"has the SHA-256 {sha256}, not {entry.sha256}"
-    else:
-        return
-    raise DownloadError(f"{shown(url)} {problem}, so it was thrown away. Check --base-url and {BASE_URL_VARIABLE}.")
+def _other_file(url: str, problem: str) -> DownloadError:
+    return DownloadError(f"{shown(url)} {problem}, so it was thrown away. Check --base-url and {BASE_URL_VARIABLE}.")

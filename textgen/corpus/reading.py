@@ -16,11 +16,11 @@ from textgen.config import END_OF_DOCUMENT, TextConfig
 from textgen.corpus.catalogue import CatalogueEntry
 from textgen.corpus.decoding import BLOCK_BYTES, Tally, check_encoding, check_pieces, iter_text, read_block
 from textgen.corpus.documents import end_documents
-from textgen.corpus.names import shown
 from textgen.corpus.passing import PassingBytes, open_passing, size_of
 from textgen.corpus.sources import Source, SourceFile, entry_source, resolve
 from textgen.corpus.tables import TABLE_FORMATS, column_documents
 from textgen.errors import CorpusError
+from textgen.messages import counted, shown
 
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
 
@@ -201,20 +201,16 @@ def _read(reader: CorpusReader) -> Corpus:
 
 def _notes(tally: Tally) -> tuple[str, ...]:
     facts = (
-        (tally.files > 1 or tally.empty_files, _counted(tally.files, "file") + " read"),
-        (tally.empty_files, _counted(tally.empty_files, "empty file") + " skipped"),
-        (tally.empty_documents, _counted(tally.empty_documents, "empty document") + " skipped"),
-        (tally.byte_order_marks, _counted(tally.byte_order_marks, "byte-order mark") + " removed"),
-        (tally.crlf_line_ends, _counted(tally.crlf_line_ends, "CRLF line end") + " turned into LF"),
+        (tally.files > 1 or tally.empty_files, counted(tally.files, "file") + " read"),
+        (tally.empty_files, counted(tally.empty_files, "empty file") + " skipped"),
+        (tally.empty_documents, counted(tally.empty_documents, "empty document") + " skipped"),
+        (tally.byte_order_marks, counted(tally.byte_order_marks, "byte-order mark") + " removed"),
+        (tally.crlf_line_ends, counted(tally.crlf_line_ends, "CRLF line end") + " turned into LF"),
         (tally.tables_as_text, _tables_note(tally.tables_as_text)),
     )
     return tuple(sentence for is_said, sentence in facts if is_said)
 
 
 def _tables_note(names: list[str]) -> str:
-    others = f" and {_counted(len(names) - 1, 'other table')} are" if len(names) > 1 else " is"
+    others = f" and {counted(len(names) - 1, 'other table')} are" if len(names) > 1 else " is"
     return f"{''.join(names[:1])}{others} read as plain text; --column NAME takes one column"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

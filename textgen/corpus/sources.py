@@ -20,10 +20,11 @@ from textgen.corpus import catalogue
 from textgen.corpus.catalogue import CatalogueEntry
 from textgen.corpus.decoding import unreadable
 from textgen.corpus.download import cached_path
-from textgen.corpus.names import model_name, nearest, shown
+from textgen.corpus.names import model_name
 from textgen.corpus.spooling import SpooledInput
 from textgen.corpus.tables import TABLE_FORMATS
 from textgen.errors import CorpusError
+from textgen.messages import nearest, shown
 
 STDIN = "-"
 NUM_NEIGHBOURS = 1000  # how many names of a folder are searched for the one that was meant
@@ -66,7 +67,7 @@ def resolve(arguments: Sequence[str], stdin: BinaryIO | None = None, *, takes_co
 
 def entry_source(entry: CatalogueEntry) -> Source:
     """The source of a catalogue entry, in UTF-8; a download must be in the cache, whole."""
-    if not entry.is_download:
+    if entry.download is None:
         return Source(entry.name, entry.name, (_built_in_file(entry),))
     path = cached_path(entry)
     if path is None:

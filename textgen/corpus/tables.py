@@ -14,8 +14,8 @@ from typing import Any
 
 from textgen.config import END_OF_DOCUMENT
 from textgen.corpus.decoding import Tally, find_surrogate
-from textgen.corpus.names import nearest, shown
 from textgen.errors import CorpusError
+from textgen.messages import counted, nearest, shown
 
 TABLE_FORMATS = ("csv", "tsv", "jsonl")
 BLOCK_CHARACTERS = 1 << 20
@@ -113,8 +113,7 @@ def _telling(lines: Iterator[list[str]], is_over: list[bool]) -> Iterator[list[s
 def _only_cell(row: list[str], width: int, shown_name: str, line: int) -> str:
     if not row:
         return ""
-    cells = "1 cell" if len(row) == 1 else f"{len(row):,} cells"
-    raise _wrong(shown_name, line, f"{cells} in a row where the header has {width:,}")
+    raise _wrong(shown_name, line, f"{counted(len(row), 'cell')} in a row where the header has {width:,}")
 
 
 def _index_of(column: str, header: list[str], shown_name: str, line: int) -> int:

@@ -4,13 +4,10 @@ What goes in: a stored model and the directory to make. What comes out: that dir
 goes wrong, nothing is left, and what stood there before stands there still.
 """
 
-import contextlib
 import dataclasses
 import os
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +63,7 @@ def export_model(
     output_dir = Path(os.path.realpath(output_dir))
     _check_output(output_dir, overwrite)
     try:
-        with _replacing(output_dir) as directory:
+        with atomic_files.replacing_directory(output_dir, overwrite=overwrite) as directory:
             progress(f"building {model.name} as a graph")
             _write(model, directory)
             check_operations(directory, normalizes=model.tokenizer.normalize != "none")
@@ -140,22 +137,3 @@ def _notes_of(tokenizer: Tokenizer) -> list[str]:
     if tokenizer.normalize != "none":
         notes.append("Prompts are normalised by operations of tensorflow_text: import it before loading.")
     return notes
-
-
-@contextlib.contextmanager
-def _replacing(output_dir: Path) -> Iterator[Path]:
-    """`atomic_files.new_directory`, where something may stand in its place; that comes back if the block fails."""
-    aside: Path | None = None
-    try:
-        with atomic_files.new_directory(output_dir) as directory:
-            yield directory
-            if output_dir.exists():
-                aside = Path(tempfile.mkdtemp(prefix=f".{output_dir.name}.", suffix=".tmp", dir=output_dir.parent))
-                os.rename(output_dir, aside / output_dir.name)
-    except BaseException:
-        if aside is not None and not output_dir.exists():
-            os.rename(aside / output_dir.name, output_dir)
-        raise
-    finally:
-        if aside is not None and output_dir.exists():
-            shutil.rmtree(aside, ignore_errors=True)

@@ -14,11 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from textgen import atomic_files, model_store
+from textgen import atomic_files, sealed_files
 from textgen.config import TextConfig
 from textgen.corpus.download import CACHE_VARIABLE, cache_dir
-from textgen.corpus.names import shown
 from textgen.errors import CorpusError, TextgenError
+from textgen.messages import shown
 from textgen.preparation.entry import FILES, Prepared, open_entry, verify_entry
 from textgen.records import installed_versions
 from textgen.tokenizers import Tokenizer
@@ -37,7 +37,7 @@ def entry_path(
 ) -> Path:
     """Where a corpus of that fingerprint lies, or would lie, when it is prepared in that way."""
     parts: dict[str, Any] = {
-        "format": [PREPARED_FORMAT, model_store.FORMAT],
+        "format": [PREPARED_FORMAT, sealed_files.FORMAT],
         "versions": [installed_versions()["textgen"], unicodedata.unidata_version],
         "fingerprint": fingerprint,
         "config": config.to_json(),
@@ -73,9 +73,9 @@ def make(path: Path, write: Callable[[Path], None]) -> Prepared:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _clean(folder, path)
-        with atomic_files.new_directory(path) as directory:
+        with atomic_files.replacing_directory(path) as directory:
             write(directory)
-            model_store.seal(directory, FILES)
+            sealed_files.seal(directory, FILES)
             return open_entry(directory)  # mapped files stay, whatever becomes of their names
     except OSError as problem:
         if (prepared := find(path)) is not None:  # another process has made the same, and was faster

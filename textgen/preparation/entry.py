@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from textgen import atomic_files, model_store
+from textgen import model_store, sealed_files
 from textgen.dataset import open_token_ids
 from textgen.tokenizers import Tokenizer, tokenizer_from_json
 
@@ -41,19 +41,19 @@ class Prepared(NamedTuple):
 
 def write_facts(directory: Path, tokenizer: Tokenizer, facts: dict[str, Any]) -> None:
     """Write the tokenizer, and `facts`: sha256, characters, num_documents, num_validation_documents and notes."""
-    atomic_files.write_json(directory / TOKENIZER, {"format": model_store.FORMAT, **tokenizer.to_json()})
-    atomic_files.write_json(directory / FACTS, {"format": model_store.FORMAT, **facts})
+    sealed_files.write_json(directory / TOKENIZER, tokenizer.to_json())
+    sealed_files.write_json(directory / FACTS, facts)
 
 
 def verify_entry(directory: Path) -> None:
     """Raise TextgenError or OSError unless every file is there as it was written."""
-    model_store.verify(directory, FILES)
+    sealed_files.verify(directory, FILES)
 
 
 def open_entry(directory: Path) -> Prepared:
     """What lies in `directory`, which was verified or has just been written. Raises TextgenError or OSError."""
-    document, facts = (model_store.read_json(directory / name) for name in (TOKENIZER, FACTS))
-    tokenizer = tokenizer_from_json({key: value for key, value in document.items() if key != "format"})
+    document, facts = (sealed_files.read_json(directory / name) for name in (TOKENIZER, FACTS))
+    tokenizer = tokenizer_from_json(document)
     return Prepared(
         tokenizer=tokenizer,
         train_ids=open_token_ids(directory / TRAIN_IDS, tokenizer.vocabulary_size),

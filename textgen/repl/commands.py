@@ -5,7 +5,6 @@ TextgenError: one line, and nothing has changed.
 """
 
 import dataclasses
-import difflib
 import re
 import shlex
 import textwrap
@@ -14,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from textgen.config import SamplingConfig
+from textgen.messages import counted, nearest
 from textgen.repl.errors import CommandError
 from textgen.repl.files import load_text, save_text
 from textgen.repl.session import Session
@@ -46,7 +46,7 @@ def set_value(session: Session, argument: str) -> None:
     given, text = re.fullmatch(r"([^\s=]*)\s*=?\s*(.*)", argument, re.DOTALL).groups()
     name = given.lstrip("-").replace("-", "_")
     if name and name not in SETTINGS:
-        raise CommandError(f"no setting {given!r}. {_nearest(name, SETTINGS) or 'There are: ' + ', '.join(SETTINGS)}")
+        raise CommandError(f"no setting {given!r}. {nearest(name, SETTINGS) or 'There are: ' + ', '.join(SETTINGS)}")
     if not text:
         session.notice(_settings_table(session.config, [name] if name else list(SETTINGS)))
         return
@@ -103,12 +103,8 @@ def show_status(session: Session, _argument: str) -> None:
     session.notice(
         f"model     {session.model}\n"
         f"{settings}\n"
-        f"story     {_counted(characters, 'character')} in {_counted(turns, 'turn')}"
+        f"story     {counted(characters, 'character')} in {counted(turns, 'turn')}"
     )
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def join_exactly(session: Session, argument: str) -> None:
@@ -169,16 +165,16 @@ def save_over(session: Session, argument: str) -> None:
 def _save(session: Session, argument: str, *, may_replace: bool) -> None:
     text = session.story.text
     path = save_text(argument, text, may_replace=may_replace)
-    session.notice(f"saved {_counted(len(text), 'character')} to {path}")
+    session.notice(f"saved {counted(len(text), 'character')} to {path}")
 
 
 def read_file(session: Session, argument: str) -> None:
     """Add a file's text to the story; the model reads it and writes nothing."""
     text = load_text(argument)
     if len(text) > LONG_TEXT:
-        session.notice(f"reading {_counted(len(text), 'character')}; Ctrl-C stops it")
+        session.notice(f"reading {counted(len(text), 'character')}; Ctrl-C stops it")
     session.read(text)
-    session.notice(f"read {_counted(len(text), 'character')} of {argument}; an empty line goes on from there")
+    session.notice(f"read {counted(len(text), 'character')} of {argument}; an empty line goes on from there")
 
 
 def start_afresh(session: Session, _argument: str) -> None:
@@ -237,13 +233,8 @@ def run_command(session: Session, line: str) -> None:
     argument = argument.strip()
     command = COMMANDS.get(name)
     if command is None:
-        advice = _nearest(name, COMMANDS) or "/help lists them, and text that begins with / is typed with //"
+        advice = nearest(name, COMMANDS) or "/help lists them, and text that begins with / is typed with //"
         raise CommandError(f"no command {name}. {advice}")
     if argument and not command.arguments:
         raise CommandError(f"{name} takes nothing after it. Received: {argument}")
     command.run(session, argument)
-
-
-def _nearest(name: str, names: typing.Iterable[str]) -> str:
-    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"Did you mean {nearest[0]}?" if nearest else ""

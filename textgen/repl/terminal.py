@@ -17,7 +17,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.shortcuts import CompleteStyle
 
-from textgen.output import visible
+from textgen.messages import visible
 from textgen.repl.commands import COMMANDS, SETTINGS
 from textgen.repl.errors import CommandError
 

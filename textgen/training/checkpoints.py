@@ -14,15 +14,16 @@ checkpoint, `step-00001200.0001`, before the first one goes: at every instant th
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
-import safetensors.numpy
 
 from textgen import atomic_files, model_store
 from textgen.config import TrainingConfig
 from textgen.errors import CheckpointError, ModelError, SettingError, TextgenError
 from textgen.records import Evaluated, ModelRecord, Progress
+from textgen.sealed_files import read_json, seal, write_json
+from textgen.tensor_files import read_tensors, write_tensors
 from textgen.tokenizers import Tokenizer
 
 
@@ -41,7 +42,7 @@ class Checkpoint(NamedTuple):
         """The checkpoint in `directory`. Raises TextgenError when it is not whole."""
         model = model_store.read_checkpoint_model(directory)
         progress, history = _read_progress(directory / model_store.PROGRESS)
-        training = model_store.read_any_tensors(directory / model_store.TRAINING_STATE)
+        training = read_tensors(directory / model_store.TRAINING_STATE)
         return cls(model.record, model.tokenizer, progress, history, model.weights, training)
 
 
@@ -55,7 +56,7 @@ def save_checkpoint(run_dir: Path, checkpoint: Checkpoint, keep: int = TrainingC
     try:
         atomic_files.make_directory(directory)
         target = _free_path(directory, checkpoint.progress.step)
-        with atomic_files.new_directory(target) as temporary:
+        with atomic_files.replacing_directory(target) as temporary:
             _write(temporary, checkpoint)
     except OSError as problem:
         raise CheckpointError(f"cannot save a checkpoint in {directory}: {problem.strerror or problem}") from problem
@@ -102,17 +103,15 @@ def load_newest(
 
 def _write(directory: Path, checkpoint: Checkpoint) -> None:
     model_store.write_model_files(directory, checkpoint.record, checkpoint.tokenizer, checkpoint.best_weights)
-    atomic_files.write_bytes(directory / model_store.TRAINING_STATE, safetensors.numpy.save(checkpoint.training))
-    document: dict[str, Any] = {"format": model_store.FORMAT, **checkpoint.progress.to_json()}
-    document["history"] = [row.to_json() for row in checkpoint.history]
-    atomic_files.write_json(directory / model_store.PROGRESS, document)
-    model_store.seal(directory, model_store.CHECKPOINT_FILES)
+    write_tensors(directory / model_store.TRAINING_STATE, checkpoint.training)
+    history = [row.to_json() for row in checkpoint.history]
+    write_json(directory / model_store.PROGRESS, {**checkpoint.progress.to_json(), "history": history})
+    seal(directory, model_store.CHECKPOINT_FILES)
 
 
 def _read_progress(path: Path) -> tuple[Progress, tuple[Evaluated, ...]]:
-    document = model_store.read_json(path)
+    document = read_json(path)
     history = document.pop("history", None)
-    document.pop("format")
     if not isinstance(history, list):
         raise SettingError(f"{path} holds no history")
     return Progress.from_json(document), tuple(Evaluated.from_json(row) for row in history)

@@ -1,8 +1,8 @@
 """One run at a time for each model: a lock file beside its directory, `saved_models/.NAME.lock`.
 
-It holds the process id, and the system's lock on the open file, which is gone with the process: a file that a killed
-process left is known for what it is, whoever has its process id by now. Where a disk has no locks (some network disks),
-the process id alone decides.
+The run keeps the file open and locked; the file's content is the process id, for the error message. The system releases
+the lock when the process ends, so a file that a killed process left does not lock anything, even when its process id is
+in use again. Where a disk has no locks (some network disks), the process id alone decides.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from textgen.errors import ModelError, TrainingError
 
 
 class RunLock:
-    """A context manager that gives back what `acquire` took, if it took anything."""
+    """A context manager that releases the lock at its end, if `acquire` was called."""
 
     def __init__(self) -> None:
         self._path: Path | None = None
@@ -28,11 +28,11 @@ class RunLock:
         self.release()
 
     def acquire(self, model_path: Path) -> None:
-        """Make this process the only one that writes the model at `model_path`, until `release`.
+        """Lock the model at `model_path` for this process until `release`.
 
         Raises:
-            TrainingError: another process writes it.
-            ModelError: nothing can be written beside it.
+            TrainingError: another process holds the lock.
+            ModelError: the lock file cannot be written.
         """
         models_dir = model_path.parent
         self._made = [directory for directory in (models_dir, *models_dir.parents) if not directory.exists()]
@@ -44,7 +44,7 @@ class RunLock:
             raise ModelError(f"cannot write models in {models_dir}: {problem.strerror or problem}") from problem
 
     def release(self) -> None:
-        """Let others write the model. The directories made for the lock go too, when nothing came into them."""
+        """Release the lock, and remove the directories that were made for it and are still empty."""
         if self._path is not None:
             with contextlib.suppress(OSError):
                 if _is_at(self._descriptor, self._path):
@@ -68,7 +68,7 @@ class RunLock:
                     raise TrainingError(
                         f"{model_path} is being trained by {who}. Wait for it, stop it{how}, or use another --name"
                     )
-                if not _is_at(descriptor, path):  # whoever held it has removed it just now
+                if not _is_at(descriptor, path):  # the holder has removed it just now
                     continue
                 os.ftruncate(descriptor, 0)
                 os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
@@ -87,13 +87,13 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 
 def _process_id_in(descriptor: int) -> int:
-    """The process id in a lock file; 0 where there is none."""
+    """The process id in a lock file, or 0."""
     content = os.pread(descriptor, 20, 0).strip()
     return int(content) if content.isdigit() else 0
 
 
 def _lives(process_id: int) -> bool:
-    """Whether there is such a process, and it is not this one."""
+    """Whether another process has this id."""
     if process_id in (0, os.getpid()):
         return False
     try:

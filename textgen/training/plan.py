@@ -157,7 +157,7 @@ def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Pla
         path = model_store.find_model(name, request.models_dir)
     except ModelError as problem:
         raise ModelError(f"{problem}. To begin a run, leave out --resume") from None
-    if (path / model_store.MANIFEST).exists():
+    if model_store.is_finished(path):
         raise ModelError(f"{path} is finished; there is nothing to resume. Sample it: textgen sample {path.name}")
     checkpoint, problems = load_newest(path)
     record = checkpoint.record
@@ -191,7 +191,7 @@ def _claim(path: Path, lock: RunLock | None, overwrite: bool) -> None:
         lock.acquire(path)
         recover(path)
     if path.exists() and not overwrite:
-        unfinished = not (path / model_store.MANIFEST).exists() and model_store.checkpoint_dirs(path)
+        unfinished = not model_store.is_finished(path) and model_store.checkpoint_dirs(path)
         if unfinished:
             raise ModelError(f"{path} exists and is not finished. --resume goes on with it, --overwrite starts anew")
         raise ModelError(f"{path} exists. Use --overwrite or another --name")

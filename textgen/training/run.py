@@ -13,6 +13,7 @@ from textgen.errors import CheckpointError, ModelError
 from textgen.generation.generator import Generator
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.records import ModelRecord
+from textgen.sealed_files import seal
 from textgen.tensorflow_runtime import quiet_import
 from textgen.training.advice import resume_command
 from textgen.training.checkpoints import Checkpoint
@@ -110,7 +111,7 @@ def _run_to_the_end(trainer: "Trainer", stop: StopRequest) -> ModelRecord | None
     try:
         model_store.write_model_files(path, record, trainer.plan.tokenizer, trainer.best_weights)
         write_history(path, trainer.history)
-        model_store.seal(path, model_store.MODEL_FILES)
+        seal(path, model_store.MODEL_FILES)
     except OSError as problem:
         raise ModelError(
             f"cannot write the model in {path}: {problem.strerror or problem}. "

@@ -1,6 +1,7 @@
-"""The model directory around a run: what a killed one left in it, and what it held before.
+"""The model directory around a run: what a killed run left in it, and the model that it held before.
 
-Whoever calls these holds the run's lock, or knows that nobody else writes the directory.
+A run that overwrites a model sets the old one aside under the name of `model_store.set_aside_path`, where the next run
+finds it if this one is killed. Callers hold the run's lock, or know that no other process writes the directory.
 """
 
 import contextlib
@@ -15,71 +16,69 @@ from textgen.errors import ModelError
 def recover(path: Path) -> None:
     """Bring the directory of a model to one of its proper states: nothing, a run with a checkpoint, or a model.
 
-    Temporaries of killed processes go. A run that was killed before its first checkpoint leaves nothing, and what it
-    was to replace comes back; one that was killed when its model was complete leaves the model alone.
+    Temporaries of killed processes are removed. A run that was killed before its first checkpoint leaves nothing, and
+    the model that it was to replace comes back. A run that was killed after its model was complete leaves that model
+    alone.
 
     Raises:
         ModelError: the directory cannot be written.
     """
+    aside = model_store.set_aside_path(path)
     try:
-        names = "|".join(re.escape(own.name) for own in (path, model_store.set_aside_path(path)))
+        names = "|".join(re.escape(own.name) for own in (path, aside))
         own = re.compile(rf"\.(?:{names})\.\d+\.tmp")  # not those of a model whose name begins alike
         atomic_files.remove_abandoned(path.parent, names=own, seconds=0)
         for directory in (path, path / model_store.CHECKPOINTS):
             atomic_files.remove_abandoned(directory, seconds=0)
-        if (path / model_store.MANIFEST).exists():
-            _remove(path / model_store.CHECKPOINTS)
-            _remove(model_store.set_aside_path(path))
+        if model_store.is_finished(path):
+            atomic_files.remove_directory(path / model_store.CHECKPOINTS)
+            atomic_files.remove_directory(aside)
         else:
-            _bring_back(path)
+            _bring_back(path, aside)
     except OSError as problem:
         raise ModelError(f"cannot write in {path}: {problem.strerror or problem}") from problem
 
 
 @contextlib.contextmanager
 def replacing(path: Path, overwrite: bool) -> Iterator[Callable[[], None]]:
-    """Set the model that is overwritten aside until the new one is finished; bring it back if that fails early.
+    """Set the model at `path` aside while the block writes a new one in its place.
 
-    Yields a function to call when the new model is complete. Raises ModelError.
+    It comes back when the block fails before the first checkpoint; `recover` does what could not be done here.
+
+    Yields:
+        A function to call when the new model is complete: it removes the old one.
+
+    Raises:
+        ModelError: the model cannot be set aside.
     """
     aside = model_store.set_aside_path(path)
     try:
         if overwrite and path.exists():
-            if aside.exists() and not (path / model_store.MANIFEST).exists():
-                _remove(path)  # a run that never finished; what it was to replace is still set aside
+            if aside.exists() and not model_store.is_finished(path):
+                atomic_files.remove_directory(path)  # a run that never finished; the model before it is set aside
             else:
-                _remove(aside)
-                path.rename(aside)
-                atomic_files.sync_directory(path.parent)
+                atomic_files.set_aside(path, aside)
     except OSError as problem:
-        _try(_bring_back, path)
+        _try(_bring_back, path, aside)
         raise ModelError(f"cannot replace {path}: {problem.strerror or problem}") from problem
     try:
-        yield lambda: _try(_remove, aside)
+        yield lambda: _try(atomic_files.remove_directory, aside)
     except BaseException:
-        _try(_bring_back, path)
+        _try(_bring_back, path, aside)
         raise
 
 
-def _bring_back(path: Path) -> None:
-    """Where a run has no checkpoint yet, put what it was to replace, or nothing; files of other kinds stay."""
+def _bring_back(path: Path, aside: Path) -> None:
+    """Where a run has no checkpoint yet, replace its empty directories by the model set aside; other files stay."""
     if model_store.checkpoint_dirs(path):
         return
     for directory in (path / model_store.CHECKPOINTS, path):
         with contextlib.suppress(OSError):
             directory.rmdir()
-    aside = model_store.set_aside_path(path)
-    if aside.exists() and not path.exists():
-        aside.rename(path)
-        atomic_files.sync_directory(path.parent)
+    atomic_files.bring_back(path, aside)
 
 
-def _try(action: Callable[[Path], None], path: Path) -> None:
-    """What fails here is done by the next run."""
+def _try(action: Callable[..., None], *paths: Path) -> None:
+    """Do what the next run does where it fails now."""
     with contextlib.suppress(OSError):
-        action(path)
-
-
-def _remove(path: Path) -> None:
-    if path.exists():
-        atomic_files.remove_directory(path)
+        action(*paths)

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from textgen.messages import counted, visible
 from textgen.model_store import num_parameters
-from textgen.output import visible
 from textgen.records import Evaluated, ParentRecord, ResultRecord
 from textgen.training.advice import resume_command, sample_command
 from textgen.training.plan import Plan
@@ -221,7 +221,7 @@ def _parent_line(plan: Plan, parent: ParentRecord) -> str:
     counts = {"character": parent.symbols_added}
     if plan.text.level == "word":
         counts["word"] = parent.words_added
-    added = [f"{count:,} {what}{'' if count == 1 else 's'}" for what, count in counts.items()]
+    added = [counted(count, what) for what, count in counts.items()]
     return f"{parent.name}, {' and '.join(added)} added"
 
 
