@@ -15,7 +15,7 @@ from textgen import sealed_files
 from textgen.atomic_files import ABANDONED_SECONDS
 from textgen.config import TextConfig
 from textgen.corpus import catalogue, download, open_corpus, read_corpus, split_text
-from textgen.errors import CorpusError
+from textgen.errors import CorpusError, DownloadError
 from textgen.preparation import cache, prepare
 from textgen.preparation.entry import FILES, TRAIN_IDS
 from textgen.tokenizers import CharacterTokenizer
@@ -172,9 +172,10 @@ def test_a_download_removes_what_a_killed_one_left(monkeypatch):
     left.parent.mkdir(parents=True)
     left.touch()
     os.utime(left, (1000.0, 1000.0))
-    monkeypatch.setattr(download, "_receive", lambda *arguments: None)
-    path = download.fetch(next(entry for entry in catalogue.CATALOGUE if entry.download))
-    assert os.listdir("cache/corpora") == [path.name]
+    monkeypatch.setattr(download, "_blocks", lambda *arguments: iter([]))
+    with pytest.raises(DownloadError, match="ended after 0 of "):
+        download.fetch(next(entry for entry in catalogue.CATALOGUE if entry.download))
+    assert os.listdir("cache/corpora") == []
 
 
 def test_a_cache_that_cannot_be_written_is_named_with_its_variable(tmp_path, monkeypatch):

@@ -2,40 +2,40 @@
 
 
 class TextgenError(Exception):
-    """The base: the input or the machine does not allow what was asked for."""
+    """The base. Seen by users whose input or machine does not allow what they asked for."""
 
     exit_status = 1
 
 
 class SettingError(TextgenError, ValueError):
-    """A setting is outside its range. This is wrong usage, so the exit status is 2."""
+    """Seen by users who pass a setting outside its range. This is wrong usage, so the exit status is 2."""
 
     exit_status = 2
 
 
 class CorpusError(TextgenError):
-    """A text is missing, empty, too short or not in the stated encoding."""
+    """Seen by users who name a text that is missing, empty, too short or not in the stated encoding."""
 
 
 class DownloadError(CorpusError):
-    """A corpus did not arrive whole and as catalogued."""
+    """Seen by users who fetch a corpus that does not arrive whole and as catalogued."""
 
 
 class TokenizerError(TextgenError):
-    """A tokenizer cannot take a text, or its file is damaged."""
+    """Seen by users who give text that a tokenizer cannot take, or a damaged tokenizer file."""
 
 
 class ModelError(TextgenError):
-    """A model does not exist, is damaged, or would be overwritten."""
+    """Seen by users who name a model that does not exist, is damaged, or would be overwritten."""
 
 
 class CheckpointError(ModelError):
-    """A checkpoint cannot be written."""
+    """Seen by users whose disk cannot take a checkpoint."""
 
 
 class TrainingError(TextgenError):
-    """A run cannot start or go on."""
+    """Seen by users whose run cannot start or go on."""
 
 
 class ExportError(TextgenError):
-    """An export cannot be written, or fails its comparison with the model."""
+    """Seen by users whose export cannot be written, or fails its comparison with the model."""
