@@ -1,9 +1,10 @@
 """Text on standard output: exact in files and pipes, harmless on a terminal.
 
-What surprises: a model can learn, or be made, to write control characters; on a terminal they are shown as pictures, so
-that no text moves the cursor, renames the window or types for its reader.
+A model can learn, or be made, to write control characters. A terminal shows them as pictures, so that no text moves the
+cursor, renames the window or types for its reader.
 """
 
+import io
 import json
 import re
 import sys
@@ -16,11 +17,12 @@ VISIBLE |= {0x7F: 0x2421, **dict.fromkeys(range(0x80, 0xA0), 0xFFFD)}
 
 
 def prepare_output() -> None:
-    """Let no symbol of a story fail to print: UTF-8 in files and pipes, a terminal's own encoding there."""
-    if sys.stdout.isatty():
-        sys.stdout.reconfigure(errors="replace")
-    else:
-        sys.stdout.reconfigure(encoding="utf-8")
+    """Let no symbol fail to print: UTF-8 in files and pipes, the terminal's own encoding on a terminal."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        if sys.stdout.isatty():
+            sys.stdout.reconfigure(errors="replace")
+        else:
+            sys.stdout.reconfigure(encoding="utf-8")
 
 
 def write_text(text: str) -> None:
@@ -30,12 +32,12 @@ def write_text(text: str) -> None:
 
 
 def visible(text: str) -> str:
-    """`text` with control characters, but tab and newline, as their pictures."""
+    """`text` with a picture for every control character except tab and newline."""
     return text.translate(VISIBLE)
 
 
 def json_line(document: Any) -> str:
-    """`document` as JSON on one line, with whatever is no printable character escaped: harmless, and the same value."""
+    """`document` as JSON on one line, in which every character that cannot be printed is escaped."""
     return UNPRINTABLE.sub(_escaped, json.dumps(document, ensure_ascii=False))
 
 

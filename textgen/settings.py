@@ -16,16 +16,17 @@ KIND_NAMES = {bool: "true or false", int: "a whole number", float: "a number", s
 
 
 def setting(
-    default: Any, description: str, *, minimum=None, maximum=None, above=None, choices=(), is_new: bool = False
+    default: Any, description: str, *, minimum=None, maximum=None, above=None, choices=(), is_new: bool = False, **facts
 ) -> Any:
     """A dataclass field with its sentence and its range.
 
     Args:
         above: an exclusive minimum.
         is_new: whether models were written before there was this setting. Its default must then be what they did.
+        facts: what else the users of the settings look up in the field's metadata.
     """
     limits = {"minimum": minimum, "maximum": maximum, "above": above, "choices": tuple(choices)}
-    metadata = {"description": description, "is_new": is_new, **limits}
+    metadata = {"description": description, "is_new": is_new, **limits, **facts}
     if isinstance(default, (list, dict, set)):
         raise TypeError(f"a default must be immutable. Received: default={default}")
     return dataclasses.field(default=default, metadata=metadata)
