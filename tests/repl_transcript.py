@@ -6,8 +6,8 @@ import string
 import numpy as np
 
 from textgen.config import SamplingConfig
-from textgen.generation.context import Context
 from textgen.generation.generator import Generator
+from textgen.generation.state import Context
 from textgen.repl import Repl
 from textgen.tokenizers import CharacterTokenizer, WordTokenizer
 from textgen.tokenizers.unknown import describe_replacements

@@ -137,10 +137,10 @@ def test_several_samples_differ_and_are_delimited(workshop):
 
 
 def test_a_prompt_can_come_from_a_file_or_from_standard_input_and_text_can_go_to_a_file(workshop, tmp_path):
-    (tmp_path / "prompt.txt").write_text("The river")
+    (tmp_path / "prompt.txt").write_bytes(b"\xef\xbb\xbfThe river\r\n")
     output = tmp_path / "text.txt"
     from_file = run("sample", "tale", "-n", "20", "-f", tmp_path / "prompt.txt", "-o", output, cwd=workshop)
-    from_stdin = run("sample", "tale", "-n", "20", "-p", "-", stdin="The river", cwd=workshop)
+    from_stdin = run("sample", "tale", "-n", "20", "-p", "-", stdin="The river\n", cwd=workshop)
     assert (from_file.returncode, from_file.stdout) == (0, b"")
     assert output.read_bytes() == from_stdin.stdout
 

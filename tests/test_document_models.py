@@ -47,8 +47,8 @@ def test_the_tensorflow_engine_writes_the_text_of_the_numpy_engine(everywhere):
     everywhere.assert_tensorflow_texts_are_the_same()
 
 
-def test_the_export_passes_its_own_check(everywhere, monkeypatch):
-    everywhere.assert_passes_its_own_check(monkeypatch)
+def test_the_export_passes_its_own_check(everywhere):
+    everywhere.assert_passes_its_own_check()
 
 
 def test_the_export_says_where_its_texts_end_and_what_it_needs(everywhere):

@@ -12,9 +12,10 @@ from conftest import make_stored_model, write_stored_model
 
 from textgen.config import SamplingConfig
 from textgen.errors import ExportError
-from textgen.export import check, export_model, operations, reader
-from textgen.export.check import Case, explained_by_rounding, request_of, run_exported
-from textgen.export.module import MAX_LENGTH, as_decimal
+from textgen.export import check, export_model, operations, reader, saved_model
+from textgen.export.check import Case, explained_by_rounding
+from textgen.export.signature import MAX_LENGTH, as_decimal, request_of
+from textgen.export.writing import Format
 from textgen.generation.generator import open_generator
 
 MODEL = make_stored_model()
@@ -39,7 +40,8 @@ def exported(tmp_path_factory):
 def answers(exported):
     """What the model says in a process that cannot import textgen; after TEXTS and FILTERS, PROMPTS reversed."""
     requests = [request_of(PROMPTS, config) for config in TEXTS + FILTERS]
-    return run_exported(exported.path, [*requests, request_of(PROMPTS[::-1], TEXTS[0]), request_of([], SHUFFLED)])
+    requests += [request_of(PROMPTS[::-1], TEXTS[0]), request_of([], SHUFFLED)]
+    return saved_model.answer(MODEL, exported.path, requests)
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +114,41 @@ def test_the_signature_is_the_documented_one(exported, serve):
     assert all(spec.dtype == tf.string for spec in signature.structured_outputs.values())
 
 
+def test_the_signature_is_the_one_that_callers_were_written_for(exported, serve):
+    assert list(exported.signature["inputs"].items()) == [
+        ("prompt", "string [B]"),
+        ("length", "int32"),
+        ("temperature", "float32"),
+        ("top_k", "int32"),
+        ("top_p", "float32"),
+        ("min_p", "float32"),
+        ("seed", "int64"),
+    ]
+    assert list(exported.signature["outputs"]) == ["text", "completion"]
+    by_place = serve.loaded.generate(tf.constant(["it was"]), 20, 0.8, 0, 1.0, 0.0, 5)
+    by_name = serve.loaded.generate(
+        prompt=tf.constant(["it was"]), length=20, temperature=0.8, top_k=0, top_p=1.0, min_p=0.0, seed=5
+    )
+    texts = [answer["text"].numpy()[0] for answer in (by_place, by_name, serve(seed=5))]
+    assert len(set(texts)) == 1
+
+
+def test_the_description_says_what_the_settings_mean(exported):
+    description = json.loads((exported.path / saved_model.DESCRIPTION).read_text())
+    assert description["notes"] == [
+        "length counts characters.",
+        "Temperature 0 takes the likeliest; top_k 0, top_p 1 and min_p 0 are off.",
+        "Each row of a batch is the text of its prompt and the seed alone: equal prompts give equal rows.",
+        "temperature, top_p and min_p count with six significant digits.",
+        "On a GPU that rounds matrix products (TF32) the text may differ.",
+    ]
+    assert description["how_to_call"] == (
+        "loaded = tf.saved_model.load(directory); loaded.signatures['serving_default']("
+        "prompt=tf.constant(['Once']), length=tf.constant(200), temperature=tf.constant(0.8), top_k=tf.constant(0), "
+        "top_p=tf.constant(1.0), min_p=tf.constant(0.0), seed=tf.constant(0, tf.int64))['text']"
+    )
+
+
 @pytest.mark.parametrize("value", [0.8, 0.05, 1.0, 0.0, 0.333333, 1e-5, 16.7, 999.9])
 def test_a_float32_counts_as_the_decimal_that_was_meant(value):
     assert as_decimal(tf.constant(value, tf.float32)).numpy() == value
@@ -182,26 +219,48 @@ def test_the_reader_cannot_import_textgen_nor_tensorflow_text(monkeypatch):
             __import__(name)
 
 
-def test_another_models_texts_are_not_accepted(monkeypatch, tmp_path):
-    generator = open_generator(make_stored_model(seed=1))
+# ---- a format of exports: what writes it, and what answers for it
 
-    def of_another_model(directory, requests, *, with_tensorflow_text):
-        assert not with_tensorflow_text
-        configs = [SamplingConfig(**{name: r[name] for name in check.SIGNATURE_SETTINGS}) for r in requests]
-        texts = [[generator.generate(p, c)[0] for p in r["prompt"]] for r, c in zip(requests, configs, strict=True)]
-        return [
-            {"text": [t.prompt + t.completion for t in row], "completion": [t.completion for t in row]} for row in texts
-        ]
 
-    monkeypatch.setattr(check, "run_exported", of_another_model)
+def format_of(model) -> Format:
+    """A format whose export is a file with a name, and whose answers are the NumPy engine's for `model`."""
+    generator = open_generator(model)
+
+    def write(stored, directory):
+        (directory / "model.txt").write_text(stored.name)
+
+    def answer(stored, directory, requests):
+        assert (directory / "model.txt").read_text() == stored.name
+        answers = []
+        for request in requests:
+            config = SamplingConfig(**{name: value for name, value in request.items() if name != "prompt"})
+            texts = [generator.generate(prompt, config)[0] for prompt in request["prompt"]]
+            whole = [t.prompt + t.completion for t in texts]
+            answers.append({"text": whole, "completion": [t.completion for t in texts]})
+        return answers
+
+    return Format("model.txt", write, answer)
+
+
+def test_a_format_is_what_writes_it_and_what_answers_for_it(tmp_path):
+    result = export_model(MODEL, tmp_path / "tiny", kind=format_of(MODEL))
+    assert result.checked == check.Checked(12, 2400, 0)
+    assert (tmp_path / "tiny" / "model.txt").read_text() == "tiny"
+    again = export_model(MODEL, tmp_path / "tiny", kind=format_of(MODEL), overwrite=True)
+    assert again.bytes == 4
+    with pytest.raises(ExportError, match="not an exported model"):
+        export_model(MODEL, tmp_path / "tiny", overwrite=True)  # as a SavedModel
+
+
+def test_a_format_that_writes_other_texts_is_refused_and_leaves_nothing(tmp_path):
     with pytest.raises(ExportError, match=r"another text than the model after \d+ characters"):
-        check.check_texts(MODEL, tmp_path)
-    assert check.check_texts(make_stored_model(seed=1), tmp_path) == check.Checked(12, 2400, 0)
+        export_model(MODEL, tmp_path / "tiny", kind=format_of(make_stored_model(seed=1)))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_does_not_load_is_reported_in_one_line(tmp_path):
     with pytest.raises(ExportError, match="does not run: .*" + tmp_path.name) as problem:
-        run_exported(tmp_path, [])
+        saved_model.answer(MODEL, tmp_path, [])
     assert "\n" not in str(problem.value)
 
 

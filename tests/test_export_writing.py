@@ -1,41 +1,45 @@
-"""The exported directory: whole or not at all, and nothing of the user's is lost."""
+"""The directory of an export: whole or not at all, and nothing of the user's is lost."""
 
 import pytest
 from conftest import make_stored_model
 
 from textgen.errors import ExportError
-from textgen.export import check, export_model, saved_model
+from textgen.export import check, export_model, saved_model, writing
+from textgen.export.writing import Format
 
 MODEL = make_stored_model()
+LETTER = Format(
+    "letter.txt", lambda model, directory: (directory / "letter.txt").write_text(model.sha256), lambda *_: []
+)
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Export without the fresh process."""
-    monkeypatch.setattr(saved_model, "check_texts", lambda model, directory: check.Checked(0, 0, 0))
+    """Export as a LETTER, whose texts nobody compares."""
+    monkeypatch.setattr(writing, "check_texts", lambda model, answer: check.Checked(0, 0, 0))
 
 
 def test_what_stands_there_is_kept_unless_told_otherwise(tmp_path, quick):
-    export_model(MODEL, tmp_path / "tiny")
-    before = (tmp_path / "tiny" / "fingerprint.pb").read_bytes()
+    export_model(MODEL, tmp_path / "tiny", kind=LETTER)
     with pytest.raises(ExportError, match=r"exists.*--overwrite"):
-        export_model(MODEL, tmp_path / "tiny")
-    assert (tmp_path / "tiny" / "fingerprint.pb").read_bytes() == before
-    export_model(make_stored_model(seed=1), tmp_path / "tiny", overwrite=True)
+        export_model(MODEL, tmp_path / "tiny", kind=LETTER)
+    assert (tmp_path / "tiny" / "letter.txt").read_text() == MODEL.sha256
+    export_model(MODEL._replace(sha256="other"), tmp_path / "tiny", overwrite=True, kind=LETTER)
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
-    assert (tmp_path / "tiny" / "fingerprint.pb").read_bytes() != before
+    assert (tmp_path / "tiny" / "letter.txt").read_text() == "other"
 
 
-def test_only_a_saved_model_is_overwritten(tmp_path, quick):
+@pytest.mark.parametrize("kind", [LETTER, writing.SAVED_MODEL])
+def test_only_an_export_of_the_kind_is_overwritten(tmp_path, quick, kind):
     (tmp_path / "novel").mkdir()
     (tmp_path / "novel" / "chapter.txt").write_text("irreplaceable")
     with pytest.raises(ExportError, match="not an exported model"):
-        export_model(MODEL, tmp_path / "novel", overwrite=True)
+        export_model(MODEL, tmp_path / "novel", overwrite=True, kind=kind)
     assert (tmp_path / "novel" / "chapter.txt").read_text() == "irreplaceable"
 
 
-@pytest.mark.parametrize("stage", ["check_operations", "check_texts", "describe"])
-def test_a_failed_export_leaves_nothing(tmp_path, monkeypatch, stage):
+@pytest.mark.parametrize("stage", ["check_operations", "describe"])
+def test_a_saved_model_that_fails_leaves_nothing(tmp_path, monkeypatch, stage):
     def fail(*arguments, **options):
         raise ExportError("no")
 
@@ -47,16 +51,19 @@ def test_a_failed_export_leaves_nothing(tmp_path, monkeypatch, stage):
 
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, ExportError("no")])
 def test_a_failed_overwrite_leaves_what_stood_there(tmp_path, monkeypatch, quick, interrupt):
-    export_model(MODEL, tmp_path / "tiny")
-    before = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*"))
+    export_model(MODEL, tmp_path / "tiny", kind=LETTER)
 
     def fail(*arguments):
         raise interrupt
 
-    monkeypatch.setattr(saved_model.atomic_files, "sync_directory", fail)  # after the old one has made room
+    monkeypatch.setattr(writing.atomic_files, "sync_directory", fail)  # after the old one has made room
     with pytest.raises((KeyboardInterrupt, ExportError)):
-        export_model(MODEL, tmp_path / "tiny", overwrite=True)
-    assert sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*")) == before
+        export_model(MODEL._replace(sha256="other"), tmp_path / "tiny", overwrite=True, kind=LETTER)
+    assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == [
+        "tiny",
+        "tiny/letter.txt",
+    ]
+    assert (tmp_path / "tiny" / "letter.txt").read_text() == MODEL.sha256
 
 
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path, monkeypatch):
@@ -66,6 +73,6 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path, monkeypatch):
     def refuse(*arguments, **keywords):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(saved_model.atomic_files.tempfile, "mkdtemp", refuse)
+    monkeypatch.setattr(writing.atomic_files.tempfile, "mkdtemp", refuse)
     with pytest.raises(ExportError, match=r"cannot write .*tiny: Permission denied"):
         export_model(MODEL, tmp_path / "tiny")

@@ -1,5 +1,6 @@
 """The TensorFlow engine against the NumPy engine: random numbers, rules, network, and whole texts."""
 
+import dataclasses
 import functools
 import itertools
 
@@ -10,12 +11,11 @@ from conftest import make_stored_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textgen.config import SamplingConfig
-from textgen.generation import graph_sampling, philox, sampling
-from textgen.generation.context import MAX_RECENT, Context
+from textgen.config import FILTERS, SamplingConfig
+from textgen.generation import graph_philox, graph_sampling, philox, sampling
 from textgen.generation.graph import FIRST_BLOCK, READ_BLOCK, TensorFlowEngine, mark_seen
-from textgen.generation.graph_sampling import Active, Rules
 from textgen.generation.numpy_engine import NumpyEngine
+from textgen.generation.state import MAX_RECENT, Context
 
 CELLS = ("lstm", "gru", "rnn")
 B, V = 4, 11
@@ -39,47 +39,46 @@ def int64s(values) -> tuple[tf.Tensor, ...]:
 )
 def test_philox_gives_the_known_answers_of_its_authors(counter, key, answer, compiled):
     counter, key = (int64s(int(word, 16) for word in text.split()) for text in (counter, key))
-    words = compiled_philox()(counter, key) if compiled else graph_sampling.philox4x32(counter, key)
+    words = compiled_philox()(counter, key) if compiled else graph_philox.philox4x32(counter, key)
     assert " ".join(f"{int(word):08x}" for word in words) == answer
 
 
 @functools.cache
 def compiled_philox():
-    return tf.function(graph_sampling.philox4x32, jit_compile=True, autograph=False)
+    return tf.function(graph_philox.philox4x32, jit_compile=True, autograph=False)
 
 
 @given(seeds, st.lists(words, min_size=1, max_size=3), st.integers(0, 2**40))
 @settings(max_examples=40, deadline=None)
 def test_the_graph_draws_the_same_uniform_numbers_as_numpy(seed, samples, first):
-    numbers = graph_sampling.uniforms(*int64s([seed, samples, first]), 5)
+    numbers = graph_philox.uniforms(*int64s([seed, samples, first]), 5)
     assert np.array_equal(numbers.numpy(), philox.uniforms(seed, np.array(samples), first, 5))
 
 
 @functools.cache
-def traced_rules(active: Active | None, compiled: bool):
-    """`next_ids` with `active` known while tracing; None lets it come with the call, as in the export."""
+def traced_rules(active: tuple[tuple[str, bool], ...] | None):
+    """`next_ids` compiled for the settings that act; None finds them in each call, as an export does."""
 
-    def known(logits, uniform, rules, seen, barred):
-        return graph_sampling.next_ids(logits, uniform, rules, active, seen, barred)
+    def chosen(logits, uniform, rules, seen, barred):
+        acting = graph_sampling.acting(rules) if active is None else dict(active)
+        return graph_sampling.next_ids(logits, uniform, rules, acting, seen, barred)
 
-    function = graph_sampling.next_ids if active is None else known
-    return tf.function(function, jit_compile=compiled, autograph=False)
+    return tf.function(chosen, jit_compile=active is not None, autograph=False)
 
 
-def graph_ids(logits, uniform, config, recent, barred=None, *, exported: bool) -> np.ndarray:
+def graph_ids(logits, uniform, config, recent, barred=(), *, exported: bool) -> np.ndarray:
     seen = np.zeros(logits.shape, bool)
     for row, ids in enumerate(recent):
         seen[row, ids[ids >= 0]] = True
-    tensors = tf.constant(logits), tf.constant(uniform), Rules.of(config)
-    active = Active.of(config, logits.shape[-1])
-    masks = tf.constant(seen), None if barred is None else graph_sampling.is_among(barred, logits.shape[-1])
-    if exported:
-        return traced_rules(None, False)(*tensors, Active(*map(tf.constant, active)), *masks).numpy()
-    return traced_rules(active, True)(*tensors, *masks).numpy()
+    rules, active = graph_sampling.rules_of(config)
+    function = traced_rules(None if exported else tuple(active.items()))
+    mask = graph_sampling.is_among(barred, logits.shape[-1])
+    return function(tf.constant(logits), tf.constant(uniform), rules, tf.constant(seen), mask).numpy()
 
 
-def assert_same_ids(logits, uniform, config, recent, barred=None, *, exported: bool) -> None:
+def assert_same_ids(logits, uniform, config, recent, barred=(), *, exported: bool) -> None:
     """Equal, or so near a boundary that a change of 1e-12 in the logits gives the other's id."""
+    barred = np.array(sorted(barred), np.int32)
     expected = sampling.next_ids(logits, uniform, config, recent, barred)
     received = graph_ids(logits, uniform, config, recent, barred, exported=exported)
     for row in np.flatnonzero(expected != received):
@@ -92,32 +91,64 @@ def ids_nearby(logits, uniform, config, recent, barred, distance: float) -> np.n
     return sampling.next_ids(logits + noise, np.tile(uniform, 256), config, np.tile(recent, (256, 1)), barred)
 
 
-def random_case(seed: int, ties: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Logits [B, V], uniform numbers [B] with both ends among them, recent ids [B, 3]."""
+def random_case(seed: int, ties: bool, config: SamplingConfig) -> tuple:
+    """Logits [B, V], uniform numbers [B] with both ends among them, `config`, recent ids [B, 3]."""
     draw = np.random.default_rng(seed)
     logits = draw.integers(-2, 3, (B, V)) if ties else draw.normal(0, draw.choice([0.1, 3, 30]), (B, V))
     uniform = draw.random(B)
     uniform[0], uniform[1] = 0.0, 1 - 2**-53
-    return logits.astype(np.float32), uniform, draw.integers(-1, V, (B, 3))
+    return logits.astype(np.float32), uniform, config, draw.integers(-1, V, (B, 3))
 
 
-configs = st.builds(
-    SamplingConfig,
-    temperature=st.sampled_from([0.0, 0.1, 0.8, 1.0, 3.5, 1000.0]),
-    top_k=st.sampled_from([0, 1, 2, 5, V - 1, V, V + 1, 2**31 - 1]),
-    top_p=st.sampled_from([1e-6, 0.1, 0.5, 0.9, 0.999, 1.0]),
-    min_p=st.sampled_from([0.0, 0.05, 0.5, 1.0]),
-    repeat_penalty=st.sampled_from([1.0, 0.5, 1.3, 100.0]),
-)
+# Beside the ends of every range, the default, the value to be tried, and any other.
+EDGES = {"temperature": [0.1, 1.0, 3.5], "top_k": [1, 2, 5, V - 1, V, V + 1], "top_p": [0.1, 0.5, 0.999]}
+
+
+def values_of(name: str):
+    """Values of a setting, among them those at which it may begin to act, or act otherwise."""
+    field = SamplingConfig.__dataclass_fields__[name]
+    limits = field.metadata
+    low, high = limits["minimum"] if limits["above"] is None else limits["above"] + 1e-6, limits["maximum"]
+    edges = [low, high, field.default, limits.get("tried", field.default), *EDGES.get(name, [])]
+    is_whole = field.type is int
+    return st.sampled_from(edges) | (
+        st.integers(low, high) if is_whole else st.floats(low, high, allow_subnormal=False)
+    )
+
+
+configs = st.builds(SamplingConfig, **{name: values_of(name) for name in graph_sampling.OFF})
 
 
 @pytest.mark.parametrize("exported", [False, True], ids=["compiled", "exported"])
-@given(st.integers(0, 2**32 - 1), st.booleans(), configs, st.none() | st.sets(st.integers(0, V - 1), max_size=V - 1))
+@given(st.integers(0, 2**32 - 1), st.booleans(), configs, st.sets(st.integers(0, V - 1), max_size=V - 1))
 @settings(max_examples=150, deadline=None)
 def test_every_rule_chooses_the_id_that_numpy_chooses(exported, seed, ties, config, barred):
-    logits, uniform, recent = random_case(seed, ties)
-    barred = None if barred is None else np.array(sorted(barred), np.int32)
-    assert_same_ids(logits, uniform, config, recent, barred, exported=exported)
+    assert_same_ids(*random_case(seed, ties, config), barred, exported=exported)
+
+
+def test_every_setting_is_a_filter_or_has_a_place_of_its_own():
+    """A new setting without a value to be tried is none that the table of filters knows."""
+    own = {"length", "new_words", "repeat_penalty", "repeat_last_n", "temperature", "seed", "stop", "ignore_eod"}
+    assert {field.name for field in dataclasses.fields(SamplingConfig)} == own | set(FILTERS)
+
+
+def test_every_filter_has_a_form_in_numpy_and_one_in_the_graph():
+    assert set(sampling.KEEP) == set(graph_sampling.KEEP) == set(FILTERS)
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_a_filter_drops_nothing_at_its_default_and_something_at_the_value_that_checks_try(name):
+    weights = np.exp(np.random.default_rng(0).normal(0, 3, (8, 100)))
+    config = SamplingConfig(**{name: FILTERS[name].metadata["tried"]})
+    rules, active = graph_sampling.rules_of(config)
+    kept = sampling.filter_weights(weights, config)
+    assert np.array_equal(graph_sampling.filter_weights(tf.constant(weights), rules, active).numpy(), kept)
+    assert ((kept == 0) | (kept == weights)).all()
+    assert (kept == 0).any(axis=-1).all()
+    assert (kept.argmax(axis=-1) == weights.argmax(axis=-1)).all()
+    rules, active = graph_sampling.rules_of(SamplingConfig())
+    assert np.array_equal(sampling.filter_weights(weights, SamplingConfig()), weights)
+    assert np.array_equal(graph_sampling.filter_weights(tf.constant(weights), rules, active).numpy(), weights)
 
 
 @pytest.mark.parametrize("exported", [False, True], ids=["compiled", "exported"])
@@ -230,7 +261,7 @@ def assert_same_text(ours, theirs, sample, config, numpy, prompt) -> None:
     context = numpy.read(np.concatenate([prompt, theirs[:parted]]))
     uniform = philox.uniforms(config.seed, np.array([sample]), parted, 1)[0, 0]
     recent = context.recent_rows(config.repeat_last_n, 1)[0]
-    assert ours[parted] in ids_nearby(context.logits, uniform, config, recent, 1e-5)
+    assert ours[parted] in ids_nearby(context.logits, uniform, config, recent, None, 1e-5)
 
 
 def test_the_penalty_looks_at_the_prompt_too():

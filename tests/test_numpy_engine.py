@@ -14,11 +14,11 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from textgen.config import ModelConfig, SamplingConfig
 from textgen.generation import numpy_engine
-from textgen.generation.context import MAX_RECENT, Context
 from textgen.generation.generator import open_generator
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.generation.philox import uniforms
 from textgen.generation.sampling import next_ids
+from textgen.generation.state import MAX_RECENT, Context
 
 CELLS = ("lstm", "gru", "rnn")
 every_model = pytest.mark.parametrize(("cell", "num_layers"), [(cell, L) for cell in CELLS for L in (1, 2, 3)])

@@ -21,7 +21,7 @@ from repl_transcript import (
 
 from textgen.config import SamplingConfig
 from textgen.generation.generator import Generator, open_generator
-from textgen.repl.errors import CommandError
+from textgen.repl.session import CommandError
 from textgen.repl.story import join, sentence_ends, start_of_last_sentences
 from textgen.tokenizers import CharacterTokenizer
 

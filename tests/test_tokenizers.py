@@ -82,12 +82,6 @@ def test_a_surrogate_is_not_taken_for_the_question_mark_that_codecs_put_in_its_p
     assert make_readable("a\udc80?", tokenizer).text == "a?"
 
 
-def test_every_character_is_a_unit_of_length():
-    tokenizer = CharacterTokenizer("\n ab", "\n")
-    assert tokenizer.count_units([2, 3, 1, 4, 2], before=2).tolist() == [True] * 5
-    assert tokenizer.count_units(np.zeros((3, 2), int)).shape == (3, 2)
-
-
 def test_the_empty_text_has_no_ids():
     tokenizer = CharacterTokenizer.fit("ab")
     assert tokenizer.encode("").tolist() == []

@@ -291,62 +291,7 @@ def test_only_symbols_stand_alone_each_once_and_sorted(alone):
         WordTokenizer(" ab", ["ab"], alone=alone)
 
 
-# ---- units of length
-
-
-def units(tokenizer: Tokenizer, text: str, before: str = "") -> list[str]:
-    """The text cut where units begin."""
-    token_ids = tokenizer.encode(text)
-    found = []
-    last = tokenizer.encode(before)[-1] if before else None
-    for token_id, begins in zip(token_ids, tokenizer.count_units(token_ids, last), strict=True):
-        if begins or not found:
-            found.append("" if begins else "+")
-        found[-1] += tokenizer.pieces[token_id]
-    return found
-
-
-SPELLER = WordTokenizer(" '.13abc\u0301\u6625", [" ab", " 13"])
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (" ab ab", [" ab", " ab"]),
-        ("abc bca.", ["abc", " bca", "."]),
-        (" ab acb ab", [" ab", " acb", " ab"]),
-        ("a\u0301b 31 13", ["a\u0301b", " 31", " 13"]),
-        ("  c", [" ", " c"]),
-        ("..", [".", "."]),
-        ("\u6625\u6625", ["\u6625", "\u6625"]),
-        ("ca'ab", ["ca", "'", "ab"]),
-    ],
-)
-def test_a_spelled_word_is_one_unit(text, expected):
-    assert units(SPELLER, text) == expected
-
-
-def test_a_letter_after_a_word_begins_a_unit():
-    token_ids = [SPELLER.pieces.index(" ab"), SPELLER.pieces.index("c"), SPELLER.pieces.index("a")]
-    assert SPELLER.count_units(token_ids).tolist() == [True, True, False]
-
-
-def test_a_unit_may_have_begun_before():
-    assert units(SPELLER, "bc ab", before="ac") == ["+bc", " ab"]
-    assert units(SPELLER, "bc ab", before="c ") == ["+bc", " ab"]
-    assert units(SPELLER, "bc ab", before="c.") == ["bc", " ab"]
-    assert units(SPELLER, "bc ab", before="c ab") == ["bc", " ab"]
-
-
-def test_units_are_counted_row_by_row():
-    rows = np.array([[SPELLER.symbols.index("a")] * 3, [SPELLER.symbols.index(".")] * 3])
-    assert SPELLER.count_units(rows).tolist() == [[True, False, False], [True, True, True]]
-    assert SPELLER.count_units(rows, before=rows[0, 0]).tolist() == [[False, False, False], [True, True, True]]
-    assert SPELLER.count_units(np.zeros((2, 0), int)).shape == (2, 0)
-
-
-def test_the_end_of_a_document_is_a_unit_of_its_own():
+def test_the_end_of_a_document_neither_goes_on_with_a_unit_nor_leaves_one_open():
     tokenizer = WordTokenizer("ab", ["ab"], "\n")
-    assert tokenizer.count_units(tokenizer.encode("a\udc00b\udc00")).tolist() == [True] * 4
     assert not tokenizer.continues[tokenizer.eod_id]
     assert not tokenizer.continued[tokenizer.eod_id]

@@ -3,12 +3,11 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from textgen.config import SamplingConfig
-from textgen.export import check, export_model, saved_model
-from textgen.export.check import Case, explained_by_rounding, request_of, run_exported
+from textgen.export import check, saved_model
+from textgen.export.check import Case, explained_by_rounding
 from textgen.export.saved_model import DESCRIPTION
+from textgen.export.signature import CHECKED, request_of
 from textgen.generation.generator import open_generator
 from textgen.model_store import StoredModel
 
@@ -37,16 +36,14 @@ class ThreeEngines:
 
     def __init__(self, model: StoredModel, directory: Path):
         self.model, self.path = model, directory / "exported"
-        with pytest.MonkeyPatch.context() as patch:
-            # Its own check starts a process as we do here; whether it passes is `assert_passes_its_own_check`.
-            patch.setattr(saved_model, "check_texts", lambda model, directory: check.Checked(0, 0, 0))
-            export_model(model, self.path)
+        self.path.mkdir()
+        saved_model.write(model, self.path)
         self.description = json.loads((self.path / DESCRIPTION).read_text())
         self.needs_tensorflow_text = model.tokenizer.normalize != "none"
         prompts = [*PROMPTS, *check.check_prompts(model)]
         requests = [request_of(PROMPTS, config) for config in CONFIGS]
-        requests += [request_of(prompts[len(PROMPTS) :], config) for config in check.SETTINGS]
-        answers = run_exported(self.path, requests, with_tensorflow_text=self.needs_tensorflow_text)
+        requests += [request_of(prompts[len(PROMPTS) :], config) for config in CHECKED]
+        answers = saved_model.answer(model, self.path, requests)
         self.answers, self.check_answers = answers[: len(CONFIGS)], answers[len(CONFIGS) :]
 
     def assert_exported_texts_are_the_same(self) -> None:
@@ -67,11 +64,10 @@ class ThreeEngines:
         expected, found = (g.generate("the cat", config, num_samples=3) for g in (numpy, graph))
         assert [c.completion[:20] for c in expected] == [c.completion[:20] for c in found]
 
-    def assert_passes_its_own_check(self, monkeypatch) -> None:
+    def assert_passes_its_own_check(self) -> None:
         """What `textgen export` compares before it gives an export its name."""
-        monkeypatch.setattr(check, "run_exported", lambda *a, with_tensorflow_text: self.check_answers)
-        checked = check.check_texts(self.model, self.path)
-        assert checked.prompts == len(check.SETTINGS) * 4
+        checked = check.check_texts(self.model, lambda requests: self.check_answers)
+        assert checked.prompts == len(CHECKED) * 4
         assert checked.characters > 0
 
     def _assert_same(self, generator, prompt: str, config, text: str, completion: str) -> None:

@@ -18,9 +18,9 @@ The map, in the order in which text becomes a model and a model becomes text. A 
     preparation         a corpus -> token ids on disk, kept for the next run
     recipe              a text, a budget and a machine -> every setting that nobody has decided
     inspection          a corpus -> what is odd about it, and a command that suits it
+    tensorflow_runtime  importing TensorFlow quietly
     generation/         a model and a prompt -> text, with NumPy         (graph.py: as TensorFlow operations)
     output              generated text on standard output, harmless on a terminal
-    tensorflow_runtime  importing TensorFlow quietly
     model/              the network in Keras: cuDNN on a GPU, our scan on a CPU
     evaluation/         a model and a text -> nats and bits per character     (dynamic.py: TensorFlow)
     training/           a text -> a model directory

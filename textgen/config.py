@@ -216,7 +216,11 @@ class TrainingConfig(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class SamplingConfig(Settings):
-    """How text is drawn. Filters act in the order of the fields, from new_words to min_p."""
+    """How text is drawn. Settings act in the order of the fields, from new_words to min_p.
+
+    A field with a value to be `tried` is a filter: it drops unlikely tokens, none of them at its default. Checks of an
+    engine or an export set it to that value.
+    """
 
     length: int = setting(300, "Characters to write; words for a word model.", minimum=1, maximum=2**31 - 1)
     new_words: bool = setting(False, "Let a word model spell words that are not in its vocabulary.")
@@ -228,9 +232,13 @@ class SamplingConfig(Settings):
         minimum=0,
         maximum=1000,
     )
-    top_k: int = setting(0, "Draw from the k likeliest only; 0 is off.", minimum=0, maximum=2**31 - 1)
-    top_p: float = setting(1.0, "Draw from the smallest set that holds this probability; 1 is off.", above=0, maximum=1)
-    min_p: float = setting(0.0, "Drop what has less than this share of the likeliest; 0 is off.", minimum=0, maximum=1)
+    top_k: int = setting(0, "Draw from the k likeliest only; 0 is off.", minimum=0, maximum=2**31 - 1, tried=12)
+    top_p: float = setting(
+        1.0, "Draw from the smallest set that holds this probability; 1 is off.", above=0, maximum=1, tried=0.9
+    )
+    min_p: float = setting(
+        0.0, "Drop what has less than this share of the likeliest; 0 is off.", minimum=0, maximum=1, tried=0.02
+    )
     seed: int = setting(0, "Seed: the same seed, prompt and settings give the same text.", minimum=0, maximum=2**63 - 1)
     stop: tuple[str, ...] = setting((), "Stop before this text appears; may be repeated.")
     ignore_eod: bool = setting(False, "Go on with another document where one ends.")
@@ -239,6 +247,9 @@ class SamplingConfig(Settings):
         super().__post_init__()
         if "" in self.stop:
             raise SettingError("`stop` must not be empty. Received: ''")
+
+
+FILTERS = {field.name: field for field in dataclasses.fields(SamplingConfig) if "tried" in field.metadata}
 
 
 @dataclasses.dataclass(frozen=True)

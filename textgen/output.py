@@ -1,20 +1,22 @@
 """Text on standard output: exact in files and pipes, harmless on a terminal.
 
-What surprises: a model can learn, or be made, to write control characters; on a terminal they are shown as pictures, so
-that no text moves the cursor, renames the window or types for its reader.
+A model can learn, or be made, to write control characters. A terminal shows them as pictures, so that no text moves the
+cursor, renames the window or types for its reader.
 """
 
+import io
 import sys
 
 from textgen.messages import visible
 
 
 def prepare_output() -> None:
-    """Let no symbol of a story fail to print: UTF-8 in files and pipes, a terminal's own encoding there."""
-    if sys.stdout.isatty():
-        sys.stdout.reconfigure(errors="replace")
-    else:
-        sys.stdout.reconfigure(encoding="utf-8")
+    """Let no symbol fail to print: UTF-8 in files and pipes, the terminal's own encoding on a terminal."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        if sys.stdout.isatty():
+            sys.stdout.reconfigure(errors="replace")
+        else:
+            sys.stdout.reconfigure(encoding="utf-8")
 
 
 def write_text(text: str) -> None:

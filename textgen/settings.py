@@ -29,6 +29,7 @@ def setting(
     is_new: bool = False,
     is_starting: bool = False,
     unset: str = "",
+    **others: Any,
 ) -> Any:
     """A dataclass field with its sentence and its range.
 
@@ -38,12 +39,13 @@ def setting(
         is_new: whether models were written before there was this setting. Its default must then be what they did.
         is_starting: whether it acts on weights before the first step alone, and so not on those of a trained model.
         unset: what help says of a default that is None.
+        others: what else the users of the settings look up in the field's metadata.
     """
     limits = {"minimum": minimum, "maximum": maximum, "above": above, "choices": tuple(choices)}
     facts = {"is_new": is_new, "is_starting": is_starting, "unset": unset}
     if isinstance(default, (list, dict, set)):
         raise TypeError(f"a default must be immutable. Received: default={default}")
-    return dataclasses.field(default=default, metadata={"description": description, **limits, **facts})
+    return dataclasses.field(default=default, metadata={"description": description, **limits, **facts, **others})
 
 
 @dataclasses.dataclass(frozen=True)

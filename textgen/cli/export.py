@@ -31,17 +31,15 @@ def export(model: str, output: Path | None, overwrite: bool, models_dir: Path, a
     if not stored.is_finished:
         console.print(f"{stored.name} is not finished; this is its best at step {stored.record.results.best_step:,}")
     console.print("starting TensorFlow")
-    quiet_import()
+    quiet_import(with_keras=False)
     from textgen.export import export_model
 
     path = output or Path(f"{stored.name}-savedmodel")
     result = export_model(stored, path, overwrite=overwrite, progress=console.print)
-    console.print(_summary(result.checked))
-    click.echo(json.dumps(result.to_json(), ensure_ascii=False) if as_json else result.path)
-
-
-def _summary(checked) -> str:
+    checked, same = result.checked, "the same text as the NumPy engine for"
     if not checked.differences:
-        return f"the same text as the NumPy engine for {checked.prompts} prompts, {checked.characters:,} characters"
-    same = f"the same text as the NumPy engine for {checked.prompts - checked.differences} of {checked.prompts} prompts"
-    return f"{same}; the others part at a token that rounding decides"
+        console.print(f"{same} {checked.prompts} prompts, {checked.characters:,} characters")
+    else:
+        equal = f"{checked.prompts - checked.differences} of {checked.prompts} prompts"
+        console.print(f"{same} {equal}; the others part at a token that rounding decides")
+    click.echo(json.dumps(result.to_json(), ensure_ascii=False) if as_json else result.path)

@@ -1,7 +1,7 @@
 """`textgen repl MODEL`: write a story with a model, turn by turn."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from textgen.cli.options import (
     sampling_config,
     sampling_options,
 )
+
+if TYPE_CHECKING:
+    from textgen.model_store import StoredModel
 
 
 @click.command()
@@ -34,10 +37,6 @@ def repl(model: str, on_unknown: str, engine: str, models_dir: Path, **sampling:
 
     config = sampling_config(**sampling)
     stored = load_model(model, models_dir)
-    if engine == "tensorflow":
-        from textgen.tensorflow_runtime import quiet_import
-
-        quiet_import()
     generator = open_generator(
         stored,
         engine,
@@ -60,8 +59,8 @@ def repl(model: str, on_unknown: str, engine: str, models_dir: Path, **sampling:
         session.run()
 
 
-def describe(stored: Any) -> str:
-    """A model and its results on one line, from a `model_store.StoredModel`."""
+def describe(stored: "StoredModel") -> str:
+    """A model and its results on one line."""
     from textgen.model_store import num_parameters
 
     shape, results = stored.record.model, stored.record.results

@@ -1,9 +1,9 @@
 """`textgen sample`: a model writes."""
 
-import contextlib
-import sys
+import dataclasses
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,8 +15,13 @@ from textgen.cli.options import (
     sampling_config,
     sampling_options,
 )
+from textgen.config import SamplingConfig
 
-MAX_PROMPT_BYTES = 16 * 2**20  # a few novels; a device that never ends is not read for ever
+if TYPE_CHECKING:
+    from textgen.generation.generator import Completion, Generator
+    from textgen.model_store import StoredModel
+
+MAX_PROMPT_BYTES = 16 * 2**20  # a few novels; a device may never end
 
 
 @click.command()
@@ -50,9 +55,19 @@ def sample(
 
     The text streams to standard output. The same seed, prompt and settings give the same text.
     """
+    from textgen.generation.generator import open_generator
+    from textgen.model_store import load_model
+    from textgen.tokenizers.unknown import describe_replacements
+
     config = sampling_config(**flags)
-    text = _read_prompt(prompt, prompt_file)
-    generator, stored = _open(model, models_dir, engine, on_unknown)
+    text = _prompt_text(prompt, prompt_file)
+    stored = load_model(model, models_dir)
+    if not stored.is_finished:
+        step = stored.record.results.best_step
+        click.echo(f"textgen: {stored.name} is not finished; this is its best at step {step:,}", err=True)
+    notify = lambda replaced: click.echo(f"textgen: {describe_replacements(replaced)}", err=True)  # noqa: E731
+    generator = open_generator(stored, engine, on_unknown=on_unknown, on_replaced=notify)
+    pieces: Iterable[str]
     if as_json:
         pieces = [_as_json(generator.generate(text, config, num_samples), config, stored)]
     elif num_samples == 1:
@@ -62,48 +77,16 @@ def sample(
     _write(pieces, output)
 
 
-def _read_prompt(prompt: str, prompt_file: Path | None) -> str:
-    from textgen.errors import CorpusError, SettingError
+def _prompt_text(prompt: str, prompt_file: Path | None) -> str:
+    from textgen.errors import SettingError
+    from textgen.generation.prompts import read_prompt
 
     if prompt and prompt_file:
         raise SettingError("give either --prompt or --file, not both")
-    if prompt != "-" and not prompt_file:
-        return prompt
-    source = prompt_file or "standard input"
-    try:
-        with prompt_file.open("rb") if prompt_file else contextlib.nullcontext(sys.stdin.buffer) as file:
-            content = file.read(MAX_PROMPT_BYTES + 1)
-        if len(content) > MAX_PROMPT_BYTES:
-            raise SettingError(f"a prompt may have {MAX_PROMPT_BYTES:,} bytes at most; the one in {source} has more")
-        return content.decode()
-    except OSError as problem:
-        raise CorpusError(f"cannot read the prompt from {source}: {problem.strerror}") from None
-    except UnicodeDecodeError as problem:
-        raise CorpusError(f"the prompt in {source} is not UTF-8: byte at offset {problem.start:,}") from None
+    return read_prompt(prompt_file, MAX_PROMPT_BYTES) if prompt_file or prompt == "-" else prompt
 
 
-def _open(model: str, models_dir: Path, engine: str, on_unknown: str):
-    """The generator and the stored model; notices go to standard error."""
-    from textgen.generation.generator import open_generator
-    from textgen.model_store import load_model
-    from textgen.tokenizers.unknown import describe_replacements
-
-    stored = load_model(model, models_dir)
-    if not stored.is_finished:
-        results = stored.record.results
-        click.echo(
-            f"textgen: {stored.name} is not finished; this is its best at step {results.best_step:,}",
-            err=True,
-        )
-    if engine == "tensorflow":
-        from textgen.tensorflow_runtime import quiet_import
-
-        quiet_import()
-    notify = lambda replaced: click.echo(f"textgen: {describe_replacements(replaced)}", err=True)  # noqa: E731
-    return open_generator(stored, engine, on_unknown=on_unknown, on_replaced=notify), stored
-
-
-def _streamed(generator, text: str, config, no_prompt: bool):
+def _streamed(generator: "Generator", text: str, config: SamplingConfig, no_prompt: bool) -> Iterator[str]:
     readable = generator.readable_prompt(text)
     if not no_prompt:
         yield readable
@@ -111,34 +94,23 @@ def _streamed(generator, text: str, config, no_prompt: bool):
     yield "\n"
 
 
-def _several(completions, delimiter: str, no_prompt: bool):
+def _several(completions: "list[Completion]", delimiter: str, no_prompt: bool) -> Iterator[str]:
     for index, completion in enumerate(completions):
         yield delimiter if index else ""
         yield ("" if no_prompt else completion.prompt) + completion.completion
     yield "\n"
 
 
-def _as_json(completions, config, stored) -> str:
+def _as_json(completions: "list[Completion]", config: SamplingConfig, stored: "StoredModel") -> str:
     """One JSON document: a sample's, or a list where several were asked for. It holds all that repeats the text."""
     import json
 
-    documents = [
-        {
-            "prompt": c.prompt,
-            "completion": c.completion,
-            "seed": c.seed,
-            "sample": c.sample,
-            "finish_reason": c.finish_reason,
-            "settings": config.to_json(),
-            "model": stored.name,
-            "model_sha256": stored.sha256,
-        }
-        for c in completions
-    ]
+    facts = {"settings": config.to_json(), "model": stored.name, "model_sha256": stored.sha256}
+    documents = [dataclasses.asdict(completion) | facts for completion in completions]
     return json.dumps(documents[0] if len(documents) == 1 else documents, ensure_ascii=False) + "\n"
 
 
-def _write(pieces, output: Path | None) -> None:
+def _write(pieces: Iterable[str], output: Path | None) -> None:
     """To standard output piece by piece, or to a file as a whole."""
     from textgen import atomic_files
     from textgen.errors import TextgenError

@@ -40,7 +40,7 @@ def check_encoding(encoding: str) -> str:
         return codecs.lookup(encoding).name
     except (LookupError, ValueError):
         raise SettingError(
-            "--encoding must be a text encoding that Python knows, such as utf-8, utf-16 or latin-1. "
+            "`encoding` must be a text encoding that Python knows, such as utf-8, utf-16 or latin-1. "
             f"Received: {shown(encoding)}"
         ) from None
 

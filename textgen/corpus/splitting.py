@@ -42,7 +42,7 @@ def num_validation_documents(num_documents: int, val_fraction: float) -> int:
 
 def _decimal(val_fraction: float) -> Fraction:
     if not 0 <= val_fraction < 1:
-        raise SettingError(f"--val-fraction must be at least 0 and below 1. Received: {val_fraction}")
+        raise SettingError(f"`val_fraction` must be at least 0 and below 1. Received: {val_fraction}")
     return Fraction(repr(float(val_fraction)))
 
 

@@ -1,11 +1,16 @@
-"""A model in, a SavedModel out: a prompt goes in, text comes out, in any TensorFlow runtime.
+"""A model as a program that needs no textgen: a prompt goes in, text comes out.
 
-`module.py` is the exported graph: tokenizer, network, sampling and detokenizer in one, `ends.py` where its texts end.
-`operations.py` keeps it to operations that every runtime has, `check.py` reloads what was written in a fresh process,
-which runs `reader.py`, and compares its texts with the NumPy engine's. `saved_model.py` puts these together and writes
-the directory, whole or not at all. Importing this imports TensorFlow.
+    signature     what an export takes and gives, derived from SamplingConfig
+    module        the graph: tokenizer, network, sampling and detokenizer in one
+    operations    which operations it may hold: those that every runtime has
+    check         its texts against the NumPy engine's
+    saved_model   the format SavedModel: writes it, and runs it in a fresh process
+    reader        what that process runs
+    writing       a format -> its directory, whole, checked, or not at all
+
+Importing this imports TensorFlow.
 """
 
-from textgen.export.saved_model import ExportResult, export_model
+from textgen.export.writing import ExportResult, export_model
 
 __all__ = ["ExportResult", "export_model"]

@@ -1,13 +1,13 @@
 """Which operations an exported graph may hold: core TensorFlow, on any machine.
 
-What goes in: the directory of a SavedModel. A list of what is allowed and not of what is forbidden, so that whatever
-comes in unnoticed is refused: cuDNN and XLA operations, those of tensorflow_text, those that read or write files.
+The list says what is allowed, not what is forbidden. So an operation that comes in unnoticed is refused: one of cuDNN,
+XLA or tensorflow_text, one that reads or writes files.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from tensorflow.core.framework import node_def_pb2
+from tensorflow.core.framework import graph_pb2, node_def_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
 from textgen.errors import ExportError
@@ -30,7 +30,7 @@ CONTROL = """
     Assert If NoOp PartitionedCall StatefulPartitionedCall StatelessIf StatelessWhile TensorListReserve
     TensorListResize TensorListSetItem TensorListStack While
 """
-# tensorflow_text's, in the graph of a model that normalises; whoever loads it has to import that package first.
+# tensorflow_text's, in the graph of a model that normalises: that package has to be imported before it is loaded.
 NORMALIZING = frozenset(("CaseFoldUTF8", "NormalizeUTF8"))
 # How TensorFlow stores the weights: the saver's own operations, on the SavedModel's own files.
 VARIABLES = """
@@ -54,7 +54,7 @@ def operations_of(saved_model_dir: Path) -> set[str]:
     return {node.op for meta_graph in document.meta_graphs for node in _nodes(meta_graph.graph_def)}
 
 
-def _nodes(graph_def) -> Iterator[node_def_pb2.NodeDef]:
+def _nodes(graph_def: graph_pb2.GraphDef) -> Iterator[node_def_pb2.NodeDef]:
     yield from graph_def.node
     for function in graph_def.library.function:
         yield from function.node_def

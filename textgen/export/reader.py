@@ -1,16 +1,17 @@
-"""Runs an exported model where neither textgen nor tensorflow_text can be imported, as a stranger's program would.
+"""Runs a SavedModel where neither textgen nor tensorflow_text can be imported, as a program without them would.
 
     python -I reader.py DIRECTORY [tensorflow_text] < requests.json > answers.json
 
-What goes in: a JSON list of requests, each the inputs of `serving_default` (prompt is a list of strings). What comes
-out: a JSON list of answers, each its outputs. A package that the model needs is named behind its directory. This file
-is run by path, in a process of its own, and imports nothing of textgen's.
+A request holds the inputs of `serving_default` (prompt is a list of strings), an answer its outputs; both files hold a
+list. A package that the model needs is named after its directory. This file is run by path, in a process of its own,
+and imports nothing of textgen.
 """
 
 import importlib
 import importlib.abc
 import json
 import sys
+from typing import Any
 
 BLOCKED = ("textgen", "tensorflow_text")
 
@@ -21,14 +22,13 @@ class Blocker(importlib.abc.MetaPathFinder):
     def __init__(self, needed: list[str]):
         self.blocked = set(BLOCKED).difference(needed)
 
-    def find_spec(self, name, path=None, target=None):
-        """Raise ImportError for a blocked package; leave every other to the finders after this one."""
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        """Raise ImportError for a blocked package. The finders after this one find every other."""
         if name.partition(".")[0] in self.blocked:
             raise ImportError(f"{name} is blocked, so that an exported model cannot lean on it")
-        return None
 
 
-def answer(directory: str, requests: list[dict]) -> list[dict]:
+def answer(directory: str, requests: list[dict[str, Any]]) -> list[dict[str, list[str]]]:
     """Load the model and call its `serving_default` once for each request."""
     import tensorflow as tf  # noqa: PLC0415
 

@@ -1,8 +1,13 @@
-"""A model and a prompt in, text out.
+"""From a model and a prompt to text.
 
-`philox.py` makes the random numbers (a pure function of seed, sample and position), `sampling.py` turns logits and one
-random number into the next id, `numpy_engine.py` runs the network with NumPy alone, `ending.py` says where a text ends
-(its length, its document, a stop string), `generator.py` reads a prompt and streams text. `graph.py` is the same loop
-as one compiled TensorFlow graph, of `graph_network.py` and `graph_sampling.py`, for `--engine tensorflow`; the export
-is made of the latter two as well. The graph files are the only ones here that import TensorFlow.
+    philox        random numbers, a function of seed, sample and position       graph_philox
+    sampling      logits and a random number -> the next id                     graph_sampling
+    ending        where a text begins and ends                                  graph_ending
+    state         what an engine knows after reading a text
+    numpy_engine  the network with NumPy alone; numpy_cells: its cells          graph, graph_network
+    prompts       prompts from files
+    generator     a prompt -> text that streams
+
+The files on the right do the same with TensorFlow; no other file here imports it. `graph` is the engine of `--engine
+tensorflow`, one compiled loop. The export is made of the rest of them. Twins number their rules alike.
 """

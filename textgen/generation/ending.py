@@ -1,74 +1,111 @@
-"""Where a text ends: at its length, at the end of its document, or before a stop string; whichever comes first.
+"""Where a text begins and where it ends. `graph_ending.py` holds the rules as TensorFlow operations, by these numbers:
 
-What goes in: token ids as they are drawn. What comes out: the text that can be shown so far, and whether it is over.
-
-Length counts units: the characters of a character model; the words of a word model, in which a word that is spelled
-with characters counts once.
+1. A text begins with the start token where the model knows documents, and where there is nothing else to read.
+2. `<eod>` ends the text before it, unless ends of documents are ignored.
+3. A token begins a unit of `--length` unless the token before it left its unit open and it goes on with that unit. A
+   character is a unit; so is a word, however many tokens spell it.
+4. The text ends before the token that begins one unit too many.
+5. The text ends after the token that closes its last unit.
+6. The text ends after MAX_PIECE tokens for each unit of its length: a model may spell one word for ever.
+7. The text ends before a stop string. (An exported model leaves this rule to its caller.)
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from textgen.config import SamplingConfig
-from textgen.generation.stopping import StopScanner
 from textgen.tokenizers import Tokenizer
 from textgen.tokenizers.word_pieces import MAX_PIECE
+
+
+def with_start(token_ids: np.ndarray, tokenizer: Tokenizer) -> np.ndarray:
+    """What a model reads of a text that begins with `token_ids`, int32 [T]."""
+    if tokenizer.eod_id is None and len(token_ids):  # rule 1
+        return token_ids
+    return np.concatenate([[tokenizer.start_id], token_ids]).astype(np.int32)
 
 
 class Ending:
     """Follows one text from its first token to its last."""
 
     def __init__(self, tokenizer: Tokenizer, config: SamplingConfig):
-        self.reason: str | None = None  # "length", "document" or "stop", once the text is over
+        self.reason = ""  # "length", "document" or "stop", once the text is over
+        self.units = 0  # begun so far
         self._pieces = tokenizer.pieces
-        self._separator = tokenizer.document_separator
+        self._separator = tokenizer.document_separator or ""
         self._eod_id = tokenizer.eod_id
         # As bytes, of which an element is an int: this runs for every token.
         self._continues, self._continued = tokenizer.continues.tobytes(), tokenizer.continued.tobytes()
         self._ignores_eod, self._length = config.ignore_eod, config.length
-        self._most_tokens = config.length * MAX_PIECE  # a model may go on spelling one word for ever
-        self._units = self._tokens = 0
-        self._goes_on = 0  # whether the last token's unit may go on
+        self._tokens_left = config.length * MAX_PIECE
+        self._is_open = 0  # whether the last token left its unit open
         self._scanner = StopScanner(config.stop)
 
     @property
     def is_over(self) -> bool:
         """Whether no more tokens are wanted."""
-        return self.reason is not None
+        return self.reason != ""
 
     def feed(self, token_ids: np.ndarray) -> str:
-        """Text that can be shown after `token_ids` [T]; those that come after the end are passed over."""
-        if self.is_over:
-            return ""
+        """The text that can be shown after `token_ids`, int [T]. Tokens after the end are ignored."""
         pieces = []
         for token_id in token_ids.tolist():
-            self.reason = self._end_before(token_id)
             if self.is_over:
                 break
-            pieces.append(self._read(token_id))
-            self.reason = self._end_after()
-            if self.is_over:
-                break
+            pieces.append(self._piece(token_id))
         shown = self._scanner.feed("".join(pieces))
-        if self._scanner.is_stopped:
+        if self._scanner.is_stopped:  # rule 7
             self.reason = "stop"
         return shown
 
     def finish(self) -> str:
-        """What was held back in case it would become a stop string."""
+        """The text that was held back because a stop string may begin with it."""
         return self._scanner.finish()
 
-    def _end_before(self, token_id: int) -> str | None:
-        if token_id == self._eod_id and not self._ignores_eod:
-            return "document"
-        begins = not (self._goes_on and self._continues[token_id])
-        self._units += begins
-        return "length" if self._units > self._length else None
-
-    def _read(self, token_id: int) -> str:
-        self._tokens += 1
-        self._goes_on = self._continued[token_id]
+    def _piece(self, token_id: int) -> str:
+        """The text of the next token, "" where the text ends before it."""
+        if token_id == self._eod_id and not self._ignores_eod:  # rule 2
+            self.reason = "document"
+            return ""
+        self.units += not (self._is_open and self._continues[token_id])  # rule 3
+        if self.units > self._length:  # rule 4
+            self.reason = "length"
+            return ""
+        self._is_open = self._continued[token_id]
+        self._tokens_left -= 1
+        if (self.units == self._length and not self._is_open) or not self._tokens_left:  # rules 5 and 6
+            self.reason = "length"
         return self._separator if token_id == self._eod_id else self._pieces[token_id]
 
-    def _end_after(self) -> str | None:
-        is_full = self._units == self._length and not self._goes_on
-        return "length" if is_full or self._tokens >= self._most_tokens else None
+
+class StopScanner:
+    """Passes text on until a stop string appears. It holds back what may still become one, and the stop string."""
+
+    def __init__(self, stop: Sequence[str]):
+        self.stop = tuple(stop)
+        self.is_stopped = False
+        self._held = ""
+
+    def feed(self, piece: str) -> str:
+        """The text that can be shown after `piece`. Sets `is_stopped` when a stop string is complete."""
+        text = self._held + piece
+        # (end, start): the stop string that is complete first counts, however the text is cut into pieces.
+        found = [(start + len(s), start) for s in self.stop if (start := text.find(s)) >= 0]
+        if found:
+            self.is_stopped, self._held = True, ""
+            return text[: min(found)[1]]
+        held = max((_overlap(text, s) for s in self.stop), default=0)
+        self._held = text[len(text) - held :]
+        return text[: len(text) - held]
+
+    def finish(self) -> str:
+        """The text that was held back, once no more comes."""
+        held, self._held = self._held, ""
+        return held
+
+
+def _overlap(text: str, stop: str) -> int:
+    """Length of the longest end of `text` that begins `stop`."""
+    longest = min(len(stop) - 1, len(text))
+    return next((n for n in range(longest, 0, -1) if text.endswith(stop[:n])), 0)

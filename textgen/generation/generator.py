@@ -1,21 +1,22 @@
-"""A prompt in, text out, piece by piece.
+"""From a prompt to the text that continues it, piece by piece.
 
-What surprises: reading never changes a context, so any context can be kept and continued again, which is how the REPL
-goes back; and sample s of a seed uses the same random numbers whether it is made alone or among a thousand. (A
-product of many rows rounds differently from one row, so texts can part where a number lies on such a boundary.)
+Reading never changes a context, so any context can be kept and continued again. Sample s of a seed uses the same random
+numbers whether it is made alone or among a thousand. (A product of many rows rounds differently from one row, so texts
+can part where a random number lies within rounding of a boundary.)
 """
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from textgen.config import END_OF_DOCUMENT, SamplingConfig
 from textgen.errors import SettingError
-from textgen.generation.context import Context
-from textgen.generation.ending import Ending
+from textgen.generation.ending import Ending, with_start
+from textgen.generation.state import Context
 from textgen.model_store import StoredModel
+from textgen.tensorflow_runtime import quiet_import
 from textgen.tokenizers import Tokenizer
 from textgen.tokenizers.unknown import make_readable, trim_prompt
 
@@ -72,17 +73,14 @@ class Generator:
         self._separator = None if separator in (None, "\n\n") or separator in tokenizer.symbols else separator
 
     def read(self, text: str, context: Context | None = None) -> Context:
-        """The context after `text`, which follows `context`.
+        """The context after `text`, which follows `context` or, without one, begins a text.
 
-        Without a context it is the beginning of a text: of a document, where the model knows documents. An empty text
-        begins at the tokenizer's start. A separator that no document holds, as line ends where lines are documents, is
-        read as the end of one: text that was written past such an end can be read again.
+        A separator that no document holds, as line ends where lines are documents, is read as the end of one. So text
+        that was written past such an end can be read again.
         """
         documents = text.split(self._separator) if self._separator else [text]
         token_ids = self.tokenizer.encode(END_OF_DOCUMENT.join(map(self.readable, documents)))
-        if context is None and (self.tokenizer.eod_id is not None or not len(token_ids)):
-            token_ids = np.concatenate([[self.tokenizer.start_id], token_ids]).astype(np.int32)
-        return self.engine.read(token_ids, context)
+        return self.engine.read(with_start(token_ids, self.tokenizer) if context is None else token_ids, context)
 
     def readable(self, text: str) -> str:
         """`text` in symbols that the model knows."""
@@ -95,10 +93,14 @@ class Generator:
         """`text` as the model reads it before it goes on: `readable`, without a space that belongs to the next word."""
         return trim_prompt(self.readable(text), self.tokenizer)
 
+    def blocks(self, context: Context, config: SamplingConfig, samples: np.ndarray) -> Iterator[np.ndarray]:
+        """Endless blocks of token ids after `context`, int32 [n, B], for the samples numbered `samples` [B]."""
+        return self.engine.write(context, config, samples, barred_ids(self.tokenizer, config))
+
     def write(self, context: Context, config: SamplingConfig, sample: int = 0) -> Iterator[str]:
         """Pieces of one sample's text after `context`, which is not changed."""
         ending = Ending(self.tokenizer, config)
-        for block in self.engine.write(context, config, np.array([sample]), barred_ids(self.tokenizer, config)):
+        for block in self.blocks(context, config, np.array([sample])):
             if shown := ending.feed(block[:, 0]):
                 yield shown
             if ending.is_over:
@@ -113,9 +115,9 @@ class Generator:
     def generate(self, prompt: str, config: SamplingConfig, num_samples: int = 1) -> list[Completion]:
         """`num_samples` texts that continue `prompt`, made side by side."""
         if num_samples < 1:
-            raise SettingError(f"--num-samples must be at least 1. Received: {num_samples}")
+            raise SettingError(f"`num_samples` must be at least 1. Received: {num_samples}")
         if num_samples > MAX_SAMPLES:
-            raise SettingError(f"--num-samples must be at most {MAX_SAMPLES}. Received: {num_samples}")
+            raise SettingError(f"`num_samples` must be at most {MAX_SAMPLES}. Received: {num_samples}")
         text = self.readable_prompt(prompt)
         context = self.read(text)
         numbers = np.arange(num_samples)
@@ -125,7 +127,7 @@ class Generator:
     def _batch(self, prompt: str, context: Context, config: SamplingConfig, samples: np.ndarray) -> list[Completion]:
         endings = [Ending(self.tokenizer, config) for _ in samples]
         texts: list[list[str]] = [[] for _ in samples]
-        for block in self.engine.write(context, config, samples, barred_ids(self.tokenizer, config)):
+        for block in self.blocks(context, config, samples):
             for ending, pieces, column in zip(endings, texts, block.T, strict=True):
                 pieces.append(ending.feed(column))
             if all(ending.is_over for ending in endings):
@@ -137,24 +139,32 @@ class Generator:
 
 
 def barred_ids(tokenizer: Tokenizer, config: SamplingConfig) -> np.ndarray | None:
-    """What is not to be written, int [N] or None: letters that only spell, unless new words are wanted.
+    """The ids that are not written, int [N] or None: letters that only spell, unless new words are wanted.
 
-    All rare words together are likely, where each alone is not: a low temperature would write little else.
+    Each rare word is unlikely, all of them together are not: a low temperature would write little else.
     """
     return tokenizer.spelling_ids if tokenizer.spelling_ids.size and not config.new_words else None
 
 
-def open_generator(model: StoredModel, engine: str = "numpy", **options) -> Generator:
-    """A generator of `model`; `engine` is one of ENGINES, `options` go to `Generator`."""
+def open_generator(model: StoredModel, engine: str = "numpy", **options: Any) -> Generator:
+    """A generator of `model`; `engine` is one of ENGINES, `options` are those of `Generator`."""
     return Generator(model.tokenizer, open_engine(model, engine), **options)
 
 
 def open_engine(model: StoredModel, engine: str) -> Engine:
-    """The engine of that name; TensorFlow is imported only for "tensorflow"."""
+    """The engine of that name. Only "tensorflow" imports TensorFlow.
+
+    Raises:
+        SettingError: there is no engine of that name.
+        TextgenError: TensorFlow cannot be imported.
+    """
     if engine == "numpy":
-        from textgen.generation.numpy_engine import NumpyEngine as Chosen  # noqa: PLC0415
-    elif engine == "tensorflow":
-        from textgen.generation.graph import TensorFlowEngine as Chosen  # noqa: PLC0415
-    else:
-        raise SettingError(f"--engine must be one of {', '.join(ENGINES)}. Received: {engine!r}")
-    return Chosen(model.record.model, model.weights)
+        from textgen.generation.numpy_engine import NumpyEngine  # noqa: PLC0415
+
+        return NumpyEngine(model.record.model, model.weights)
+    if engine == "tensorflow":
+        quiet_import(with_keras=False)
+        from textgen.generation.graph import TensorFlowEngine  # noqa: PLC0415
+
+        return TensorFlowEngine(model.record.model, model.weights)
+    raise SettingError(f"`engine` must be one of {', '.join(ENGINES)}. Received: {engine!r}")

@@ -1,10 +1,9 @@
 """The network as one compiled TensorFlow loop: for GPUs and for many samples at once.
 
-What goes in and comes out: as in `numpy_engine.py`, and the same text. The loop writes a block of tokens per call; how
-many is a number of the call, not of the trace, so the first block can be short and nothing is compiled twice.
-`graph_network.py` is the network, `graph_sampling.py` the random numbers and rules; the export is made of both too.
+It writes the text that `numpy_engine.py` writes. The loop writes a block of tokens per call. How many is a number of
+the call, not of the trace, so the first block can be short and nothing is compiled twice.
 
-NOTE: compiling takes about a second for each new batch size and each new set of rules that act.
+NOTE: compiling takes about a second for each new batch size and each new set of settings that act.
 """
 
 import contextlib
@@ -15,9 +14,10 @@ import numpy as np
 import tensorflow as tf
 
 from textgen.config import ModelConfig, SamplingConfig
-from textgen.generation.context import MAX_RECENT, Context
 from textgen.generation.graph_network import Network, State, fold_weights
-from textgen.generation.graph_sampling import Active, Rules, is_among, next_ids, uniforms
+from textgen.generation.graph_philox import uniforms
+from textgen.generation.graph_sampling import Active, Rules, is_among, next_ids, rules_of
+from textgen.generation.state import MAX_RECENT, Context
 
 READ_BLOCK = 512  # the longest run of tokens that one call reads
 FIRST_BLOCK = 16  # text begins to stream after so many tokens; each block is twice the one before ...
@@ -26,7 +26,7 @@ NEVER = -(2**30)  # where an id was last seen that was not
 
 
 class Stream(NamedTuple):
-    """What one block of writing hands to the next."""
+    """What one block of writing leaves for the next."""
 
     state: State
     last_seen: tf.Tensor  # int32 [B, V], at which token an id was written last; the first to be written is token 0
@@ -60,14 +60,14 @@ class TensorFlowEngine:
     def write(
         self, context: Context, config: SamplingConfig, samples: np.ndarray, barred: np.ndarray | None = None
     ) -> Iterator[np.ndarray]:
-        """Yield blocks of token ids for as long as they are asked for, int32 [n, B].
+        """Yield blocks of token ids without end, int32 [n, B].
 
         Args:
             context: what all samples continue; it is not changed.
             samples: int [B], the samples' numbers: each has its own random numbers.
             barred: int [N], ids that are not to be written; None is none.
         """
-        rules, active = Rules.of(config), Active.of(config, self.config.vocabulary_size)
+        rules, active = rules_of(config)
         seed, last_n = tf.constant(config.seed, tf.int64), tf.constant(config.repeat_last_n)
         stream, numbers = self._start(context, len(samples)), tf.constant(np.asarray(samples, np.int64))
         is_barred = None if barred is None else is_among(barred, self.config.vocabulary_size)
@@ -127,11 +127,13 @@ class TensorFlowEngine:
         first = tf.cast(uniform[2], tf.int32)
         written = tf.TensorArray(tf.int32, size=WRITE_BLOCK, element_shape=stream.last_seen.shape[:1])
 
-        def step(t: tf.Tensor, stream: Stream, written: tf.TensorArray) -> tuple:
+        def step(t: tf.Tensor, stream: Stream, written: tf.TensorArray) -> tuple[tf.Tensor, Stream, tf.TensorArray]:
             seen = stream.last_seen >= first + t - last_n
             token_ids = next_ids(network.logits(stream.state), numbers[t], rules, active, seen, barred)
             state = network.advance(token_ids, stream.state)
-            last_seen = mark_seen(stream.last_seen, token_ids, first + t) if active.penalty else stream.last_seen
+            last_seen = (
+                mark_seen(stream.last_seen, token_ids, first + t) if active["repeat_penalty"] else stream.last_seen
+            )
             return t + 1, Stream(state, last_seen), written.write(t, token_ids)
 
         _, stream, written = tf.while_loop(lambda t, *_: t < count, step, (0, stream, written))

@@ -1,55 +1,44 @@
-"""`philox.py` and `sampling.py` as TensorFlow operations: the same rules, in the same order, in float64.
+"""`sampling.py` as TensorFlow operations: the same rules, by the same numbers, in float64.
 
-Which rules act is known while a graph is traced (`TensorFlowEngine`: Python values, so that what is off costs nothing)
-or comes with each request (the export: tensors); `Active` holds either, and `choose` treats both.
+`TensorFlowEngine` knows which settings act while it traces its loop, so that one that is off costs nothing. In an
+export this comes with each request. `Active` holds either, and `choose` takes both.
 """
 
+import dataclasses
+import functools
+import itertools
 import math
-from collections.abc import Callable
-from typing import NamedTuple, Self
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from textgen.config import SamplingConfig
-from textgen.generation.philox import KEY_INCREMENTS, MULTIPLIERS, ROUNDS
+from textgen.config import FILTERS, SamplingConfig
 
-_LOW = 0xFFFFFFFF
+Rules = Mapping[str, tf.Tensor]  # setting -> its number, a scalar tensor: changing it traces nothing again
+Active = Mapping[str, bool | tf.Tensor]  # setting -> whether it acts: bool while tracing, else a bool scalar tensor
 
-
-class Rules(NamedTuple):
-    """The numbers of the sampling rules, as scalar tensors: changing them traces nothing again."""
-
-    temperature: tf.Tensor  # float64
-    top_k: tf.Tensor  # int32
-    top_p: tf.Tensor  # float64
-    min_p: tf.Tensor  # float64
-    log_penalty: tf.Tensor  # float64, what the repeat penalty takes off a score
-
-    @classmethod
-    def of(cls, config: SamplingConfig) -> Self:
-        """The rules of `config`."""
-        numbers = (config.temperature, config.top_p, config.min_p, config.repeat_penalty)
-        temperature, top_p, min_p, penalty = (tf.constant(n, tf.float64) for n in numbers)
-        return cls(temperature, tf.constant(config.top_k), top_p, min_p, tf.math.log(penalty))
+TYPES: dict[Any, tf.DType] = {int: tf.int32, float: tf.float64}
+# The number at which a setting does not act. At temperature 0 nothing is drawn.
+OFF = {"repeat_penalty": 1.0, "temperature": 0.0} | {name: field.default for name, field in FILTERS.items()}
 
 
-class Active(NamedTuple):
-    """Which rules act: bool when that is known while tracing, a bool scalar tensor when it is not."""
+def rules_of(config: SamplingConfig) -> tuple[Rules, Active]:
+    """The settings of `config` that OFF names, and which of them act."""
+    numbers = {name: getattr(config, name) for name in OFF}
+    types = {field.name: field.type for field in dataclasses.fields(config)}
+    return {name: tf.constant(number, TYPES[types[name]]) for name, number in numbers.items()}, acting(numbers)
 
-    penalty: bool | tf.Tensor
-    greedy: bool | tf.Tensor
-    top: bool | tf.Tensor  # top-k or top-p
 
-    @classmethod
-    def of(cls, config: SamplingConfig, num_ids: int) -> Self:
-        """What acts under `config` on a vocabulary of `num_ids`."""
-        top = 0 < config.top_k < num_ids or config.top_p < 1
-        return cls(config.repeat_penalty != 1, config.temperature == 0, top)
+def acting(numbers: Mapping[str, Any]) -> Active:
+    """Which settings act, of those that OFF names; a bool for a Python number, a tensor for a tensor."""
+    return {name: number != OFF[name] for name, number in numbers.items() if name in OFF}
 
 
 def choose(condition: bool | tf.Tensor, yes: Callable[[], tf.Tensor], no: Callable[[], tf.Tensor]) -> tf.Tensor:
-    """`yes()` or `no()`: one of the two is traced when `condition` is known, else both."""
+    """`yes()` or `no()`. Both are traced where `condition` is a tensor."""
     if isinstance(condition, bool):
         return yes() if condition else no()
     return tf.cond(condition, yes, no)
@@ -63,31 +52,32 @@ def next_ids(
     seen: tf.Tensor | None = None,
     barred: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """The next id of each row; `sampling.next_ids`.
+    """The next id of each row.
 
     Args:
         logits: float32 [B, V].
         uniform: float64 [B] or [1], in [0, 1).
-        seen: bool [B, V], the ids that the repeat penalty is for; needed where it may act.
+        seen: bool [B, V], the ids that the repeat penalty is for; None leaves it out.
         barred: bool [V], the ids that are not to be drawn; None is none.
 
     Returns:
         int32 [B].
     """
     scores = tf.cast(logits, tf.float64)
-    if barred is not None:
+    if barred is not None:  # rule 1
         scores = tf.where(barred, tf.constant(-math.inf, tf.float64), scores)
-    if seen is not None:
-        penalty = lambda: tf.where(seen, rules.log_penalty, tf.zeros([], tf.float64))  # noqa: E731
-        scores = choose(active.penalty, lambda: scores - penalty(), lambda: scores)
+    if seen is not None:  # rule 2
+        penalty = lambda: tf.where(seen, tf.math.log(rules["repeat_penalty"]), tf.zeros([], tf.float64))  # noqa: E731
+        scores = choose(active["repeat_penalty"], lambda: scores - penalty(), lambda: scores)
 
     def drawn() -> tf.Tensor:
         # Subtracted before divided: a tiny temperature must not make two infinities.
         below_best = scores - tf.reduce_max(scores, axis=-1, keepdims=True)
-        weights = tf.exp(below_best / rules.temperature)
+        weights = tf.exp(below_best / rules["temperature"])  # rule 4
         return draw(filter_weights(weights, rules, active), uniform)
 
-    return choose(active.greedy, lambda: tf.argmax(scores, axis=-1, output_type=tf.int32), drawn)
+    likeliest = lambda: tf.argmax(scores, axis=-1, output_type=tf.int32)  # noqa: E731
+    return choose(active["temperature"], drawn, likeliest)  # rule 3
 
 
 def is_among(ids: np.ndarray, num_ids: int) -> tf.Tensor:
@@ -96,32 +86,45 @@ def is_among(ids: np.ndarray, num_ids: int) -> tf.Tensor:
 
 
 def filter_weights(weights: tf.Tensor, rules: Rules, active: Active) -> tf.Tensor:
-    """Set to zero what top-k, top-p and min-p drop; float64 [B, V], not normalised. `sampling.filter_weights`."""
-    weights = choose(active.top, lambda: keep_top(weights, rules), lambda: weights)
-    largest = tf.reduce_max(weights, axis=-1, keepdims=True)
-    return tf.where(weights >= rules.min_p * largest, weights, tf.zeros_like(weights))
+    """The weights that the filters leave, float64 [B, V], not normalised."""
+    for keep, neighbours in itertools.groupby(FILTERS, key=KEEP.__getitem__):  # rule 5
+        names = list(neighbours)
+        acts = functools.reduce(operator.or_, (active[name] for name in names))
+        kept = functools.partial(keep, weights, *(rules[name] for name in names))
+        weights = choose(acts, kept, functools.partial(tf.identity, weights))
+    return weights
 
 
-def keep_top(weights: tf.Tensor, rules: Rules) -> tf.Tensor:
-    """Keep what top-k and then top-p keep, float64 [B, V]; `sampling.keep_top_k` and `sampling.keep_top_p`.
+def keep_top(weights: tf.Tensor, top_k: tf.Tensor, top_p: tf.Tensor) -> tf.Tensor:
+    """Keep what top-k and then top-p keep, float64 [B, V].
 
     One sort serves both: dropping the smallest leaves the order of the rest.
     """
     num_ids = weights.shape[-1]
     best_first = tf.math.top_k(weights, num_ids).values
-    k = tf.where((rules.top_k > 0) & (rules.top_k < num_ids), rules.top_k, num_ids)
+    k = tf.where((top_k > 0) & (top_k < num_ids), top_k, num_ids)
     least_of_k = tf.gather(best_first, k - 1, axis=-1)[:, None]
     best_first = tf.where(best_first >= least_of_k, best_first, tf.zeros_like(best_first))
     mass_before = tf.cumsum(best_first, axis=-1) - best_first
     mass = tf.reduce_sum(best_first, axis=-1, keepdims=True)
-    num_kept = tf.reduce_sum(tf.cast(mass_before < rules.top_p * mass, tf.int32), axis=-1)
+    num_kept = tf.reduce_sum(tf.cast(mass_before < top_p * mass, tf.int32), axis=-1)
     least_of_p = tf.gather(best_first, tf.maximum(num_kept, 1) - 1, axis=-1, batch_dims=1)[:, None]
-    threshold = tf.where(rules.top_p < 1, tf.maximum(least_of_k, least_of_p), least_of_k)
+    threshold = tf.where(top_p < 1, tf.maximum(least_of_k, least_of_p), least_of_k)
     return tf.where(weights >= threshold, weights, tf.zeros_like(weights))
 
 
+def keep_min_p(weights: tf.Tensor, min_p: tf.Tensor) -> tf.Tensor:
+    """Keep the ids that are at least `min_p` times as likely as the likeliest, float64 [B, V]."""
+    largest = tf.reduce_max(weights, axis=-1, keepdims=True)
+    return tf.where(weights >= min_p * largest, weights, tf.zeros_like(weights))
+
+
+# What each filter of SamplingConfig does. Neighbours with one function are one step, which takes the numbers of both.
+KEEP: dict[str, Callable[..., tf.Tensor]] = {"top_k": keep_top, "top_p": keep_top, "min_p": keep_min_p}
+
+
 def draw(weights: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
-    """The first id whose cumulative share, in id order, exceeds `uniform`; int32 [B]. `sampling.draw`.
+    """The first id whose cumulative share, in id order, exceeds `uniform`; int32 [B].
 
     NOTE: XLA sums in blocks, whose rounding may leave a cumulative sum a little below the one before it. Asking for a
     weight above zero keeps what was dropped from being drawn there.
@@ -129,68 +132,6 @@ def draw(weights: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
     num_ids = weights.shape[-1]
     ids = tf.range(num_ids)[None]
     cumulative = tf.cumsum(weights, axis=-1)
-    exceeds = cumulative > uniform[:, None] * cumulative[:, -1:]
+    exceeds = cumulative > uniform[:, None] * cumulative[:, -1:]  # rule 6
     last = tf.reduce_max(tf.where(weights > 0, ids, 0), axis=-1, keepdims=True)
     return tf.reduce_min(tf.where(exceeds & (weights > 0), ids, last), axis=-1)
-
-
-def philox4x32(counter: tuple[tf.Tensor, ...], key: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
-    """Four random words for each counter; `philox.philox4x32`.
-
-    Args:
-        counter: four int64 tensors, each 0 to 2**32 - 1.
-        key: two of the same kind; all shapes broadcast.
-
-    Returns:
-        Four int64 tensors, each 0 to 2**32 - 1.
-
-    NOTE: a product of two words has 64 bits, so as int64 it may come out negative; shifts then fill with ones, which
-    the mask takes away again.
-    """
-    c0, c1, c2, c3 = counter
-    k0, k1 = key
-    for _ in range(ROUNDS):
-        product0, product1 = c0 * MULTIPLIERS[0], c2 * MULTIPLIERS[1]
-        c0, c1, c2, c3 = (
-            _xor(_xor(_high(product1), c1), k0),
-            _and(product1, _LOW),
-            _xor(_xor(_high(product0), c3), k1),
-            _and(product0, _LOW),
-        )
-        k0, k1 = _and(k0 + KEY_INCREMENTS[0], _LOW), _and(k1 + KEY_INCREMENTS[1], _LOW)
-    return c0, c1, c2, c3
-
-
-def uniforms(seed: tf.Tensor, samples: tf.Tensor, first: tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:
-    """Uniform numbers in [0, 1) for tokens `first` to `first + count - 1` of each sample; `philox.uniforms`.
-
-    Args:
-        seed, first: int64 scalars, not negative.
-        samples: int64 [B], each below 2**32.
-
-    Returns:
-        float64 [count, B].
-    """
-    tokens = first + tf.range(tf.cast(count, tf.int64), dtype=tf.int64)[:, None]  # [count, 1]
-    zero = tf.zeros([], tf.int64)
-    counter = (_and(tokens, _LOW), _high(tokens), _high(seed), zero)
-    word0, word1, _, _ = philox4x32(counter, (_and(seed, _LOW), samples[None]))
-    bits = tf.bitwise.bitwise_or(tf.bitwise.left_shift(word0, _int64(21)), tf.bitwise.right_shift(word1, _int64(11)))
-    return tf.cast(bits, tf.float64) * 2.0**-53
-
-
-def _int64(number: int) -> tf.Tensor:
-    return tf.constant(number, tf.int64)
-
-
-def _and(words: tf.Tensor, mask: int) -> tf.Tensor:
-    return tf.bitwise.bitwise_and(words, _int64(mask))
-
-
-def _xor(words: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
-    return tf.bitwise.bitwise_xor(words, others)
-
-
-def _high(products: tf.Tensor) -> tf.Tensor:
-    """The high 32 of 64 bits."""
-    return _and(tf.bitwise.right_shift(products, _int64(32)), _LOW)

@@ -14,10 +14,10 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from textgen.config import ModelConfig, SamplingConfig
-from textgen.generation.context import MAX_RECENT, Context
 from textgen.generation.numpy_cells import CELLS, is_folded
 from textgen.generation.philox import uniforms
 from textgen.generation.sampling import next_ids
+from textgen.generation.state import MAX_RECENT, Context
 
 READ_BLOCK = 1024  # positions whose projections are held at once
 UNIFORM_BLOCK = 256  # random numbers made at once

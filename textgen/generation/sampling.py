@@ -1,15 +1,23 @@
-"""Logits and one uniform number in, the next token id out: every sampling rule, in one place.
+"""From logits and one uniform number to the next token id. All in float64, so that two engines can differ only where a
+uniform number lies within rounding of a boundary.
 
-Rules act in this order, each on what the one before left: barred ids, repeat penalty, temperature, top-k, top-p, min-p,
-draw. All in float64, so that engines can differ only where a uniform number lies within rounding of a boundary.
-`graph_sampling.py` holds the same rules as TensorFlow operations; a test compares the two for random settings.
+The rules act in this order, each on what the one before left. `graph_sampling.py` holds them as TensorFlow operations,
+by these numbers; a test compares the two for random settings:
+
+1. Barred ids are not drawn.
+2. The repeat penalty divides the odds of every recent id.
+3. Temperature 0 takes the likeliest id, the first of equals. The rules below are not asked.
+4. The scores are divided by the temperature; their exponentials are the weights.
+5. Filters set weights to zero, in the order of SamplingConfig's fields. Of equally likely ids they keep all or none.
+6. The first id whose cumulative share, in id order, exceeds the uniform number is drawn.
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
-from textgen.config import SamplingConfig
+from textgen.config import FILTERS, SamplingConfig
 
 
 def next_ids(
@@ -28,18 +36,18 @@ def next_ids(
         barred: int [N], ids that are not to be drawn, fewer than V; None is none.
 
     Returns:
-        int64 [B]. Temperature 0 takes the likeliest (the first of equals) and ignores `uniform`.
+        int64 [B].
     """
     scores = logits.astype(np.float64)
-    if barred is not None:
+    if barred is not None:  # rule 1
         scores[:, barred] = -np.inf
-    if config.repeat_penalty != 1:
+    if config.repeat_penalty != 1:  # rule 2
         scores = repeat_penalty(scores, recent, config.repeat_penalty)
-    if config.temperature == 0:
+    if config.temperature == 0:  # rule 3
         return scores.argmax(axis=-1)
     scores -= scores.max(axis=-1, keepdims=True)  # first: the lowest temperatures overflow, then to -inf only
     with np.errstate(over="ignore"):
-        scores /= config.temperature
+        scores /= config.temperature  # rule 4
     weights = filter_weights(np.exp(scores, out=scores), config)
     return draw(weights, uniform)
 
@@ -60,20 +68,17 @@ def repeat_penalty(scores: np.ndarray, recent: np.ndarray, penalty: float) -> np
 
 
 def filter_weights(weights: np.ndarray, config: SamplingConfig) -> np.ndarray:
-    """Set to zero what top-k, top-p and min-p drop. Weights are float64 [B, V], not normalised."""
-    num_ids = weights.shape[-1]
-    if 0 < config.top_k < num_ids:
-        weights = keep_top_k(weights, config.top_k)
-    if config.top_p < 1:
-        weights = keep_top_p(weights, config.top_p)
-    if config.min_p > 0:
-        weights = np.where(weights >= config.min_p * weights.max(axis=-1, keepdims=True), weights, 0.0)
+    """The weights that the filters leave. Weights are float64 [B, V], not normalised."""
+    for name, field in FILTERS.items():  # rule 5
+        number = getattr(config, name)
+        if number != field.default:
+            weights = KEEP[name](weights, number)
     return weights
 
 
 def keep_top_k(weights: np.ndarray, k: int) -> np.ndarray:
     """Keep the k largest of each row, and whatever equals the k-th."""
-    threshold = np.sort(weights, axis=-1)[:, -k, None]
+    threshold = np.sort(weights, axis=-1)[:, -min(k, weights.shape[-1]), None]
     return np.where(weights >= threshold, weights, 0.0)
 
 
@@ -89,9 +94,18 @@ def keep_top_p(weights: np.ndarray, top_p: float) -> np.ndarray:
     return np.where(weights >= threshold, weights, 0.0)
 
 
+def keep_min_p(weights: np.ndarray, min_p: float) -> np.ndarray:
+    """Keep the ids that are at least `min_p` times as likely as the likeliest."""
+    return np.where(weights >= min_p * weights.max(axis=-1, keepdims=True), weights, 0.0)
+
+
+# What each filter of SamplingConfig does; weights [B, V] and its number in, weights out.
+KEEP: dict[str, Callable[..., np.ndarray]] = {"top_k": keep_top_k, "top_p": keep_top_p, "min_p": keep_min_p}
+
+
 def draw(weights: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     """The first id whose cumulative share, in id order, exceeds `uniform`; int64 [B]."""
-    cumulative = np.cumsum(weights, axis=-1)
+    cumulative = np.cumsum(weights, axis=-1)  # rule 6
     target = uniform * cumulative[:, -1]
     token_ids = (cumulative <= target[:, None]).sum(axis=-1)
     # A product that rounds up to the whole sum would point past the end.

@@ -1,9 +1,13 @@
-"""Writing with a model, turn by turn: text in, continuation out, and back again to try another branch.
+"""Writing a story with a model, turn by turn, and going back to try another branch.
 
-What goes in: typed lines, through a function. What comes out: generated text and notices, through two others;
-so a whole session is tested as a transcript. `story.py` is the growing text with the network's context after
-every turn, `session.py` what can be done with it, `files.py` saves and loads texts, `commands.py` holds the
-slash commands, `loop.py` reads line after line, `terminal.py` is the keyboard and the screen.
+    story     the growing text, in turns, and where the network stands after each
+    session   what can be done with a story
+    files     a story to a file, a file into a story
+    commands  the slash commands
+    loop      reads line after line
+    terminal  the keyboard and the screen
+
+Lines come from a function, generated text and notices go to two others, so a whole session is tested as a transcript.
 """
 
 from textgen.repl.loop import Repl

@@ -1,7 +1,7 @@
-"""The slash commands, as one table: dispatch, `/help` and completion are made from it and cannot drift apart.
+"""The slash commands, as one table, from which dispatch, `/help` and completion are made.
 
-Each takes the session and what stands after its name. What cannot be done is a CommandError or another
-TextgenError: one line, and nothing has changed.
+A command takes the session and the text after its name. It raises a TextgenError where it cannot be done, and then
+nothing has changed.
 """
 
 import dataclasses
@@ -14,9 +14,8 @@ from typing import Any
 
 from textgen.config import SamplingConfig
 from textgen.messages import counted, nearest
-from textgen.repl.errors import CommandError
 from textgen.repl.files import load_text, save_text
-from textgen.repl.session import Session
+from textgen.repl.session import CommandError, Session
 from textgen.repl.story import Story, start_of_last_sentences, unescape
 
 LONG_TEXT = 20_000  # characters that take seconds to read
@@ -43,7 +42,8 @@ def show_help(session: Session, _argument: str) -> None:
 
 def set_value(session: Session, argument: str) -> None:
     """Change one setting; without a value show it, without a name show all."""
-    given, text = re.fullmatch(r"([^\s=]*)\s*=?\s*(.*)", argument, re.DOTALL).groups()
+    given = re.split(r"[\s=]", argument, maxsplit=1)[0]
+    text = argument.removeprefix(given).lstrip().removeprefix("=").lstrip()
     name = given.lstrip("-").replace("-", "_")
     if name and name not in SETTINGS:
         raise CommandError(f"no setting {given!r}. {nearest(name, SETTINGS) or 'There are: ' + ', '.join(SETTINGS)}")
@@ -57,7 +57,7 @@ def set_value(session: Session, argument: str) -> None:
 
 
 def parse_setting(name: str, text: str) -> Any:
-    """The value that `text` stands for; what is no number stays text, for the settings to refuse."""
+    """The value that `text` stands for. What is no number stays text, which the settings refuse."""
     hint = typing.get_type_hints(SamplingConfig)[name]
     kinds = typing.get_args(hint) or (hint,)
     if str in kinds:
@@ -158,7 +158,7 @@ def save(session: Session, argument: str) -> None:
 
 
 def save_over(session: Session, argument: str) -> None:
-    """Write the story to a file, whatever it holds."""
+    """Write the story to a file, which may exist."""
     _save(session, argument, may_replace=True)
 
 
@@ -228,7 +228,7 @@ COMMANDS = {
 
 
 def run_command(session: Session, line: str) -> None:
-    """Do what `line`, which begins with a slash, says. Raises TextgenError when that cannot be done."""
+    """Do what `line` says, which begins with a slash. Raises TextgenError where that cannot be done."""
     name, _, argument = line.partition(" ")
     argument = argument.strip()
     command = COMMANDS.get(name)

@@ -1,6 +1,6 @@
 """Line after line: a slash begins a command, anything else is text.
 
-What surprises: Ctrl-C never ends the program while somebody types; it stops what is being written or read.
+Ctrl-C stops what is being written or read. It does not end the program while somebody types.
 """
 
 from collections.abc import Callable
@@ -32,10 +32,10 @@ class Repl:
         """Make a session that has not begun.
 
         Args:
-            read_line: shows the prompt it is given and returns a line without its newline; raises EOFError at
+            read_line: shows the prompt it is given and returns a line without its newline. It raises EOFError at
                 the end, and KeyboardInterrupt at Ctrl-C.
             write, notice, model: as in `Session`.
-            is_typed: somebody types the lines. Where nobody does, Ctrl-C between two lines ends the program.
+            is_typed: whether somebody types the lines. If not, Ctrl-C between two lines ends the program.
         """
         self.session = Session(generator, config, write=write, notice=notice, model=model)
         self.read_line = read_line
@@ -59,7 +59,7 @@ class Repl:
             self.answer(line)
 
     def answer(self, line: str) -> None:
-        """Do what one line says; whatever goes wrong is one notice, and the story is as it was."""
+        """Do what one line says. If it cannot be done, one notice says why, and the story is as it was."""
         line = line.encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair, from a pasted text
         try:
             if line.startswith("/") and not line.startswith("//"):

@@ -1,18 +1,22 @@
 """What can be done with a story: go on, write the last turn again, go back, go forward.
 
-What surprises: every continuation has the next sample number of the seed, so the same lines typed again give
-the same session, and no two continuations in it use the same random numbers.
+Every continuation has the next sample number of the seed. So the same lines typed again give the same session, and no
+two continuations in it use the same random numbers.
 """
 
 import dataclasses
 from collections.abc import Callable
 
 from textgen.config import SamplingConfig
-from textgen.generation.context import Context
+from textgen.errors import TextgenError
 from textgen.generation.generator import Generator
-from textgen.repl.errors import CommandError
+from textgen.generation.state import Context
 from textgen.repl.story import Passage, Reader, Story, Turn, join, last_words
 from textgen.tokenizers.unknown import trim_prompt
+
+
+class CommandError(TextgenError):
+    """Seen by a writer who asks for what cannot be done. The session goes on as it was."""
 
 
 class Session:
@@ -31,7 +35,7 @@ class Session:
 
         Args:
             write: takes generated text, piece by piece, and shows each at once.
-            notice: takes what is not text of the story, one or more lines without the last newline.
+            notice: takes one or more lines that are not text of the story, without the last newline.
             model: what `/status` says about the model.
         """
         self.generator = generator
@@ -53,9 +57,10 @@ class Session:
     def append(self, given: str) -> None:
         """Add `given` to the story exactly, and let the model go on."""
         before = self.story.end
-        if before is None and not given:
-            before = Passage("")
-        prompted = Passage(given, before) if given else before
+        if given:
+            prompted = Passage(given, before)
+        else:
+            prompted = before = before or Passage("")
         self._write_turn(self.story, Turn(given, "", before, prompted))
 
     def read(self, text: str) -> None:
@@ -65,7 +70,7 @@ class Session:
 
     def regenerate(self) -> None:
         """Write the last turn again, with the next sample number."""
-        if self.story.last is None:
+        if self.story.earlier is None or self.story.last is None:
             raise CommandError("nothing to write again: the story is empty")
         self._write_turn(self.story.earlier, self.story.last)
 

@@ -1,7 +1,7 @@
-"""A story as turns: what the writer gave, what the model wrote, and how the network comes to stand between them.
+"""A story as turns: what the writer gave, what the model wrote, and where the network stands between them.
 
-What surprises: nothing here changes in place. A story is a value, so going back is keeping the old one. What the
-model wrote is read when the story goes on, not before, so that a stopped turn is in the story at once.
+Nothing here changes in place. A story is a value, so going back is keeping the old one. What the model wrote is read
+when the story goes on, not before, so that a stopped turn is in the story at once.
 """
 
 import dataclasses
@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from textgen.generation.context import Context
+from textgen.generation.state import Context
 
 Read = Callable[[str, Context | None], Context]
 CONTEXTS_KEPT = 64  # each up to 20 KB for characters, 150 KB for many words
@@ -39,8 +39,8 @@ class Passage:
 class Reader:
     """Reads passages, and remembers where the network stood after the latest of them.
 
-    Older ones are read again when somebody goes back to them, exactly as they were: a long session does not grow with
-    every turn by what the network carries.
+    Older ones are read again, exactly as they were, when somebody goes back to them. So memory does not grow with the
+    number of turns.
     """
 
     def __init__(self, read: Read):
@@ -54,16 +54,14 @@ class Reader:
         while place is not None and place not in self._contexts:
             unread.append(place)
             place = place.previous
-        context = None if place is None else self._remember(place, self._contexts.pop(place))
+        context = None if place is None else self._contexts.pop(place)
+        if place is not None and context is not None:
+            self._contexts[place] = context  # the latest
         for place in reversed(unread):
-            context = self._remember(place, self.read(place.text, context))
-        return context
-
-    def _remember(self, passage: Passage, context: Context) -> Context:
-        self._contexts[passage] = context
-        if len(self._contexts) > CONTEXTS_KEPT:
-            del self._contexts[next(iter(self._contexts))]
-        return context
+            self._contexts[place] = context = self.read(place.text, context)
+            if len(self._contexts) > CONTEXTS_KEPT:
+                del self._contexts[next(iter(self._contexts))]
+        return self._contexts[passage]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -96,7 +94,7 @@ class Story:
     @property
     def turns(self) -> list[Turn]:
         """All turns, oldest first."""
-        return [story.last for story in self._stages()]
+        return [last for _, last in self._stages()]
 
     @property
     def text(self) -> str:
@@ -105,7 +103,7 @@ class Story:
 
     @property
     def end(self) -> Passage | None:
-        """Where the story ends; None when nothing was read."""
+        """Where the story ends; None while nothing was read."""
         return self.last.after if self.last else None
 
     def add(self, turn: Turn) -> "Story":
@@ -115,22 +113,22 @@ class Story:
     def cut(self, length: int) -> "Story":
         """The first `length` characters of the story.
 
-        Its last turn counts as given, so that writing it again goes on from the cut. Only what lies between the
-        nearest earlier passage and the cut is read again.
+        Its last turn counts as given, so that writing it again goes on from the cut. Only the text between the nearest
+        earlier passage and the cut is read again.
         """
         if length <= 0:
             return Story()
-        for stage in self._stages():
-            if length <= len(stage.last.text):
-                return stage.earlier.add(_cut_turn(stage.last, length))
-            length -= len(stage.last.text)
+        for earlier, last in self._stages():
+            if length <= len(last.text):
+                return earlier.add(_cut_turn(last, length))
+            length -= len(last.text)
         return self
 
-    def _stages(self) -> list["Story"]:
-        """The story after its first turn, after its second, and so on."""
+    def _stages(self) -> list[tuple["Story", Turn]]:
+        """Every turn, oldest first, with the story before it."""
         stages, story = [], self
-        while story.last is not None:
-            stages.append(story)
+        while story.earlier is not None and story.last is not None:
+            stages.append((story.earlier, story.last))
             story = story.earlier
         return stages[::-1]
 
@@ -149,8 +147,8 @@ def _cut_turn(turn: Turn, length: int) -> Turn:
 def join(before: str, line: str) -> str:
     """`line` with the space that a writer would put between it and the text `before`.
 
-    No space where one side has white space already, at the start, beside marks that stand close to a word,
-    or in full-width writing, which has no spaces between words.
+    There is none where one side has white space already, at the start, beside marks that stand close to a word, and in
+    full-width writing, which has no spaces between words.
     """
     if not before or not line:
         return line

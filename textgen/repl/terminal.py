@@ -1,13 +1,13 @@
-"""The keyboard and the screen, or plain lines when one of them is a file or a pipe.
+"""The keyboard and the screen, or plain lines where one of them is a file or a pipe.
 
-Imported only where a session begins. What surprises: while text is written, typed keys are not echoed; they
-wait in the terminal and stand in the next line.
+Imported only where a session begins. Keys that are typed while text is written are not echoed: they wait in the
+terminal and appear in the next line.
 """
 
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import platformdirs
@@ -19,14 +19,14 @@ from prompt_toolkit.shortcuts import CompleteStyle
 
 from textgen.messages import visible
 from textgen.repl.commands import COMMANDS, SETTINGS
-from textgen.repl.errors import CommandError
+from textgen.repl.session import CommandError
 
 HISTORY = "repl_history"
 DIM, PLAIN = "\x1b[2m", "\x1b[0m"
 
 
 def is_terminal() -> bool:
-    """Whether a person sits at both ends."""
+    """Whether a person types the lines and reads the text."""
     return is_typed() and sys.stdout.isatty()
 
 
@@ -36,7 +36,7 @@ def is_typed() -> bool:
 
 
 def show_notice(text: str) -> None:
-    """Show what is not text of the story: dim, so that the story stands out."""
+    """Show a notice on standard error, dim on a terminal, so that the story stands out."""
     if sys.stderr.isatty():
         text = visible(text)
         if not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
@@ -45,7 +45,7 @@ def show_notice(text: str) -> None:
 
 
 def line_reader() -> Callable[[str], str]:
-    """What `Repl` reads lines with: an editor with history and completion, or plain lines."""
+    """The function that `Repl` reads lines with: an editor with history and completion, or plain lines."""
     if not is_terminal():
         return read_plain_line
     session: PromptSession[str] = PromptSession(
@@ -58,7 +58,7 @@ def line_reader() -> Callable[[str], str]:
 
 
 def read_plain_line(_prompt: str) -> str:
-    """The next line of standard input, which is UTF-8 whatever the locale; no prompt is shown."""
+    """The next line of standard input, UTF-8 whatever the locale. No prompt is shown."""
     line = b"" if sys.stdin is None else sys.stdin.buffer.readline()
     if not line:
         raise EOFError
@@ -72,7 +72,7 @@ def read_plain_line(_prompt: str) -> str:
 
 
 def open_history(path: Path) -> History:
-    """Lines typed in earlier sessions; of this one alone where the file cannot be kept."""
+    """Lines typed in earlier sessions, or in this one alone where the file cannot be written."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.open("a+").close()
@@ -106,13 +106,13 @@ class CommandCompleter(Completer):
             yield from PathCompleter(expanduser=True).get_completions(Document(argument), complete_event)
 
 
-def _words(words: dict[str, object], typed: str) -> Iterator[Completion]:
+def _words(words: Iterable[str], typed: str) -> Iterator[Completion]:
     yield from (Completion(word, start_position=-len(typed)) for word in words if word.startswith(typed))
 
 
 @contextlib.contextmanager
 def quiet_keyboard() -> Iterator[None]:
-    """Keep keys, and the ^C of Ctrl-C, out of text that is being written; the prompt shows them as ever."""
+    """Keep keys, and the ^C of Ctrl-C, out of text that is being written. The prompt shows them."""
     try:
         import termios  # noqa: PLC0415  (not on Windows)
     except ImportError:

@@ -114,18 +114,6 @@ class Tokenizer(abc.ABC):
         """int32 [N]: tokens that are no text of their own, but letters of words that have no id."""
         return np.zeros(0, np.int32)
 
-    def count_units(self, token_ids: np.ndarray, before: int | None = None) -> np.ndarray:
-        """Where a unit of `--length` begins: bool, of the shape of `token_ids`, int [..., N].
-
-        Args:
-            before: the id before each row; None where nothing is before.
-        """
-        token_ids = np.asarray(token_ids)
-        is_open = np.zeros(token_ids.shape, bool)
-        is_open[..., 1:] = self.continued[token_ids[..., :-1]]
-        is_open[..., :1] = before is not None and self.continued[before]
-        return ~(is_open & self.continues[token_ids])
-
     def to_json(self) -> dict[str, Any]:
         """A description that `from_json` turns into an equal tokenizer."""
         return {

@@ -1,4 +1,4 @@
-"""Where a text stands: what the network carries after reading it. Small enough to keep one for every turn."""
+"""The recurrent state after a text was read, small enough to keep one for every turn of a story."""
 
 import dataclasses
 from typing import Self
@@ -10,7 +10,7 @@ MAX_RECENT = 4096  # the largest --repeat-last-n
 
 @dataclasses.dataclass(frozen=True)
 class Context:
-    """The state of one stream after its last token; never changed in place."""
+    """What an engine knows after the last token of one stream. It is never changed in place."""
 
     hidden: np.ndarray  # float32 [L, H]
     memory: np.ndarray  # float32 [L, H]; an LSTM's memory cells, zeros for other cells
@@ -19,12 +19,12 @@ class Context:
 
     @classmethod
     def empty(cls, num_layers: int, units: int, vocabulary_size: int) -> Self:
-        """Before the first token. Its logits are meaningless: a model has to read one token before it writes."""
+        """Before the first token. Its logits mean nothing: a model reads at least one token before it writes."""
         state = np.zeros((num_layers, units), np.float32)
         return cls(state, state, np.zeros(vocabulary_size, np.float32), np.zeros(0, np.int32))
 
     def recent_rows(self, last_n: int, num_rows: int) -> np.ndarray:
-        """The latest `last_n` ids for each of `num_rows` equal rows, int32, -1 where there are fewer."""
+        """The latest ids as equal rows, int32 [num_rows, last_n], filled up with -1 at the front."""
         row = np.full(last_n, -1, np.int32)
         kept = self.recent[-last_n:]
         row[last_n - len(kept) :] = kept

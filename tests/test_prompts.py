@@ -1,0 +1,62 @@
+"""Prompts from files: the text of a corpus, and one line where there is none."""
+
+import io
+import sys
+
+import pytest
+
+from textgen.errors import CorpusError, SettingError
+from textgen.generation.prompts import read_prompt
+
+MOST = 100
+
+
+@pytest.fixture
+def prompt(tmp_path):
+    return tmp_path / "prompt.txt"
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"plain", "plain"),
+        (b"\xef\xbb\xbfone\r\ntwo\n", "one\ntwo\n"),
+        (b"a\xef\xbb\xbf", "a\ufeff"),
+        (b"\xef\xbb\xbf\xef\xbb\xbfa", "\ufeffa"),
+        (b"a\rb\r\r\n", "a\rb\r\n"),
+        (b"", ""),
+        ("caf\u00e9".encode(), "caf\u00e9"),
+    ],
+)
+def test_a_byte_order_mark_goes_and_line_ends_are_lf(prompt, content, text, monkeypatch):
+    prompt.write_bytes(content)
+    assert read_prompt(prompt, MOST) == text
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    assert read_prompt(None, MOST) == text
+
+
+def test_what_is_not_utf_8_is_named_with_its_place(prompt, monkeypatch):
+    prompt.write_bytes(b"a\nb\xe9")
+    with pytest.raises(CorpusError, match=r"prompt.txt is not UTF-8: byte 0xE9 at offset 3 \(line 2\)$"):
+        read_prompt(prompt, MOST)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff")))
+    with pytest.raises(CorpusError, match=r"^standard input is not UTF-8: byte 0xFF at offset 0"):
+        read_prompt(None, MOST)
+
+
+def test_a_file_that_is_too_large_is_not_read_to_its_end(prompt):
+    prompt.write_bytes(b"a" * MOST)
+    assert len(read_prompt(prompt, MOST)) == MOST
+    prompt.write_bytes(b"a" * (MOST + 1))
+    with pytest.raises(SettingError, match="expected at most 100 bytes"):
+        read_prompt(prompt, MOST)
+
+
+def test_a_file_that_cannot_be_read_is_named_with_the_reason(prompt):
+    with pytest.raises(CorpusError, match=r"prompt.txt cannot be read: No such file"):
+        read_prompt(prompt, MOST)
+    prompt.mkdir()
+    with pytest.raises(CorpusError, match=r"prompt.txt cannot be read: Is a directory"):
+        read_prompt(prompt, MOST)
+    with pytest.raises(CorpusError, match=r"cannot be read: embedded null byte"):
+        read_prompt(prompt / "\0", MOST)

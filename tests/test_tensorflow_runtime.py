@@ -1,0 +1,98 @@
+"""TensorFlow is imported quietly, and Keras with it, whatever the environment says. Real processes, real errors."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+OTHER_BACKEND = {"KERAS_BACKEND": "jax"}
+
+
+def run_python(script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    """`script` in a process of its own, in which no variable hides what TensorFlow prints."""
+    inherited = {
+        name: value for name, value in os.environ.items() if name not in ("TF_CPP_MIN_LOG_LEVEL", *OTHER_BACKEND)
+    }
+    command = [sys.executable, "-c", script, *arguments]
+    return subprocess.run(command, env=inherited | environment, capture_output=True, text=True, check=False)
+
+
+def run_textgen(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    return run_python("import sys; from textgen.cli import main; main(sys.argv[1:])", *arguments, **environment)
+
+
+def test_a_model_with_the_tensorflow_engine_prints_nothing_on_standard_error(models_dir):
+    script = "import sys, textgen; print(textgen.load(sys.argv[1], engine='tensorflow').generate('a', length=9))"
+    done = run_python(script, str(models_dir / "tiny"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout) == 10
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    path = tmp_path / "tale.txt"
+    path.write_text("the ferryman kept the river. " * 40)
+    return str(path)
+
+
+def test_training_takes_no_notice_of_another_keras_backend(models_dir, corpus):
+    arguments = ["--steps", "2", "--units", "8", "--models-dir", str(models_dir)]
+    done = run_textgen("train", corpus, *arguments, **OTHER_BACKEND)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_sampling_takes_no_notice_of_another_keras_backend(models_dir):
+    arguments = ["sample", "tiny", "-n", "9", "--models-dir", str(models_dir)]
+    done = run_textgen(*arguments, "--engine", "tensorflow", **OTHER_BACKEND)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == run_textgen(*arguments).stdout
+
+
+def test_exporting_takes_no_notice_of_another_keras_backend(models_dir, tmp_path):
+    output = str(tmp_path / "exported")
+    done = run_textgen("export", "tiny", "--output", output, "--models-dir", str(models_dir), **OTHER_BACKEND)
+    assert (done.returncode, done.stdout) == (0, f"{output}\n"), done.stderr
+    assert "the same text as the NumPy engine" in done.stderr.splitlines()[-1]
+
+
+def test_doctor_takes_no_notice_of_another_keras_backend(models_dir):
+    done = run_textgen("doctor", "--json", "--models-dir", str(models_dir), **OTHER_BACKEND)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "CPU" in json.loads(done.stdout)["tensorflow"]["devices"]
+
+
+# Stands for a program that uses Keras with jax, and textgen.
+WITH_OTHER_KERAS = """
+import sys, types
+sys.modules["keras"] = types.SimpleNamespace(config=types.SimpleNamespace(backend=lambda: "jax"))
+from textgen.tensorflow_runtime import quiet_import
+from textgen.cli import main
+"""
+
+
+def test_a_program_that_has_imported_keras_with_another_backend_is_told_in_one_line(corpus, models_dir):
+    script = WITH_OTHER_KERAS + "main(sys.argv[1:])"
+    done = run_python(script, "train", corpus, "--steps", "2", "--models-dir", str(models_dir))
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "textgen: textgen needs Keras with TensorFlow, and this program has imported it with jax. "
+        "Set KERAS_BACKEND=tensorflow before Keras is imported"
+    )
+    assert "Traceback" not in done.stderr
+
+
+def test_such_a_program_may_import_tensorflow_for_what_needs_no_keras():
+    done = run_python(WITH_OTHER_KERAS + "quiet_import(with_keras=False); print('tensorflow' in sys.modules)")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
+
+
+def test_a_tensorflow_that_cannot_be_imported_is_one_line(models_dir):
+    script = "import sys; sys.modules['tensorflow'] = None; from textgen.cli import main; main(sys.argv[1:])"
+    arguments = ["sample", "tiny", "--engine", "tensorflow", "--models-dir", str(models_dir)]
+    done = run_python(script, *arguments)
+    assert done.returncode == 1
+    assert done.stderr.startswith("textgen: TensorFlow cannot be imported: ")
+    assert done.stderr.endswith("See: textgen doctor\n")

@@ -1,0 +1,94 @@
+"""Exports a model in a format: writes it, compares its texts with the NumPy engine's, and only then gives it its name.
+
+Whatever goes wrong, nothing is left, and what stood there before stands there still.
+"""
+
+import dataclasses
+import functools
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from textgen import atomic_files
+from textgen.errors import ExportError
+from textgen.export import saved_model
+from textgen.export.check import Answers, Checked, Requests, check_texts
+from textgen.export.signature import signature
+from textgen.model_store import StoredModel
+
+
+class Format(NamedTuple):
+    """A kind of export: a new one is these three."""
+
+    marker: str  # a file in its directory, by which `overwrite` knows an export
+    write: Callable[[StoredModel, Path], None]  # into an empty directory
+    answer: Callable[[StoredModel, Path, Requests], Answers]  # of what was written
+
+
+SAVED_MODEL = Format("saved_model.pb", saved_model.write, saved_model.answer)
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportResult:
+    """What was written, and how it was checked."""
+
+    model: str
+    path: Path
+    bytes: int
+    model_sha256: str
+    signature: dict[str, dict[str, str]]
+    checked: Checked
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary of JSON values."""
+        return dataclasses.asdict(self) | {"path": str(self.path)}
+
+
+def export_model(
+    model: StoredModel,
+    output_dir: Path,
+    *,
+    overwrite: bool = False,
+    progress: Callable[[str], None] = lambda status: None,
+    kind: Format = SAVED_MODEL,
+) -> ExportResult:
+    """Write `model` as a program that takes prompts and returns texts.
+
+    Args:
+        output_dir: must not exist, unless `overwrite` is set and it is an export of this kind.
+        progress: called with a line at each stage.
+
+    Raises:
+        ExportError: it cannot be written, or what was written does not give the model's texts.
+    """
+    started = time.perf_counter()
+    output_dir = Path(os.path.realpath(output_dir))
+    _check_output(output_dir, kind, overwrite)
+    try:
+        with atomic_files.replacing_directory(output_dir, overwrite=overwrite) as directory:
+            progress(f"building {model.name} as a graph")
+            kind.write(model, directory)
+            progress("checking it in a fresh process against the NumPy engine")
+            checked = check_texts(model, functools.partial(kind.answer, model, directory))
+            size = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+    except (OSError, tf.errors.OpError) as problem:
+        reason = problem.message if isinstance(problem, tf.errors.OpError) else problem.strerror or problem
+        raise ExportError(f"cannot write {output_dir}: {reason}") from None
+    seconds = round(time.perf_counter() - started, 3)
+    return ExportResult(model.name, output_dir, size, model.sha256, signature(), checked, seconds)
+
+
+def _check_output(output_dir: Path, kind: Format, overwrite: bool) -> None:
+    if not output_dir.parent.is_dir():
+        raise ExportError(f"cannot write {output_dir}: there is no directory {output_dir.parent}")
+    if not os.path.lexists(output_dir):
+        return
+    if not overwrite:
+        raise ExportError(f"{output_dir} exists. Choose another place with --output, or use --overwrite")
+    if not (output_dir / kind.marker).is_file():
+        raise ExportError(f"{output_dir} is not an exported model, so --overwrite does not replace it")
