@@ -1,15 +1,12 @@
 """Reporters that note what a run tells, and what may happen to a run on its way."""
 
-import io
 import os
 import signal
 from collections.abc import Callable
 
 import numpy as np
-from rich.console import Console
 
 from textgen.training.reporting import Reporter
-from textgen.training.terminal import TerminalReporter
 
 
 class Watcher(Reporter):
@@ -40,22 +37,6 @@ class Watcher(Reporter):
 
     def noted(self, message):
         self.notes.append(message)
-
-
-class Screen:
-    """What a person sees: a reporter, and what it has written."""
-
-    def __init__(self, *, terminal: bool = False, width: int = 100):
-        self.file = io.StringIO()
-        self.console = Console(
-            file=self.file, force_terminal=terminal, width=width, color_system="standard", record=True, highlight=False
-        )
-        self.reporter = TerminalReporter(self.console)
-
-    @property
-    def lines(self) -> list[str]:
-        """The text without colours; what is read is gone."""
-        return self.console.export_text().splitlines()
 
 
 class Falling:
