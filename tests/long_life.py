@@ -97,9 +97,9 @@ def steps(meter: Meter, models_dir: str, count: int) -> None:
 
     quiet_import()
     from rich.console import Console
+    from textgen.training.progress import TerminalReporter
 
     from textgen.config import TrainingConfig
-    from textgen.training.progress import TerminalReporter
     from textgen.training.request import new_plan
     from textgen.training.run import Run
 

@@ -15,10 +15,10 @@ import textgen.training.run
 from textgen.config import TextConfig
 from textgen.errors import SettingError
 from textgen.model.devices import Device
-from textgen.training.checkpoints import Checkpoint, Progress
+from textgen.records import MAX_ROLLBACKS, Progress
+from textgen.training.checkpoints import Checkpoint
 from textgen.training.divergence import (
     EXPLOSION,
-    MAX_ROLLBACKS,
     SUSPICION,
     DivergenceError,
     check_explosion,

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from textgen.sizing import PRESETS, Choice, suit, tokens_per_second
 
 from textgen import inspection
 from textgen.cli.inspect import inspect
@@ -16,7 +17,6 @@ from textgen.config import TextConfig, TrainingConfig
 from textgen.corpus import CorpusFacts, open_corpus
 from textgen.errors import CorpusError, TextgenError, TokenizerError
 from textgen.inspection import inspect_corpus, recommend
-from textgen.sizing import PRESETS, Choice, suit, tokens_per_second
 
 RATE = 1e11  # operations per second of a small machine
 

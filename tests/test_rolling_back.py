@@ -18,15 +18,15 @@ from test_training_run import (
     what_no_clock_touches,
     without_clock,
 )
+from textgen.training.loop import SAMPLE
 
 import textgen.training.run
 from textgen import model_store
 from textgen.errors import TrainingError
 from textgen.generation.generator import open_generator
 from textgen.model.devices import Device
+from textgen.records import MAX_ROLLBACKS
 from textgen.training.checkpoints import load_newest
-from textgen.training.divergence import MAX_ROLLBACKS
-from textgen.training.loop import SAMPLE
 from textgen.training.run import Run
 from textgen.training.schedule import learning_rate
 

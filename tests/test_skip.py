@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from click.testing import CliRunner
-from conftest import make_stored_model, make_word_tokenizer, random_weights, write_stored_model
+from conftest import make_stored_model, make_word_tokenizer, model_config, random_weights, write_stored_model
 from reference_model import ReferenceModel
 from test_model_store import assert_same_model
 from test_training_gradient import assert_gradients_are_those_of_finite_differences, gru_cell, lstm_cell, rnn_cell
@@ -37,7 +37,7 @@ both_outputs = pytest.mark.parametrize("tied", [False, True], ids=["untied", "ti
 
 def config_of(cell: str = "lstm", **shape) -> ModelConfig:
     shape = {"vocabulary_size": V, "embedding_size": 5, "units": 7, "num_layers": 2, "skip": True} | shape
-    return ModelConfig(cell=cell, **shape)
+    return model_config(cell=cell, **shape)
 
 
 def model_of(config: ModelConfig, scale: float = 0.5):
