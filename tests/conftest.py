@@ -5,6 +5,7 @@ import os
 import hypothesis
 import numpy as np
 import pytest
+from plans import TEXT
 
 from textgen import model_store, sealed_files
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
@@ -29,16 +30,28 @@ def random_weights(config: ModelConfig, seed: int = 0, scale: float = 0.5) -> di
     }
 
 
+def model_config(**changes) -> ModelConfig:
+    """A shape in which nothing is left to the recipe."""
+    return ModelConfig(**{"embedding_size": 128, "units": 128, "tied": False, "skip": False} | changes)
+
+
+def training_config(**changes) -> TrainingConfig:
+    """Settings in which nothing is left to the recipe; for two minutes, unless another budget is given."""
+    decided = {"batch_size": 16, "learning_rate": 0.006, "dropout": 0.05, "activation_reg": 0.0, "weight_decay": 0.0}
+    decided |= {"num_sampled": 0} | ({} if {"epochs", "steps"} & changes.keys() else {"minutes": 2.0})
+    return TrainingConfig(**decided | changes)
+
+
 def make_stored_model(
     cell: str = "lstm", seed: int = 0, symbols: str = ALPHABET, tokenizer: Tokenizer | None = None, **shape
 ) -> StoredModel:
     """A model with random weights that was never on a disk; of characters, unless a tokenizer is given."""
     shape = {"units": 12, "embedding_size": 8, "num_layers": 2} | shape
     tokenizer = tokenizer or CharacterTokenizer(symbols)
-    config = ModelConfig(vocabulary_size=tokenizer.vocabulary_size, cell=cell, **shape)
+    config = model_config(vocabulary_size=tokenizer.vocabulary_size, cell=cell, **shape)
     documents = {None: "whole", "\n": "line", "\n\n": "blank-line"}[tokenizer.document_separator]
     text = TextConfig(level=tokenizer.level, documents=documents, normalize=tokenizer.normalize)
-    record = ModelRecord(config, text, TrainingConfig(), CorpusRecord(name="tiny"), ResultRecord(), {"textgen": "0"})
+    record = ModelRecord(config, text, training_config(), CorpusRecord(name="tiny"), ResultRecord(), {"textgen": "0"})
     return StoredModel("tiny", None, record, tokenizer, random_weights(config, seed), "0" * 64, True)
 
 
@@ -83,3 +96,24 @@ def models_dir(tmp_path):
     """A models directory with one finished model, `tiny`."""
     write_stored_model(tmp_path / "models", make_stored_model())
     return tmp_path / "models"
+
+
+def trace_plainly(patch: pytest.MonkeyPatch) -> None:
+    """Train on the path of a GPU, without one: a plain graph, which is traced in a moment."""
+    from textgen.model.devices import Device
+
+    patch.setattr("textgen.training.learner.choose_device", lambda cell: Device("GPU", False, "said by the test"))
+
+
+@pytest.fixture
+def without_xla(monkeypatch):
+    """Runs in this test are traced plainly."""
+    trace_plainly(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory):
+    """A file with the text of plans.py."""
+    path = tmp_path_factory.mktemp("corpus") / "novel.txt"
+    path.write_text(TEXT)
+    return path

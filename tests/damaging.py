@@ -13,8 +13,8 @@ from conftest import make_stored_model, make_word_tokenizer, random_weights, wri
 from textgen import model_store, sealed_files
 from textgen.errors import ModelError, TextgenError
 from textgen.model_store import MODEL_FILES
-from textgen.training.checkpoints import Checkpoint, Progress, save_checkpoint
-from textgen.training.reporting import Evaluated
+from textgen.records import Evaluated, Progress
+from textgen.training.checkpoints import Checkpoint, save_checkpoint
 
 HISTORY = (Evaluated(step=1, train_loss=3.5, sample="a sample"), Evaluated(step=2, validation_loss=2.0, sample="ü\n"))
 

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 from system_calls import SystemCalls
 
@@ -41,17 +41,17 @@ def step(number: int, seconds: float, act: Callable[[], None]) -> None:
 
 
 def evaluation(number: int, seconds: float, act: Callable[[], None]) -> None:
-    """While the n-th evaluation of the loop is under way."""
-    from textgen.training.loop import Loop
+    """As the n-th evaluation of the run begins."""
+    from textgen.training.trainer import Trainer
 
-    _before(Loop, "_sample", number, act)
+    _before(Trainer, "_evaluate", number, act)
 
 
 def sealing(number: int, seconds: float, act: Callable[[], None]) -> None:
     """As writing, but counted from where the run is over and its model is written."""
-    from textgen.training.run import Run
+    from textgen.training import run
 
-    _before(Run, "_write", 1, lambda: writing(number, seconds, act))
+    _before(run, "_final_record", 1, lambda: writing(number, seconds, act))  # which writes nothing
 
 
 def start(number: int, seconds: float, act: Callable[[], None]) -> None:
@@ -62,7 +62,7 @@ def start(number: int, seconds: float, act: Callable[[], None]) -> None:
 MOMENTS = {moment.__name__: moment for moment in (writing, preparing, step, evaluation, sealing, start)}
 
 
-def _before(owner: type, name: str, number: int, act: Callable[[], None]) -> None:
+def _before(owner: type | ModuleType, name: str, number: int, act: Callable[[], None]) -> None:
     calls, function = [], getattr(owner, name)
 
     def counted(*arguments):

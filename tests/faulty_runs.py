@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import numpy as np
-from test_training_run import STEPS, Watcher
+from plans import RATE, STEPS, resumed_plan, run_plan
+from watching import Watcher
 
 from textgen.training.checkpoints import Checkpoint
-from textgen.training.request import resumed_plan
-from textgen.training.run import Run
+from textgen.training.learner import Learner
+from textgen.training.plan import Plan
 from textgen.training.schedule import learning_rate
 
-RATE = 0.006
 FULL = [learning_rate(step, STEPS, RATE) for step in range(STEPS)]
 
 
@@ -19,14 +19,11 @@ class Notes(Watcher):
 
     def __init__(self, at: dict | None = None, on_rolled_back=lambda: None):
         super().__init__(at)
-        self.notes, self.on_rolled_back = [], on_rolled_back
+        self.on_rolled_back = on_rolled_back
 
     def rolled_back(self, step, message):
         super().rolled_back(step, message)
         self.on_rolled_back()
-
-    def noted(self, message):
-        self.notes.append(message)
 
     def saved(self, path, step):
         checkpoint = Checkpoint.read(path)
@@ -56,15 +53,13 @@ def is_full(number: int, rate: float, rollbacks: int = 0) -> bool:
     return rate > 0.75 * FULL[number] / 2**rollbacks
 
 
-def faulty_run(plan, watcher, fault, checkpoint=None):
-    run = Run(plan, watcher)
-    run.seconds_per_step = 1.0  # measured, so the faults are met by the run alone
-    run.step = FaultyStep(run.step, fault)
-    return run, lambda: run.train(checkpoint)
+def faulty_run(plan: Plan, watcher: Watcher, fault):
+    """A learner of the plan with such losses, and what carries the plan out with it, without measuring it."""
+    learner = Learner(plan)
+    learner.step = FaultyStep(learner.step, fault)
+    return learner, lambda: run_plan(plan, watcher, learner=learner)
 
 
 def resume(models_dir: Path, fault, at: dict | None = None):
-    plan, checkpoint, _ = resumed_plan("novel", models_dir)
     watcher = Notes(at)
-    run, train = faulty_run(plan, watcher, fault, checkpoint)
-    return run, train, watcher
+    return *faulty_run(resumed_plan(models_dir), watcher, fault), watcher

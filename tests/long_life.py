@@ -96,12 +96,10 @@ def steps(meter: Meter, models_dir: str, count: int) -> None:
     from textgen.tensorflow_runtime import quiet_import
 
     quiet_import()
+    from plans import plan_of, run_plan
     from rich.console import Console
 
-    from textgen.config import TrainingConfig
-    from textgen.training.progress import TerminalReporter
-    from textgen.training.request import new_plan
-    from textgen.training.run import Run
+    from textgen.training.terminal import TerminalReporter
 
     class Metered(TerminalReporter):
         def stepped(self, *arguments):
@@ -110,17 +108,10 @@ def steps(meter: Meter, models_dir: str, count: int) -> None:
 
     corpus = Path(models_dir) / "novel.txt"
     corpus.write_text(" ".join(random.Random(0).choices(WORDS, k=5000)))
-    training = TrainingConfig(
-        minutes=None,
-        steps=count,
-        batch_size=2,
-        sequence_length=8,
-        checkpoint_every=count // 20,
-        sample_every=count // 40,
-    )
-    plan = new_plan([corpus], models_dir=Path(models_dir), shape=SMALL, training=training)
+    rhythm = {"steps": count, "checkpoint_every": count // 20, "sample_every": count // 40}
+    plan = plan_of(corpus, Path(models_dir), **SMALL, **rhythm, batch_size=2)
     with open(os.devnull, "w") as nowhere, Metered(Console(file=nowhere, force_terminal=True)) as reporter:
-        Run(plan, reporter).train()
+        run_plan(plan, reporter)
 
 
 if __name__ == "__main__":

@@ -2,17 +2,28 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from conftest import make_stored_model, make_word_tokenizer, write_stored_model
+from conftest import make_stored_model, make_word_tokenizer, trace_plainly, write_stored_model
 
 import textgen
-from textgen.config import LEVEL_DEFAULTS, TextConfig
 from textgen.errors import CorpusError, ModelError, SettingError, TokenizerError
-from textgen.training import request
+from textgen.recipe import PRESETS
+from textgen.records import ResultRecord
 from textgen.training.reporting import Reporter
+from textgen.training.request import Request
+from textgen.training.results import TrainingResult
 
 SHAPE = {"units": 12, "embedding_size": 6, "num_layers": 1, "batch_size": 4, "sequence_length": 8}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_xla_here():
+    """What is trained here is traced plainly."""
+    with pytest.MonkeyPatch.context() as patch:
+        trace_plainly(patch)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +89,7 @@ def test_mistakes_are_said_in_the_interface_s_own_words(place, model):
         model.generate("It was", temprature=1.0)
     with pytest.raises(SettingError, match="unknown setting 'unit'"):
         textgen.train(place / "novel.txt", models_dir=place / "models", name="x", unit=3)
-    with pytest.raises(SettingError, match="--temperature must be at least 0"):
+    with pytest.raises(SettingError, match="`temperature` must be at least 0"):
         model.generate("It was", temperature=-1.0)
     with pytest.raises(ModelError, match="Did you mean novel"):
         textgen.load("nove", models_dir=place / "models")
@@ -88,24 +99,42 @@ def test_mistakes_are_said_in_the_interface_s_own_words(place, model):
         _ = textgen.nothing
 
 
-def test_training_takes_the_settings_of_texts_too(monkeypatch):
-    asked = {}
+def test_training_asks_for_what_it_is_given(monkeypatch):
+    """The command asks for the same: see test_cli.py."""
+    asked = []
 
-    def capture(sources, **options):
-        asked.update(options)
+    def train(request, reporter=None, *, started=None):
+        asked.append((request, reporter))
         raise CorpusError("enough")
 
-    monkeypatch.setattr(request, "new_plan", capture)
+    monkeypatch.setattr("textgen.training.run.train", train)
+    monkeypatch.setenv("TEXTGEN_MODELS_DIR", "mine")
+    settings = {"level": "word", "vocabulary_size": 500, "documents": "line", "epochs": 2, "units": 7}
+    reporter = Reporter()
     with pytest.raises(CorpusError, match="enough"):
-        textgen.train("novel.txt", level="word", vocabulary_size=500, documents="line", epochs=2, units=7)
-    assert asked["text"] == TextConfig(level="word", vocabulary_size=500, documents="line")
-    assert asked["shape"] == {"units": 7, "tied": True, "embedding_size": LEVEL_DEFAULTS["word"]["embedding_size"]}
-    assert (asked["training"].minutes, asked["training"].epochs) == (None, 2)
+        textgen.train(Path("novel.txt"), "more", init_from=Path("old"), reporter=reporter, **settings)
     with pytest.raises(CorpusError, match="enough"):
-        textgen.train()
-    assert asked["text"] == TextConfig(level="word")  # which suits the starter corpus
-    with pytest.raises(SettingError, match="--level must be one of char, word"):
-        textgen.train("novel.txt", level="syllable")
+        textgen.train(name="tales", models_dir="models", preset="tiny", overwrite=True)
+    assert asked == [
+        (Request(Path("mine"), ("novel.txt", "more"), settings=settings, init_from="old"), reporter),
+        (Request(Path("models"), name="tales", preset="tiny", overwrite=True), None),
+    ]
+
+
+def test_a_run_that_was_stopped_is_an_interruption(monkeypatch):
+    stopped = TrainingResult("novel", Path("models/novel"), ResultRecord(), stopped_by=2)
+    monkeypatch.setattr("textgen.training.run.train", lambda request, reporter: stopped)
+    with pytest.raises(KeyboardInterrupt):
+        textgen.train("novel.txt")
+
+
+def test_what_nobody_decided_suits_the_text_and_the_budget(place):
+    """As on the command line: few steps of two characters pay for the smallest model."""
+    settings = {"steps": 1, "batch_size": 1, "sequence_length": 2}
+    record = textgen.train(place / "novel.txt", models_dir=place / "models", name="suited", **settings).record
+    assert (record.model.units, record.model.embedding_size) == (PRESETS["tiny"].units, 64)
+    assert (record.model.skip, record.model.tied) == (True, False)
+    assert (record.training.learning_rate, record.training.num_sampled, record.training.minutes) == (0.012, 0, None)
 
 
 def test_a_model_of_documents_writes_them_one_by_one(tmp_path):

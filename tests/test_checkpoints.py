@@ -15,8 +15,8 @@ from system_calls import SystemCalls, failing
 
 from textgen import model_store, sealed_files
 from textgen.errors import CheckpointError, ModelError, SettingError
-from textgen.training.checkpoints import Checkpoint, Progress, load_newest, save_checkpoint
-from textgen.training.reporting import Evaluated
+from textgen.records import Evaluated, Progress
+from textgen.training.checkpoints import Checkpoint, load_newest, save_checkpoint
 from textgen.training.run_directory import recover
 
 MODEL = make_stored_model()

@@ -12,18 +12,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from textgen.cli import COMMANDS
-from textgen.cli.train import train
-from textgen.config import (
-    LEVEL_DEFAULTS,
-    ModelConfig,
-    SamplingConfig,
-    TextConfig,
-    TrainingConfig,
-)
+import textgen
+from textgen.cli import COMMANDS, cli
+from textgen.config import ModelConfig, SamplingConfig, TextConfig, TrainingConfig
 from textgen.errors import SettingError
-from textgen.settings import flag_of
-from textgen.training import request
+from textgen.settings import fields_with_kinds, flag_of, off_flag_of
+from textgen.training.request import Request
 
 SETTINGS = [
     "--learning-rate",
@@ -207,89 +201,118 @@ def test_every_command_has_help(workshop):
         assert run(command, "--help", cwd=workshop).stdout.decode().startswith(f"Usage: textgen {command}")
 
 
-def asked_for(monkeypatch, *flags: str) -> dict:
-    """The settings that `textgen train novel.txt FLAGS` comes to; nothing is planned."""
-    asked = {}
+# ---- one way in
 
-    def capture(sources, **options):
-        asked.update(options)
+
+@pytest.fixture
+def asked(monkeypatch) -> list[Request]:
+    """Every request that is made from now on; nothing is done for it."""
+    requests = []
+
+    def train(request, reporter=None, *, started=None):
+        requests.append(request)
         raise SettingError("enough")
 
-    monkeypatch.setattr(request, "new_plan", capture)
-    done = CliRunner().invoke(train, ["novel.txt", *flags])
+    monkeypatch.setattr("textgen.training.run.train", train)
+    return requests
+
+
+def ask(*arguments: str) -> None:
+    done = CliRunner().invoke(cli, ["train", *arguments])
     assert str(done.exception) == "enough", done.output
-    return asked
 
 
-WORD = LEVEL_DEFAULTS["word"]
+def ask_in_python(*sources: str, **options) -> None:
+    with pytest.raises(SettingError, match="enough"):
+        textgen.train(*sources, **options)
+
+
+def some_value(field: dataclasses.Field, kind: type) -> object:
+    """A value of a setting, and not its default."""
+    choices = field.metadata["choices"]
+    return choices[-1] if choices else {bool: not field.default, int: 7, float: 0.5, str: "abc"}[kind]
+
+
+TRAIN_FIELDS = [
+    (field, kinds[0])
+    for config in (TextConfig, ModelConfig, TrainingConfig)
+    for field, kinds in fields_with_kinds(config)
+    if (config, field.name) != (ModelConfig, "vocabulary_size")  # the tokenizer's
+]
+
+
+@pytest.mark.parametrize(("field", "kind"), TRAIN_FIELDS, ids=lambda value: getattr(value, "name", ""))
+def test_every_setting_of_a_run_is_a_flag_and_a_keyword_that_ask_for_the_same(field, kind, asked):
+    value = some_value(field, kind)
+    ask("novel.txt", *([flag_of(field.name), str(value)] if kind is not bool else flags_of(field.name, value)))
+    ask_in_python("novel.txt", **{field.name: value})
+    assert asked[0] == asked[1]
+    assert asked[0].settings == {field.name: value}
+
+
+def flags_of(name: str, value: bool) -> list[str]:
+    return [flag_of(name) if value else off_flag_of(name)]
 
 
 @pytest.mark.parametrize(
-    ("flags", "text", "shape", "training"),
+    ("flags", "sources", "options"),
     [
-        ([], {}, {}, {}),
-        (["--no-tied"], {}, {"tied": False}, {}),
-        (["--tied", "--units", "7"], {}, {"tied": True, "units": 7}, {}),
-        (["--skip"], {}, {"skip": True}, {}),
-        (["--no-skip"], {}, {"skip": False}, {}),
-        (["--documents", "blank-line", "--steps", "3"], {"documents": "blank-line"}, {}, {"steps": 3, "minutes": None}),
-        (["--column", "name", "--encoding", "latin-1"], {"column": "name", "encoding": "latin-1"}, {}, {}),
-        (["--normalize", "nfkc", "--num-sampled", "0"], {"normalize": "nfkc"}, {}, {"num_sampled": 0}),
-        (
-            ["--level", "word"],
-            {"level": "word"},
-            {name: WORD[name] for name in ("tied", "units", "embedding_size")},
-            {"dropout": WORD["dropout"]},
-        ),
-        (
-            ["--level", "word", "--vocabulary-size", "500", "--no-tied", "--units", "9", "--batch-size", "5"],
-            {"level": "word", "vocabulary_size": 500},
-            {"tied": False, "units": 9, "embedding_size": WORD["embedding_size"]},
-            {"batch_size": 5, "dropout": WORD["dropout"]},
-        ),
+        ([], (), {}),
+        (["a.txt", "b.txt", "--name", "both"], ("a.txt", "b.txt"), {"name": "both"}),
+        (["--models-dir", "far/away", "--overwrite"], (), {"models_dir": "far/away", "overwrite": True}),
+        (["a.txt", "--preset", "tiny", "--no-skip"], ("a.txt",), {"preset": "tiny", "skip": False}),
+        (["a.txt", "--init-from", "old", "--steps", "3"], ("a.txt",), {"init_from": "old", "steps": 3}),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_flags_become_settings_and_what_is_not_given_is_the_default_of_the_level(
-    flags, text, shape, training, monkeypatch
-):
-    asked = asked_for(monkeypatch, *flags)
-    assert asked["text"] == TextConfig(**text)
-    assert asked["shape"] == shape
-    assert asked["training"] == TrainingConfig(**training)
+def test_the_command_and_the_python_interface_ask_for_the_same(flags, sources, options, asked):
+    ask(*flags)
+    ask_in_python(*sources, **options)
+    assert asked[0] == asked[1]
+    assert asked[0].sources == sources
+
+
+def test_what_only_the_command_can_ask_for(asked):
+    ask("novel.txt", "--resume", "--dry-run")
+    assert asked == [Request(Path("saved_models"), ("novel.txt",), resume=True, dry_run=True)]
 
 
 @pytest.mark.parametrize("flags", [["--level", "word"], ["--no-tied"], ["--documents", "line"], ["--column", "name"]])
-def test_a_resumed_run_keeps_its_settings(flags):
-    done = CliRunner().invoke(train, ["--resume", *flags])
-    assert isinstance(done.exception, SettingError)
-    assert flags[0].replace("--no-", "--") in str(done.exception)
+def test_a_resumed_run_keeps_its_settings(flags, capsys):
+    with pytest.raises(SystemExit) as ended:
+        textgen.cli.main(["train", "--resume", *flags])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    name = flags[0].replace("--no-", "--")
+    assert said == f"textgen: --resume goes on with the settings of the run; leave out {name}\n"
 
 
-SUITED = ("units", "embedding_size", "batch_size", "dropout", "learning_rate", "weight_decay", "activation_reg")
+# ---- help
 
 
-def test_help_says_every_setting_in_its_own_sentence_with_its_default():
-    """One line of help, white space aside, for each field of the settings."""
-    help_of = {name: " ".join(run(name, "--help", cwd=Path()).stdout.decode().split()) for name in ("train", "sample")}
-    for command, settings in (
-        ("train", TextConfig),
-        ("train", TrainingConfig),
-        ("train", ModelConfig),
-        ("sample", SamplingConfig),
-    ):
-        for field in dataclasses.fields(settings):
-            if (settings, field.name) == (ModelConfig, "vocabulary_size"):
-                continue  # the text decides
-            shown = help_of[command].partition(f"{flag_of(field.name)} ")[2]
-            assert field.metadata["description"] in shown
-            has_default = field.default is not False and field.default not in (None, ())
-            if has_default or field.name in SUITED:
-                own = "on" if field.default is True else field.default
-                default = "suits text and budget" if field.name in SUITED else own
-                assert f"{field.metadata['description']} [default: {default}" in shown
-    assert "--tied / --no-tied" in help_of["train"]
-    assert "--ignore-eod" in help_of["sample"]
+def shown_default(field: dataclasses.Field) -> str:
+    if isinstance(field.default, bool):
+        return "on" if field.default else ""
+    return field.metadata["unset"] if field.default is None else str(field.default) if field.default != () else ""
+
+
+@pytest.mark.parametrize(
+    ("command", "settings"),
+    [("train", TextConfig), ("train", TrainingConfig), ("train", ModelConfig), ("sample", SamplingConfig)],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_help_says_every_setting_in_its_own_sentence_with_its_default(command, settings):
+    """What it says of a setting without a default is compared with what the recipe does in test_recipe.py."""
+    text = " ".join(CliRunner().invoke(cli, [command, "--help"]).output.split())
+    for field in dataclasses.fields(settings):
+        if (settings, field.name) == (ModelConfig, "vocabulary_size"):
+            continue  # the tokenizer's
+        shown = text.partition(f"{flag_of(field.name)} ")[2]
+        sentence, said = field.metadata["description"], shown_default(field)
+        assert sentence in shown
+        after = shown.partition(sentence)[2]
+        assert after.startswith(f" [default: {said}]") if said else not after.startswith(" [default")
+    assert "--ignore-eod" in text or "--tied / --no-tied" in text
 
 
 def test_an_existing_model_is_not_overwritten(workshop):
@@ -314,7 +337,11 @@ WRONG_INPUT = {
     "too short": (["train", "short.txt"], 1, "--batch-size"),
     "one repeated symbol": (["train", "same.txt"], 1, "two different characters"),
     "a folder without text": (["train", "folder"], 1, "folder"),
-    "two budgets": (["train", "long.txt", "--steps", "5", "--epochs", "1"], 2, "exactly one budget"),
+    "two budgets": (
+        ["train", "long.txt", "--steps", "5", "--epochs", "1"],
+        2,
+        "Give one budget of --minutes, --epochs and --steps",
+    ),
     "a budget of nothing": (["train", "long.txt", "--minutes", "0"], 2, "--minutes"),
     "no units": (["train", "long.txt", "--units", "0"], 2, "--units"),
     "a model that does not exist": (["sample", "tael"], 1, "Did you mean tale?"),

@@ -5,25 +5,20 @@ import json
 import math
 
 import pytest
+from conftest import model_config, training_config
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textgen.config import (
-    LEVEL_DEFAULTS,
-    ModelConfig,
-    SamplingConfig,
-    TextConfig,
-    TrainingConfig,
-)
+from textgen.config import ModelConfig, SamplingConfig, TextConfig, TrainingConfig
 from textgen.errors import SettingError
-from textgen.settings import Settings, flag_of, setting
+from textgen.settings import Settings, setting
 
 CONFIGS = (TextConfig, ModelConfig, TrainingConfig, SamplingConfig)
 LONGEST = 2**31 - 1
 
 # (config, field, values at the edge that are accepted, values just beyond that are refused)
 RANGES = [
-    (TextConfig, "level", ("char", "word"), ("character", "WORD", "")),
+    (TextConfig, "level", ("char", "word", None), ("character", "WORD", "")),
     (TextConfig, "vocabulary_size", (1, 4_194_304, None), (0, 4_194_305)),
     (TextConfig, "normalize", ("none", "nfc", "nfkc", "casefold"), ("nfd", "NFC", "")),
     (TextConfig, "documents", ("whole", "file", "line", "blank-line"), ("lines", "blank_line", "")),
@@ -31,31 +26,31 @@ RANGES = [
     (TextConfig, "encoding", ("utf-8", "latin-1"), (None, 8)),
     (ModelConfig, "vocabulary_size", (2, 4_194_304), (1, 4_194_305)),
     (ModelConfig, "cell", ("lstm", "gru", "rnn"), ("LSTM", "transformer", "")),
-    (ModelConfig, "embedding_size", (1, 65_536), (0, 65_537)),
-    (ModelConfig, "units", (1, 65_536), (0, 65_537)),
+    (ModelConfig, "embedding_size", (1, 65_536, None), (0, 65_537)),
+    (ModelConfig, "units", (1, 65_536, None), (0, 65_537)),
     (ModelConfig, "num_layers", (1, 16), (0, 17)),
-    (ModelConfig, "tied", (True, False), (None, 1, "yes")),
-    (ModelConfig, "skip", (True, False), (None, 0, "no")),
-    (TrainingConfig, "minutes", (5e-324, 1, 1e9), (0, -1.0)),
-    (TrainingConfig, "epochs", (5e-324, 1, 1e9), (0, -1.0)),
-    (TrainingConfig, "steps", (1, 10**12), (0, -1)),
+    (ModelConfig, "tied", (True, False, None), (1, "yes")),
+    (ModelConfig, "skip", (True, False, None), (0, "no")),
+    (TrainingConfig, "minutes", (5e-324, 1, 1e9, None), (0, -1.0)),
+    (TrainingConfig, "epochs", (5e-324, 1, 1e9, None), (0, -1.0)),
+    (TrainingConfig, "steps", (1, 10**12, None), (0, -1)),
     (TrainingConfig, "sequence_length", (1, 65_536), (0, 65_537)),
-    (TrainingConfig, "batch_size", (1, 65_536), (0, 65_537)),
-    (TrainingConfig, "learning_rate", (1e-9, 10), (0, 10.1)),
+    (TrainingConfig, "batch_size", (1, 65_536, None), (0, 65_537)),
+    (TrainingConfig, "learning_rate", (1e-9, 10, None), (0, 10.1)),
     (TrainingConfig, "schedule", ("one-cycle", "constant"), ("cosine", "")),
     (TrainingConfig, "recurrent_initializer", ("orthogonal", "glorot"), ("zeros", "")),
     (TrainingConfig, "forget_bias", (-100, 0, 100), (-100.1, 100.1)),
     (TrainingConfig, "unigram_bias", (True, False), (None, 1, "no")),
-    (TrainingConfig, "dropout", (0, 0.95), (-0.01, 0.96)),
+    (TrainingConfig, "dropout", (0, 0.95, None), (-0.01, 0.96)),
     (TrainingConfig, "input_dropout", (0, 0.95), (-0.01, 0.96)),
     (TrainingConfig, "embedding_dropout", (0, 0.95), (-0.01, 0.96)),
     (TrainingConfig, "weight_drop", (0, 0.95), (-0.01, 0.96)),
-    (TrainingConfig, "activation_reg", (0, 1000), (-0.01, 1001)),
+    (TrainingConfig, "activation_reg", (0, 1000, None), (-0.01, 1001)),
     (TrainingConfig, "temporal_activation_reg", (0, 1000), (-0.01, 1001)),
     (TrainingConfig, "state_reset", (0, 1), (-0.01, 1.01)),
     (TrainingConfig, "num_sampled", (None, 0, 1_048_576), (-1, 1_048_577)),
     (TrainingConfig, "clip_norm", (0, 1e9), (-0.01,)),
-    (TrainingConfig, "weight_decay", (0, 10), (-0.01, 10.1)),
+    (TrainingConfig, "weight_decay", (0, 10, None), (-0.01, 10.1)),
     (TrainingConfig, "ema", (0, 0.99999), (-0.01, 1)),
     (TrainingConfig, "val_fraction", (0, 0.9), (-0.01, 0.91)),
     (TrainingConfig, "seed", (0, LONGEST), (-1, LONGEST + 1)),
@@ -79,10 +74,8 @@ REFUSED = [(cls, field, value) for cls, field, _, outside in RANGES for value in
 
 
 def make(cls: type[Settings], field: str, value) -> Settings:
-    """`cls` with one field set, and what has to be set with it: another budget than the default one, the word level."""
-    needed = {"epochs": {"minutes": None}, "steps": {"minutes": None}}
-    needed |= {"vocabulary_size": {"level": "word"}} if cls is TextConfig else {}
-    return cls(**needed.get(field, {}), **{field: value})
+    """`cls` with one field set, and the level where it is for words."""
+    return cls(**{"level": "word"} if (cls, field) == (TextConfig, "vocabulary_size") else {}, **{field: value})
 
 
 def message_of(cls: type[Settings], field: str, value) -> str:
@@ -100,9 +93,9 @@ def test_values_at_the_edge_of_their_range_are_accepted(cls, field, value):
 
 
 @pytest.mark.parametrize(("cls", "field", "value"), REFUSED)
-def test_values_beyond_their_range_are_refused_and_the_flag_is_named(cls, field, value):
+def test_values_beyond_their_range_are_refused_and_the_setting_is_named(cls, field, value):
     message = message_of(cls, field, value)
-    assert message.startswith(flag_of(field) + " must ")
+    assert message.startswith(f"`{field}` must ")
     assert "Received: " in message
 
 
@@ -111,11 +104,11 @@ def test_the_table_above_names_every_setting():
 
 
 def test_a_message_says_what_is_expected_and_what_was_received():
-    assert message_of(SamplingConfig, "temperature", -1) == "--temperature must be at least 0. Received: -1"
-    assert message_of(SamplingConfig, "top_p", 0) == "--top-p must be above 0. Received: 0"
-    assert message_of(TrainingConfig, "dropout", 0.99) == "--dropout must be at most 0.95. Received: 0.99"
-    assert message_of(ModelConfig, "cell", "cnn") == "--cell must be one of lstm, gru, rnn. Received: 'cnn'"
-    assert message_of(ModelConfig, "units", 1.5) == "--units must be a whole number. Received: 1.5"
+    assert message_of(SamplingConfig, "temperature", -1) == "`temperature` must be at least 0. Received: -1"
+    assert message_of(SamplingConfig, "top_p", 0) == "`top_p` must be above 0. Received: 0"
+    assert message_of(TrainingConfig, "dropout", 0.99) == "`dropout` must be at most 0.95. Received: 0.99"
+    assert message_of(ModelConfig, "cell", "cnn") == "`cell` must be one of lstm, gru, rnn. Received: 'cnn'"
+    assert message_of(ModelConfig, "units", 1.5) == "`units` must be a whole number. Received: 1.5"
 
 
 @pytest.mark.parametrize(
@@ -124,13 +117,13 @@ def test_a_message_says_what_is_expected_and_what_was_received():
         (ModelConfig, "units", 128.0),
         (ModelConfig, "units", "128"),
         (ModelConfig, "units", True),
-        (ModelConfig, "units", None),
+        (ModelConfig, "num_layers", None),
         (ModelConfig, "cell", 3),
         (ModelConfig, "cell", None),
         (TrainingConfig, "minutes", "2"),
         (TrainingConfig, "minutes", True),
         (TrainingConfig, "steps", 2.0),
-        (TrainingConfig, "dropout", None),
+        (TrainingConfig, "input_dropout", None),
         (SamplingConfig, "temperature", [1.0]),
         (SamplingConfig, "temperature", False),
         (SamplingConfig, "stop", "text"),
@@ -139,7 +132,7 @@ def test_a_message_says_what_is_expected_and_what_was_received():
     ],
 )
 def test_values_of_another_type_are_refused(cls, field, value):
-    assert message_of(cls, field, value).startswith(flag_of(field) + " must ")
+    assert message_of(cls, field, value).startswith(f"`{field}` must ")
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 10**400], ids=["nan", "inf", "-inf", "10**400"])
@@ -147,7 +140,7 @@ def test_values_of_another_type_are_refused(cls, field, value):
     ("cls", "field"), [(SamplingConfig, "temperature"), (TrainingConfig, "clip_norm"), (TrainingConfig, "minutes")]
 )
 def test_numbers_that_are_not_finite_are_refused(cls, field, value):
-    assert message_of(cls, field, value).startswith(f"{flag_of(field)} must be a finite number. Received: ")
+    assert message_of(cls, field, value).startswith(f"`{field}` must be a finite number. Received: ")
 
 
 def test_a_whole_number_is_a_float_too():
@@ -157,15 +150,22 @@ def test_a_whole_number_is_a_float_too():
 # ---- budgets
 
 
-@pytest.mark.parametrize("budget", [{"minutes": 3}, {"minutes": None, "epochs": 3}, {"minutes": None, "steps": 3}])
-def test_one_budget_is_enough(budget):
+@pytest.mark.parametrize("budget", [{}, {"minutes": 3.0}, {"epochs": 3.0}, {"steps": 3}])
+def test_one_budget_is_enough_and_none_leaves_it_open(budget):
     assert TrainingConfig(**budget).to_json() == TrainingConfig().to_json() | budget
 
 
-@pytest.mark.parametrize("budget", [{"minutes": None}, {"epochs": 3}, {"minutes": 2.0, "epochs": 1, "steps": 5}])
-def test_no_budget_and_two_budgets_are_refused(budget):
-    with pytest.raises(SettingError, match="exactly one budget of --minutes, --epochs and --steps"):
-        TrainingConfig(**budget)
+@pytest.mark.parametrize(
+    ("budgets", "names"),
+    [
+        ({"epochs": 3, "steps": 3}, "epochs, steps"),
+        ({"minutes": 2.0, "epochs": 1, "steps": 5}, "minutes, epochs, steps"),
+    ],
+)
+def test_two_budgets_are_refused(budgets, names):
+    with pytest.raises(SettingError) as caught:
+        TrainingConfig(**budgets)
+    assert str(caught.value) == f"Give one budget of `minutes`, `epochs` and `steps`. Received: {names}"
 
 
 # ---- texts
@@ -175,16 +175,16 @@ def test_a_vocabulary_size_is_for_words():
     with pytest.raises(SettingError) as caught:
         TextConfig(vocabulary_size=100)
     assert str(caught.value) == (
-        "--vocabulary-size is for --level word; a character model has all characters of its text"
+        "`vocabulary_size` is for `level=word`; a character model has all characters of its text"
     )
-    assert TextConfig(level="word", vocabulary_size=100).replace(vocabulary_size=None, level="char") == TextConfig()
+    assert TextConfig(level="word", vocabulary_size=100).replace(vocabulary_size=None, level=None) == TextConfig()
 
 
 @pytest.mark.parametrize("documents", ["file", "line", "blank-line"])
 def test_a_column_is_one_kind_of_documents_and_leaves_no_room_for_another(documents):
     with pytest.raises(SettingError) as caught:
         TextConfig(column="name", documents=documents)
-    assert str(caught.value) == f"--column makes every row a document; leave out --documents {documents}"
+    assert str(caught.value) == f"`column` makes every row a document; leave out `documents={documents}`"
 
 
 @pytest.mark.parametrize(
@@ -203,15 +203,6 @@ def test_documents_are_separated_as_they_stood_in_the_corpus(config, separator):
     assert config.has_documents == (separator is not None)
 
 
-@pytest.mark.parametrize("level", LEVEL_DEFAULTS)
-def test_the_defaults_of_a_level_are_settings_that_exist_and_fit_together(level):
-    TextConfig(level=level)
-    names = {cls: {f.name for f in dataclasses.fields(cls)} for cls in (ModelConfig, TrainingConfig)}
-    for cls, known in names.items():
-        cls(**{name: value for name, value in LEVEL_DEFAULTS[level].items() if name in known})
-    assert set(LEVEL_DEFAULTS[level]) <= set.union(*names.values())
-
-
 # ---- copies
 
 
@@ -220,8 +211,17 @@ def test_settings_cannot_be_changed_and_a_changed_copy_is_validated_again():
     with pytest.raises(dataclasses.FrozenInstanceError):
         config.seed = 1
     assert config.replace(seed=1) == SamplingConfig(seed=1)
-    with pytest.raises(SettingError, match="--seed must be at least 0"):
+    with pytest.raises(SettingError, match="`seed` must be at least 0"):
         config.replace(seed=-1)
+
+
+def test_what_is_filled_in_stands_where_nothing_was_decided():
+    config = ModelConfig(units=7)
+    filled = config.filled({"units": 9, "embedding_size": 3, "skip": False})
+    assert filled == ModelConfig(units=7, embedding_size=3, skip=False)
+    assert config == ModelConfig(units=7)
+    with pytest.raises(SettingError, match="`embedding_size` must be at least 1"):
+        config.filled({"embedding_size": 0})
 
 
 def test_a_default_that_could_be_changed_is_a_programming_error():
@@ -237,7 +237,7 @@ def finite(low: float, high: float) -> st.SearchStrategy[float]:
 
 
 models = st.builds(
-    ModelConfig,
+    model_config,
     vocabulary_size=st.integers(2, 4_194_304),
     cell=st.sampled_from(["lstm", "gru", "rnn"]),
     units=st.integers(1, 65_536),
@@ -252,10 +252,15 @@ texts = st.one_of(
         vocabulary_size=st.none() | st.integers(1, 4_194_304),
         documents=st.sampled_from(["whole", "file", "line", "blank-line"]),
     ),
-    st.builds(TextConfig, normalize=st.sampled_from(["nfc", "nfkc", "casefold"]), column=st.none() | st.text()),
+    st.builds(
+        TextConfig,
+        level=st.just("char"),
+        normalize=st.sampled_from(["nfc", "nfkc", "casefold"]),
+        column=st.none() | st.text(),
+    ),
 )
 trainings = st.builds(
-    TrainingConfig,
+    training_config,
     minutes=finite(0, 1e300),
     learning_rate=finite(0, 10),
     dropout=st.floats(0, 0.95),
@@ -298,11 +303,29 @@ def test_json_with_a_key_too_many_or_too_few_is_refused(cls):
 
 def test_settings_of_an_older_version_get_what_it_did():
     """A version that had no name for these could do nothing else."""
-    document = TrainingConfig(seed=3).to_json()
+    document = training_config(seed=3).to_json()
     new = {"schedule": "one-cycle", "recurrent_initializer": "orthogonal", "forget_bias": 1.0, "unigram_bias": True}
     older = {name: value for name, value in document.items() if name not in new}
     assert document == older | new
-    assert TrainingConfig.from_json(older) == TrainingConfig.from_json(document) == TrainingConfig(seed=3)
+    assert TrainingConfig.from_json(older) == TrainingConfig.from_json(document) == training_config(seed=3)
+
+
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        (config, field.name)
+        for config in (TextConfig(level="char"), model_config(), training_config())
+        for field in dataclasses.fields(config)
+    ],
+)
+def test_in_json_only_a_setting_that_may_be_absent_is_null(config, name):
+    """A file says what was decided, so nothing in it is left open."""
+    document = config.to_json() | {name: None}
+    if name in ("minutes", "epochs", "steps", "column", "vocabulary_size", "num_sampled") and config != model_config():
+        assert getattr(type(config).from_json(document), name) is None
+    else:
+        with pytest.raises(SettingError, match=rf"^`{name}` must be .*\. Received: None$"):
+            type(config).from_json(document)
 
 
 @pytest.mark.parametrize("document", [None, [], "text", 3, [["units", 3]]])
@@ -314,17 +337,17 @@ def test_json_that_is_not_an_object_is_refused(document):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('"temperature": NaN', "--temperature must be a finite number. Received: nan"),
-        ('"temperature": 1e999', "--temperature must be a finite number. Received: inf"),
-        ('"temperature": null', "--temperature must be a number. Received: None"),
-        ('"temperature": true', "--temperature must be a number. Received: True"),
-        ('"seed": 1.0', "--seed must be a whole number. Received: 1.0"),
-        ('"seed": "1"', "--seed must be a whole number. Received: '1'"),
-        ('"seed": [1]', "--seed must be a whole number. Received: (1,)"),
-        ('"seed": {}', "--seed must be a whole number. Received: {}"),
-        ('"stop": "text"', "--stop must be a list of strings. Received: 'text'"),
-        ('"stop": [["text"]]', "--stop must hold strings only. Received: (['text'],)"),
-        ('"stop": [""]', "--stop must not be empty. Received: ''"),
+        ('"temperature": NaN', "`temperature` must be a finite number. Received: nan"),
+        ('"temperature": 1e999', "`temperature` must be a finite number. Received: inf"),
+        ('"temperature": null', "`temperature` must be a number. Received: None"),
+        ('"temperature": true', "`temperature` must be a number. Received: True"),
+        ('"seed": 1.0', "`seed` must be a whole number. Received: 1.0"),
+        ('"seed": "1"', "`seed` must be a whole number. Received: '1'"),
+        ('"seed": [1]', "`seed` must be a whole number. Received: (1,)"),
+        ('"seed": {}', "`seed` must be a whole number. Received: {}"),
+        ('"stop": "text"', "`stop` must be a list of strings. Received: 'text'"),
+        ('"stop": [["text"]]', "`stop` must hold strings only. Received: (['text'],)"),
+        ('"stop": [""]', "`stop` must not be empty. Received: ''"),
     ],
 )
 def test_json_of_the_wrong_type_is_refused(text, message):
@@ -334,11 +357,7 @@ def test_json_of_the_wrong_type_is_refused(text, message):
     assert str(caught.value) == message
 
 
-# ---- what the command line makes of the declarations
-
-
-def test_a_flag_is_the_field_with_dashes():
-    assert flag_of("sequence_length") == "--sequence-length"
+# ---- help
 
 
 @pytest.mark.parametrize("cls", CONFIGS)

@@ -9,16 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from faulty_runs import Notes
-from test_training_run import TEXT, plan_of
+from plans import TEXT, plan_of, run_plan
 
-import textgen.training.run
-from textgen.config import TextConfig
+import textgen.training.learner
 from textgen.errors import SettingError
 from textgen.model.devices import Device
-from textgen.training.checkpoints import Checkpoint, Progress
+from textgen.records import MAX_ROLLBACKS, Progress
+from textgen.training.checkpoints import Checkpoint
 from textgen.training.divergence import (
     EXPLOSION,
-    MAX_ROLLBACKS,
     SUSPICION,
     DivergenceError,
     check_explosion,
@@ -27,13 +26,14 @@ from textgen.training.divergence import (
     is_suspicious,
     updated_mean,
 )
-from textgen.training.run import Run
 
 
 @pytest.fixture(autouse=True)
 def without_xla(monkeypatch):
     """The path of a GPU, without one: a plain graph, which is traced in a moment."""
-    monkeypatch.setattr(textgen.training.run, "choose_device", lambda cell: Device("GPU", False, "said by the test"))
+    monkeypatch.setattr(
+        textgen.training.learner, "choose_device", lambda cell: Device("GPU", False, "said by the test")
+    )
 
 
 @pytest.fixture(scope="module")
@@ -109,12 +109,8 @@ NORMAL = {
     "characters": {},
     "a GRU": {"cell": "gru"},
     "a plain RNN": {"cell": "rnn"},
-    "words, some of them compared": {
-        "text": TextConfig(level="word", vocabulary_size=24),
-        "tied": True,
-        "num_sampled": 12,
-    },
-    "lines": {"text": TextConfig(documents="line")},
+    "words, some of them compared": {"level": "word", "vocabulary_size": 24, "tied": True, "num_sampled": 12},
+    "lines": {"documents": "line"},
     "one short stream, a fast rate": {"batch_size": 1, "sequence_length": 4, "learning_rate": 0.05, "clip_norm": 0.0},
 }
 
@@ -124,7 +120,7 @@ def test_a_normal_run_never_goes_back(kind, corpus, tmp_path):
     plan = plan_of(corpus, tmp_path, **{"steps": 200, "sample_every": 100, "checkpoint_every": 50} | NORMAL[kind])
     watcher, means = Notes(), []
     watcher.saved = lambda path, step: means.append(Checkpoint.read(path).progress.loss_mean)
-    Run(plan, watcher).train()
+    run_plan(plan, watcher)
     assert watcher.notes == []
     assert watcher.steps == list(range(1, 201))
     assert all(mean < math.log(plan.model.vocabulary_size) for mean in means[1:])

@@ -9,13 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ALPHABET, make_stored_model, write_stored_model
+from conftest import ALPHABET, make_stored_model, training_config, write_stored_model
 from test_cli import one_line, run
 from three_engines import CONFIGS, ThreeEngines
 
 from textgen import model_store
 from textgen.cli.evaluate import _validation_text
-from textgen.config import END_OF_DOCUMENT, TextConfig, TrainingConfig
+from textgen.config import END_OF_DOCUMENT, TextConfig
 from textgen.corpus import open_corpus
 from textgen.errors import CorpusError
 from textgen.evaluation import evaluate, text_of_ids
@@ -202,7 +202,7 @@ def test_a_model_without_a_validation_part_needs_a_file(tmp_path):
     model = make_stored_model(symbols="".join(sorted(set(text))))
     prepared = prepare(open_corpus([tmp_path / "tale.txt"], TextConfig()), val_fraction=0, seed=0)
     corpus = CorpusRecord("tale", (str(tmp_path / "tale.txt"),), prepared.sha256, prepared.characters)
-    record = dataclasses.replace(model.record, corpus=corpus, training=TrainingConfig(val_fraction=0.0))
+    record = dataclasses.replace(model.record, corpus=corpus, training=training_config(val_fraction=0.0))
     write_stored_model(tmp_path / "saved_models", model._replace(record=record))
     done = run("evaluate", "tiny", cwd=tmp_path)
     assert done.returncode == 1

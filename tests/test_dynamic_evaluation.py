@@ -138,11 +138,11 @@ def test_a_rate_that_ends_in_no_numbers_is_an_error_that_says_where():
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("dynamic_rate", -0.1, "--dynamic-rate must be at least 0. Received: -0.1"),
-        ("dynamic_rate", 1e39, "--dynamic-rate must be at most 1e+38. Received: 1e+39"),
-        ("dynamic_segment", 0, "--dynamic-segment must be at least 1. Received: 0"),
-        ("dynamic_decay", -0.1, "--dynamic-decay must be at least 0. Received: -0.1"),
-        ("dynamic_decay", 1.1, "--dynamic-decay must be at most 1. Received: 1.1"),
+        ("dynamic_rate", -0.1, "`dynamic_rate` must be at least 0. Received: -0.1"),
+        ("dynamic_rate", 1e39, "`dynamic_rate` must be at most 1e+38. Received: 1e+39"),
+        ("dynamic_segment", 0, "`dynamic_segment` must be at least 1. Received: 0"),
+        ("dynamic_decay", -0.1, "`dynamic_decay` must be at least 0. Received: -0.1"),
+        ("dynamic_decay", 1.1, "`dynamic_decay` must be at most 1. Received: 1.1"),
     ],
 )
 def test_settings_out_of_range_are_refused(name, value, said):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import random_weights
+from conftest import model_config, random_weights
 from reference_model import ReferenceModel
 
 from textgen.config import ModelConfig
@@ -16,7 +16,7 @@ SKIPPING = [{"skip": True}, {"units": 5, "tied": True, "skip": True}, {"units": 
 
 def config_of(cell: str = "lstm", **shape) -> ModelConfig:
     shape = {"vocabulary_size": V, "embedding_size": 5, "units": 12, "num_layers": 2} | shape
-    return ModelConfig(cell=cell, **shape)
+    return model_config(cell=cell, **shape)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])

@@ -1,289 +1,222 @@
-"""Runs that begin with a finished model, from the first line to the model directory; stopped, resumed and refused."""
+"""What a run takes from the model that it begins with: its settings, and weights for a vocabulary that has grown."""
 
 import dataclasses
-import json
-import random
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import make_stored_model, write_stored_model
-from test_cli import one_line, run
-from test_progress import Screen
-from test_progress import plan_of as shown_plan
-from test_request import everything_in
-from test_training_run import Watcher, crash, metrics_of, what_no_clock_touches
+from conftest import ALPHABET, make_stored_model, make_word_tokenizer
 
-import textgen
-import textgen.training.run
-from textgen import model_store
 from textgen.config import TextConfig, TrainingConfig
-from textgen.corpus import split_text
-from textgen.errors import ModelError, SettingError, TrainingError
-from textgen.evaluation.one_pass import surprisals
+from textgen.errors import SettingError
 from textgen.generation.numpy_engine import NumpyEngine
-from textgen.model.devices import Device
-from textgen.model_store import load_model
-from textgen.records import ParentRecord
-from textgen.training.checkpoints import load_newest
-from textgen.training.request import new_plan, resumed_plan, settings_of
-from textgen.training.run import Run
+from textgen.model_store import StoredModel, weight_shapes
+from textgen.tokenizers import CharacterTokenizer, Tokenizer, WordTokenizer
+from textgen.tokenizers.extending import former_ids
+from textgen.training.init_from import initial_weights, parent_record
+from textgen.training.request import Request, configs_of
 
-WORDS = ("the", "cat", "sat", "on", "a", "mat", "and", "looked", "at", "me.\n")
-OLD_TEXT = " ".join(random.Random(0).choices(WORDS, k=900))
-NEW_TEXT = " ".join(random.Random(1).choices([*WORDS, "Zoë", "grüßt", "THE"], k=900))
-SETTINGS = {"steps": 30, "batch_size": 4, "sequence_length": 8, "dropout": 0.2, "seed": 1} | {
-    "checkpoint_every": 6,
-    "sample_every": 10,
+WORDS = make_word_tokenizer("\n")
+PARENTS = {
+    "characters": make_stored_model(),
+    "tied": make_stored_model("gru", tied=True),
+    "words, documents": make_stored_model(tokenizer=WORDS, tied=True, embedding_size=12),
 }
-SHAPE = {"units": 8, "embedding_size": 4, "num_layers": 1}
+GROWN = {
+    "characters": CharacterTokenizer("".join(sorted(ALPHABET + "É☃Z"))),
+    "tied": CharacterTokenizer("".join(sorted(ALPHABET + "É☃Z"))),
+    "words, documents": WordTokenizer("".join(sorted(ALPHABET + "É☃Z")), [*WORDS.words, " fez", "ÉÉ"], "\n"),
+}
 
 
-@pytest.fixture
-def without_xla(monkeypatch):
-    """The path of a GPU, without one: a plain graph, which is traced in a moment."""
-    monkeypatch.setattr(textgen.training.run, "choose_device", lambda cell: Device("GPU", False, "said by the test"))
+def with_text(parent: StoredModel, **text) -> StoredModel:
+    record = dataclasses.replace(parent.record, text=parent.record.text.replace(**text))
+    return parent._replace(record=record)
 
 
-@pytest.fixture(scope="module")
-def first_models(tmp_path_factory) -> Path:
-    """A models directory with `old`, which has learned OLD_TEXT."""
-    folder = tmp_path_factory.mktemp("first")
-    (folder / "old.txt").write_text(OLD_TEXT)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(textgen.training.run, "choose_device", lambda cell: Device("GPU", False, "said by the test"))
-        textgen.train(folder / "old.txt", models_dir=folder / "models", **{**SETTINGS, "steps": 200}, **SHAPE)
-    return folder / "models"
+def configs(given: dict, parent: StoredModel, *sources: str):
+    """How a text is read, the shape and the training, for a run that begins with `parent`."""
+    return configs_of(Request(Path("models"), sources, settings=given), parent)
 
 
-@pytest.fixture
-def models(first_models, tmp_path, monkeypatch, without_xla) -> Path:
-    """A copy of it; the working directory holds the new text."""
-    monkeypatch.chdir(tmp_path)
-    Path("new.txt").write_text(NEW_TEXT)
-    return Path(shutil.copytree(first_models, tmp_path / "models"))
+def grown_weights(parent: StoredModel, tokenizer: Tokenizer, counts=None, seed: int = 0) -> dict[str, np.ndarray]:
+    counts = np.full(tokenizer.vocabulary_size, 10) if counts is None else counts
+    return initial_weights(parent, tokenizer, counts, seed)
 
 
-class Heard(Watcher):
-    """Also notes what the parent was and how it did."""
-
-    parent = loss = None
-
-    def inherited(self, plan, loss):
-        self.parent, self.loss = plan.parent, loss
+def token_rows(weights: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """Every array that has a row for each token, [V, D]."""
+    return [weights["embedding"], *([weights["output.kernel"].T] if "output.kernel" in weights else [])]
 
 
-def plan_from(parent: str, models: Path, source: str = "new.txt", overwrite: bool = False, **settings):
-    stored = load_model(parent, models)
-    text, shape, training = settings_of({**SETTINGS, **settings}, stored)
-    return new_plan(
-        [source], models_dir=models, text=text, shape=shape, training=training, parent=stored, overwrite=overwrite
-    )
+# ---- settings
 
 
-def test_a_person_sees_what_it_begins_with_and_how_well_that_does():
-    screen = Screen()
-    plan = shown_plan()
-    screen.reporter.inherited(dataclasses.replace(plan, parent=ParentRecord("old", "0" * 64, 1)), 1.5)
-    words = dataclasses.replace(
-        shown_plan(text=TextConfig(level="word")), parent=ParentRecord("old", "0" * 64, 0, 2345)
-    )
-    screen.reporter.inherited(words, None)
-    assert screen.lines == [
-        " begins as  old, 1 character added; before: 1.50 nats per character, 2.16 bits per character",
-        " begins as  old, 0 characters and 2,345 words added",
-    ]
+@pytest.mark.parametrize("name", PARENTS)
+def test_shape_and_kind_of_text_are_the_parent_s_and_training_is_not(name):
+    parent = PARENTS[name]
+    text, shape, training = configs({"steps": 9}, parent)
+    assert shape.replace(vocabulary_size=parent.record.model.vocabulary_size) == parent.record.model
+    assert (text.level, text.normalize) == (parent.record.text.level, parent.record.text.normalize)
+    assert text.document_separator == parent.tokenizer.document_separator
+    assert training == TrainingConfig(steps=9)  # the rest is left open
 
 
-# ---- one run
-
-
-def test_a_run_begins_where_its_parent_is_and_leaves_that_as_it_was(models):
-    before, old = everything_in(models / "old"), load_model("old", models)
-    heard = Heard()
-    plan = plan_from("old", models)
-    Run(plan, heard).train()
-    assert everything_in(models / "old") == before
-    new = load_model("new", models)
-    assert new.record.parent == heard.parent == ParentRecord("old", old.sha256, symbols_added=9, words_added=0)
-    assert new.tokenizer.symbols == "".join(sorted({*OLD_TEXT, *NEW_TEXT}))
-    assert new.record.model == old.record.model.replace(vocabulary_size=new.tokenizer.vocabulary_size)
-    _, validation_text = split_text(NEW_TEXT, 0.1)
-    nats = surprisals(plan.tokenizer.encode(validation_text), NumpyEngine(plan.model, plan.initial_weights))
-    assert heard.loss == pytest.approx(nats.mean(), abs=1e-4)
-    assert new.record.results.validation_loss < heard.loss
-    assert [row["step"] for row in metrics_of(new.path)] == [10, 20, 30]
-
-
-def test_a_run_that_learns_nothing_ends_with_the_weights_that_it_began_with(models):
-    plan = plan_from("old", models, steps=1, learning_rate=1e-30)
-    Run(plan).train()
-    new = load_model("new", models)
-    for name, weights in plan.initial_weights.items():
-        np.testing.assert_allclose(new.weights[name], weights, rtol=1e-6, atol=1e-12)
-
-
-def test_a_run_that_only_harms_keeps_what_it_began_with(models):
-    heard = Heard()
-    plan = plan_from("old", models, learning_rate=8.0)
-    results = Run(plan, heard).train().results
-    assert min(row.validation_loss for row in heard.rows) > heard.loss
-    assert not any(heard.best)
-    assert results.best_step == 0
-    assert results.validation_loss == pytest.approx(heard.loss, abs=1e-5)
-    kept = load_model("new", models).weights
-    assert all(np.array_equal(kept[name], weights) for name, weights in plan.initial_weights.items())
-
-
-def test_a_run_without_validation_has_nothing_to_compare(models):
-    heard = Heard()
-    results = Run(plan_from("old", models, val_fraction=0.0), heard).train().results
-    assert (heard.parent.name, heard.loss, results.validation_loss, results.best_step) == ("old", None, None, 30)
-
-
-def test_a_stopped_run_ends_with_the_same_bytes_and_needs_its_parent_no_more(models):
-    Run(plan_from("old", models)).train()
-    expected = what_no_clock_touches(models / "new")
-    shutil.rmtree(models / "new")
-    for step in (0, 13):
-        with pytest.raises(RuntimeError):
-            Run(plan_from("old", models), Watcher({step: crash})).train()
-        shutil.copytree(models / "old", models / "away", dirs_exist_ok=True)
-        shutil.rmtree(models / "old")
-        plan, checkpoint, _ = resumed_plan("new", models)
-        heard = Heard()
-        Run(plan, heard).train(checkpoint)
-        assert heard.first_step == step // 6 * 6
-        assert heard.parent is None  # nothing is said of it again
-        assert what_no_clock_touches(models / "new") == expected
-        shutil.rmtree(models / "new")
-        (models / "away").rename(models / "old")
-
-
-def test_the_best_weights_of_an_unfinished_run_are_a_parent_too(models):
-    with pytest.raises(RuntimeError):
-        Run(plan_from("old", models), Watcher({13: crash})).train()
-    checkpoint, _ = load_newest(models / "new")
-    Path("third.txt").write_text(NEW_TEXT + "§")
-    plan = plan_from(str(models / "new"), models, "third.txt")
-    assert (plan.parent.name, plan.parent.symbols_added) == ("new", 1)
-    assert plan.parent.sha256 == load_model("new", models).sha256
-    layer = "layers.0.recurrent_kernel"
-    assert np.array_equal(plan.initial_weights[layer], checkpoint.best_weights[layer])
-
-
-# ---- a model that is to become another
-
-
-def test_a_model_may_take_its_parent_s_place_which_is_set_aside_until_then(models):
-    Path("old.txt").write_text(NEW_TEXT)
-    first = load_model("old", models)
-    with pytest.raises(ModelError, match=r"exists\. Use --overwrite or another --name"):
-        plan_from("old", models, "old.txt")
-    before, found = everything_in(models / "old"), []
-    plan = plan_from("old", models, "old.txt", overwrite=True)
-    Run(plan, Watcher({20: lambda: found.append(everything_in(models / ".old.previous"))})).train(overwrite=True)
-    assert found == [before]
-    assert [path.name for path in models.iterdir()] == ["old"]
-    assert load_model("old", models).record.parent.sha256 == first.sha256
-
-
-def test_a_parent_comes_back_when_the_model_in_its_place_fails_at_once(models, monkeypatch):
-    Path("old.txt").write_text(NEW_TEXT)
-    before = everything_in(models)
-
-    def refuse(*_):
-        raise TrainingError("no room")
-
-    monkeypatch.setattr(textgen.training.loop, "save_checkpoint", refuse)
-    plan = plan_from("old", models, "old.txt", overwrite=True)
-    with pytest.raises(TrainingError, match="no room"):
-        Run(plan).train(overwrite=True)
-    assert everything_in(models) == before
-
-
-# ---- words, documents, and the Python interface
-
-
-def test_a_model_of_words_and_documents_learns_new_words(models, tmp_path):
-    lines = [" ".join(random.Random(n).choices(WORDS[:-1], k=6)) for n in range(150)]
-    Path("lines.txt").write_text("\n".join(lines))
-    more = [" ".join(random.Random(n).choices([*WORDS[:-1], "Zoë", "nods"], k=6)) for n in range(150)]
-    Path("more.txt").write_text("\n".join(more))
-    settings = {**SETTINGS, "models_dir": models, "steps": 60}
-    old = textgen.train("lines.txt", level="word", documents="line", tied=True, **{**SHAPE, **settings})
-    new = textgen.train("more.txt", init_from="lines", **settings)
-    assert new.name == "more"
-    assert new.record.parent.name == "lines"
-    tokenizer, former = new._stored.tokenizer, old._stored.tokenizer
-    assert tokenizer.words[: len(former.words)] == former.words
-    assert set(tokenizer.words[len(former.words) :]) == {" Zoë", " nods", "Zoë", "nods"}
-    assert new.record.parent.words_added == 4
-    assert new.record.text == TextConfig(level="word", documents="line")
-    assert new.record.training == TrainingConfig(
-        minutes=None, **{**SETTINGS, "steps": 60, "num_sampled": 0, "learning_rate": 0.012}
-    )
-    assert new.generate("the cat", length=5) != ""
-    with pytest.raises(SettingError, match="--units 9 contradicts --init-from: lines has 8"):
-        textgen.train("more.txt", init_from=models / "lines", name="other", units=9, **settings)
-
-
-# ---- the command
-
-
-@pytest.fixture
-def shop(tmp_path) -> Path:
-    """A working directory with a model and a text."""
-    symbols = "".join(sorted({*OLD_TEXT}))
-    write_stored_model(tmp_path / "saved_models", make_stored_model(symbols=symbols), "old")
-    (tmp_path / "new.txt").write_text(NEW_TEXT)
-    return tmp_path
-
-
-COMMAND = ["train", "new.txt", "--init-from", "old", "--steps", "40", "--batch-size", "4", "--sequence-length", "8"]
-
-
-def test_the_command_says_what_it_begins_with_and_the_model_remembers_it(shop):
-    done = run(*COMMAND, "--json", cwd=shop)
-    assert done.returncode == 0, done.stderr.decode()
-    lines = [line.strip() for line in done.stderr.decode().splitlines()]
-    (line,) = [line for line in lines if line.startswith("begins as")]
-    assert line.startswith("begins as  old, 9 characters added; before: ")
-    before = float(line.split("before: ")[1].split(" nats per character, ")[0])
-    assert json.loads(done.stdout)["validation_loss"] < before
-    shown = run("info", "new", cwd=shop)
-    text = " ".join(shown.stdout.decode().split())
-    assert f"parent name old sha256 {load_model('old', shop / 'saved_models').sha256} symbols_added 9" in text
-    exported = run("export", "new", cwd=shop)
-    assert exported.returncode == 0, exported.stderr.decode()
+def test_what_is_given_and_is_the_parent_s_own_is_no_contradiction():
+    parent = PARENTS["tied"]
+    given = {"cell": "gru", "units": 12, "tied": True, "level": "char", "learning_rate": 0.5, "dropout": 0.3}
+    text, shape, training = configs(given, parent)
+    assert (text.level, shape.cell, shape.tied) == ("char", "gru", True)
+    assert (training.learning_rate, training.dropout) == (0.5, 0.3)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "message"),
+    ("given", "message"),
     [
-        (["--init-from", "odl"], 1, "no model 'odl' in saved_models. Did you mean old?"),
-        (["--init-from", ""], 1, "holds no model"),
-        (["--init-from", "old", "--units", "99"], 2, "--units 99 contradicts --init-from: old has 12"),
-        (["--init-from", "old", "--resume"], 2, "leave out --init-from"),
-        (["--init-from", "old", "--name", "old"], 1, "saved_models/old exists. Use --overwrite or another --name"),
+        ({"level": "word"}, "`level=word` contradicts `init_from`: tiny has char"),
+        ({"normalize": "nfc"}, "`normalize=nfc` contradicts `init_from`: tiny has none"),
+        ({"cell": "rnn"}, "`cell=rnn` contradicts `init_from`: tiny has gru"),
+        ({"units": 13}, "`units=13` contradicts `init_from`: tiny has 12"),
+        ({"embedding_size": 9}, "`embedding_size=9` contradicts `init_from`: tiny has 8"),
+        ({"num_layers": 1}, "`num_layers=1` contradicts `init_from`: tiny has 2"),
+        ({"tied": False}, "`tied=False` contradicts `init_from`: tiny has True"),
+        ({"forget_bias": 1.0}, "`forget_bias=1.0` contradicts `init_from`: tiny has its weights already"),
+        ({"unigram_bias": False}, "`unigram_bias=False` contradicts `init_from`: tiny has its weights already"),
+        (
+            {"recurrent_initializer": "glorot"},
+            "`recurrent_initializer=glorot` contradicts `init_from`: tiny has its weights already",
+        ),
+        ({"documents": "line"}, "`documents=line` contradicts `init_from`: tiny is a model of one whole text"),
+        ({"column": "name"}, "`column=name` contradicts `init_from`: tiny is a model of one whole text"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line(shop, arguments, status, message):
-    before = everything_in(shop)
-    done = run("train", "new.txt", *arguments, cwd=shop)
-    assert done.returncode == status
-    assert message in one_line(done)
-    assert everything_in(shop) == before
+def test_a_setting_that_the_parent_does_not_have_is_refused_by_its_name(given, message):
+    with pytest.raises(SettingError) as caught:
+        configs(given, PARENTS["tied"])
+    assert str(caught.value) == f"{message}. Leave it out, or train from nothing"
 
 
-@pytest.mark.parametrize("name", [model_store.WEIGHTS, model_store.TOKENIZER, model_store.CONFIG])
-def test_a_damaged_parent_is_refused_in_one_line(shop, name):
-    path = shop / "saved_models" / "old" / name
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-    done = run(*COMMAND, cwd=shop)
-    assert done.returncode == 1
-    assert f"{name} is damaged" in one_line(done)
-    assert not (shop / "saved_models" / "new").exists()
+def test_a_model_of_whole_text_stays_one_and_a_model_of_documents_too():
+    parent = PARENTS["words, documents"]
+    with pytest.raises(SettingError, match=r"`documents=whole` .* is a model of lines or rows"):
+        configs({"documents": "whole"}, parent)
+    with pytest.raises(SettingError, match=r"`documents=blank-line` .* is a model of lines or rows"):
+        configs({"documents": "blank-line"}, parent)
+
+
+def test_documents_may_be_read_from_elsewhere_if_they_are_of_the_same_kind():
+    lines, rows = PARENTS["words, documents"], with_text(PARENTS["words, documents"], documents="whole", column="a")
+    assert configs({}, rows)[0] == TextConfig(level="word", column="a")
+    for parent in (lines, rows):
+        assert configs({"column": "b"}, parent)[0] == TextConfig(level="word", column="b")
+        assert configs({"documents": "line"}, parent)[0] == TextConfig(level="word", documents="line")
+
+
+def test_the_encoding_and_the_vocabulary_size_are_the_new_text_s():
+    parent = with_text(PARENTS["words, documents"], encoding="latin-1", vocabulary_size=50)
+    assert configs({}, parent)[0] == TextConfig(level="word", documents="line")
+
+
+# ---- weights
+
+
+@pytest.mark.parametrize("name", PARENTS)
+def test_old_tokens_keep_their_rows_and_other_weights_stay(name):
+    parent, tokenizer = PARENTS[name], GROWN[name]
+    weights = grown_weights(parent, tokenizer)
+    config = parent.record.model.replace(vocabulary_size=tokenizer.vocabulary_size)
+    assert {n: (w.shape, w.dtype) for n, w in weights.items()} == {
+        n: (shape, np.dtype(np.float32)) for n, shape in weight_shapes(config).items()
+    }
+    former = former_ids(tokenizer, parent.tokenizer)
+    for new, old in zip(token_rows(weights), token_rows(parent.weights), strict=True):
+        assert np.array_equal(new[former >= 0], old[former[former >= 0]])
+    assert np.array_equal(weights["output.bias"][former >= 0], parent.weights["output.bias"][former[former >= 0]])
+    for layer in [n for n in weights if n.startswith("layers.") or n == "output.projection"]:
+        assert np.array_equal(weights[layer], parent.weights[layer])
+
+
+def test_the_parent_s_arrays_are_not_changed():
+    parent = make_stored_model()
+    before = {name: array.tobytes() for name, array in parent.weights.items()}
+    grown = grown_weights(parent, GROWN["characters"])
+    grown["embedding"][:] = 0
+    assert {name: array.tobytes() for name, array in parent.weights.items()} == before
+
+
+@pytest.mark.parametrize("name", PARENTS)
+def test_old_tokens_are_as_likely_as_they_were_one_against_the_other(name):
+    parent, tokenizer = PARENTS[name], GROWN[name]
+    config = parent.record.model.replace(vocabulary_size=tokenizer.vocabulary_size)
+    grown = NumpyEngine(config, grown_weights(parent, tokenizer))
+    text = "the cat sat on a mat, and nothing went on."
+    former = former_ids(tokenizer, parent.tokenizer)
+    new_id = np.argsort(np.where(former < 0, 1000, former))[: parent.record.model.vocabulary_size]
+    old_ids = parent.tokenizer.encode(text)
+    expected = NumpyEngine(parent.record.model, parent.weights).read(old_ids).logits
+    found = grown.read(new_id[old_ids]).logits[new_id]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("symbol", "like"), [("Z", "z"), ("É", "e"), ("\u2019", "'"), ("ﬁ", "fi")])
+def test_a_character_begins_like_its_known_form(symbol, like):
+    parent = make_stored_model(symbols="".join(sorted(ALPHABET + "'")))
+    tokenizer = CharacterTokenizer("".join(sorted(ALPHABET + "'" + symbol)))
+    weights = grown_weights(parent, tokenizer)
+    ids, old_ids = tokenizer.encode(symbol), parent.tokenizer.encode(like)
+    for new, old in zip(token_rows(weights), token_rows(parent.weights), strict=True):
+        np.testing.assert_allclose(new[ids[0]], old[old_ids].mean(axis=0), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("count", "factor"), [(4, 5 / 40), (39, 1), (9999, 1)])
+def test_a_character_is_rarer_than_its_known_form_as_in_the_text_and_never_more_frequent(count, factor):
+    parent, tokenizer = make_stored_model(), CharacterTokenizer("".join(sorted(ALPHABET + "Z")))
+    counts = np.full(tokenizer.vocabulary_size, 39)
+    counts[tokenizer.encode("Z")] = count
+    bias = grown_weights(parent, tokenizer, counts)["output.bias"]
+    capital, small = tokenizer.encode("Zz")
+    assert bias[capital] - bias[small] == pytest.approx(np.log(factor), abs=1e-5)
+
+
+def test_a_character_of_which_nothing_is_known_begins_like_the_mean_with_a_seeded_noise():
+    parent, tokenizer = make_stored_model(), CharacterTokenizer("".join(sorted(ALPHABET + "☃☄")))
+    first, same, other = (grown_weights(parent, tokenizer, seed=seed) for seed in (0, 0, 1))
+    snowman, comet = tokenizer.encode("☃☄")
+    for new, again, another, old in zip(*map(token_rows, (first, same, other, parent.weights)), strict=True):
+        offset = (new[[snowman, comet]] - old.mean(axis=0)) / old.std(axis=0)
+        assert 0 < np.abs(offset).max() < 0.5
+        assert not np.allclose(new[snowman], new[comet])
+        assert np.array_equal(new, again)
+        assert not np.array_equal(new[snowman], another[snowman])
+
+
+def test_its_bias_is_that_of_the_others_and_how_frequent_it_is_among_them():
+    parent, tokenizer = make_stored_model(), CharacterTokenizer("".join(sorted(ALPHABET + "☃")))
+    counts = np.full(tokenizer.vocabulary_size, 99)
+    counts[tokenizer.encode("☃")] = 9
+    bias = grown_weights(parent, tokenizer, counts)["output.bias"]
+    old_bias = parent.weights["output.bias"].astype(np.float64)
+    assert bias[tokenizer.encode("☃")[0]] == pytest.approx(old_bias.mean() + np.log(10 / 100), abs=1e-5)
+
+
+def test_a_word_begins_like_the_characters_that_spelled_it_new_ones_among_them():
+    parent, tokenizer = PARENTS["words, documents"], GROWN["words, documents"]
+    counts = np.full(tokenizer.vocabulary_size, 99)
+    counts[tokenizer.encode(" fez")] = 19
+    weights = grown_weights(parent, tokenizer, counts)
+    (fez,), (ee,) = tokenizer.encode(" fez"), tokenizer.encode("ÉÉ")
+    embedding, old = weights["embedding"], parent.weights["embedding"]
+    np.testing.assert_allclose(embedding[fez], old[[ALPHABET.index(s) for s in " fez"]].mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(embedding[ee], embedding[tokenizer.symbols.index("É")], atol=1e-6)
+    expected = parent.weights["output.bias"].mean(dtype=np.float64) + np.log(20 / 100)
+    assert weights["output.bias"][fez] == pytest.approx(expected, abs=1e-5)
+
+
+# ---- the record
+
+
+@pytest.mark.parametrize(("name", "words_added"), [("characters", 0), ("words, documents", 2)])
+def test_the_record_says_which_model_it_was_and_what_it_lacked(name, words_added):
+    record = parent_record(PARENTS[name], GROWN[name])
+    assert (record.name, record.sha256) == ("tiny", "0" * 64)
+    assert (record.symbols_added, record.words_added) == (3, words_added)

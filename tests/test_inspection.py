@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from textgen import inspection
 from textgen.cli.inspect import inspect
-from textgen.config import TextConfig, TrainingConfig
+from textgen.config import ModelConfig, TextConfig, TrainingConfig
 from textgen.corpus import CorpusFacts, open_corpus
 from textgen.errors import CorpusError, TextgenError, TokenizerError
-from textgen.inspection import inspect_corpus, recommend
-from textgen.sizing import PRESETS, Choice, suit, tokens_per_second
+from textgen.inspection import inspect_corpus
+from textgen.recipe import PRESETS, Asked, Facts, advise, fill, tokens_per_second
+from textgen.training.request import Request, configs_of
 
 RATE = 1e11  # operations per second of a small machine
 
@@ -45,7 +46,12 @@ def facts(characters: int, words: int, symbols: int = 60) -> CorpusFacts:
 
 def recommended(characters: int, words: int | None = None, covered: float = 0.95, symbols: int = 60):
     words = characters // 6 if words is None else words
-    return recommend(facts(characters, words, symbols), covered, "tale.txt", RATE)
+    return advise(facts(characters, words, symbols), covered, "tale.txt", RATE)
+
+
+def speed_of(preset: str, level: str) -> float:
+    """Tokens per second of a model of that size."""
+    return tokens_per_second(PRESETS[preset], Facts(level, 0, 60, RATE))
 
 
 # ---- facts
@@ -99,22 +105,21 @@ def test_words_that_a_vocabulary_has_no_room_for_are_not_covered(monkeypatch):
 
 
 def test_a_recommendation_worked_by_hand():
-    """Minutes are reckoned for a small model, of which a text this short is worth twelve passes."""
+    """The minutes are those of twelve passes of a small model, which is what a text this short is worth."""
     advice = recommended(250_000, covered=0.5)
-    minutes = math.ceil(250_000 * 12 / tokens_per_second("char", PRESETS["small"], 60, RATE) / 60)
+    minutes = math.ceil(250_000 * 12 / speed_of("small", "char") / 60)
     assert advice.minutes == minutes
-    suited = suit("char", 250_000, 60, TrainingConfig(minutes=minutes), RATE, Choice({}))
-    assert advice.preset == suited.preset
-    assert advice.epochs == pytest.approx(suited.tokens / 250_000)
-    assert advice.tokens_per_second == tokens_per_second("char", PRESETS[suited.preset], 60, RATE)
+    recipe = fill(Asked(ModelConfig(), TrainingConfig(minutes=minutes)), Facts("char", 250_000, 60, RATE))
+    assert advice.preset == recipe.preset
+    assert advice.epochs == pytest.approx(recipe.tokens / 250_000)
+    assert advice.tokens_per_second == speed_of(recipe.preset, "char")
     assert advice.command == f"textgen train tale.txt --minutes {minutes}"
 
 
 def test_a_recommendation_for_words_counts_what_stands_between_them_too():
     """Three tokens in ten are punctuation or line ends."""
     advice = recommended(5_000_000, 1_000_000)
-    per_second = tokens_per_second("word", PRESETS["medium"], 60, RATE)
-    assert advice.minutes == min(60, math.ceil(1_300_000 * 8 / per_second / 60))
+    assert advice.minutes == min(60, math.ceil(1_300_000 * 8 / speed_of("medium", "word") / 60))
 
 
 @pytest.mark.parametrize(
@@ -137,7 +142,6 @@ def test_words_are_for_long_texts_whose_words_are_met_often(characters, words, c
 def test_the_command_is_one_that_train_understands(characters, covered, symbols):
     from textgen.cli.options import given as flags_given
     from textgen.cli.train import train
-    from textgen.training.request import settings_of
 
     advice = recommended(characters, covered=covered, symbols=symbols)
     assert 1 <= advice.minutes <= 60
@@ -147,7 +151,7 @@ def test_the_command_is_one_that_train_understands(characters, covered, symbols)
     assert flags.pop("corpus") == ("tale.txt",)
     for name in ("name", "preset", "init_from", "resume", "overwrite", "dry_run", "models_dir", "as_json"):
         del flags[name]
-    text, _, training = settings_of(flags_given(flags))
+    text, _, training = configs_of(Request(Path("models"), ("tale.txt",), settings=flags_given(flags)))
     assert (text.level, training.minutes) == (advice.level, advice.minutes)
 
 

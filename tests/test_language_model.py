@@ -6,14 +6,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import random_weights
+from conftest import model_config, random_weights, training_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference_model import ReferenceModel
 
 import textgen.model.language_model
 from textgen import model_store
-from textgen.config import ModelConfig, TrainingConfig
+from textgen.config import ModelConfig
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.model.language_model import build_model
 from textgen.model.negatives import NegativeSampler
@@ -26,7 +26,7 @@ V = 11
 
 def config_of(cell: str = "lstm", num_layers: int = 2, **shape) -> ModelConfig:
     shape = {"vocabulary_size": V, "embedding_size": 5, "units": 7} | shape
-    return ModelConfig(cell=cell, num_layers=num_layers, **shape)
+    return model_config(cell=cell, num_layers=num_layers, **shape)
 
 
 def model_of(config: ModelConfig, seed: int = 0):
@@ -176,7 +176,7 @@ def test_losses_against_a_sample_of_all_tokens_are_exact(shape):
 
 def test_the_largest_vocabulary_is_validated_without_all_its_logits():
     """100,000 tokens and 4,096 positions would be 1.6 GB of logits."""
-    model = build_model(ModelConfig(vocabulary_size=100_000, embedding_size=4, units=4, num_layers=1, tied=True))
+    model = build_model(model_config(vocabulary_size=100_000, embedding_size=4, units=4, num_layers=1, tied=True))
     compiled = tf.function(model.losses, jit_compile=True, autograph=False)
     ids = np.zeros((128, 32), np.int32)
     text = compiled.experimental_get_compiler_ir(ids, ids, model.zero_state(32), None, None)(stage="optimized_hlo")
@@ -383,7 +383,7 @@ def test_with_a_gpu_keras_asks_for_its_cudnn_kernel_for_every_layer(cell, monkey
 
 
 def noise_of(config: ModelConfig, seed: int = 0, step: int = 0, **rates) -> Noise:
-    training = TrainingConfig(**{"dropout": 0.0, "state_reset": 0.0, "batch_size": 3, "seed": seed} | rates)
+    training = training_config(**{"dropout": 0.0, "state_reset": 0.0, "batch_size": 3, "seed": seed} | rates)
     return draw_noise(config, training, tf.constant(step))
 
 

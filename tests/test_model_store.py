@@ -8,16 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import make_stored_model, make_word_tokenizer, random_weights, write_stored_model
+from conftest import make_stored_model, make_word_tokenizer, model_config, random_weights, write_stored_model
 from damaging import message_of
 
 from textgen import atomic_files, model_store
-from textgen.config import ModelConfig, SamplingConfig
+from textgen.config import SamplingConfig
 from textgen.errors import ModelError
 from textgen.generation.generator import open_generator
 from textgen.model_store import StoredModel, find_model, load_model
+from textgen.records import Progress
 from textgen.tokenizers import CharacterTokenizer
-from textgen.training.checkpoints import Checkpoint, Progress, save_checkpoint
+from textgen.training.checkpoints import Checkpoint, save_checkpoint
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +40,7 @@ def assert_same_model(one: StoredModel, other: StoredModel) -> None:
 
 
 def test_weight_shapes_of_an_lstm():
-    config = ModelConfig(vocabulary_size=7, embedding_size=3, units=5, num_layers=2)
+    config = model_config(vocabulary_size=7, embedding_size=3, units=5, num_layers=2)
     assert model_store.weight_shapes(config) == {
         "embedding": (7, 3),
         "layers.0.kernel": (3, 20),
@@ -55,7 +56,7 @@ def test_weight_shapes_of_an_lstm():
 
 @pytest.mark.parametrize(("embedding_size", "projection"), [(5, {}), (3, {"output.projection": (5, 3)})])
 def test_a_tied_model_has_no_output_matrix_but_a_projection_where_the_sizes_differ(embedding_size, projection):
-    config = ModelConfig(vocabulary_size=7, embedding_size=embedding_size, units=5, num_layers=1, tied=True)
+    config = model_config(vocabulary_size=7, embedding_size=embedding_size, units=5, num_layers=1, tied=True)
     shapes = model_store.weight_shapes(config)
     output = {name: shape for name, shape in shapes.items() if name.startswith("output")}
     assert output == projection | {"output.bias": (7,)}
@@ -63,15 +64,15 @@ def test_a_tied_model_has_no_output_matrix_but_a_projection_where_the_sizes_diff
 
 
 def test_a_gru_has_three_gates_and_two_biases_and_a_plain_rnn_one_of_each():
-    shapes = model_store.weight_shapes(ModelConfig(cell="gru", units=5, embedding_size=3, num_layers=1))
+    shapes = model_store.weight_shapes(model_config(cell="gru", units=5, embedding_size=3, num_layers=1))
     assert (shapes["layers.0.kernel"], shapes["layers.0.bias"]) == ((3, 15), (2, 15))
-    shapes = model_store.weight_shapes(ModelConfig(cell="rnn", units=5, embedding_size=3, num_layers=1))
+    shapes = model_store.weight_shapes(model_config(cell="rnn", units=5, embedding_size=3, num_layers=1))
     assert (shapes["layers.0.recurrent_kernel"], shapes["layers.0.bias"]) == ((5, 5), (5,))
 
 
 @pytest.mark.parametrize(("cell", "number"), [("lstm", 2 + 4 * 3 + 4), ("gru", 2 + 3 * 4 + 4), ("rnn", 2 + 3 + 4)])
 def test_parameters_are_counted(cell, number):
-    config = ModelConfig(vocabulary_size=2, cell=cell, embedding_size=1, units=1, num_layers=1)
+    config = model_config(vocabulary_size=2, cell=cell, embedding_size=1, units=1, num_layers=1)
     assert model_store.num_parameters(config) == number
 
 

@@ -113,11 +113,11 @@ def test_a_text_that_repeats_itself_is_predicted_better():
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("cache_size", 0, "--cache-size must be at least 1. Received: 0"),
-        ("cache_theta", -0.1, "--cache-theta must be at least 0. Received: -0.1"),
-        ("cache_theta", float("nan"), "--cache-theta must be a finite number. Received: nan"),
-        ("cache_weight", -0.1, "--cache-weight must be at least 0. Received: -0.1"),
-        ("cache_weight", 1.0, "--cache-weight must be at most 0.99. Received: 1.0"),
+        ("cache_size", 0, "`cache_size` must be at least 1. Received: 0"),
+        ("cache_theta", -0.1, "`cache_theta` must be at least 0. Received: -0.1"),
+        ("cache_theta", float("nan"), "`cache_theta` must be a finite number. Received: nan"),
+        ("cache_weight", -0.1, "`cache_weight` must be at least 0. Received: -0.1"),
+        ("cache_weight", 1.0, "`cache_weight` must be at most 0.99. Received: 1.0"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(name, value, said):

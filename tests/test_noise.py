@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import random_weights
+from conftest import model_config, random_weights, training_config
 
 import textgen.model.language_model
-from textgen.config import ModelConfig, TrainingConfig
+from textgen.config import ModelConfig
 from textgen.model.language_model import LanguageModel, build_model
 from textgen.model.noise import Noise, draw_noise
 
@@ -16,11 +16,11 @@ CELLS = ("lstm", "gru", "rnn")
 
 
 def config_of(cell: str = "lstm", **shape) -> ModelConfig:
-    return ModelConfig(cell=cell, **{"vocabulary_size": V, "embedding_size": E, "units": H, "num_layers": 2} | shape)
+    return model_config(cell=cell, **{"vocabulary_size": V, "embedding_size": E, "units": H, "num_layers": 2} | shape)
 
 
 def noise_of(config: ModelConfig, step: int = 0, **settings) -> Noise:
-    return draw_noise(config, TrainingConfig(**OFF | {"batch_size": B} | settings), tf.constant(step))
+    return draw_noise(config, training_config(**OFF | {"batch_size": B} | settings), tf.constant(step))
 
 
 def model_of(config: ModelConfig, weights: dict | None = None) -> LanguageModel:

@@ -6,13 +6,13 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from conftest import make_stored_model, random_weights
+from conftest import make_stored_model, model_config, random_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference_model import ReferenceModel
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from textgen.config import ModelConfig, SamplingConfig
+from textgen.config import SamplingConfig
 from textgen.generation import numpy_engine
 from textgen.generation.generator import open_generator
 from textgen.generation.numpy_engine import NumpyEngine
@@ -65,14 +65,14 @@ def assert_close(one: Context, other: Context) -> None:
 
 @pytest.mark.parametrize(("tokens", "folded"), [(48, True), (49, False)])
 def test_only_a_small_vocabulary_is_folded_into_a_table(tokens, folded):
-    config = ModelConfig(vocabulary_size=tokens, units=12, embedding_size=8)
+    config = model_config(vocabulary_size=tokens, units=12, embedding_size=8)
     engine = NumpyEngine(config, random_weights(config))
     assert engine.is_folded == folded
     assert engine.table.shape == ((tokens, 48) if folded else (tokens, 8))
 
 
 def test_a_large_vocabulary_costs_no_copy_of_its_weights():
-    config = ModelConfig(vocabulary_size=5000, units=8, embedding_size=8, tied=True)
+    config = model_config(vocabulary_size=5000, units=8, embedding_size=8, tied=True)
     weights = random_weights(config)
     tracemalloc.start()
     engine = NumpyEngine(config, weights)

@@ -5,9 +5,9 @@ import re
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import model_config
 from test_negatives import every_sample, zipf_counts
 
-from textgen.config import ModelConfig
 from textgen.model.negatives import Negatives, NegativeSampler
 from textgen.model.output import OutputLayer, Scorer, losses_in_blocks, sampled_losses
 
@@ -59,7 +59,7 @@ def exact_losses(rows, targets, scorer):
     ],
 )
 def test_a_layer_has_the_weights_it_needs(shape, names):
-    layer = OutputLayer(ModelConfig(**({"vocabulary_size": 9, "embedding_size": 4, "units": 6} | shape)), seed=0)
+    layer = OutputLayer(model_config(**({"vocabulary_size": 9, "embedding_size": 4, "units": 6} | shape)), seed=0)
     layer.build()
     assert sorted(layer.named_weights()) == sorted(names)
     assert len(layer.trainable_variables) == len(names)

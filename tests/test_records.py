@@ -4,17 +4,18 @@ import json
 from importlib import metadata
 
 import pytest
+from conftest import model_config, training_config
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textgen.config import ModelConfig, TextConfig, TrainingConfig
+from textgen.config import TextConfig
 from textgen.errors import SettingError
 from textgen.records import CorpusRecord, ModelRecord, ParentRecord, ResultRecord, installed_versions
 
 RECORD = ModelRecord(
-    ModelConfig(vocabulary_size=65, units=256),
+    model_config(vocabulary_size=65, units=256),
     TextConfig(level="word", documents="line"),
-    TrainingConfig(minutes=None, epochs=1.5),
+    training_config(epochs=1.5),
     CorpusRecord(name="novel", sources=("novel.txt", "-"), sha256="0" * 64, characters=7),
     ResultRecord(steps=10, validation_loss=1.5),
     {"textgen": "0.1.0"},
@@ -25,9 +26,9 @@ PARENT = {"name": "old", "sha256": "0" * 64, "symbols_added": 2, "words_added": 
 losses = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 records = st.builds(
     ModelRecord,
-    st.builds(ModelConfig, units=st.integers(1, 1000), tied=st.booleans()),
-    st.builds(TextConfig, column=st.none() | st.text(), encoding=st.text()),
-    st.builds(TrainingConfig, seed=st.integers(0, 100)),
+    st.builds(model_config, units=st.integers(1, 1000), tied=st.booleans()),
+    st.builds(TextConfig, level=st.just("char"), column=st.none() | st.text(), encoding=st.text()),
+    st.builds(training_config, seed=st.integers(0, 100)),
     st.builds(CorpusRecord, name=st.text(), sources=st.lists(st.text()).map(tuple), characters=st.integers(0)),
     st.builds(ResultRecord, train_loss=losses, validation_loss=losses, epochs=st.floats(0, 1e9)),
     st.dictionaries(st.text(), st.text()),
@@ -79,20 +80,20 @@ def test_a_part_too_many_or_too_few_is_refused():
     ("part", "change", "message"),
     [
         ("model", {"extra": 1}, "ModelConfig expects exactly the keys"),
-        ("model", {"units": 0}, "--units must be at least 1"),
+        ("model", {"units": 0}, "`units` must be at least 1"),
         ("text", {"extra": 1}, "TextConfig expects exactly the keys"),
-        ("text", {"level": "syllable"}, "--level must be one of char, word"),
-        ("text", {"column": "name"}, "--column makes every row a document"),
-        ("training", {"minutes": 1.0}, "exactly one budget"),
-        ("corpus", {"characters": -1}, "--characters must be at least 0"),
-        ("corpus", {"documents": -1}, "--documents must be at least 0"),
+        ("text", {"level": "syllable"}, "`level` must be one of char, word"),
+        ("text", {"column": "name"}, "`column` makes every row a document"),
+        ("training", {"minutes": 1.0}, "Give one budget"),
+        ("corpus", {"characters": -1}, "`characters` must be at least 0"),
+        ("corpus", {"documents": -1}, "`documents` must be at least 0"),
         ("corpus", {"encoding": "utf-8"}, "CorpusRecord expects exactly the keys"),
-        ("parent", {"symbols_added": -1}, "--symbols-added must be at least 0"),
+        ("parent", {"symbols_added": -1}, "`symbols_added` must be at least 0"),
         ("parent", {"extra": 1}, "ParentRecord expects exactly the keys"),
-        ("results", {"samples_new": -1}, "--samples-new must be at least 0"),
-        ("corpus", {"sources": "novel.txt"}, "--sources must be a list of strings"),
-        ("results", {"validation_loss": float("nan")}, "--validation-loss must be a finite number"),
-        ("results", {"validation_loss": "low"}, "--validation-loss must be a number"),
+        ("results", {"samples_new": -1}, "`samples_new` must be at least 0"),
+        ("corpus", {"sources": "novel.txt"}, "`sources` must be a list of strings"),
+        ("results", {"validation_loss": float("nan")}, "`validation_loss` must be a finite number"),
+        ("results", {"validation_loss": "low"}, "`validation_loss` must be a number"),
     ],
 )
 def test_a_wrong_value_in_a_part_is_refused(part, change, message):

@@ -6,35 +6,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 from faulty_runs import FULL, RATE, Notes, faulty_run, is_full, resume
-from test_training_run import (
-    STEPS,
-    TEXT,
-    Falling,
-    ask_to_stop,
-    crash,
-    metrics_of,
-    plan_of,
-    poison,
-    what_no_clock_touches,
-    without_clock,
-)
+from plans import STEPS, TEXT, metrics_of, plan_of, what_no_clock_touches, without_clock
+from watching import Falling, ask_to_stop, crash, poison
 
-import textgen.training.run
+import textgen.training.learner
 from textgen import model_store
 from textgen.errors import TrainingError
 from textgen.generation.generator import open_generator
 from textgen.model.devices import Device
+from textgen.records import MAX_ROLLBACKS
 from textgen.training.checkpoints import load_newest
-from textgen.training.divergence import MAX_ROLLBACKS
-from textgen.training.loop import SAMPLE
-from textgen.training.run import Run
+from textgen.training.learner import Learner
 from textgen.training.schedule import learning_rate
+from textgen.training.trainer import SAMPLE
 
 
 @pytest.fixture(autouse=True)
 def without_xla(monkeypatch):
     """The path of a GPU, without one: a plain graph, which is traced in a moment."""
-    monkeypatch.setattr(textgen.training.run, "choose_device", lambda cell: Device("GPU", False, "said by the test"))
+    monkeypatch.setattr(
+        textgen.training.learner, "choose_device", lambda cell: Device("GPU", False, "said by the test")
+    )
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +47,7 @@ def nan_at_full_rate(number, rate):
 def recovered(corpus, tmp_path_factory) -> dict:
     """What a run leaves that went back once, at step 8, and was not interrupted."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(textgen.training.run, "choose_device", lambda cell: Device("GPU", False, "said by the test"))
+        patch.setattr(textgen.training.learner, "choose_device", lambda cell: Device("GPU", False, "said by the test"))
         watcher = Notes()
         run, train = faulty_run(plan_of(corpus, tmp_path_factory.mktemp("models")), watcher, nan_at_full_rate)
         path = train().path
@@ -138,7 +130,7 @@ def test_a_validation_loss_that_is_no_number_goes_back(corpus, tmp_path):
     assert results.best_step == 20
 
 
-def poison_a_slot(run: Run) -> None:
+def poison_a_slot(run: Learner) -> None:
     variable = next(iter(run.step.slots().values()))
     variable.assign(variable.numpy() * np.inf + np.nan)
 

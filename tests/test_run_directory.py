@@ -15,7 +15,8 @@ from textgen import model_store, sealed_files
 from textgen.errors import ModelError, TextgenError
 from textgen.training.checkpoints import save_checkpoint
 from textgen.training.lock import RunLock
-from textgen.training.request import new_plan, resumed_plan
+from textgen.training.plan import make_plan
+from textgen.training.request import Request
 from textgen.training.run_directory import recover, replacing
 
 OLD = make_stored_model(seed=9)
@@ -159,6 +160,9 @@ def test_a_directory_that_cannot_be_written_is_one_line(path, monkeypatch):
 
 # ---- what the user types then
 
+NEW_RUN = Request(Path("models"), ("novel.txt",))
+RESUMED_RUN = Request(Path("models"), name="novel", resume=True)
+
 
 @pytest.fixture
 def killed_at_once(path, monkeypatch) -> Path:
@@ -171,7 +175,7 @@ def killed_at_once(path, monkeypatch) -> Path:
 
 def test_the_same_command_again_just_works(killed_at_once):
     with RunLock() as lock:
-        plan = new_plan(["novel.txt"], models_dir=Path("models"), lock=lock)
+        plan = make_plan(NEW_RUN, lock)
         assert not plan.path.exists()
         write_over(killed_at_once)
     assert os.listdir("models") == ["novel"]
@@ -179,7 +183,7 @@ def test_the_same_command_again_just_works(killed_at_once):
 
 def test_resume_says_to_leave_it_out(killed_at_once):
     with RunLock() as lock, pytest.raises(ModelError) as caught:
-        resumed_plan("novel", Path("models"), lock=lock)
+        make_plan(RESUMED_RUN, lock)
     assert str(caught.value) == (
         "no model 'novel' in models. Make one with: textgen train. To begin a run, leave out --resume"
     )
@@ -189,9 +193,9 @@ def test_resume_says_to_leave_it_out(killed_at_once):
 def test_without_the_lock_nothing_is_changed(killed_at_once):
     before = sorted(killed_at_once.rglob("*"))
     with pytest.raises(ModelError, match="exists"):
-        new_plan(["novel.txt"], models_dir=Path("models"))
+        make_plan(NEW_RUN)
     with pytest.raises(ModelError, match=r"has no checkpoint to resume from\. To begin, leave out --resume"):
-        resumed_plan("novel", Path("models"))
+        make_plan(RESUMED_RUN)
     assert sorted(killed_at_once.rglob("*")) == before
 
 
@@ -199,6 +203,6 @@ def test_a_model_that_was_to_be_replaced_is_back_for_resume_too(killed_at_once):
     write_stored_model(Path("models"), OLD, ".novel.previous")
     assert loaded(killed_at_once) == "old"
     with RunLock() as lock, pytest.raises(ModelError, match="is finished; there is nothing to resume"):
-        resumed_plan("novel", Path("models"), lock=lock)
+        make_plan(RESUMED_RUN, lock)
     assert os.listdir("models") == ["novel"]
     assert loaded(killed_at_once) == "old"

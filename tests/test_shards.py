@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import random_weights
+from conftest import model_config, random_weights, training_config
 
 import textgen.training.step
 import textgen.training.validation
-from textgen.config import ModelConfig, TrainingConfig
 from textgen.dataset import Batch
 from textgen.model import shards
 from textgen.model.language_model import build_model
@@ -49,10 +48,10 @@ def test_what_is_cut_is_joined_again_row_by_row():
 
 
 def step_in(num_shards: int, cell: str = "lstm", **settings) -> TrainStep:
-    config = ModelConfig(vocabulary_size=V, cell=cell, embedding_size=3, units=4, num_layers=2)
+    config = model_config(vocabulary_size=V, cell=cell, embedding_size=3, units=4, num_layers=2)
     model = build_model(config)
     model.set_named_weights(random_weights(config))
-    training = TrainingConfig(batch_size=B, sequence_length=T, **{"dropout": 0.0, "state_reset": 0.0} | settings)
+    training = training_config(batch_size=B, sequence_length=T, **{"dropout": 0.0, "state_reset": 0.0} | settings)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(textgen.training.step, "num_shards", lambda batch_size: num_shards)
         return TrainStep(model, training, compile_with_xla=True, token_counts=COUNTS)
@@ -114,7 +113,7 @@ def test_the_same_steps_give_the_same_bytes_whichever_shard_is_done_first():
 
 @pytest.mark.parametrize("few_tokens", [V, V - 1], ids=["scored", "read"])
 def test_validation_in_shards_is_that_of_the_whole(few_tokens, monkeypatch):
-    config = ModelConfig(vocabulary_size=V, embedding_size=3, units=4, num_layers=2)
+    config = model_config(vocabulary_size=V, embedding_size=3, units=4, num_layers=2)
     model = build_model(config)
     model.set_named_weights(random_weights(config))
     monkeypatch.setattr(textgen.training.validation, "FEW_TOKENS", few_tokens)

@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from click.testing import CliRunner
-from conftest import make_stored_model, make_word_tokenizer, random_weights, write_stored_model
+from conftest import make_stored_model, make_word_tokenizer, model_config, random_weights, write_stored_model
+from plans import TEXT, plan_of, resume, run_plan, what_no_clock_touches
 from reference_model import ReferenceModel
 from test_model_store import assert_same_model
 from test_training_gradient import assert_gradients_are_those_of_finite_differences, gru_cell, lstm_cell, rnn_cell
-from test_training_run import TEXT, Watcher, ask_to_stop, plan_of, resume, what_no_clock_touches
 from three_engines import ThreeEngines
 from training_steps import step_of
+from watching import Watcher, ask_to_stop
 
 import textgen.model.language_model
-import textgen.training.run
+import textgen.training.learner
 from textgen import model_store
 from textgen.cli import cli
 from textgen.config import ModelConfig
@@ -28,7 +29,6 @@ from textgen.model.devices import Device
 from textgen.model.language_model import build_model
 from textgen.model.negatives import NegativeSampler
 from textgen.model.noise import Noise
-from textgen.training.run import Run
 
 CELLS = ("lstm", "gru", "rnn")
 V = 11
@@ -37,7 +37,7 @@ both_outputs = pytest.mark.parametrize("tied", [False, True], ids=["untied", "ti
 
 def config_of(cell: str = "lstm", **shape) -> ModelConfig:
     shape = {"vocabulary_size": V, "embedding_size": 5, "units": 7, "num_layers": 2, "skip": True} | shape
-    return ModelConfig(cell=cell, **shape)
+    return model_config(cell=cell, **shape)
 
 
 def model_of(config: ModelConfig, scale: float = 0.5):
@@ -194,11 +194,13 @@ def test_weights_of_the_other_kind_are_refused(tmp_path, skip):
 
 
 def test_a_stopped_and_resumed_run_ends_with_the_same_bytes_and_is_measured_alike(tmp_path, monkeypatch):
-    monkeypatch.setattr(textgen.training.run, "choose_device", lambda cell: Device("GPU", False, "said by the test"))
+    monkeypatch.setattr(
+        textgen.training.learner, "choose_device", lambda cell: Device("GPU", False, "said by the test")
+    )
     corpus, options = tmp_path / "novel.txt", {"num_layers": 2, "tied": True, "skip": True}
     corpus.write_text(TEXT)
-    whole = Run(plan_of(corpus, tmp_path / "whole", **options)).train()
-    stopped = Run(plan_of(corpus, tmp_path / "stopped", **options), Watcher({7: ask_to_stop})).train()
+    whole = run_plan(plan_of(corpus, tmp_path / "whole", **options))
+    stopped = run_plan(plan_of(corpus, tmp_path / "stopped", **options), Watcher({7: ask_to_stop}))
     assert stopped.stopped_by == signal.SIGINT
     result, watcher = resume(tmp_path / "stopped")
     assert watcher.first_step == 7

@@ -1,138 +1,41 @@
 """Runs from a text to a model directory: what they leave, and that stopping and resuming changes no byte."""
 
+import dataclasses
 import errno
-import json
 import math
 import os
-import random
 import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import make_stored_model, write_stored_model
+from conftest import make_stored_model, trace_plainly, write_stored_model
+from plans import (
+    RATE,
+    STEPS,
+    TEXT,
+    metrics_of,
+    plan_of,
+    resume,
+    resumed_plan,
+    run_plan,
+    what_no_clock_touches,
+)
+from watching import Falling, Watcher, ask_to_stop, crash, poison
 
-import textgen.training.loop
-import textgen.training.run
 from textgen import model_store, sealed_files
-from textgen.config import TextConfig, TrainingConfig
 from textgen.corpus import split_text
 from textgen.errors import CorpusError, ModelError, TrainingError
 from textgen.evaluation import evaluate
 from textgen.evaluation.one_pass import surprisals
 from textgen.generation.generator import Generator, open_generator
 from textgen.generation.numpy_engine import NumpyEngine
-from textgen.model.devices import Device
-from textgen.training.budget import Speed, saving_share, steps_in
 from textgen.training.checkpoints import load_newest
-from textgen.training.loop import SAMPLE
+from textgen.training.learner import Learner
 from textgen.training.origins import count_origins
-from textgen.training.reporting import Reporter
-from textgen.training.request import new_plan, resumed_plan
-from textgen.training.run import CHECKPOINT_SECONDS, EVALUATIONS, Run
 from textgen.training.schedule import learning_rate
-
-STEPS, EVALUATE_EVERY, CHECKPOINT_EVERY = 30, 10, 6
-CLOCK_FIELDS = {"seconds", "tokens_per_second"}
-WORDS = ("the", "cat", "sat", "on", "a", "mat", "and", "looked", "at", "me.\n")
-TEXT = " ".join(random.Random(0).choices(WORDS, k=900))
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("corpus") / "novel.txt"
-    path.write_text(TEXT)
-    return path
-
-
-@pytest.fixture
-def without_xla(monkeypatch):
-    """The path of a GPU, without one: a plain graph, which is traced in a moment."""
-    monkeypatch.setattr(textgen.training.run, "choose_device", lambda cell: Device("GPU", False, "said by the test"))
-
-
-def plan_of(
-    corpus: Path,
-    models_dir: Path,
-    cell: str = "lstm",
-    num_layers: int = 1,
-    overwrite: bool = False,
-    text: TextConfig | None = None,
-    tied: bool = False,
-    skip: bool = False,
-    **settings,
-):
-    settings = {"minutes": None, "steps": STEPS, "batch_size": 4, "sequence_length": 8, "dropout": 0.2, "seed": 1} | {
-        "weight_drop": 0.1,
-        "checkpoint_every": CHECKPOINT_EVERY,
-        "sample_every": EVALUATE_EVERY,
-        **settings,
-    }
-    shape = {"cell": cell, "units": 8, "embedding_size": 4, "num_layers": num_layers, "tied": tied, "skip": skip}
-    training = TrainingConfig(**settings)
-    return new_plan([corpus], models_dir=models_dir, text=text, shape=shape, training=training, overwrite=overwrite)
-
-
-class Watcher(Reporter):
-    """Notes what a run tells, and does `at[step]()` after that step, or `at[0]()` after the checkpoint before it."""
-
-    def __init__(self, at: dict | None = None):
-        self.at = at or {}
-        self.steps, self.rows, self.best, self.saved_steps, self.first_step = [], [], [], [], None
-
-    def started(self, plan, first_step, seconds_per_step):
-        self.first_step = first_step
-
-    def stepped(self, step, epoch, loss, tokens_per_second):
-        self.steps.append(step)
-        if step in self.at:
-            self.at[step]()
-
-    def evaluated(self, row, is_best):
-        self.rows.append(row)
-        self.best.append(is_best)
-
-    def saved(self, path, step):
-        assert path.is_dir()
-        self.saved_steps.append(step)
-        if step == 0 and 0 in self.at:
-            self.at[0]()
-
-
-def ask_to_stop(number: int = signal.SIGINT) -> None:
-    os.kill(os.getpid(), number)
-
-
-def crash() -> None:
-    raise RuntimeError("the power is gone")
-
-
-def resume(models_dir: Path, at: dict | None = None):
-    """A fresh run of what `models_dir/novel` has come to."""
-    plan, checkpoint, _ = resumed_plan("novel", models_dir)
-    watcher = Watcher(at)
-    return Run(plan, watcher).train(checkpoint), watcher
-
-
-def metrics_of(path: Path) -> list[dict]:
-    return [json.loads(line) for line in (path / model_store.METRICS).read_text().splitlines()]
-
-
-def what_no_clock_touches(path: Path) -> dict:
-    """Everything in a model directory that must not depend on how the run went."""
-    config = json.loads((path / model_store.CONFIG).read_text())
-    return {
-        "weights": (path / model_store.WEIGHTS).read_bytes(),
-        "tokenizer": (path / model_store.TOKENIZER).read_bytes(),
-        "samples": (path / model_store.SAMPLES).read_bytes(),
-        "metrics": [without_clock(row) for row in metrics_of(path)],
-        "config": config | {"results": without_clock(config["results"])},
-    }
-
-
-def without_clock(fields: dict) -> dict:
-    return {name: value for name, value in fields.items() if name not in CLOCK_FIELDS}
-
+from textgen.training.step import TrainStep
+from textgen.training.trainer import SAMPLE
 
 # ---- one run of an LSTM, compiled as on any CPU
 
@@ -141,7 +44,7 @@ class Finished:
     def __init__(self, corpus: Path, models_dir: Path):
         self.plan = plan_of(corpus, models_dir)
         self.watcher = Watcher()
-        self.result = Run(self.plan, self.watcher).train()
+        self.result = run_plan(self.plan, self.watcher)
         self.path = self.result.path
         self.model = model_store.load_model("novel", models_dir)
 
@@ -168,32 +71,33 @@ def test_the_metrics_have_one_row_for_each_evaluation(finished):
     assert rows == [row.to_json() for row in finished.watcher.rows]
     for row in rows:
         assert row["epoch"] == row["step"] / finished.plan.batches.steps_per_epoch
-        assert row["learning_rate"] == learning_rate(row["step"] - 1, STEPS, 0.006)
+        assert row["learning_rate"] == learning_rate(row["step"] - 1, STEPS, RATE)
         assert row["bits_per_character"] == pytest.approx(row["validation_loss"] / math.log(2))
         assert row["tokens_per_second"] > 0
         assert row["train_loss"] < math.log(finished.plan.model.vocabulary_size)
     assert rows[-1]["validation_loss"] < rows[0]["validation_loss"]
 
 
-def test_a_run_at_a_constant_rate_has_it_in_every_step(finished, corpus, tmp_path, monkeypatch):
+@pytest.mark.usefixtures("without_xla")
+def test_a_run_at_a_constant_rate_has_it_in_every_step(corpus, tmp_path, monkeypatch):
     rates = []
-    call = textgen.training.run.TrainStep.__call__
+    call = TrainStep.__call__
     monkeypatch.setattr(
-        textgen.training.run.TrainStep,
+        TrainStep,
         "__call__",
         lambda step, batch, state, rate, number: rates.append(rate) or call(step, batch, state, rate, number),
     )
-    Run(plan_of(corpus, tmp_path, schedule="constant")).train()
-    assert rates[-STEPS:] == [0.006] * STEPS  # what comes before is the rehearsal
-    assert {row["learning_rate"] for row in metrics_of(tmp_path / "novel")} == {0.006}
-    assert (tmp_path / "novel" / model_store.WEIGHTS).read_bytes() != (finished.path / model_store.WEIGHTS).read_bytes()
+    plan = plan_of(corpus, tmp_path, schedule="constant")
+    run_plan(plan, learner=Learner(plan))
+    assert rates == [RATE] * STEPS
+    assert {row["learning_rate"] for row in metrics_of(tmp_path / "novel")} == {RATE}
 
 
 def test_the_results_are_those_of_the_run(finished):
     results, last = finished.result.results, metrics_of(finished.path)[-1]
     assert results == finished.model.record.results
     assert (results.steps, results.total_steps, results.best_step) == (STEPS, STEPS, STEPS)
-    assert results.parameters == finished.plan.num_parameters
+    assert results.parameters == model_store.num_parameters(finished.plan.model)
     assert results.vocabulary_size == len(set(TEXT))
     assert results.epochs == finished.plan.epochs
     assert results.train_loss == last["train_loss"]
@@ -230,7 +134,7 @@ def test_whoever_watches_is_told_of_every_step_evaluation_and_checkpoint(finishe
 
 
 def test_a_stopped_and_resumed_run_ends_with_the_same_bytes(finished, corpus, tmp_path):
-    result = Run(plan_of(corpus, tmp_path), Watcher({7: ask_to_stop})).train()
+    result = run_plan(plan_of(corpus, tmp_path), Watcher({7: ask_to_stop}))
     assert result.stopped_by == signal.SIGINT
     assert result.results.steps == 7
     assert not (result.path / sealed_files.MANIFEST).exists()
@@ -248,20 +152,24 @@ def test_a_stopped_and_resumed_run_ends_with_the_same_bytes(finished, corpus, tm
 LAYERS = {"lstm": 2, "gru": 1}
 
 
+def plan_of_cell(cell: str, corpus: Path, models_dir: Path):
+    return plan_of(corpus, models_dir, cell=cell, num_layers=LAYERS[cell])
+
+
 @pytest.fixture(scope="module")
 def uninterrupted(corpus, tmp_path_factory) -> dict[str, dict]:
     """What an uninterrupted run of each cell leaves, on the path without XLA."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(textgen.training.run, "choose_device", lambda cell: Device("GPU", False, "said by the test"))
-        plans = {cell: plan_of(corpus, tmp_path_factory.mktemp(cell), cell, LAYERS[cell]) for cell in LAYERS}
-        return {cell: what_no_clock_touches(Run(plan).train().path) for cell, plan in plans.items()}
+        trace_plainly(patch)
+        plans = {cell: plan_of_cell(cell, corpus, tmp_path_factory.mktemp(cell)) for cell in LAYERS}
+        return {cell: what_no_clock_touches(run_plan(plan).path) for cell, plan in plans.items()}
 
 
 @pytest.mark.usefixtures("without_xla")
 @pytest.mark.parametrize("cell", LAYERS)
 def test_a_run_that_was_stopped_and_crashed_and_damaged_ends_with_the_same_bytes(cell, uninterrupted, corpus, tmp_path):
-    stopped = Run(plan_of(corpus, tmp_path, cell, LAYERS[cell]), Watcher({7: lambda: ask_to_stop(signal.SIGTERM)}))
-    assert stopped.train().stopped_by == signal.SIGTERM
+    terminated = Watcher({7: lambda: ask_to_stop(signal.SIGTERM)})
+    assert run_plan(plan_of_cell(cell, corpus, tmp_path), terminated).stopped_by == signal.SIGTERM
     with pytest.raises(RuntimeError):
         resume(tmp_path, {21: crash})
     newest = model_store.checkpoint_dirs(tmp_path / "novel")[0]
@@ -274,7 +182,7 @@ def test_a_run_that_was_stopped_and_crashed_and_damaged_ends_with_the_same_bytes
 
 @pytest.mark.usefixtures("without_xla")
 def test_a_run_stopped_after_its_last_step_only_has_to_be_sealed(uninterrupted, corpus, tmp_path):
-    result = Run(plan_of(corpus, tmp_path, num_layers=2), Watcher({STEPS: ask_to_stop})).train()
+    result = run_plan(plan_of(corpus, tmp_path, num_layers=2), Watcher({STEPS: ask_to_stop}))
     assert result.stopped_by == signal.SIGINT
     result, watcher = resume(tmp_path)
     assert watcher.steps == []
@@ -286,7 +194,7 @@ def test_a_text_that_changed_is_not_resumed_on(tmp_path):
     corpus = tmp_path / "novel.txt"
     corpus.write_text(TEXT)
     with pytest.raises(RuntimeError):
-        Run(plan_of(corpus, tmp_path), Watcher({0: crash})).train()
+        run_plan(plan_of(corpus, tmp_path), Watcher({0: crash}))
     corpus.write_text(TEXT.replace("cat", "dog", 1))
     with pytest.raises(CorpusError, match="is not the one this run began with"):
         resume(tmp_path)
@@ -296,18 +204,18 @@ def test_a_text_that_changed_is_not_resumed_on(tmp_path):
 def test_the_settings_that_are_not_the_runs_own_cannot_be_mixed_in(corpus, tmp_path):
     """A checkpoint whose tensors are of another shape is refused before a step is made."""
     with pytest.raises(RuntimeError):
-        Run(plan_of(corpus, tmp_path), Watcher({0: crash})).train()
-    _, checkpoint, _ = resumed_plan("novel", tmp_path)
-    other = plan_of(corpus, tmp_path, batch_size=5, overwrite=True)
+        run_plan(plan_of(corpus, tmp_path), Watcher({0: crash}))
+    plan = resumed_plan(tmp_path)
+    other = dataclasses.replace(plan, training=plan.training.replace(batch_size=5))
     with pytest.raises(TrainingError, match="is not of this model"):
-        Run(other).train(checkpoint)
+        run_plan(other)
 
 
 # ---- words and documents, with everything on that draws random numbers
 
 KINDS = {
-    "words": {"text": TextConfig(level="word", vocabulary_size=24, normalize="casefold"), "tied": True},
-    "documents": {"text": TextConfig(documents="line"), "val_fraction": 0.2},
+    "words": {"level": "word", "vocabulary_size": 24, "normalize": "casefold", "tied": True},
+    "documents": {"documents": "line", "val_fraction": 0.2},
 }
 
 
@@ -317,34 +225,34 @@ def test_a_run_of_words_or_of_documents_that_was_stopped_ends_with_the_same_byte
     options = {"num_sampled": 9, "sequence_length": 6, "dropout": 0.3, "weight_drop": 0.2, **KINDS[kind]}
     options |= {"input_dropout": 0.2, "embedding_dropout": 0.2, "activation_reg": 1.0, "temporal_activation_reg": 1.0}
     options |= {"state_reset": 0.2, "ema": 0.5}
-    whole = Run(plan_of(corpus, tmp_path / "whole", **options))
-    left = what_no_clock_touches(whole.train().path)
-    stopped = Run(plan_of(corpus, tmp_path / "stopped", **options), Watcher({7: ask_to_stop})).train()
+    plan = plan_of(corpus, tmp_path / "whole", **options)
+    left = what_no_clock_touches(run_plan(plan).path)
+    stopped = run_plan(plan_of(corpus, tmp_path / "stopped", **options), Watcher({7: ask_to_stop}))
     assert stopped.stopped_by == signal.SIGINT
     result, watcher = resume(tmp_path / "stopped")
     assert watcher.steps == list(range(8, STEPS + 1))
     assert what_no_clock_touches(result.path) == left
     record = model_store.load_model("novel", tmp_path / "stopped").record
-    assert record.text == whole.plan.text
+    assert record.text == plan.text
     assert record.training.num_sampled == 9
     check = check_words if kind == "words" else check_documents
-    check(whole.plan, result.results, tmp_path / "stopped")
+    check(plan, result.results, tmp_path / "stopped")
 
 
 def check_words(plan, results, models_dir: Path) -> None:
     """Losses are exact though steps are not, and bits are those of characters."""
     model = model_store.load_model("novel", models_dir)
     evaluation = evaluate(split_text(TEXT, 0.1)[1], model.tokenizer, NumpyEngine(model.record.model, model.weights))
-    assert evaluation.tokens == len(plan.validation_ids) < evaluation.characters
+    assert evaluation.tokens == len(plan.prepared.validation_ids) < evaluation.characters
     per_token = evaluation.nats_per_character * evaluation.characters / evaluation.tokens
     assert results.validation_loss == pytest.approx(per_token, rel=0.02)  # the first token is not predicted there
-    bits = results.validation_loss * plan.tokens_per_character() / math.log(2)
+    bits = results.validation_loss * plan.tokens_per_character / math.log(2)
     assert results.validation_bits_per_character == pytest.approx(bits)
     assert results.validation_bits_per_character == pytest.approx(evaluation.bits_per_character, rel=0.02)
     assert (results.samples_new, results.samples_in_training, results.samples_in_validation) == (0, 0, 0)
     for row in metrics_of(models_dir / "novel"):
         assert row["bits_per_character"] == pytest.approx(
-            row["validation_loss"] * plan.tokens_per_character() / math.log(2)
+            row["validation_loss"] * plan.tokens_per_character / math.log(2)
         )
 
 
@@ -361,26 +269,15 @@ def check_documents(plan, results, models_dir: Path) -> None:
 # ---- which weights are kept
 
 
-class Falling:
-    """Stands for the validation and gives one loss after the other."""
-
-    num_targets = 1
-
-    def __init__(self, *losses: float):
-        self.losses = list(losses)
-
-    def __call__(self) -> float:
-        return self.losses.pop(0)
-
-
 @pytest.mark.usefixtures("without_xla")
 def test_the_weights_of_the_lowest_validation_loss_are_kept(corpus, tmp_path):
     seen = {}
-    watcher = Watcher({step: lambda s=step: seen.update({s: run.model.get_named_weights()}) for step in (10, 20, 30)})
-    run = Run(plan_of(corpus, tmp_path), watcher)
-    run.validate, run.validate_fully = Falling(3.0, 1.0, 2.0), Falling(1.5)
-    run.seconds_per_step = 1.0  # measured, so the fake is asked by the run alone
-    result = run.train()
+    plan = plan_of(corpus, tmp_path)
+    learner = Learner(plan)
+    learner.validate, learner.validate_fully = Falling(3.0, 1.0, 2.0), Falling(1.5)
+    look = {step: lambda s=step: seen.update({s: learner.model.get_named_weights()}) for step in (10, 20, 30)}
+    watcher = Watcher(look)
+    result = run_plan(plan, watcher, learner=learner)
     stored = model_store.load_model("novel", tmp_path).weights
     assert {name: array.tobytes() for name, array in stored.items()} == {
         name: array.tobytes() for name, array in seen[20].items()
@@ -393,31 +290,29 @@ def test_the_weights_of_the_lowest_validation_loss_are_kept(corpus, tmp_path):
 @pytest.mark.usefixtures("without_xla")
 def test_without_a_validation_part_the_last_weights_are_kept(corpus, tmp_path):
     seen = {}
-    watcher = Watcher({STEPS: lambda: seen.update(run.model.get_named_weights())})
-    run = Run(plan_of(corpus, tmp_path, val_fraction=0.0), watcher)
-    results = run.train().results
+    plan = plan_of(corpus, tmp_path, val_fraction=0.0)
+    learner = Learner(plan)
+    watcher = Watcher({STEPS: lambda: seen.update(learner.model.get_named_weights())})
+    results = run_plan(plan, watcher, learner=learner).results
     stored = model_store.load_model("novel", tmp_path).weights
     assert all(stored[name].tobytes() == array.tobytes() for name, array in seen.items())
     assert results.best_step == STEPS
     assert results.validation_loss is results.validation_bits_per_character is None
     assert [row["validation_loss"] for row in metrics_of(tmp_path / "novel")] == [None] * 3
-    assert len(run.plan.train_ids) == len(TEXT)
+    assert len(plan.prepared.train_ids) == len(TEXT)
 
 
 # ---- a run that goes wrong
 
 
-def poison(run: Run) -> None:
-    run.model.set_named_weights({name: array * np.nan for name, array in run.model.get_named_weights().items()})
-
-
 @pytest.mark.usefixtures("without_xla")
 def test_a_loss_that_is_no_number_again_and_again_ends_the_run_and_says_what_to_do(corpus, tmp_path):
     """What happens before that is in test_rolling_back.py."""
-    watcher = Watcher({7: lambda: poison(run)})
-    run = Run(plan_of(corpus, tmp_path), watcher)
+    plan = plan_of(corpus, tmp_path)
+    learner = Learner(plan)
+    watcher = Watcher({7: lambda: poison(learner)})
     with pytest.raises(TrainingError, match=r"the loss is nan at step 8, though .* with a lower --learning-rate, or"):
-        run.train()
+        run_plan(plan, watcher, learner=learner)
     assert watcher.steps == [*range(1, 8), *3 * [7]]
     assert load_newest(tmp_path / "novel")[0].progress.step == 6
 
@@ -439,7 +334,7 @@ def test_the_old_model_is_kept_until_the_new_one_is_finished(uninterrupted, corp
     path = write_stored_model(tmp_path, OLD, "novel")
     aside = tmp_path / ".novel.previous"
     watcher = Watcher({step: lambda: assert_is_old(aside) for step in (1, STEPS)})
-    Run(plan_of(corpus, tmp_path, num_layers=2, overwrite=True), watcher).train(overwrite=True)
+    run_plan(plan_of(corpus, tmp_path, num_layers=2, overwrite=True), watcher)
     assert watcher.steps[-1] == STEPS
     assert what_no_clock_touches(path) == uninterrupted["lstm"]
     assert os.listdir(tmp_path) == ["novel"]
@@ -453,9 +348,9 @@ def test_the_old_model_comes_back_when_the_new_run_cannot_begin(corpus, tmp_path
     def full(*_arguments):
         raise ModelError("cannot save a checkpoint")
 
-    monkeypatch.setattr(textgen.training.loop, "save_checkpoint", full)
+    monkeypatch.setattr("textgen.training.trainer.save_checkpoint", full)
     with pytest.raises(ModelError, match="cannot save a checkpoint"):
-        Run(plan_of(corpus, tmp_path, overwrite=True)).train(overwrite=True)
+        run_plan(plan_of(corpus, tmp_path, overwrite=True))
     assert {p.name: p.read_bytes() for p in path.iterdir()} == before
     assert os.listdir(tmp_path) == ["novel"]
 
@@ -466,7 +361,7 @@ def test_the_old_model_outlives_a_crash_a_second_try_and_a_third_until_one_is_fi
     aside = tmp_path / ".novel.previous"
     for _ in range(2):
         with pytest.raises(RuntimeError):
-            Run(plan_of(corpus, tmp_path, num_layers=2, overwrite=True), Watcher({0: crash})).train(overwrite=True)
+            run_plan(plan_of(corpus, tmp_path, num_layers=2, overwrite=True), Watcher({0: crash}))
         assert_is_old(aside)
         assert not (path / sealed_files.MANIFEST).exists()
     resume(tmp_path)
@@ -474,38 +369,22 @@ def test_the_old_model_outlives_a_crash_a_second_try_and_a_third_until_one_is_fi
     assert os.listdir(tmp_path) == ["novel"]
 
 
-# ---- minutes
+# ---- the end
 
 
 @pytest.mark.usefixtures("without_xla")
-def test_minutes_become_steps_once_and_nothing_is_written_for_it(corpus, tmp_path, monkeypatch):
-    speed = Speed(seconds_per_step=0.01, seconds_per_evaluation=0.5)
-    rehearsals = []
-    monkeypatch.setattr(textgen.training.run.budget, "rehearse", lambda *a: rehearsals.append(a) or speed)
-    monkeypatch.setattr(textgen.training.run.time, "perf_counter", lambda: 1000.0)
-    run = Run(plan_of(corpus, tmp_path / "models", minutes=2.0, steps=None), started=990.0)
-    run.measure()
-    run.measure()
-    assert len(rehearsals) == 1
-    share = saving_share(run.plan.num_parameters, CHECKPOINT_SECONDS)  # next to nothing for a model this small
-    final = 0.5  # the validation part is short: its evaluation is that of all of it
-    assert run.plan.total_steps == steps_in(110 * (1 - share), speed, EVALUATIONS, final) == 10_349
-    assert run.seconds_per_step == 0.01
-    assert not (tmp_path / "models").exists()
-
-
 def test_a_full_disk_at_the_very_end_is_one_line_and_the_run_can_be_resumed(corpus, tmp_path, monkeypatch):
     def full(*_arguments):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     plan = plan_of(corpus, tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(textgen.training.run, "seal", full_at_the_end(sealed_files.seal, full))
+        patch.setattr("textgen.training.run.sealed_files.seal", full_at_the_end(sealed_files.seal, full))
         with pytest.raises(ModelError, match=r"No space left on device.*textgen train --resume --name novel"):
-            Run(plan).train()
-    resumed, checkpoint, problems = resumed_plan("novel", tmp_path)
-    assert (checkpoint.progress.step, problems) == (STEPS, [])
-    assert Run(resumed).train(checkpoint).results.steps == STEPS
+            run_plan(plan)
+    resumed = resumed_plan(tmp_path)
+    assert (resumed.begins.progress.step, resumed.notes) == (STEPS, ())
+    assert run_plan(resumed).results.steps == STEPS
     assert model_store.load_model("novel", tmp_path).is_finished
 
 

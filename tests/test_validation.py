@@ -5,12 +5,11 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import random_weights
+from conftest import model_config, random_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import textgen.training.validation
-from textgen.config import ModelConfig
 from textgen.evaluation.one_pass import surprisals
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.model.language_model import build_model
@@ -24,7 +23,7 @@ class Bigrams:
 
     def __init__(self, table: np.ndarray):
         self.table = tf.constant(table, tf.float32)
-        self.config = ModelConfig(vocabulary_size=len(table))
+        self.config = model_config(vocabulary_size=len(table))
 
     def zero_state(self, batch_size):
         return [[tf.zeros([batch_size, 1])]]
@@ -96,7 +95,7 @@ def test_a_long_text_is_read_in_as_many_streams_as_there_are_at_most():
 
 def model_with_memory(cell: str):
     """Random weights; an LSTM whose forget gates are as open as they start, so that it remembers for a while."""
-    config = ModelConfig(vocabulary_size=V, cell=cell, embedding_size=5, units=8, num_layers=2)
+    config = model_config(vocabulary_size=V, cell=cell, embedding_size=5, units=8, num_layers=2)
     weights = random_weights(config, scale=0.3)
     if cell == "lstm":
         for index in range(2):

@@ -110,7 +110,7 @@ def test_without_a_whole_manifest_the_files_are_still_read(model_dir):
 @pytest.mark.parametrize(
     ("name", "change", "problem"),
     [
-        ("config.json", lambda p: change_json(p, lambda c: c["model"].update(units=0)), "--units must be at least 1"),
+        ("config.json", lambda p: change_json(p, lambda c: c["model"].update(units=0)), "`units` must be at least 1"),
         (
             "tokenizer.json",
             lambda p: change_json(p, lambda t: t.update(symbols="ab")),

@@ -2,15 +2,15 @@
 
 import numpy as np
 import pytest
+from plans import plan_of, resumed_plan, run_plan
 from training_steps import batch_of, new_step, run, variables_of
 
-import textgen.training.run
+import textgen.training.learner
 from textgen import model_store
-from textgen.config import TrainingConfig
 from textgen.model.devices import Device
+from textgen.training.learner import Learner
+from textgen.training.plan import Plan
 from textgen.training.reporting import Reporter
-from textgen.training.request import new_plan, resumed_plan
-from textgen.training.run import Run
 
 DECAY = 0.4  # reached after six steps: (1 + 5) / (10 + 5) is 0.4
 
@@ -69,13 +69,14 @@ def corpus(tmp_path):
 
 @pytest.fixture(autouse=True)
 def without_xla(monkeypatch):
-    monkeypatch.setattr(textgen.training.run, "choose_device", lambda cell: Device("GPU", False, "said by the test"))
+    monkeypatch.setattr(
+        textgen.training.learner, "choose_device", lambda cell: Device("GPU", False, "said by the test")
+    )
 
 
-def new_run(corpus, models_dir, cell: str = "lstm", reporter: Reporter | None = None, **settings) -> Run:
-    settings = {"minutes": None, "steps": 6, "batch_size": 4, "sequence_length": 8, "sample_every": 3} | settings
-    shape = {"cell": cell, "units": 6, "embedding_size": 4}
-    return Run(new_plan([corpus], models_dir=models_dir, shape=shape, training=TrainingConfig(**settings)), reporter)
+def new_plan(corpus, models_dir, cell: str = "lstm", **settings) -> Plan:
+    settings = {"steps": 6, "sample_every": 3, "weight_drop": 0.0, "num_layers": 2, "units": 6} | settings
+    return plan_of(corpus, models_dir, cell=cell, **settings)
 
 
 class Crashing(Reporter):
@@ -88,20 +89,20 @@ class Crashing(Reporter):
 def test_a_run_that_crashed_goes_on_to_the_same_bytes_with_all_of_the_recipe_on(cell, corpus, tmp_path):
     recipe = {"dropout": 0.2, "input_dropout": 0.2, "embedding_dropout": 0.2, "weight_drop": 0.2, "state_reset": 0.3}
     recipe |= {"activation_reg": 1.0, "temporal_activation_reg": 1.0, "ema": 0.6, "checkpoint_every": 2}
-    whole = new_run(corpus, tmp_path / "whole", cell, **recipe).train()
+    whole = run_plan(new_plan(corpus, tmp_path / "whole", cell, **recipe))
     with pytest.raises(RuntimeError, match="power"):
-        new_run(corpus, tmp_path / "crashed", cell, Crashing(), **recipe).train()
-    plan, checkpoint, _ = resumed_plan("novel", tmp_path / "crashed")
-    assert checkpoint.progress.step == 4
-    resumed = Run(plan).train(checkpoint)
+        run_plan(new_plan(corpus, tmp_path / "crashed", cell, **recipe), Crashing())
+    plan = resumed_plan(tmp_path / "crashed")
+    assert plan.begins.progress.step == 4
+    resumed = run_plan(plan)
     found, expected = ((result.path / model_store.WEIGHTS).read_bytes() for result in (resumed, whole))
     assert found == expected
     assert resumed.results.validation_loss == whole.results.validation_loss
 
 
 def test_a_run_evaluates_and_saves_the_average_and_trains_on_with_the_weights(corpus, tmp_path):
-    averaging, plain = new_run(corpus, tmp_path / "averaging", ema=0.6), new_run(corpus, tmp_path / "plain")
-    averaging.measure()  # which evaluates too
+    plans = new_plan(corpus, tmp_path / "averaging", ema=0.6), new_plan(corpus, tmp_path / "plain")
+    averaging, plain = map(Learner, plans)
     evaluated = []
     validate, average_of = averaging.validate, averaging.step.averages
 
@@ -111,7 +112,7 @@ def test_a_run_evaluates_and_saves_the_average_and_trains_on_with_the_weights(co
         return validate()
 
     averaging.validate = noting
-    results = [made.train().results for made in (averaging, plain)]
+    results = [run_plan(plan, learner=made).results for plan, made in zip(plans, (averaging, plain), strict=True)]
     assert len(evaluated) == 2
     assert results[0].train_loss == results[1].train_loss
     assert results[0].validation_loss != results[1].validation_loss

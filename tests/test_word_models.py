@@ -11,7 +11,7 @@ from test_cli import one_line, run
 from three_engines import ThreeEngines
 
 from textgen import model_store
-from textgen.config import LEVEL_DEFAULTS, SamplingConfig
+from textgen.config import SamplingConfig
 from textgen.errors import ExportError
 from textgen.evaluation import evaluate
 from textgen.evaluation.one_pass import surprisals
@@ -178,7 +178,7 @@ def test_what_was_asked_for_is_what_was_trained(workshop):
         "encoding": "utf-8",
     }  # fmt: skip
     assert config["model"]["vocabulary_size"] == 60
-    assert config["model"]["tied"] is LEVEL_DEFAULTS["word"]["tied"] is True
+    assert config["model"]["tied"] is True  # the recipe's, for words
     assert config["training"]["num_sampled"] == 20
     assert config["training"]["dropout"] == 0
     log = (workshop / "train.log").read_text()

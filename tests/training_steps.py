@@ -3,9 +3,8 @@
 import functools
 
 import numpy as np
-from conftest import random_weights
+from conftest import model_config, random_weights, training_config
 
-from textgen.config import ModelConfig, TrainingConfig
 from textgen.dataset import Batch
 from textgen.model.language_model import build_model
 from textgen.training.step import TrainStep
@@ -27,11 +26,11 @@ def new_step(
     """A step on a model with random weights; without noise and clipping unless they are asked for."""
     settings = {"batch_size": B, "sequence_length": T, "dropout": 0.0, "state_reset": 0.0, "clip_norm": 0.0} | settings
     shape = {"cell": cell, "embedding_size": 2, "units": units, "num_layers": num_layers, "tied": tied, "skip": skip}
-    config = ModelConfig(vocabulary_size=V, **shape)
+    config = model_config(vocabulary_size=V, **shape)
     model = build_model(config)
     model.set_named_weights(random_weights(config))
     counts = np.array([9, 5, 2, 1, 0])
-    return TrainStep(model, TrainingConfig(**settings), compile_with_xla=compile_with_xla, token_counts=counts)
+    return TrainStep(model, training_config(**settings), compile_with_xla=compile_with_xla, token_counts=counts)
 
 
 new_step_once = functools.cache(new_step)

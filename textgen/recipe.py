@@ -148,6 +148,8 @@ def fill(asked: Asked, facts: Facts) -> Recipe:
             "num_sampled": NUM_SAMPLED if facts.num_ids > MOST_SCORED else 0,
         }
     )
+    if training.num_sampled is not None and training.num_sampled >= facts.num_ids:
+        training = training.replace(num_sampled=0)  # a sample of all tokens is all of them
     reason = f"{per_weight:.1f} tokens for each weight, {passes:.1f} passes"
     reason += "; the text is too short for more weights" if limit else ""
     speed = tokens_per_second(chosen.size, facts)

@@ -135,7 +135,7 @@ def same_size(cell: str, vocabulary_size: int, shape: dict):
     from textgen.config import ModelConfig
     from textgen.model_store import num_parameters
 
-    lstm = ModelConfig(vocabulary_size=vocabulary_size, cell="lstm", **shape)
+    lstm = ModelConfig(vocabulary_size=vocabulary_size, cell="lstm", tied=False, skip=False, **shape)
     candidates = (lstm.replace(cell=cell, units=units) for units in range(shape["units"], 4 * shape["units"]))
     return min(candidates, key=lambda config: abs(num_parameters(config) - num_parameters(lstm)))
 
@@ -150,9 +150,9 @@ def train(problem: Problem, cell: str, peak: float, seed: int, steps: int) -> tu
 
     model = build_model(same_size(cell, problem.vocabulary_size, problem.shape), seed, problem.token_counts)
     untrained = problem.gradient(gradients_of(model))
-    config = TrainingConfig(
-        batch_size=problem.batch_size, sequence_length=problem.sequence_length, dropout=0.0, seed=seed
-    )
+    off = {"dropout": 0.0, "activation_reg": 0.0, "weight_decay": 0.0, "num_sampled": 0}
+    sizes = {"batch_size": problem.batch_size, "sequence_length": problem.sequence_length}
+    config = TrainingConfig(learning_rate=peak, seed=seed, **sizes, **off)
     step, state = TrainStep(model, config, compile_with_xla=True), None
     state = step.zero_state()
     for number in range(steps):

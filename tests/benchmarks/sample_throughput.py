@@ -20,7 +20,7 @@ def _model(setting: dict):
     from textgen.model_store import weight_shapes
 
     units = setting["units"]
-    config = ModelConfig(vocabulary_size=V, embedding_size=units, units=units, num_layers=L)
+    config = ModelConfig(vocabulary_size=V, embedding_size=units, units=units, num_layers=L, tied=False, skip=False)
     draw = np.random.default_rng(0)
     return config, {n: draw.normal(size=s).astype(np.float32) * 0.05 for n, s in weight_shapes(config).items()}
 

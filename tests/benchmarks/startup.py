@@ -18,6 +18,7 @@ import numpy as np
 
 from textgen import model_store, sealed_files
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
+from textgen.recipe import Asked, Facts, fill
 from textgen.records import CorpusRecord, ModelRecord, ResultRecord
 from textgen.tokenizers import CharacterTokenizer
 
@@ -31,10 +32,12 @@ COMMANDS = {
 
 def make_model(models_dir: Path) -> None:
     """A finished model directory of 65 symbols."""
-    config = ModelConfig(vocabulary_size=65)
+    shape = ModelConfig(units=128, embedding_size=128, tied=False, skip=False)
+    recipe = fill(Asked(shape, TrainingConfig()), Facts("char", 1_000_000, 65, operations_per_second=1e11))
+    config = recipe.model
     draw = np.random.default_rng(0)
     weights = {n: draw.normal(size=s).astype(np.float32) * 0.1 for n, s in model_store.weight_shapes(config).items()}
-    record = ModelRecord(config, TextConfig(), TrainingConfig(), CorpusRecord(), ResultRecord(), {})
+    record = ModelRecord(config, TextConfig(level="char"), recipe.training, CorpusRecord(), ResultRecord(), {})
     path = models_dir / "random"
     path.mkdir()
     symbols = "".join(map(chr, range(32, 97)))

@@ -33,8 +33,11 @@ def textgen(setting: dict):
     from textgen.training.step import TrainStep
 
     units = setting["units"]
-    model = build_model(ModelConfig(vocabulary_size=V, embedding_size=units, units=units, num_layers=L))
-    config = TrainingConfig(batch_size=setting["batch"], sequence_length=setting["steps"], dropout=0.0)
+    shape = {"embedding_size": units, "units": units, "num_layers": L, "tied": False, "skip": False}
+    model = build_model(ModelConfig(vocabulary_size=V, **shape))
+    off = {"dropout": 0.0, "activation_reg": 0.0, "weight_decay": 0.0, "num_sampled": 0}
+    sizes = {"batch_size": setting["batch"], "sequence_length": setting["steps"]}
+    config = TrainingConfig(learning_rate=1e-3, **sizes, **off)
     step = TrainStep(model, config, compile_with_xla=True)
     batch, state = Batch(*data(setting), is_first=False), [step.zero_state()]
 

@@ -43,9 +43,10 @@ def worker(setting: dict) -> dict:
     V, seconds = setting["vocabulary_size"], setting["minutes"] * 60
     shape = {name: setting[name] for name in ("units", "embedding_size", "num_layers")}
     training = {name: setting[name] for name in ("batch_size", "sequence_length", "dropout", "num_sampled")}
-    config = TrainingConfig(learning_rate=setting["learning_rate"], **training)
+    off = {"activation_reg": 0.0, "weight_decay": 0.0}
+    config = TrainingConfig(learning_rate=setting["learning_rate"], **training, **off)
     counts = np.bincount(train_ids, minlength=V)
-    model = build_model(ModelConfig(vocabulary_size=V, tied=True, **shape), token_counts=counts)
+    model = build_model(ModelConfig(vocabulary_size=V, tied=True, skip=False, **shape), token_counts=counts)
     step = TrainStep(model, config, compile_with_xla=True, token_counts=counts)
     batches, state = Batches(train_ids, config.batch_size, config.sequence_length, 0), step.zero_state()
     for number in range(WARM_UP_STEPS):  # compiles; at this rate nothing changes that could be measured

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from textgen.training.stopping import Stopped, StopRequest
+from textgen.training.signals import Stopped, StopRequest
 
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda n: n.name)
 
@@ -94,7 +94,7 @@ def test_after_it_a_signal_is_a_request_again():
 
 WAITS = """
 import sys, time
-from textgen.training.stopping import StopRequest
+from textgen.training.signals import StopRequest
 with StopRequest() as stop:
     print("waiting", flush=True)
     while True:
@@ -118,7 +118,7 @@ def test_a_second_signal_ends_the_process_at_once_with_the_usual_status(number):
 
 SAVES_WHEN_ASKED = """
 import pathlib, sys, time
-from textgen.training.stopping import StopRequest
+from textgen.training.signals import StopRequest
 with StopRequest() as stop:
     print("waiting", flush=True)
     while not stop():

@@ -1,22 +1,18 @@
 """What a person sees of a run, in a terminal and in a file."""
 
 import dataclasses
-import io
+import re
 from pathlib import Path
 
-import numpy as np
 import pytest
-from rich.console import Console
+from screens import Screen, shown_plan
 
-from textgen.config import ModelConfig, TextConfig, TrainingConfig
+from textgen.config import ModelConfig, TrainingConfig
 from textgen.model.devices import Device
-from textgen.preparation import Prepared
-from textgen.records import CorpusRecord, ResultRecord
-from textgen.tokenizers import CharacterTokenizer
-from textgen.training.plan import Plan
-from textgen.training.progress import TerminalReporter
-from textgen.training.reporting import Evaluated
-from textgen.training.run import TrainingResult
+from textgen.model_store import num_parameters
+from textgen.recipe import Asked, Facts, Recipe, fill
+from textgen.records import Evaluated, ParentRecord, ResultRecord
+from textgen.training.results import TrainingResult
 
 ROW = Evaluated(
     step=1200,
@@ -42,54 +38,15 @@ RESULTS = ResultRecord(
 )
 
 
-class Screen:
-    """A reporter and what it has written."""
-
-    def __init__(self, *, terminal: bool = False, width: int = 100):
-        self.file = io.StringIO()
-        self.console = Console(
-            file=self.file, force_terminal=terminal, width=width, color_system="standard", record=True, highlight=False
-        )
-        self.reporter = TerminalReporter(self.console)
-
-    @property
-    def lines(self) -> list[str]:
-        """The text without colours; what is read is gone."""
-        return self.console.export_text().splitlines()
-
-
 @pytest.fixture(autouse=True)
 def models_dir(monkeypatch) -> Path:
     monkeypatch.delenv("TEXTGEN_MODELS_DIR", raising=False)
     return Path("saved_models")
 
 
-def prepared_of(notes: tuple[str, ...] = (), num_documents: int = 0) -> Prepared:
-    ids, hashes = np.zeros(100_000, np.uint8), np.zeros(0, np.uint64)
-    num_validation = num_documents // 10
-    return Prepared(
-        CharacterTokenizer("ab"), ids, ids[:11_111], "", 111_111, num_documents, num_validation, hashes, hashes, notes
-    )
-
-
-def plan_of(
-    notes: tuple[str, ...] = (),
-    text: TextConfig | None = None,
-    num_documents: int = 0,
-    training: dict | None = None,
-    **shape,
-) -> Plan:
-    shape = {"vocabulary_size": 65, "units": 128, "embedding_size": 64, "num_layers": 2} | shape
-    return Plan(
-        name="novel",
-        path=Path("saved_models", "novel"),
-        model=ModelConfig(**shape),
-        text=text or TextConfig(),
-        training=TrainingConfig(minutes=None, steps=4000, **training or {}),
-        corpus=CorpusRecord(name="novel", characters=111_111, documents=num_documents),
-        prepared=prepared_of(notes, num_documents),
-        total_steps=4000,
-    )
+def recipe_of(**training) -> Recipe:
+    """For a million characters, on a machine of 180 billion operations per second."""
+    return fill(Asked(ModelConfig(), TrainingConfig(**training)), Facts("char", 1_000_000, 65, 180e9))
 
 
 def result_of(results: ResultRecord = RESULTS, path: str = "saved_models/novel", stopped_by: int | None = None):
@@ -101,7 +58,7 @@ def result_of(results: ResultRecord = RESULTS, path: str = "saved_models/novel",
 
 def test_the_plan_says_text_model_and_settings_in_three_lines():
     screen = Screen()
-    screen.reporter.planned(plan_of())
+    screen.reporter.planned(shown_plan())
     assert screen.lines == [
         "    corpus  novel: 111,111 characters (100,000 to learn from, 11,111 to validate on)",
         "     model  2 x 128 LSTM, embedding 64, vocabulary 65, 242,945 parameters",
@@ -112,11 +69,11 @@ def test_the_plan_says_text_model_and_settings_in_three_lines():
 def test_the_plan_of_words_counts_tokens_and_says_what_is_tied_and_sampled():
     screen = Screen()
     training = {"num_sampled": 2_048, "activation_reg": 2.0}
-    words = plan_of(text=TextConfig(level="word"), training=training, vocabulary_size=10_000, tied=True)
+    words = shown_plan(level="word", training=training, vocabulary_size=10_000, tied=True)
     screen.reporter.planned(words)
     assert screen.lines == [
         "    corpus  novel: 111,111 characters (tokens: 100,000 to learn from, 11,111 to validate on)",
-        f"     model  2 x 128 LSTM, embedding 64 (tied), vocabulary 10,000, {words.num_parameters:,} parameters",
+        f"     model  2 x 128 LSTM, embedding 64 (tied), vocabulary 10,000, {num_parameters(words.model):,} parameters",
         "  training  batches of 16 x 64, learning rate 0.006, dropout 0.05, weight decay 0, "
         "activation penalty 2, seed 0, 2,048 sampled tokens per step",
     ]
@@ -124,7 +81,7 @@ def test_the_plan_of_words_counts_tokens_and_says_what_is_tied_and_sampled():
 
 def test_the_plan_of_documents_counts_them():
     screen = Screen()
-    screen.reporter.planned(plan_of(text=TextConfig(documents="line"), num_documents=1_234))
+    screen.reporter.planned(shown_plan(documents="line", num_documents=1_234))
     assert screen.lines[0].endswith(
         "(100,000 to learn from, 11,111 to validate on; 1,234 documents, 123 of them to validate on)"
     )
@@ -136,7 +93,7 @@ def test_a_small_corpus_is_prepared_without_a_bar_and_a_large_one_with_one_that_
     assert screen.file.getvalue() == ""
     screen.reporter.preparing("reading", 5_000_000, 10_000_000)
     screen.reporter.preparing("writing", 1_000_000, 10_000_000)
-    screen.reporter.planned(plan_of())
+    screen.reporter.planned(shown_plan())
     shown = screen.file.getvalue()
     assert "reading" in shown
     assert "5.0/10.0 MB" in shown
@@ -165,8 +122,38 @@ def test_in_a_file_a_large_corpus_has_no_bar_either():
 
 def test_notes_of_the_corpus_come_first():
     screen = Screen()
-    screen.reporter.planned(plan_of(notes=("2 files read", "1 byte-order mark removed")))
+    screen.reporter.planned(shown_plan(notes=("2 files read", "1 byte-order mark removed")))
     assert screen.lines[:2] == ["note: 2 files read", "note: 1 byte-order mark removed"]
+
+
+def test_the_size_is_said_with_the_reason_for_it():
+    screen, recipe = Screen(), recipe_of(minutes=2.0)
+    screen.reporter.planned(shown_plan(recipe=recipe))
+    assert (
+        screen.lines[1]
+        == f"      size  medium: the budget pays for {recipe.reason} (--preset, and every flag, overrules)"
+    )
+
+
+def test_another_model_for_the_speed_of_this_machine_is_shown_whole():
+    screen, recipe = Screen(), recipe_of(minutes=2.0)
+    slow = recipe.at_speed(recipe.tokens_per_second / 10)
+    screen.reporter.planned_again(shown_plan().by(slow), 3_456.7)
+    lines = screen.lines
+    assert lines[0] == "     speed  3,457 tokens per second, which changes what is best:"
+    assert lines[1].startswith("      size  small: the budget pays for ")
+    assert lines[2].startswith("     model  2 x 128 LSTM")
+    assert lines[3].startswith("  training  batches of 16 x 64")
+
+
+def test_a_model_to_begin_with_is_named_with_what_it_lacks_and_how_well_it_does():
+    screen = Screen()
+    screen.reporter.inherited(shown_plan(), ParentRecord("old", "0" * 64, 1), 1.5)
+    screen.reporter.inherited(shown_plan(level="word"), ParentRecord("old", "0" * 64, 0, 2345), None)
+    assert screen.lines == [
+        " begins as  old, 1 character added; before: 1.50 nats per character, 2.16 bits per character",
+        " begins as  old, 0 characters and 2,345 words added",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -180,10 +167,10 @@ def test_the_device_is_named_with_the_reason_for_cudnn(cudnn, said):
 
 def test_the_start_says_how_many_steps_and_how_long():
     screen = Screen()
-    screen.reporter.started(plan_of(), 0, 0.03)
-    screen.reporter.started(plan_of(), 0, None)
-    screen.reporter.started(plan_of(), 1200, None)
-    epochs = plan_of().epochs
+    screen.reporter.started(shown_plan(), 0, 0.03)
+    screen.reporter.started(shown_plan(), 0, None)
+    screen.reporter.started(shown_plan(), 1200, None)
+    epochs = shown_plan().epochs
     assert screen.lines == [
         f"     steps  4,000 ({epochs:.1f} epochs), about 2.0 minutes of training",
         f"     steps  4,000 ({epochs:.1f} epochs)",
@@ -194,10 +181,10 @@ def test_the_start_says_how_many_steps_and_how_long():
 def test_a_dry_run_says_that_nothing_was_written():
     screen = Screen()
     screen.reporter.measuring()
-    screen.reporter.would_start(plan_of(), 0.015)
+    screen.reporter.would_start(shown_plan(), 0.015)
     assert screen.lines == [
         "    budget  measuring the speed of this machine ...",
-        f"     steps  4,000 ({plan_of().epochs:.1f} epochs), about 1.0 minutes of training",
+        f"     steps  4,000 ({shown_plan().epochs:.1f} epochs), about 1.0 minutes of training",
         "            would be written to saved_models/novel; nothing was",
     ]
 
@@ -228,7 +215,7 @@ def test_without_validation_there_is_only_the_train_loss():
 
 def test_the_loss_of_a_word_model_says_that_it_is_per_token():
     screen = Screen()
-    screen.reporter.planned(plan_of(text=TextConfig(level="word")))
+    screen.reporter.planned(shown_plan(level="word"))
     before = len(screen.lines)
     screen.reporter.evaluated(ROW, True)
     screen.reporter.finished(result_of())
@@ -266,7 +253,7 @@ def test_a_long_line_of_a_file_is_not_broken():
 
 def test_in_a_file_there_is_no_bar():
     screen = Screen()
-    screen.reporter.started(plan_of(), 0, None)
+    screen.reporter.started(shown_plan(), 0, None)
     before = screen.file.getvalue()
     for step in range(1, 20):
         screen.reporter.stepped(step, step / 100, 2.0, 1000.0)
@@ -278,7 +265,7 @@ def test_in_a_file_there_is_no_bar():
 def test_in_a_terminal_the_bar_shows_epoch_loss_validation_and_speed_and_gives_the_cursor_back():
     screen = Screen(terminal=True, width=160)
     with screen.reporter as reporter:
-        reporter.started(plan_of(), 0, None)
+        reporter.started(shown_plan(), 0, None)
         reporter.stepped(1, 0.25, 2.0, 12_345.0)
         reporter.evaluated(ROW, True)
         reporter.stepped(2000, 4.5, 1.0, 12_345.0)
@@ -289,10 +276,23 @@ def test_in_a_terminal_the_bar_shows_epoch_loss_validation_and_speed_and_gives_t
     assert screen.file.getvalue().count("\x1b[?25l") == screen.file.getvalue().count("\x1b[?25h")
 
 
+def test_a_new_number_of_steps_is_a_line_where_it_is_far_from_what_was_said_and_in_the_bar_always():
+    screen = Screen(terminal=True)
+    screen.reporter.started(shown_plan(), 0, 0.5)
+    for total in (3_680, 3_200, 3_000, 3_320, 4_000):
+        screen.reporter.settled_again(total, 2.5)
+        assert screen.reporter.bar.tasks[0].total == total
+    screen.reporter.close()
+    said = re.findall(
+        r"steps  now ([\d,]+) \(2.5 epochs\), to end in time at the speed of now", "\n".join(screen.lines)
+    )
+    assert said == ["3,200", "4,000"]
+
+
 def test_a_run_that_goes_back_says_so_in_a_line_and_the_bar_forgets_the_losses_that_ran_away():
     screen = Screen(terminal=True)
     with screen.reporter as reporter:
-        reporter.started(plan_of(), 0, None)
+        reporter.started(shown_plan(), 0, None)
         for step in range(1000, 1010):
             reporter.stepped(step, 2.0, 500.0, 1000.0)
         reporter.rolled_back(900, "the loss exploded")
@@ -308,7 +308,7 @@ def test_a_run_that_goes_back_says_so_in_a_line_and_the_bar_forgets_the_losses_t
 def test_a_resumed_bar_begins_where_the_run_was():
     screen = Screen(terminal=True, width=160)
     with screen.reporter as reporter:
-        reporter.started(plan_of(), 1200, None)
+        reporter.started(shown_plan(), 1200, None)
     assert "1200/4000" in screen.lines[-1]
 
 
@@ -317,7 +317,7 @@ def test_the_cursor_comes_back_when_the_run_fails():
 
     def run():
         with screen.reporter as reporter:
-            reporter.started(plan_of(), 0, None)
+            reporter.started(shown_plan(), 0, None)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):

@@ -1,0 +1,70 @@
+"""What a person sees of a run, and plans to be looked at."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from conftest import model_config, training_config
+from rich.console import Console
+
+from textgen.config import TextConfig
+from textgen.model_store import StoredModel
+from textgen.preparation import Prepared
+from textgen.recipe import Recipe
+from textgen.records import CorpusRecord
+from textgen.tokenizers import CharacterTokenizer
+from textgen.training.plan import Plan
+from textgen.training.terminal import TerminalReporter
+
+
+class Screen:
+    """What a person sees: a reporter, and what it has written."""
+
+    def __init__(self, *, terminal: bool = False, width: int = 100):
+        self.file = io.StringIO()
+        self.console = Console(
+            file=self.file, force_terminal=terminal, width=width, color_system="standard", record=True, highlight=False
+        )
+        self.reporter = TerminalReporter(self.console)
+
+    @property
+    def lines(self) -> list[str]:
+        """The text without colours; what is read is gone."""
+        return self.console.export_text().splitlines()
+
+
+def shown_plan(
+    notes: tuple[str, ...] = (),
+    num_documents: int = 0,
+    training: dict | None = None,
+    level: str = "char",
+    documents: str = "whole",
+    begins: StoredModel | None = None,
+    recipe: Recipe | None = None,
+    **shape,
+) -> Plan:
+    """A plan to be looked at: of 4,000 steps, on a text that is not there."""
+    ids, hashes = np.zeros(100_000, np.uint8), np.zeros(0, np.uint64)
+    return Plan(
+        path=Path("saved_models", "novel"),
+        text=TextConfig(level=level, documents=documents),
+        model=model_config(**{"vocabulary_size": 65, "embedding_size": 64} | shape),
+        training=training_config(steps=4000, **training or {}),
+        corpus=CorpusRecord(name="novel", characters=111_111, documents=num_documents),
+        prepared=Prepared(
+            tokenizer=CharacterTokenizer("ab"),
+            train_ids=ids,
+            validation_ids=ids[:11_111],
+            sha256="",
+            characters=111_111,
+            num_documents=num_documents,
+            num_validation_documents=num_documents // 10,
+            train_documents=hashes,
+            validation_documents=hashes,
+            notes=notes,
+        ),
+        total_steps=4000,
+        begins=begins,
+        recipe=recipe,
+        notes=notes,
+    )
