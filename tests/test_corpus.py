@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from whole_texts import Corpus, read_corpus
 
-from textgen.corpus import Corpus, read_corpus
 from textgen.corpus.decoding import BLOCK_BYTES, Tally, iter_text
 from textgen.corpus.names import LONGEST_NAME, model_name, shown
 from textgen.corpus.sources import suited_level

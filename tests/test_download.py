@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from whole_texts import read_corpus
 
 from textgen.cli.corpora import corpora
-from textgen.corpus import catalogue, read_corpus
+from textgen.corpus import catalogue
 from textgen.corpus.catalogue import CatalogueEntry, find_entry
 from textgen.corpus.download import cache_dir, cached_path, fetch
 from textgen.errors import CorpusError, DownloadError

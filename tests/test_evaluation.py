@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from reference_model import ReferenceModel
+from whole_texts import surprisals
 
 from textgen.config import END_OF_DOCUMENT
 from textgen.errors import CorpusError, TokenizerError
-from textgen.evaluation import evaluate, one_pass, readable_blocks, text_of_ids, texts
-from textgen.evaluation.one_pass import cross_entropy, surprisals, windowed_loss
+from textgen.evaluation import evaluate, one_pass, readable_blocks, texts
+from textgen.evaluation.one_pass import cross_entropy, windowed_loss
+from textgen.evaluation.reading import text_of_ids
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.tokenizers import CharacterTokenizer
 

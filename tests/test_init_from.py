@@ -14,14 +14,13 @@ from test_progress import Screen
 from test_progress import plan_of as shown_plan
 from test_request import everything_in
 from test_training_run import Watcher, crash, metrics_of, what_no_clock_touches
+from whole_texts import split_text, surprisals
 
 import textgen
 import textgen.training.run
 from textgen import model_store
 from textgen.config import TextConfig, TrainingConfig
-from textgen.corpus import split_text
 from textgen.errors import ModelError, SettingError, TrainingError
-from textgen.evaluation.one_pass import surprisals
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.model.devices import Device
 from textgen.model_store import load_model

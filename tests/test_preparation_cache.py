@@ -10,14 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from whole_texts import read_corpus, split_text
 
 from textgen import model_store
 from textgen.atomic_files import ABANDONED_SECONDS
 from textgen.config import TextConfig
-from textgen.corpus import catalogue, download, open_corpus, read_corpus, split_text
+from textgen.corpus import catalogue, download, open_corpus
+from textgen.corpus.splitting import Split
 from textgen.errors import CorpusError
 from textgen.preparation import cache, prepare
-from textgen.preparation.entry import FILES, TRAIN_IDS
+from textgen.preparation.cache import FILES, TRAIN_IDS
 from textgen.tokenizers import CharacterTokenizer
 
 LINES = TextConfig(documents="line")
@@ -38,7 +40,7 @@ def write(path: str, content: bytes | str) -> str:
 
 
 def prepared_of(*sources: str, config: TextConfig | None = None, val_fraction: float = 0.1, seed: int = 0, **options):
-    return prepare(open_corpus(sources, config or TextConfig()), val_fraction=val_fraction, seed=seed, **options)
+    return prepare(open_corpus(sources, config or TextConfig()), Split(val_fraction, seed), **options)
 
 
 def entries() -> list[str]:
@@ -208,6 +210,7 @@ PREPARE_SLOWLY = """
 import sys, time
 from textgen.config import TextConfig
 from textgen.corpus import open_corpus
+from textgen.corpus.splitting import Split
 from textgen.preparation import prepare
 
 def stop(stage, done, total):
@@ -215,7 +218,7 @@ def stop(stage, done, total):
         print("half", flush=True)
         time.sleep(60)
 
-prepare(open_corpus(["t.txt"], TextConfig()), val_fraction=0.1, seed=0, progress=stop)
+prepare(open_corpus(["t.txt"], TextConfig()), Split(0.1), progress=stop)
 """
 
 

@@ -14,15 +14,14 @@ from test_training_gradient import assert_gradients_are_those_of_finite_differen
 from test_training_run import TEXT, Watcher, ask_to_stop, plan_of, resume, what_no_clock_touches
 from three_engines import ThreeEngines
 from training_steps import step_of
+from whole_texts import split_text, surprisals
 
 import textgen.model.language_model
 import textgen.training.run
 from textgen import model_store
 from textgen.cli import cli
 from textgen.config import ModelConfig
-from textgen.corpus.splitting import split_text
 from textgen.errors import ModelError
-from textgen.evaluation.one_pass import surprisals
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.model.devices import Device
 from textgen.model.language_model import build_model

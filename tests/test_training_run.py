@@ -11,22 +11,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import make_stored_model, write_stored_model
+from whole_texts import split_text, surprisals
 
 import textgen.training.loop
 import textgen.training.run
 from textgen import model_store
 from textgen.config import TextConfig, TrainingConfig
-from textgen.corpus import split_text
 from textgen.errors import CorpusError, ModelError, TrainingError
 from textgen.evaluation import evaluate
-from textgen.evaluation.one_pass import surprisals
 from textgen.generation.generator import Generator, open_generator
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.model.devices import Device
 from textgen.training.budget import Speed, saving_share, steps_in
 from textgen.training.checkpoints import load_newest
 from textgen.training.loop import SAMPLE
-from textgen.training.origins import count_origins
+from textgen.training.novelty import count_origins
 from textgen.training.reporting import Reporter
 from textgen.training.request import new_plan, resumed_plan
 from textgen.training.run import CHECKPOINT_SECONDS, EVALUATIONS, Run

@@ -8,10 +8,10 @@ import tensorflow as tf
 from conftest import random_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from whole_texts import surprisals
 
 import textgen.training.validation
 from textgen.config import ModelConfig
-from textgen.evaluation.one_pass import surprisals
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.model.language_model import build_model
 from textgen.training.validation import BLOCK, STREAMS, WARM_UP, Validation

@@ -9,12 +9,12 @@ import pytest
 from conftest import make_stored_model, make_word_tokenizer
 from test_cli import one_line, run
 from three_engines import ThreeEngines
+from whole_texts import surprisals
 
 from textgen import model_store
 from textgen.config import LEVEL_DEFAULTS, SamplingConfig
 from textgen.errors import ExportError
 from textgen.evaluation import evaluate
-from textgen.evaluation.one_pass import surprisals
 from textgen.export.check import Case, explained_by_rounding, request_of, run_exported
 from textgen.generation.generator import open_generator
 from textgen.generation.numpy_engine import NumpyEngine

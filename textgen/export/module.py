@@ -20,7 +20,7 @@ from textgen.generation.generator import barred_ids
 from textgen.generation.graph_network import Network, State, fold_weights
 from textgen.generation.graph_sampling import Active, Rules, is_among, next_ids, uniforms
 from textgen.model_store import StoredModel
-from textgen.tokenizers.graph import graph_tokenizer
+from textgen.tokenizers.graph_word import graph_tokenizer
 from textgen.tokenizers.word_pieces import MAX_PIECE
 
 MAX_LENGTH = 1_000_000  # a request comes from a stranger

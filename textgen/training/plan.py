@@ -10,8 +10,8 @@ import numpy as np
 from textgen import sizing
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
 from textgen.corpus import CorpusReader
+from textgen.corpus.splitting import Split
 from textgen.dataset import Batches, count_token_ids
-from textgen.errors import CorpusError
 from textgen.model.negatives import choose_num_sampled
 from textgen.model_store import StoredModel, num_parameters
 from textgen.preparation import Prepared, prepare
@@ -102,7 +102,7 @@ def make_plan(
     tokenizer: Tokenizer | None = None,
     parent: StoredModel | None = None,
     choice: Choice | None = None,
-    check: Callable[[str], None] = lambda sha256: None,
+    expected: CorpusRecord | None = None,
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
 ) -> Plan:
     """The plan of a run on a corpus.
@@ -112,7 +112,7 @@ def make_plan(
         tokenizer: of a run that is resumed; None makes one from the corpus.
         parent: the model that a new run begins with; its shape is the one of `shape`.
         choice: what the user has fixed of `shape` and `training`; the rest is then made to suit corpus and budget.
-        check: called with the SHA-256 of the text before anything is encoded; may raise.
+        expected: the corpus that a resumed run began with.
         progress: called with what is being done to the corpus, bytes done and bytes to do.
 
     Raises:
@@ -120,11 +120,10 @@ def make_plan(
     """
     prepared = prepare(
         reader,
-        val_fraction=training.val_fraction,
-        seed=training.seed,
+        Split(training.val_fraction, training.seed),
         tokenizer=tokenizer,
         base=None if parent is None else parent.tokenizer,
-        check=check,
+        expected=expected,
         progress=progress,
     )
     vocabulary_size = prepared.tokenizer.vocabulary_size
@@ -177,12 +176,3 @@ def _fixed_steps(plan: Plan) -> int | None:
     if plan.training.steps is not None:
         return plan.training.steps
     return None if plan.training.epochs is None else batches.steps_for(plan.training.epochs)
-
-
-def check_same_corpus(name: str, sha256: str, record: CorpusRecord) -> None:
-    """Raise CorpusError unless the text called `name`, of that hash, is the one that a run began with."""
-    if sha256 != record.sha256:
-        raise CorpusError(
-            f"the corpus {name} is not the one this run began with (SHA-256 {sha256[:12]}, "
-            f"expected {record.sha256[:12]}). Restore it, or train a new model"
-        )

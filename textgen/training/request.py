@@ -21,7 +21,7 @@ from textgen.sizing import Choice
 from textgen.training.checkpoints import Checkpoint, load_newest
 from textgen.training.lock import RunLock
 from textgen.training.parent import inherited_settings
-from textgen.training.plan import Plan, check_same_corpus, make_plan
+from textgen.training.plan import Plan, make_plan
 from textgen.training.run_directory import recover
 
 Preparing = Callable[[str, int, int], None]  # what is being done to the corpus, bytes done, bytes to do
@@ -146,7 +146,7 @@ def resumed_plan(
         shape=shape,
         training=record.training,
         tokenizer=checkpoint.tokenizer,
-        check=lambda sha256: check_same_corpus(reader.name, sha256, record.corpus),
+        expected=record.corpus,
         progress=progress,
     )
     plan = dataclasses.replace(plan, total_steps=checkpoint.progress.total_steps, parent=record.parent)

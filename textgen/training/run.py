@@ -23,7 +23,7 @@ from textgen.records import ModelRecord, ResultRecord, installed_versions
 from textgen.training import budget
 from textgen.training.checkpoints import Checkpoint, Progress, resume_command
 from textgen.training.loop import Loop
-from textgen.training.origins import Origins, count_origins
+from textgen.training.novelty import Origins, count_origins
 from textgen.training.plan import Plan
 from textgen.training.reporting import Evaluated, Reporter
 from textgen.training.run_directory import replacing
