@@ -9,42 +9,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prepared_corpora import LINES, NAMES, entries, folder, prepared_of, write  # noqa: F401 (folder is of every test)
 from whole_texts import read_corpus, split_text
 
 from textgen.config import END_OF_DOCUMENT, TextConfig
-from textgen.corpus import open_corpus
 from textgen.corpus.splitting import DocumentDraw, Split
 from textgen.errors import CorpusError, TokenizerError
-from textgen.preparation import prepare
 from textgen.records import CorpusRecord
 from textgen.tokenizers import CharacterTokenizer, new_fitter
 from textgen.tokenizers.normalizing import normalize_text
-
-LINES = TextConfig(documents="line")
-NAMES = "".join(f"{first}{second}\n" for first in ("Ann", "Bob", "Cid", "Dee") for second in ("", "a", "e", "y", "ie"))
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch) -> Path:
-    """An empty working directory and an empty cache."""
-    monkeypatch.setenv("TEXTGEN_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def write(path: str, content: bytes | str) -> str:
-    Path(path).write_bytes(content.encode() if isinstance(content, str) else content)
-    return path
-
-
-def prepared_of(*sources: str, config: TextConfig | None = None, val_fraction: float = 0.1, seed: int = 0, **options):
-    return prepare(open_corpus(sources, config or TextConfig()), Split(val_fraction, seed), **options)
-
-
-def entries() -> list[str]:
-    """The names of everything in the cache, hidden or not."""
-    return sorted(os.listdir("cache/prepared")) if os.path.isdir("cache/prepared") else []
-
 
 # ---- what comes out
 
