@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 
 import pytest
 from click.testing import CliRunner
+from whole_texts import read_corpus, whole
 
 from textgen.cli.corpora import corpora
-from textgen.corpus import catalogue, read_corpus, read_entry
+from textgen.corpus import catalogue, open_entry
 from textgen.corpus.catalogue import CATALOGUE, Download, find_entry, python_docs, starter_path
 from textgen.corpus.connection import DEFAULT_BASE_URL, check_url
 from textgen.corpus.names import model_name
@@ -83,7 +84,7 @@ def test_the_starter_corpus_is_found_inside_a_package_first_and_beside_it_otherw
 
 def test_the_python_docs_are_every_topic_in_order_under_its_name(monkeypatch):
     assert len(python_docs()) > 100_000
-    assert read_corpus(["python-docs"]) == read_entry(find_entry("python-docs"))
+    assert read_corpus(["python-docs"]) == whole(open_entry(find_entry("python-docs")))
     topics = {"while": 'The "while" statement\n', "assert": "\nThe assertion"}
     monkeypatch.setitem(sys.modules, "pydoc_data.topics", types.SimpleNamespace(topics=topics))
     assert python_docs() == 'assert\n======\n\nThe assertion\n\nwhile\n=====\n\nThe "while" statement\n'

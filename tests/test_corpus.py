@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from whole_texts import Corpus, read_corpus
 
-from textgen.corpus import Corpus, read_corpus
 from textgen.corpus.decoding import BLOCK_BYTES, Tally, iter_text
 from textgen.corpus.names import LONGEST_NAME, model_name
-from textgen.corpus.sources import suited_level
 from textgen.errors import CorpusError, SettingError
+from textgen.recipe import suited_level
 
 ENCODINGS = (
     "utf-8",

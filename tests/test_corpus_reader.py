@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from whole_texts import read_corpus
 
 from textgen.config import END_OF_DOCUMENT, TextConfig
-from textgen.corpus import open_corpus, read_corpus
+from textgen.corpus import open_corpus
 from textgen.corpus.decoding import BLOCK_BYTES
-from textgen.corpus.spooling import BYTES_IN_MEMORY
+from textgen.corpus.sources import BYTES_IN_MEMORY
 from textgen.errors import CorpusError, SettingError
 
 LINES = TextConfig(documents="line")

@@ -53,6 +53,13 @@ def test_a_text_in_blocks_is_described_as_the_whole(blocks):
     assert dataclasses.replace(pieces, bigram_bits=0.0) == dataclasses.replace(whole, bigram_bits=0.0)
 
 
+def test_the_size_of_a_text_is_that_of_its_blocks_wherever_it_is_cut():
+    size = describing.TextSize()
+    for block in ("one t", "wo\n", "", " three\udc00", "fo", "ur"):
+        size.add(block)
+    assert (size.characters, size.words, size.line_ends, size.last) == (19, 4, 2, "r")
+
+
 def test_more_symbols_than_the_table_of_pairs_holds_are_counted_all_the_same():
     symbols = "".join(map(chr, range(0x4E00, 0x4E00 + 3000)))
     text = symbols + symbols[::-1] + symbols

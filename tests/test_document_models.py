@@ -12,14 +12,15 @@ import pytest
 from conftest import ALPHABET, make_stored_model, training_config, write_stored_model
 from test_cli import one_line, run
 from three_engines import CONFIGS, ThreeEngines
+from whole_texts import surprisals
 
 from textgen import model_store
-from textgen.cli.evaluate import _validation_text
 from textgen.config import END_OF_DOCUMENT, TextConfig
 from textgen.corpus import open_corpus
+from textgen.corpus.splitting import Split
 from textgen.errors import CorpusError
-from textgen.evaluation import evaluate, text_of_ids
-from textgen.evaluation.one_pass import surprisals
+from textgen.evaluation import evaluate
+from textgen.evaluation.reading import read_validation_part, text_of_ids
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.preparation import prepare
 from textgen.records import CorpusRecord
@@ -155,7 +156,7 @@ def evaluated(workshop: Path, *arguments: str) -> dict:
 def test_evaluating_without_a_file_is_evaluating_the_documents_of_the_validation_part(workshop):
     model = model_store.load_model("names", workshop / "saved_models")
     reader = open_corpus([workshop / "names.csv"], model.record.text)
-    prepared = prepare(reader, val_fraction=0.2, seed=0)
+    prepared = prepare(reader, Split(0.2))
     text = "".join(text_of_ids(prepared.validation_ids, model.tokenizer))
     assert text.count(END_OF_DOCUMENT) == 12
     engine = NumpyEngine(model.record.model, model.weights)
@@ -200,7 +201,7 @@ def test_a_model_without_a_validation_part_needs_a_file(tmp_path):
     text = "it was a dog.\nit was a cat.\n"
     (tmp_path / "tale.txt").write_text(text)
     model = make_stored_model(symbols="".join(sorted(set(text))))
-    prepared = prepare(open_corpus([tmp_path / "tale.txt"], TextConfig()), val_fraction=0, seed=0)
+    prepared = prepare(open_corpus([tmp_path / "tale.txt"], TextConfig()), Split(0))
     corpus = CorpusRecord("tale", (str(tmp_path / "tale.txt"),), prepared.sha256, prepared.characters)
     record = dataclasses.replace(model.record, corpus=corpus, training=training_config(val_fraction=0.0))
     write_stored_model(tmp_path / "saved_models", model._replace(record=record))
@@ -219,14 +220,14 @@ def test_a_model_of_standard_input_asks_for_the_same_text_where_somebody_types(m
     monkeypatch.setattr(sys, "stdin", Keyboard())
     record = dataclasses.replace(MODEL.record, corpus=CorpusRecord("stdin", ("-",)))
     with pytest.raises(CorpusError, match="tiny read standard input; pipe the same text in again, or name a FILE"):
-        _validation_text(MODEL._replace(record=record))
+        read_validation_part(MODEL._replace(record=record))
 
 
 def test_a_model_of_standard_input_is_evaluated_on_the_same_text_again(tmp_path):
     """Its documents are paragraphs, piped in."""
     text = "".join(f"the cat sat.\non the mat {'again ' * n}\n\n" for n in range(30))
     config = TextConfig(documents="blank-line")
-    prepared = prepare(open_corpus(["-"], config, stdin=io.BytesIO(text.encode())), val_fraction=0.1, seed=0)
+    prepared = prepare(open_corpus(["-"], config, stdin=io.BytesIO(text.encode())), Split(0.1))
     model = make_stored_model(tokenizer=prepared.tokenizer)
     corpus = CorpusRecord("stdin", ("-",), prepared.sha256, prepared.characters, prepared.num_documents)
     record = dataclasses.replace(model.record, text=config, corpus=corpus)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from whole_texts import read_corpus
 
 from textgen.cli.corpora import corpora
-from textgen.corpus import catalogue, connection, download, read_corpus
+from textgen.corpus import catalogue, connection, download
 from textgen.corpus.catalogue import CatalogueEntry, Download, find_entry
 from textgen.corpus.connection import SILENCE_SECONDS, open_url
 from textgen.corpus.download import MIN_BYTES_PER_SECOND, cache_dir, cached_path, fetch

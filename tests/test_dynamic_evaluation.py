@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import ALPHABET, make_stored_model, make_word_tokenizer, random_weights
+from whole_texts import surprisals
 
 from textgen.config import DynamicConfig
 from textgen.errors import SettingError, TextgenError
 from textgen.evaluation.dynamic import EPSILON, MEMORY, dynamic_surprisals
-from textgen.evaluation.one_pass import surprisals
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.model import language_model
 from textgen.model.language_model import build_model

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 from conftest import make_stored_model, write_stored_model
+from whole_texts import cached_surprisals
 
 from textgen.cli import main
 from textgen.config import CacheConfig
 from textgen.evaluation import tokenize
-from textgen.evaluation.one_pass import cached_surprisals
 from textgen.generation.numpy_engine import NumpyEngine
 
 TEXT = "the cat sat on the mat, and the dog sat on the cat.\n" * 6

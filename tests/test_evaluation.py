@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from reference_model import ReferenceModel
+from whole_texts import surprisals
 
 from textgen.config import END_OF_DOCUMENT
 from textgen.errors import CorpusError, TokenizerError
-from textgen.evaluation import evaluate, one_pass, readable_blocks, text_of_ids, texts
-from textgen.evaluation.one_pass import cross_entropy, surprisals, windowed_loss
+from textgen.evaluation import evaluate, one_pass, readable_blocks, reading
+from textgen.evaluation.one_pass import cross_entropy, windowed_loss
+from textgen.evaluation.reading import text_of_ids
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.tokenizers import CharacterTokenizer
 
@@ -247,7 +249,7 @@ def test_where_a_model_knows_no_documents_their_ends_are_line_ends():
 
 @pytest.mark.parametrize("separator", [None, "\n"])
 def test_ids_give_back_the_text_that_they_stand_for(separator, monkeypatch):
-    monkeypatch.setattr(texts, "DECODED_AT_ONCE", 3)
+    monkeypatch.setattr(reading, "DECODED_AT_ONCE", 3)
     tokenizer = make_word_tokenizer(separator)
     text = " the cat sat on" + ("" if separator is None else END_OF_DOCUMENT + "a mat" + END_OF_DOCUMENT)
     assert "".join(text_of_ids(tokenizer.encode(text), tokenizer)) == text

@@ -20,13 +20,12 @@ from plans import (
 )
 from test_cli import one_line, run
 from watching import Watcher, crash
+from whole_texts import split_text, surprisals
 
 import textgen
 from textgen import model_store
 from textgen.config import TextConfig, TrainingConfig
-from textgen.corpus import split_text
 from textgen.errors import ModelError, SettingError, TrainingError
-from textgen.evaluation.one_pass import surprisals
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.model_store import load_model
 from textgen.records import ParentRecord

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 from conftest import make_stored_model, make_word_tokenizer, random_weights
+from whole_texts import cached_surprisals, surprisals
 
 from textgen.config import CacheConfig
 from textgen.errors import SettingError
 from textgen.evaluation import neural_cache, one_pass
 from textgen.evaluation.neural_cache import NeuralCache
-from textgen.evaluation.one_pass import cached_surprisals, surprisals
 from textgen.generation.numpy_engine import NumpyEngine
 
 V = 30

@@ -9,41 +9,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prepared_corpora import LINES, NAMES, entries, folder, prepared_of, write  # noqa: F401 (folder is of every test)
+from whole_texts import read_corpus, split_text
 
 from textgen.config import END_OF_DOCUMENT, TextConfig
-from textgen.corpus import open_corpus, read_corpus, split_text
-from textgen.corpus.splitting import DocumentDraw
+from textgen.corpus.splitting import DocumentDraw, Split
 from textgen.errors import CorpusError, TokenizerError
-from textgen.preparation import document_hash, prepare
-from textgen.preparation.preparing import _utf_8
+from textgen.records import CorpusRecord
 from textgen.tokenizers import CharacterTokenizer, new_fitter
 from textgen.tokenizers.normalizing import normalize_text
-
-LINES = TextConfig(documents="line")
-NAMES = "".join(f"{first}{second}\n" for first in ("Ann", "Bob", "Cid", "Dee") for second in ("", "a", "e", "y", "ie"))
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch) -> Path:
-    """An empty working directory and an empty cache."""
-    monkeypatch.setenv("TEXTGEN_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def write(path: str, content: bytes | str) -> str:
-    Path(path).write_bytes(content.encode() if isinstance(content, str) else content)
-    return path
-
-
-def prepared_of(*sources: str, config: TextConfig | None = None, val_fraction: float = 0.1, seed: int = 0, **options):
-    return prepare(open_corpus(sources, config or TextConfig()), val_fraction=val_fraction, seed=seed, **options)
-
-
-def entries() -> list[str]:
-    """The names of everything in the cache, hidden or not."""
-    return sorted(os.listdir("cache/prepared")) if os.path.isdir("cache/prepared") else []
-
 
 # ---- what comes out
 
@@ -56,7 +30,6 @@ def test_a_text_that_can_be_checked_by_eye():
     assert isinstance(prepared.train_ids, np.memmap)
     assert (prepared.characters, prepared.num_documents, prepared.num_validation_documents) == (10, 0, 0)
     assert prepared.sha256 == hashlib.sha256(b"abcabcabca").hexdigest()
-    assert len(prepared.train_documents) == len(prepared.validation_documents) == 0
 
 
 def test_words_are_those_of_the_training_part_and_characters_those_of_all():
@@ -74,7 +47,7 @@ def test_words_of_documents_for_validation_are_not_counted():
     texts = [f"{name} says {name}" for name in ("Ann", "Bob", "Cid", "Dee", "Eve")] * 3
     config = LINES.replace(level="word")
     prepared = prepared_of(write("t.txt", "\n".join(texts)), config=config, val_fraction=0.2, seed=1)
-    drawn = DocumentDraw(15, 0.2, seed=1).take(15)
+    drawn = DocumentDraw(15, Split(0.2, seed=1)).take(15)
     kept = [text for text, is_validation in zip(texts, drawn, strict=True) if not is_validation]
     fitter = new_fitter("word")
     fitter.add_symbols("".join(texts))
@@ -85,15 +58,13 @@ def test_words_of_documents_for_validation_are_not_counted():
 def test_documents_that_can_be_checked_by_eye():
     texts, ids = ["ab", "b", "a", "abb", "bb"], [[0, 1, 2], [1, 2], [0, 2], [0, 1, 1, 2], [1, 1, 2]]
     prepared = prepared_of(write("t.txt", "\n".join(texts)), config=LINES, val_fraction=0.4, seed=0)
-    drawn = np.flatnonzero(DocumentDraw(5, 0.4, seed=0).take(5)).tolist()
+    drawn = np.flatnonzero(DocumentDraw(5, Split(0.4, seed=0)).take(5)).tolist()
     assert drawn == [2, 3]
     assert prepared.train_ids.tolist() == [*ids[0], *ids[1], *ids[4]]
     assert prepared.validation_ids.tolist() == [*ids[2], *ids[3]]
     assert (prepared.characters, prepared.num_documents, prepared.num_validation_documents) == (9, 5, 2)
     ended = "".join(text + END_OF_DOCUMENT for text in texts)
     assert prepared.sha256 == hashlib.sha256(ended.encode("utf-8", "surrogatepass")).hexdigest()
-    assert prepared.train_documents.tolist() == sorted(document_hash(text) for text in ("ab", "b", "bb"))
-    assert prepared.validation_documents.tolist() == sorted(document_hash(text) for text in ("a", "abb"))
 
 
 @settings(max_examples=40)
@@ -116,7 +87,7 @@ def test_the_parts_are_those_of_the_whole_text_in_memory(texts, level, normalize
     else:
         documents = [document + END_OF_DOCUMENT for document in text.split(END_OF_DOCUMENT)[:-1]]
         num_documents = len(documents)
-        drawn = DocumentDraw(num_documents, val_fraction, seed).take(num_documents)
+        drawn = DocumentDraw(num_documents, Split(val_fraction, seed)).take(num_documents)
         train, validation = (
             "".join(d for d, v in zip(documents, drawn, strict=True) if v == chosen) for chosen in (0, 1)
         )
@@ -138,7 +109,7 @@ def test_a_text_of_many_blocks_is_encoded_as_one(level, kind):
     lines = [f"{i:x} beads\n" for i in range(300_000)]
     config = TextConfig(level=level, documents=kind)
     prepared = prepared_of(write("long.txt", "".join(lines)), config=config)
-    drawn = DocumentDraw(len(lines), 0.1, 0).take(len(lines))
+    drawn = DocumentDraw(len(lines), Split(0.1)).take(len(lines))
     if kind == "whole":
         parts = split_text("".join(lines), 0.1)
     else:
@@ -163,18 +134,18 @@ def test_a_model_that_there_is_keeps_its_ids():
     assert len(entries()) == 1
 
 
-def test_whoever_knows_the_text_can_refuse_it_before_it_is_encoded():
-    def refuse(sha256: str) -> None:
-        raise CorpusError(sha256)
-
-    expected = hashlib.sha256(b"abc").hexdigest()
-    for _ in range(2):  # new, and found
-        with pytest.raises(CorpusError, match=expected):
-            prepared_of(write("t.txt", "abc"), tokenizer=CharacterTokenizer("xyz"), check=refuse)
-        assert entries() == []
-    prepared_of("t.txt")
-    with pytest.raises(CorpusError, match=expected):
-        prepared_of("t.txt", check=refuse)
+def test_a_text_other_than_the_expected_one_is_refused_before_it_is_encoded():
+    sha256, other = hashlib.sha256(b"abc").hexdigest(), CorpusRecord(sha256="0" * 64)
+    message = (
+        rf"^the corpus t is not the one this run began with \(SHA-256 {sha256[:12]}, expected 000000000000\). "
+        "Restore it, or train a new model$"
+    )
+    with pytest.raises(CorpusError, match=message):
+        prepared_of(write("t.txt", "abc"), tokenizer=CharacterTokenizer("xyz"), expected=other)
+    assert entries() == []
+    prepared_of("t.txt", expected=CorpusRecord(sha256=sha256))
+    with pytest.raises(CorpusError, match=message):  # found in the cache
+        prepared_of("t.txt", expected=other)
 
 
 def test_a_column_of_a_compressed_table_is_prepared():
@@ -183,11 +154,6 @@ def test_a_column_of_a_compressed_table_is_prepared():
     assert prepared.tokenizer.decode(prepared.train_ids) == "ab\nbba"
     assert prepared.num_documents == 2
     assert prepared.notes == ("1 empty document skipped",)
-
-
-@given(st.text(st.sampled_from([END_OF_DOCUMENT, "a", "é", "\0", "\1", "\2", "\3", "\U0010ffff"])))
-def test_the_hash_of_a_text_is_that_of_its_utf_8_whatever_it_holds(text):
-    assert _utf_8(text) == text.encode("utf-8", "surrogatepass")
 
 
 # ---- what is refused, and leaves nothing

@@ -10,40 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from prepared_corpora import LINES, NAMES, entries, folder, prepared_of, write  # noqa: F401 (folder is of every test)
+from whole_texts import read_corpus, split_text
 
 from textgen import sealed_files
 from textgen.atomic_files import ABANDONED_SECONDS
 from textgen.config import TextConfig
-from textgen.corpus import catalogue, download, open_corpus, read_corpus, split_text
+from textgen.corpus import catalogue, download
 from textgen.errors import CorpusError, DownloadError
-from textgen.preparation import cache, prepare
-from textgen.preparation.entry import FILES, TRAIN_IDS
+from textgen.preparation import cache
+from textgen.preparation.cache import FILES, TRAIN_IDS
 from textgen.tokenizers import CharacterTokenizer
-
-LINES = TextConfig(documents="line")
-NAMES = "".join(f"{first}{second}\n" for first in ("Ann", "Bob", "Cid", "Dee") for second in ("", "a", "e", "y", "ie"))
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch) -> Path:
-    """An empty working directory and an empty cache."""
-    monkeypatch.setenv("TEXTGEN_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def write(path: str, content: bytes | str) -> str:
-    Path(path).write_bytes(content.encode() if isinstance(content, str) else content)
-    return path
-
-
-def prepared_of(*sources: str, config: TextConfig | None = None, val_fraction: float = 0.1, seed: int = 0, **options):
-    return prepare(open_corpus(sources, config or TextConfig()), val_fraction=val_fraction, seed=seed, **options)
-
-
-def entries() -> list[str]:
-    """The names of everything in the cache, hidden or not."""
-    return sorted(os.listdir("cache/prepared")) if os.path.isdir("cache/prepared") else []
 
 
 def stages_of(*sources: str, **options) -> set[str]:
@@ -67,7 +44,7 @@ def test_the_second_time_only_the_bytes_are_compared():
         first.num_documents,
     )
     np.testing.assert_array_equal(again.train_ids, first.train_ids)
-    np.testing.assert_array_equal(again.train_documents, first.train_documents)
+    np.testing.assert_array_equal(again.validation_ids, first.validation_ids)
 
 
 def test_a_run_that_is_resumed_finds_what_the_first_one_made():
@@ -209,6 +186,7 @@ PREPARE_SLOWLY = """
 import sys, time
 from textgen.config import TextConfig
 from textgen.corpus import open_corpus
+from textgen.corpus.splitting import Split
 from textgen.preparation import prepare
 
 def stop(stage, done, total):
@@ -216,7 +194,7 @@ def stop(stage, done, total):
         print("half", flush=True)
         time.sleep(60)
 
-prepare(open_corpus(["t.txt"], TextConfig()), val_fraction=0.1, seed=0, progress=stop)
+prepare(open_corpus(["t.txt"], TextConfig()), Split(0.1), progress=stop)
 """
 
 

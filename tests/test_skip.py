@@ -15,15 +15,14 @@ from test_training_gradient import assert_gradients_are_those_of_finite_differen
 from three_engines import ThreeEngines
 from training_steps import step_of
 from watching import Watcher, ask_to_stop
+from whole_texts import split_text, surprisals
 
 import textgen.model.language_model
 import textgen.training.learner
 from textgen import model_store
 from textgen.cli import cli
 from textgen.config import ModelConfig
-from textgen.corpus.splitting import split_text
 from textgen.errors import ModelError
-from textgen.evaluation.one_pass import surprisals
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.model.devices import Device
 from textgen.model.language_model import build_model

@@ -8,6 +8,7 @@ import pytest
 from hard_texts import HARD_TEXTS
 from hypothesis import given
 from hypothesis import strategies as st
+from whole_texts import fit_characters
 
 from textgen.config import END_OF_DOCUMENT, TextConfig
 from textgen.errors import TokenizerError
@@ -31,7 +32,7 @@ def refused(text: str, policy: str, tokenizer: CharacterTokenizer) -> str:
 
 
 def test_ids_are_positions_in_code_point_order():
-    tokenizer = CharacterTokenizer.fit("banana 🙂\n")
+    tokenizer = fit_characters("banana 🙂\n")
     assert tokenizer.pieces == "\n abn🙂"
     assert tokenizer.vocabulary_size == 6
     assert tokenizer.encode("nab 🙂").tolist() == [4, 2, 3, 1, 5]
@@ -42,14 +43,14 @@ def test_ids_are_positions_in_code_point_order():
 
 @pytest.mark.parametrize("text", HARD_TEXTS.values(), ids=HARD_TEXTS)
 def test_hard_text_comes_back_as_it_was(text):
-    tokenizer = CharacterTokenizer.fit([text, "ab"])
+    tokenizer = fit_characters([text, "ab"])
     assert len(tokenizer.encode(text)) == len(text)
     assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
 @given(st.text(), st.text())
 def test_any_text_comes_back_and_decoding_is_concatenation(one, other):
-    tokenizer = CharacterTokenizer.fit([one, other, "ab"])
+    tokenizer = fit_characters([one, other, "ab"])
     assert tokenizer.decode(tokenizer.encode(one)) == one
     assert tokenizer.decode(tokenizer.encode(one)) + tokenizer.decode(tokenizer.encode(other)) == one + other
     assert np.array_equal(tokenizer.encode(one + other), [*tokenizer.encode(one), *tokenizer.encode(other)])
@@ -58,19 +59,19 @@ def test_any_text_comes_back_and_decoding_is_concatenation(one, other):
 @given(st.text(min_size=2).filter(lambda text: len(set(text)) > 1))
 def test_ids_agree_with_a_dictionary_of_sorted_symbols(text):
     id_of = {symbol: i for i, symbol in enumerate(sorted(set(text)))}
-    assert CharacterTokenizer.fit(text).encode(text).tolist() == [id_of[symbol] for symbol in text]
+    assert fit_characters(text).encode(text).tolist() == [id_of[symbol] for symbol in text]
 
 
 @given(st.text(), st.text(st.characters()))
 def test_unknown_symbols_are_those_not_in_the_vocabulary_in_order_of_appearance(known, text):
-    tokenizer = CharacterTokenizer.fit([known, "ab"])
+    tokenizer = fit_characters([known, "ab"])
     expected = list(dict.fromkeys(symbol for symbol in text if symbol not in known + "ab"))
     assert tokenizer.unknown_symbols(text) == expected
 
 
 @pytest.mark.parametrize("symbol", ["é", "A", "\0", "🙂", "\udc80", "\U0010ffff"])
 def test_encoding_an_unknown_symbol_is_an_error_that_says_where(symbol):
-    tokenizer = CharacterTokenizer.fit("abc")
+    tokenizer = fit_characters("abc")
     with pytest.raises(TokenizerError) as caught:
         tokenizer.encode("abc" * 500 + symbol)
     assert str(caught.value) == f"the model does not know {symbol!r} (character 1,500 of the text)"
@@ -83,7 +84,7 @@ def test_a_surrogate_is_not_taken_for_the_question_mark_that_codecs_put_in_its_p
 
 
 def test_the_empty_text_has_no_ids():
-    tokenizer = CharacterTokenizer.fit("ab")
+    tokenizer = fit_characters("ab")
     assert tokenizer.encode("").tolist() == []
     assert tokenizer.decode([]) == ""
     assert tokenizer.unknown_symbols("") == []
@@ -97,7 +98,7 @@ def test_a_text_begins_after_a_newline_or_else_after_the_first_symbol():
 @pytest.mark.parametrize(("text", "found"), [("", "none"), ("aaa", "only 'a'"), ([], "none"), (["", "b", "b"], "'b'")])
 def test_a_text_of_fewer_than_two_symbols_teaches_nothing(text, found):
     with pytest.raises(TokenizerError, match=f"at least two different characters .* found .*{found}"):
-        CharacterTokenizer.fit(text)
+        fit_characters(text)
 
 
 @pytest.mark.parametrize("symbols", ["", "a", "ba", "aab", "aa"])
@@ -108,7 +109,7 @@ def test_a_vocabulary_is_sorted_and_distinct(symbols):
 
 def test_a_vocabulary_holds_no_surrogates():
     with pytest.raises(TokenizerError, match="surrogates"):
-        CharacterTokenizer.fit("ab\ud800")
+        fit_characters("ab\ud800")
 
 
 # ---- the end of a document
@@ -376,24 +377,24 @@ def test_what_stands_for_a_symbol_is_known(symbol, known):
 
 
 def test_the_rules_are_applied_to_a_whole_prompt():
-    tokenizer = CharacterTokenizer.fit("it was a cafe'\"-")
+    tokenizer = fit_characters("it was a cafe'\"-")
     prompt = make_readable("It was a café\u2014\u201ccafé\u201d ☃", tokenizer)
     assert prompt.text == 'it was a cafe-"cafe" '
     assert prompt.replaced == {"I": "i", "é": "e", "\u2014": "-", "\u201c": '"', "\u201d": '"', "☃": ""}
 
 
 def test_a_known_prompt_is_left_alone_under_every_policy():
-    tokenizer = CharacterTokenizer.fit("abc é")
+    tokenizer = fit_characters("abc é")
     for policy in ("replace", "skip", "error"):
         assert make_readable("abc é", tokenizer, policy) == ("abc é", {})
 
 
 def test_the_policy_skip_leaves_out_what_is_unknown():
-    assert make_readable("aéb☃", CharacterTokenizer.fit("abe"), "skip") == ("ab", {"é": "", "☃": ""})
+    assert make_readable("aéb☃", fit_characters("abe"), "skip") == ("ab", {"é": "", "☃": ""})
 
 
 def test_the_policy_error_names_the_symbols():
-    assert refused("aéb☃é", "error", CharacterTokenizer.fit("abe")) == (
+    assert refused("aéb☃é", "error", fit_characters("abe")) == (
         "the model has never seen 'é' '☃'. Change the prompt, or use --on-unknown replace"
     )
 

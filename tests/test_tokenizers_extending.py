@@ -12,7 +12,7 @@ from textgen.config import TextConfig
 from textgen.errors import TokenizerError
 from textgen.tokenizers import CharacterTokenizer, Tokenizer, WordTokenizer, new_fitter, tokenizer_from_json
 from textgen.tokenizers.extending import former_ids
-from textgen.tokenizers.graph import graph_tokenizer
+from textgen.tokenizers.graph_word import graph_tokenizer
 from textgen.tokenizers.unknown import make_readable, trim_prompt
 from textgen.tokenizers.word_fitting import DEFAULT_VOCABULARY_SIZE, choose_vocabulary_size
 
@@ -22,7 +22,7 @@ texts = st.text(st.sampled_from("abc AB'.\n1é世\u0301"), min_size=1).map(lambd
 
 
 def fitted(text: str, base: Tokenizer | None = None, **config) -> Tokenizer:
-    config = TextConfig(**config)
+    config = TextConfig(**{"level": "char"} | config)
     fitter = new_fitter(config.level)
     fitter.add(text)
     return fitter.finish(config, base)

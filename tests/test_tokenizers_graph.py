@@ -10,11 +10,12 @@ import tensorflow as tf
 from hard_texts import ALL_SYMBOLS
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from whole_texts import fit_characters
 
 from textgen.errors import TokenizerError
 from textgen.tokenizers import CharacterTokenizer, Tokenizer, graph_characters
-from textgen.tokenizers.graph import graph_tokenizer
 from textgen.tokenizers.graph_characters import GraphCharacterTokenizer
+from textgen.tokenizers.graph_word import graph_tokenizer
 from textgen.tokenizers.unknown import make_readable, nearest_known
 
 ENGLISH = "".join(map(chr, range(32, 127))) + "\n"
@@ -24,7 +25,7 @@ VOCABULARIES = {
     "hard": "aefiks0123 \0\r\n\u00e9\u00df\u03c3\u1100\u1161"
     "\u200d\u2764\ufe0f\ufeff\ufffd\uffff\U0001f468\U0001f469\U0010ffff",
 }
-TEXTS = {name: CharacterTokenizer.fit(symbols) for name, symbols in VOCABULARIES.items()}
+TEXTS = {name: fit_characters(symbols) for name, symbols in VOCABULARIES.items()}
 GRAPHS = {name: GraphCharacterTokenizer(tokenizer) for name, tokenizer in TEXTS.items()}
 
 

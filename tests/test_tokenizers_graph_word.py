@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from textgen.config import TextConfig
 from textgen.tokenizers import CharacterTokenizer, Tokenizer, WordTokenizer, new_fitter
-from textgen.tokenizers.graph import graph_tokenizer
-from textgen.tokenizers.graph_word import GraphWordTokenizer
+from textgen.tokenizers.graph_word import GraphWordTokenizer, graph_tokenizer
 from textgen.tokenizers.unknown import make_readable, trim_prompt
 
 

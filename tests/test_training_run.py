@@ -22,17 +22,16 @@ from plans import (
     what_no_clock_touches,
 )
 from watching import Falling, Watcher, ask_to_stop, crash, poison
+from whole_texts import split_text, surprisals
 
 from textgen import model_store, sealed_files
-from textgen.corpus import split_text
 from textgen.errors import CorpusError, ModelError, TrainingError
 from textgen.evaluation import evaluate
-from textgen.evaluation.one_pass import surprisals
 from textgen.generation.generator import Generator, open_generator
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.training.checkpoints import load_newest
 from textgen.training.learner import Learner
-from textgen.training.origins import count_origins
+from textgen.training.novelty import count_origins
 from textgen.training.schedule import learning_rate
 from textgen.training.step import TrainStep
 from textgen.training.trainer import SAMPLE

@@ -8,9 +8,9 @@ import tensorflow as tf
 from conftest import model_config, random_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from whole_texts import surprisals
 
 import textgen.training.validation
-from textgen.evaluation.one_pass import surprisals
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.model.language_model import build_model
 from textgen.training.validation import BLOCK, STREAMS, WARM_UP, Validation

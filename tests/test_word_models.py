@@ -9,12 +9,12 @@ import pytest
 from conftest import make_stored_model, make_word_tokenizer
 from test_cli import one_line, run
 from three_engines import ThreeEngines
+from whole_texts import surprisals
 
 from textgen import model_store
 from textgen.config import SamplingConfig
 from textgen.errors import ExportError
 from textgen.evaluation import evaluate
-from textgen.evaluation.one_pass import surprisals
 from textgen.export import saved_model
 from textgen.export.check import Case, explained_by_rounding
 from textgen.export.signature import request_of

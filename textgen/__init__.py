@@ -5,11 +5,12 @@ The map, in the order in which text becomes a model and a model becomes text. A 
 
     errors              everything a user can cause, shown as one line
     messages            how things are said: harmless on a terminal, near misses, plurals, JSON for programs
+    advance             how a long task says how far it is
     settings            what a setting is: a range, a sentence, to and from JSON
     config              every setting of a text, a model, a training, a sampling: declared once
     atomic_files        writing that leaves the old bytes or the new ones
     corpus/             files, folders, catalogue and downloads -> text
-    tokenizers/         text <-> token ids                               (graph.py: as TensorFlow operations)
+    tokenizers/         text <-> token ids                               (graph_*.py: as TensorFlow operations)
     dataset             token ids -> batches, a pure function of (seed, step)
     records             what a model says about itself
     sealed_files        files that a manifest vouches for, read strictly

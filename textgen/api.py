@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from textgen import model_store
 from textgen.config import SamplingConfig
 from textgen.errors import SettingError
-from textgen.evaluation import Evaluation
 from textgen.generation.generator import Completion, Generator, open_generator
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.records import ModelRecord
 
 if TYPE_CHECKING:
+    from textgen.evaluation import Evaluation
     from textgen.export import ExportResult
     from textgen.training.reporting import Reporter
 
@@ -60,7 +60,7 @@ class Model:
         """The text of `generate`, piece by piece as it is made."""
         return self._generator.stream(prompt, _sampling(settings))
 
-    def evaluate(self, text: str) -> Evaluation:
+    def evaluate(self, text: str) -> "Evaluation":
         """How well the model predicts `text`. Raises TokenizerError at a symbol it does not know."""
         from textgen.evaluation import evaluate
 

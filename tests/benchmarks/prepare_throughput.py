@@ -36,9 +36,10 @@ def make_corpus(path: Path, num_bytes: int, texts: list[str]) -> None:
     """Write about `num_bytes` of UTF-8."""
     import numpy as np
 
-    from textgen.corpus import read_corpus
+    from textgen.config import TextConfig
+    from textgen.corpus import open_corpus
 
-    text = read_corpus(texts).text
+    text = "".join(open_corpus(texts, TextConfig()).blocks())
     points = np.frombuffer(text.encode("utf-32-le"), "<u4")
     draw = np.random.default_rng(0)
     with path.open("wb") as file:
@@ -58,12 +59,13 @@ def measure(path: Path, level: str) -> dict:
 
     from textgen.config import TextConfig
     from textgen.corpus import open_corpus
+    from textgen.corpus.splitting import Split
     from textgen.dataset import Batches
     from textgen.preparation import prepare
 
     before = peak_mebibytes()
     start = time.perf_counter()
-    prepared = prepare(open_corpus([path], TextConfig(level=level)), val_fraction=0.1, seed=0)
+    prepared = prepare(open_corpus([path], TextConfig(level=level)), Split(0.1))
     seconds = time.perf_counter() - start
     peak = peak_mebibytes() - before
     batches = Batches(prepared.train_ids, BATCH_SIZE, SEQUENCE_LENGTH, seed=0)

@@ -3,6 +3,8 @@
 Results go to stdout, as a table or a path for people and as JSON for programs; the bar goes to stderr.
 """
 
+import dataclasses
+import hashlib
 import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -14,7 +16,7 @@ from textgen.cli.options import json_option
 from textgen.errors import CorpusError
 
 if TYPE_CHECKING:
-    from textgen.corpus import Corpus, CorpusFacts
+    from textgen.corpus import CorpusFacts
     from textgen.corpus.catalogue import CatalogueEntry
 
 
@@ -63,9 +65,7 @@ def fetch_corpus(name: str, base_url: str | None, as_json: bool) -> None:
 @json_option
 def corpus_info(name: str, as_json: bool) -> None:
     """Describe the corpus NAME: where it comes from, and what its text is made of."""
-    import dataclasses
-
-    from textgen.corpus import describe, read_entry
+    from textgen.corpus import describe, open_entry
     from textgen.corpus.catalogue import find_entry
 
     entry = find_entry(name)
@@ -74,13 +74,15 @@ def corpus_info(name: str, as_json: bool) -> None:
         click.echo(_json(document) if as_json else "\n".join(_entry_lines(document)))
         click.echo(f"Its text is not here yet. Run: textgen corpora fetch {entry.name}", err=True)
         return
-    corpus = read_entry(entry)
-    facts = describe(corpus.text)
+    reader = open_entry(entry)
+    text = "".join(reader.blocks())
+    facts = describe(text)
     if as_json:
-        described = {"text_sha256": corpus.sha256, "notes": corpus.notes, **dataclasses.asdict(facts)}
-        click.echo(_json(document | described))
+        text_sha256 = hashlib.sha256(text.encode()).hexdigest()
+        document |= {"text_sha256": text_sha256, "notes": reader.notes, **dataclasses.asdict(facts)}
+        click.echo(_json(document))
     else:
-        click.echo("\n".join([*_entry_lines(document), *_facts_lines(corpus, facts)]))
+        click.echo("\n".join([*_entry_lines(document), *_facts_lines(reader.notes, facts)]))
 
 
 def _json(document: Any) -> str:
@@ -109,6 +111,16 @@ def _entry_document(entry: "CatalogueEntry") -> dict[str, Any]:
         "built_in": download is None,
         "cached": cached_path(entry) is not None if download else num_bytes is not None,
     }
+
+
+def _built_in_size(entry: "CatalogueEntry") -> int | None:
+    """None where this installation lacks the text, so that the list still lists."""
+    from textgen.corpus.catalogue import built_in_bytes
+
+    try:
+        return len(built_in_bytes(entry))
+    except CorpusError:
+        return None
 
 
 def _table(documents: list[dict[str, Any]]) -> Iterator[str]:
@@ -143,7 +155,7 @@ def _entry_lines(document: dict[str, Any]) -> Iterator[str]:
     yield f"cached      {_whether_cached(document)}"
 
 
-def _facts_lines(corpus: "Corpus", facts: "CorpusFacts") -> Iterator[str]:
+def _facts_lines(notes: tuple[str, ...], facts: "CorpusFacts") -> Iterator[str]:
     yield f"characters  {facts.characters:,}"
     yield f"symbols     {facts.symbols:,}"
     yield f"lines       {facts.lines:,}"
@@ -152,5 +164,5 @@ def _facts_lines(corpus: "Corpus", facts: "CorpusFacts") -> Iterator[str]:
     yield f"bigram      {facts.bigram_bits:.3f} bits per character"
     shares = (f"{symbol!r} {count / facts.characters:.1%}" for symbol, count in facts.most_common)
     yield f"frequent    {', '.join(shares)}"
-    for note in corpus.notes:
+    for note in notes:
         yield f"note        {note}"

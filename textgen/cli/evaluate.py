@@ -1,24 +1,32 @@
 """`textgen evaluate`: how well a model predicts a text."""
 
-import dataclasses
-import sys
+import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from textgen.cli.bars import progress_bar
 from textgen.cli.options import given, json_option, models_dir_option, options_of
 from textgen.config import CacheConfig, DynamicConfig
+from textgen.errors import SettingError
+from textgen.settings import Settings, flag_of
+
+if TYPE_CHECKING:
+    from textgen.evaluation import Evaluation, Figures, TokenizedText
+    from textgen.model_store import StoredModel
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
 @click.command()
 @click.argument("model")
 @click.argument("file", required=False)
 @click.option("--encoding", default=None, help="Encoding of FILE.  [default: that of the corpus]")
-@click.option("--dynamic", is_flag=True, help="Measure too with weights that learn from what they have predicted.")
+@click.option("--dynamic", is_flag=True, help="Also measure the model while its weights learn from FILE.")
 @options_of(DynamicConfig)
-@click.option("--cache", is_flag=True, help="Measure too with a cache of the tokens that followed similar states.")
+@click.option("--cache", is_flag=True, help="Also measure the model with a cache of what it has read of FILE.")
 @options_of(CacheConfig)
 @models_dir_option
 @json_option
@@ -34,46 +42,55 @@ def evaluate(
 ) -> None:
     """Measure how well MODEL predicts FILE, in nats and bits per character, and as word perplexity.
 
-    Without FILE, the validation part of the text it was trained on, which is read again and must be unchanged.
-    FILE may be anything that `train` takes; it is read as the corpus was, documents and columns included. Symbols
-    the model has never seen are replaced or left out first.
+    FILE may be anything that `train` takes. It is read as the corpus was, documents and columns included. Symbols that
+    the model has never seen are replaced or left out first. Without FILE, MODEL is measured on the validation part of
+    its corpus, which is read again and must be unchanged.
 
-    The model's figures are those under fixed weights. --dynamic and --cache adapt it to FILE while it is tested, each
-    on its own; their figures stand apart. MODEL itself is never changed.
+    The model's figures are those under fixed weights. --dynamic and --cache each adapt the model to FILE while it is
+    measured; their figures are printed separately. The stored MODEL is never changed.
     """
     from textgen.evaluation import evaluate_tokens, readable_blocks, tokenize
+    from textgen.evaluation.reading import read_file, read_validation_part
     from textgen.generation.numpy_engine import NumpyEngine
     from textgen.model_store import load_model
     from textgen.tokenizers.unknown import describe_replacements
 
-    dynamic_config = _settings(DynamicConfig, dynamic, "--dynamic", flags)
-    cache_config = _settings(CacheConfig, cache, "--cache", flags)
+    def tell(replaced: dict[str, str]) -> None:
+        click.echo(f"textgen: {describe_replacements(replaced)}", err=True)
+
+    dynamic_config = _chosen(DynamicConfig, dynamic, "--dynamic", flags)
+    cache_config = _chosen(CacheConfig, cache, "--cache", flags)
     stored = load_model(model, models_dir)
-    blocks = _validation_text(stored) if file is None else _text_of(file, stored, encoding)
-    notify = lambda replaced: click.echo(f"textgen: {describe_replacements(replaced)}", err=True)  # noqa: E731
-    text = tokenize(readable_blocks(blocks, stored.tokenizer, notify), stored.tokenizer)
-    engine = NumpyEngine(stored.record.model, stored.weights)
+    blocks = read_validation_part(stored) if file is None else read_file(file, stored, encoding)
+    text = tokenize(readable_blocks(blocks, stored.tokenizer, tell), stored.tokenizer)
     with progress_bar("evaluating") as advance:
+        engine = NumpyEngine(stored.record.model, stored.weights)
         is_char = stored.tokenizer.level == "char"
         result = evaluate_tokens(text, engine, advance, with_windows=is_char, cache=cache_config)
-    adapted = {"dynamic": (dynamic_config and _dynamic_figures(text, stored, dynamic_config), dynamic_config)}
-    adapted["cache"] = (result.cache, cache_config)
-    (_print_json if as_json else _print)(result, adapted, stored, file)
+    adapted: dict[str, tuple[Figures, Settings]] = {}
+    if dynamic_config is not None:
+        adapted["dynamic"] = _dynamic_figures(text, stored, dynamic_config), dynamic_config
+    if result.cache is not None and cache_config is not None:
+        adapted["cache"] = result.cache, cache_config
+    if as_json:
+        document = {"model": stored.name, "model_sha256": stored.sha256, "file": file, **result._asdict()}
+        document |= {"dynamic": None, "cache": None}
+        document |= {name: figures._asdict() | config.to_json() for name, (figures, config) in adapted.items()}
+        click.echo(json.dumps(document, ensure_ascii=False))
+    else:
+        click.echo("\n".join(_lines(result, adapted)))
 
 
-def _settings(settings: type, is_wanted: bool, flag: str, flags: dict[str, Any]):
+def _chosen(settings: type[AnySettings], is_wanted: bool, flag: str, flags: dict[str, Any]) -> AnySettings | None:
     """The settings of a way to adapt, or None when it is not asked for. Its flags alone would do nothing."""
-    from textgen.errors import SettingError
-    from textgen.settings import flag_of
-
-    names = {field.name for field in dataclasses.fields(settings)}
+    names = settings().to_json()
     chosen = {name: value for name, value in given(flags).items() if name in names}
     if chosen and not is_wanted:
         raise SettingError(f"{flag_of(next(iter(chosen)))} is of use with {flag} only; add {flag}")
     return settings(**chosen) if is_wanted else None
 
 
-def _dynamic_figures(text, stored, config: DynamicConfig):
+def _dynamic_figures(text: "TokenizedText", stored: "StoredModel", config: DynamicConfig) -> "Figures":
     from textgen.tensorflow_runtime import quiet_import
 
     quiet_import()
@@ -84,68 +101,18 @@ def _dynamic_figures(text, stored, config: DynamicConfig):
     return text.figures(float(nats.sum()))
 
 
-def _text_of(file: str, stored, encoding: str | None):
-    """The text of `file` in blocks, read as the model's corpus was."""
-    from textgen.corpus import open_corpus
-
-    config = stored.record.text
-    return open_corpus([file], config.replace(encoding=encoding or config.encoding)).blocks()
-
-
-def _validation_text(stored):
-    """The part of the model's corpus that it did not learn from, in blocks."""
-    from textgen.corpus import open_corpus
-    from textgen.errors import CorpusError
-    from textgen.evaluation import text_of_ids
-    from textgen.preparation import prepare
-    from textgen.training.plan import check_same_corpus
-
-    record = stored.record
-    if "-" in record.corpus.sources and sys.stdin.isatty():
-        raise CorpusError(f"{stored.name} read standard input; pipe the same text in again, or name a FILE")
-    reader = open_corpus(record.corpus.sources, record.text)
-    prepared = prepare(
-        reader,
-        val_fraction=record.training.val_fraction,
-        seed=record.training.seed,
-        tokenizer=stored.tokenizer,
-        check=lambda sha256: check_same_corpus(reader.name, sha256, record.corpus),
-    )
-    if len(prepared.validation_ids) < 2:
-        raise CorpusError(f"{stored.name} was trained without a validation part; name a FILE to evaluate on")
-    return text_of_ids(prepared.validation_ids, stored.tokenizer)
-
-
-def _print_json(result, adapted: dict, stored, file: str | None) -> None:
-    import json
-
-    document = {"model": stored.name, "model_sha256": stored.sha256, "file": file, **result._asdict()}
-    for name, (figures, config) in adapted.items():
-        document[name] = figures and {**figures._asdict(), **config.to_json()}
-    click.echo(json.dumps(document, ensure_ascii=False))
-
-
-def _print(result, adapted: dict, stored, file: str | None) -> None:
-    click.echo(f"characters               {result.characters:,}")
-    click.echo(f"words and line ends      {result.words:,}")
-    click.echo(f"tokens                   {result.tokens:,}")
-    click.echo(f"bits per character       {result.bits_per_character:.4f}   one pass, state carried")
-    click.echo(f"nats per character       {result.nats_per_character:.4f}")
-    click.echo(
-        f"word perplexity          {result.word_perplexity:,.2f}   per word and line end, spelled words included"
-    )
+def _lines(result: "Evaluation", adapted: "dict[str, tuple[Figures, Settings]]") -> Iterator[str]:
+    yield f"characters               {result.characters:,}"
+    yield f"words and line ends      {result.words:,}"
+    yield f"tokens                   {result.tokens:,}"
+    yield f"bits per character       {result.bits_per_character:.4f}   one pass, state carried"
+    yield f"nats per character       {result.nats_per_character:.4f}"
+    yield f"word perplexity          {result.word_perplexity:,.2f}   per word and line end, spelled words included"
     if result.nats_per_character_windows is not None:
-        click.echo(
-            f"nats per character       {result.nats_per_character_windows:.4f}   random windows of 256, zero state"
-        )
+        yield f"nats per character       {result.nats_per_character_windows:.4f}   random windows of 256, zero state"
     for name, (figures, config) in adapted.items():
-        if figures:
-            click.echo(_adapted_line(name, figures, config))
-
-
-def _adapted_line(name: str, figures, config) -> str:
-    values = ", ".join(f"{key.removeprefix(f'{name}_')} {value}" for key, value in config.to_json().items())
-    return (
-        f"adapted at test time     {figures.nats_per_character:.4f} nats, {figures.bits_per_character:.4f} bits per "
-        f"character, word perplexity {figures.word_perplexity:,.2f}   --{name}: {values}"
-    )
+        values = ", ".join(f"{key.removeprefix(f'{name}_')} {value}" for key, value in config.to_json().items())
+        yield (
+            f"adapted at test time     {figures.nats_per_character:.4f} nats, {figures.bits_per_character:.4f} bits "
+            f"per character, word perplexity {figures.word_perplexity:,.2f}   --{name}: {values}"
+        )

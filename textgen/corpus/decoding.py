@@ -1,9 +1,8 @@
 """Bytes to text: block by block, strict, with LF line ends.
 
-What goes in: an open binary file and the encoding that the user states. What comes out: pieces of text
-whose concatenation is the whole file, without a leading byte-order mark, every CRLF turned into LF. A lone
-CR stays, and so do NULs. A byte that does not fit the encoding ends the reading with its offset in the file
-and its line, also when the sequence it belongs to began in an earlier block.
+A file becomes pieces of text. A leading byte-order mark is removed, and every CRLF becomes LF; a lone CR stays, and so
+do NULs. A byte that does not fit the encoding ends the reading with an error that names its offset in the file and its
+line, also when the sequence it belongs to began in an earlier block.
 """
 
 import codecs
@@ -11,13 +10,20 @@ import dataclasses
 import gzip
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from typing import Protocol
 
 from textgen.errors import CorpusError, SettingError
 from textgen.messages import shown
 
 BLOCK_BYTES = 1 << 20
 BYTE_ORDER_MARK = "\ufeff"
+
+
+class ByteStream(Protocol):
+    """What is read of a file that is open for reading."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """The next bytes, at most `size` of them unless it is negative; none at the end."""
 
 
 @dataclasses.dataclass
@@ -46,14 +52,14 @@ def check_encoding(encoding: str) -> str:
 
 
 def iter_text(
-    file: BinaryIO, shown_name: str, encoding: str, tally: Tally, block_bytes: int = BLOCK_BYTES
+    file: ByteStream, shown_name: str, encoding: str, tally: Tally, block_bytes: int = BLOCK_BYTES
 ) -> Iterator[str]:
     """Decode `file` piece by piece; pieces may be empty. A CorpusError calls it `shown_name`."""
     pieces = _decode(file, shown_name, encoding, block_bytes)
-    yield from _unify_line_ends(_drop_byte_order_mark(pieces, tally), tally)
+    return _unify_line_ends(_drop_byte_order_mark(pieces, tally), tally)
 
 
-def _decode(file: BinaryIO, shown_name: str, encoding: str, block_bytes: int) -> Iterator[str]:
+def _decode(file: ByteStream, shown_name: str, encoding: str, block_bytes: int) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder(encoding)("strict")
     num_bytes = num_lines = 0
     block = None
@@ -76,7 +82,7 @@ def _decode(file: BinaryIO, shown_name: str, encoding: str, block_bytes: int) ->
         yield text
 
 
-def read_block(file: BinaryIO, shown_name: str, block_bytes: int) -> bytes:
+def read_block(file: ByteStream, shown_name: str, block_bytes: int) -> bytes:
     """The next bytes of `file`, none at its end. Raises CorpusError that names it."""
     try:
         return file.read(block_bytes)

@@ -1,8 +1,8 @@
 """A text in a few numbers, before a model has seen it.
 
-What goes in: a text, whole or in blocks. What comes out: counts, what is odd about it and where that stands, and two
-floors that any model of the text should get below. The floors are measured on the text itself, so a text that is short
-for its number of symbols has a bigram floor that flatters. Memory is bounded but for eight bytes per line.
+They are counts, what is odd about the text and where that stands, and two floors that any model of the text should get
+below. The floors are measured on the text itself: where it is short for its number of symbols, the bigram floor is too
+low. Memory is bounded, apart from eight bytes per line.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ LONGEST_COMPARED = 1 << 20  # characters of a line; a longer one counts as the o
 
 @dataclasses.dataclass(frozen=True)
 class RareSymbol:
-    """A character that a text has seldom, and where it stands first; lines and columns from 1."""
+    """A character that a text has seldom, and where it stands first; lines and columns count from 1."""
 
     symbol: str
     count: int
@@ -53,6 +53,28 @@ class CorpusFacts:
     longest_line_number: int  # from 1; 0 where there is no line
 
 
+class TextSize:
+    """Characters, words and line ends of a text that comes in blocks, cut anywhere.
+
+    Words are separated by white space. The end of a document counts as a line end, and so as a character.
+    """
+
+    def __init__(self) -> None:
+        self.characters = self.words = self.line_ends = 0
+        self.last = "\n"  # the last character
+
+    def add(self, block: str) -> None:
+        """Count the next block too."""
+        block = block.replace(END_OF_DOCUMENT, "\n")
+        if not block:
+            return
+        self.characters += len(block)
+        self.line_ends += block.count("\n")
+        # A word that goes on from the block before was counted there.
+        self.words += len(block.split()) - (not self.last.isspace() and not block[0].isspace())
+        self.last = block[-1]
+
+
 def describe(text: str | Iterable[str]) -> CorpusFacts:
     """Count and measure `text`, whole or in blocks; an empty text has zeros only."""
     describer = Describer()
@@ -68,8 +90,7 @@ class Describer:
         self._symbols = _SymbolCounts()
         self._pairs = _PairCounts()
         self._lines = Parts("\n")
-        self._characters = self._words = self._num_lines = 0
-        self._last = "\n"
+        self._size = TextSize()
 
     def add(self, block: str) -> None:
         """Describe the next block too."""
@@ -80,22 +101,18 @@ class Describer:
         self._symbols.add(block, points)
         self._pairs.add(points)
         self._lines.add(block)
-        self._characters += len(block)
-        self._num_lines += block.count("\n")
-        # A word that goes on from the block before was counted there.
-        self._words += len(block.split()) - (not self._last.isspace() and not block[0].isspace())
-        self._last = block[-1]
+        self._size.add(block)
 
     def facts(self) -> CorpusFacts:
         """What was added so far, as one text."""
-        lines = self._lines.finish()
+        lines, size = self._lines.finish(), self._size
         counts = self._symbols.counts
-        unigrams, rare = counts[counts > 0], counts * (counts <= max(3, RARE_BELOW * self._characters))
+        unigrams, rare = counts[counts > 0], counts * (counts <= max(3, RARE_BELOW * size.characters))
         return CorpusFacts(
-            characters=self._characters,
+            characters=size.characters,
             symbols=len(unigrams),
-            lines=self._num_lines + (self._last != "\n"),
-            words=self._words,
+            lines=size.line_ends + (size.last != "\n"),
+            words=size.words,
             unigram_bits=entropy(unigrams),
             bigram_bits=self._pairs.conditional_entropy(),
             most_common=tuple((chr(point), int(counts[point])) for point in _order(-counts, NUM_MOST_COMMON, counts)),
@@ -132,7 +149,7 @@ class Parts:
         self._hold(first)
         if rest:
             first = "".join(self._held)
-            self._take([first if len(first) == self._held_length else None, *rest[:-1]], self._held_length)
+            self._take([first if len(first) == self._held_length else "", *rest[:-1]], self._held_length)
             self._held, self._held_length = [], 0
             self._hold(rest[-1])
 
@@ -149,13 +166,13 @@ class Parts:
         if self._held_length <= LONGEST_COMPARED:
             self._held.append(piece)
 
-    def _take(self, parts: list[str | None], first_length: int) -> None:
-        lengths = [first_length, *(len(part) for part in parts[1:])]
+    def _take(self, parts: list[str], first_length: int) -> None:
+        lengths = [first_length, *map(len, parts[1:])]
         longest = max(lengths)
         if longest > self._longest:
             self._longest, self._longest_number = longest, self._count + lengths.index(longest) + 1
         self._count += len(parts)
-        # Python's own 64-bit hash: another in every process, which does not matter here.
+        # Python's own 64-bit hash, which is another one in every process. That does not matter here.
         self._hashes.append(np.array([hash(part) for part in parts if part and not part.isspace()], np.int64))
 
 

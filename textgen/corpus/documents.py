@@ -1,14 +1,14 @@
 """From the text of one file to documents, each with END_OF_DOCUMENT behind it.
 
-What goes in: pieces of a file's text, cut anywhere. What comes out: blocks, also cut anywhere, whose concatenation
-does not depend on the cuts. Three kinds of documents are found here; the cells of a column are in tables.py.
+Pieces of the text, cut anywhere, become blocks, also cut anywhere, whose concatenation does not depend on the cuts.
+Three kinds of documents are found here; the cells of a column are in tables.py.
 
     file        the whole file
     line        what stands between newlines
     blank-line  what stands between lines that hold nothing but spaces and tabs, without the newlines around it
 
-Empty documents are left out: a file of newlines has none. Work is done on whole blocks, never line by line, so that
-a gigabyte of short lines takes no longer than one of long lines.
+Empty documents are left out: a file of newlines has none. Whole blocks are worked on at once, so a gigabyte of short
+lines takes no longer than one of long lines.
 """
 
 import re
@@ -18,7 +18,7 @@ from textgen.config import END_OF_DOCUMENT
 from textgen.corpus.decoding import Tally
 
 BLANK_LINES = re.compile(r"\n(?:[ \t]*\n)+")  # the end of a line, and the blank ones after it
-LEADING_BLANK_LINES = re.compile(r"(?:[ \t]*\n)*")
+LEADING_BLANK_LINES = re.compile(r"(?:[ \t]*\n)+")
 
 
 def end_documents(pieces: Iterable[str], kind: str, tally: Tally) -> Iterator[str]:
@@ -70,8 +70,8 @@ def _end_paragraphs(pieces: Iterable[str], tally: Tally) -> Iterator[str]:
     is_open = False  # whether a paragraph has begun
     for piece in pieces:
         block = held + piece
-        if not is_open:
-            block = block[LEADING_BLANK_LINES.match(block).end() :]
+        if not is_open and (blank := LEADING_BLANK_LINES.match(block)):
+            block = block[blank.end() :]
         body, held = _split_tail(block, is_open)
         is_open = is_open or body != ""
         yield BLANK_LINES.sub(END_OF_DOCUMENT, body)

@@ -1,50 +1,31 @@
 """Sources to one stream of text: files, folders, stdin and catalogued corpora, in the order given.
 
-What goes in: the arguments of the command line and a TextConfig. What comes out: a `CorpusReader`, which can be read
-again and again in bounded memory, or a `Corpus`, the whole text at once. Where a corpus is many documents, each is
-followed by END_OF_DOCUMENT; elsewhere one newline is put after a file that does not end in one, if another follows.
-An empty file that was named is an error; one that lies in a folder is passed over and noted.
+A `CorpusReader` reads them again and again in bounded memory. Where a corpus is many documents, each is followed by
+END_OF_DOCUMENT; elsewhere one newline is put after a file that does not end in one, if another follows. An empty file
+that was named is an error; one that lies in a folder is passed over and noted.
 """
 
-import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from textgen.advance import Advance, unwatched
 from textgen.config import END_OF_DOCUMENT, TextConfig
 from textgen.corpus.catalogue import CatalogueEntry
-from textgen.corpus.decoding import BLOCK_BYTES, Tally, check_encoding, check_pieces, iter_text, read_block
+from textgen.corpus.decoding import BLOCK_BYTES, ByteStream, Tally, check_encoding, check_pieces, iter_text, read_block
 from textgen.corpus.documents import end_documents
-from textgen.corpus.passing import PassingBytes, open_passing, size_of
-from textgen.corpus.sources import Source, SourceFile, entry_source, resolve
+from textgen.corpus.sources import PassingBytes, Source, SourceFile, entry_source, open_passing, resolve
 from textgen.corpus.tables import TABLE_FORMATS, column_documents
 from textgen.errors import CorpusError
 from textgen.messages import counted, shown
-
-Progress = Callable[[int, int], None]  # bytes done, bytes in all
-
-
-@dataclasses.dataclass(frozen=True)
-class Corpus:
-    """A text to learn from, and where it comes from.
-
-    `name` is the default name of a model of it. `sources` re-read it: absolute paths, catalogue names, or
-    "-". `sha256` is of the text in UTF-8. `notes` are facts about the reading to show.
-    """
-
-    name: str
-    sources: tuple[str, ...]
-    text: str
-    sha256: str
-    notes: tuple[str, ...]
 
 
 class CorpusReader:
     """Sources that were found, and how to read them.
 
-    `name` and `sources` are those of `Corpus`. `notes` are known after a whole pass; so is `passed`, the fingerprint of
-    the bytes that the pass read.
+    `name` is the default name of a model of the corpus. `sources` re-read it: absolute paths, catalogue names, or "-".
+    After a whole pass, `notes` are facts about the reading to show, and `passed` is the fingerprint of the bytes read.
     """
 
     def __init__(self, sources: Sequence[Source], config: TextConfig):
@@ -56,7 +37,7 @@ class CorpusReader:
         self.passed = ""
         self._files = [(file, source.is_folder) for source in sources for file in source.files]
 
-    def blocks(self, progress: Progress = lambda done, total: None) -> Iterator[str]:
+    def blocks(self, progress: Advance = unwatched) -> Iterator[str]:
         """The text from its start to its end in blocks of about a megabyte, cut anywhere; every call reads anew.
 
         Args:
@@ -65,7 +46,7 @@ class CorpusReader:
         Raises:
             CorpusError: a file is missing, unreadable, empty, damaged or not in the encoding; or there is no text.
         """
-        pass_ = _Pass(self.config, sum(size_of(file) for file, _ in self._files), progress)
+        pass_ = _Pass(self.config, self._num_bytes(), progress)
         is_blank = True
         for block in pass_.blocks(self._files):
             is_blank = is_blank and not block.replace(END_OF_DOCUMENT, "").strip()
@@ -75,9 +56,9 @@ class CorpusReader:
             raise CorpusError(f"{names}: there is nothing but white space. Give a text to learn from.")
         self.notes, self.passed = _notes(pass_.tally), pass_.digest.hexdigest()
 
-    def fingerprint(self, progress: Progress = lambda done, total: None) -> str:
+    def fingerprint(self, progress: Advance = unwatched) -> str:
         """SHA-256 over the bytes of all files and over how they are to be read, without decoding them."""
-        total = sum(size_of(file) for file, _ in self._files)
+        total = self._num_bytes()
         digest, done = hashlib.sha256(), 0
         for file, _ in self._files:
             with file.open() as raw:
@@ -85,14 +66,17 @@ class CorpusReader:
                 while read_block(passing, file.shown_name, BLOCK_BYTES):
                     progress(done + passing.num_bytes, total)
             done += passing.num_bytes
-            digest.update(_identity(file, passing))
+            digest.update(file.identity(passing))
         return digest.hexdigest()
+
+    def _num_bytes(self) -> int:
+        return sum(file.num_bytes() for file, _ in self._files)
 
 
 class _Pass:
     """One pass over the files: what it met, and what passed."""
 
-    def __init__(self, config: TextConfig, total_bytes: int, progress: Progress):
+    def __init__(self, config: TextConfig, total_bytes: int, progress: Advance):
         self.config = config
         self.total_bytes = total_bytes
         self.progress = progress
@@ -114,9 +98,11 @@ class _Pass:
         with open_passing(file) as (text_bytes, passing):
             yield from self._documents(file, self._pieces(file, text_bytes, passing, is_in_folder))
         self.done_bytes += passing.num_bytes
-        self.digest.update(_identity(file, passing))
+        self.digest.update(file.identity(passing))
 
-    def _pieces(self, file: SourceFile, text_bytes: BinaryIO, passing: PassingBytes, is_in_folder: bool):
+    def _pieces(
+        self, file: SourceFile, text_bytes: ByteStream, passing: PassingBytes, is_in_folder: bool
+    ) -> Iterator[str]:
         is_empty = True
         pieces = iter_text(text_bytes, file.shown_name, file.encoding or self.config.encoding, self.tally)
         for piece in check_pieces(pieces, file.shown_name):
@@ -141,13 +127,6 @@ class _Pass:
         return end_documents(pieces, self.config.documents, self.tally) if self.config.has_documents else pieces
 
 
-def _identity(file: SourceFile, passing: PassingBytes) -> bytes:
-    """What the text of a file depends on, but for the TextConfig."""
-    return (
-        f"{file.file_format} {file.is_compressed} {file.encoding} {passing.num_bytes} {passing.hexdigest()}\n".encode()
-    )
-
-
 def open_corpus(
     sources: Sequence[str | Path] | str | Path, config: TextConfig, *, stdin: BinaryIO | None = None
 ) -> CorpusReader:
@@ -169,34 +148,9 @@ def open_corpus(
     return CorpusReader(found, config)
 
 
-def read_corpus(
-    sources: Sequence[str | Path] | str | Path,
-    *,
-    encoding: str = "utf-8",
-    stdin: BinaryIO | None = None,
-    config: TextConfig | None = None,
-) -> Corpus:
-    """Read the whole text of `sources` into memory.
-
-    Args:
-        config: as for `open_corpus`; what it says of the encoding wins over `encoding`.
-
-    Raises:
-        CorpusError: something is missing, unreadable, empty or not in the encoding.
-        SettingError: the encoding is not a text encoding that Python knows.
-    """
-    return _read(open_corpus(sources, config or TextConfig(encoding=encoding), stdin=stdin))
-
-
-def read_entry(entry: CatalogueEntry) -> Corpus:
-    """Read a catalogued corpus, even where a file of the same name exists. Raises CorpusError."""
-    return _read(CorpusReader([entry_source(entry)], TextConfig()))
-
-
-def _read(reader: CorpusReader) -> Corpus:
-    text = "".join(reader.blocks())
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return Corpus(reader.name, reader.sources, text, digest, reader.notes)
+def open_entry(entry: CatalogueEntry) -> CorpusReader:
+    """A catalogued corpus, even where a file of the same name exists. Raises CorpusError when it is not here."""
+    return CorpusReader([entry_source(entry)], TextConfig())
 
 
 def _notes(tally: Tally) -> tuple[str, ...]:

@@ -1,33 +1,38 @@
-"""From what the user typed to the documents that it stands for.
+"""From what the user typed (a file, a folder, `-`, or a name of the catalogue) to the files that it stands for.
 
-What goes in: a file, a folder, `-`, or a name of the catalogue. What comes out: a `Source`, whose files can be opened
-one after the other, and again. A path that exists wins over a name of the catalogue.
+Every file can be opened again and again; standard input is kept for that. As its bytes are read they are counted and
+hashed, which tells whether two passes have read the same. A path that exists wins over a name of the catalogue.
 """
 
 import contextlib
 import dataclasses
+import gzip
+import hashlib
 import io
 import itertools
 import os
 import stat
-from collections.abc import Callable, Sequence
+import sys
+import tempfile
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from textgen.corpus import catalogue
 from textgen.corpus.catalogue import CatalogueEntry
-from textgen.corpus.decoding import unreadable
+from textgen.corpus.decoding import BLOCK_BYTES, ByteStream, read_block, unreadable
 from textgen.corpus.download import cached_path
 from textgen.corpus.names import model_name
-from textgen.corpus.spooling import SpooledInput
 from textgen.corpus.tables import TABLE_FORMATS
 from textgen.errors import CorpusError
 from textgen.messages import nearest, shown
 
 STDIN = "-"
 NUM_NEIGHBOURS = 1000  # how many names of a folder are searched for the one that was meant
+BYTES_IN_MEMORY = 1 << 24  # of standard input; more goes to a temporary file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,10 +44,49 @@ class SourceFile:
     """
 
     shown_name: str
-    open: Callable[[], AbstractContextManager[BinaryIO]]
+    open: Callable[[], AbstractContextManager[IO[bytes]]]
     file_format: str = "text"
     is_compressed: bool = False
     encoding: str | None = None
+
+    def num_bytes(self) -> int:
+        """Bytes of the file on disk. Raises CorpusError when it cannot be opened."""
+        with self.open() as file:
+            return file.seek(0, os.SEEK_END)
+
+    def identity(self, passing: "PassingBytes") -> bytes:
+        """All that the text of the file depends on beside the TextConfig, after its bytes have passed."""
+        how = f"{self.file_format} {self.is_compressed} {self.encoding}"
+        return f"{how} {passing.num_bytes} {passing.digest.hexdigest()}\n".encode()
+
+
+class PassingBytes:
+    """The bytes of a file on their way to the decoder, counted and hashed."""
+
+    def __init__(self, file: ByteStream):
+        self._file = file
+        self.digest = hashlib.sha256()
+        self.num_bytes = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        """As of a binary file."""
+        block = self._file.read(size)
+        self.digest.update(block)
+        self.num_bytes += len(block)
+        return block
+
+
+@contextlib.contextmanager
+def open_passing(source_file: SourceFile) -> Iterator[tuple[ByteStream, PassingBytes]]:
+    """The bytes of the text, decompressed, and the bytes of the file itself as they pass."""
+    with source_file.open() as file:
+        passing = PassingBytes(file)
+        if not source_file.is_compressed:
+            yield passing, passing
+            return
+        # The types ask for `seek` too, which is never called in one pass.
+        with gzip.GzipFile(fileobj=passing, mode="rb") as uncompressed:  # type: ignore[call-overload]
+            yield uncompressed, passing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,11 +112,12 @@ def resolve(arguments: Sequence[str], stdin: BinaryIO | None = None, *, takes_co
 def entry_source(entry: CatalogueEntry) -> Source:
     """The source of a catalogue entry, in UTF-8; a download must be in the cache, whole."""
     if entry.download is None:
-        return Source(entry.name, entry.name, (_built_in_file(entry),))
-    path = cached_path(entry)
-    if path is None:
+        file = SourceFile(entry.name, lambda: io.BytesIO(catalogue.built_in_bytes(entry)), encoding="utf-8")
+    elif path := cached_path(entry):
+        file = _file_at(path, encoding="utf-8")
+    else:
         raise CorpusError(f"{entry.name} is not on this machine yet. Run: textgen corpora fetch {entry.name}")
-    return Source(entry.name, entry.name, (_file_at(path, encoding="utf-8"),))
+    return Source(entry.name, entry.name, (file,))
 
 
 def level_of(arguments: Sequence[str]) -> str | None:
@@ -96,7 +141,10 @@ def _resolve_one(argument: str, stdin: BinaryIO | None, takes_column: bool) -> S
     path = Path(argument)
     if not argument or not _exists(path):
         raise _missing(argument)
-    _check_unicode(argument)
+    try:
+        argument.encode()  # it is remembered in JSON
+    except UnicodeEncodeError:
+        raise CorpusError(f"The name of {shown(argument)} is not valid Unicode. Rename it.") from None
     absolute = os.path.abspath(path)
     if not path.is_dir():
         return Source(model_name(Path(_uncompressed(path.name)).stem), absolute, (_file_at(path),))
@@ -116,19 +164,11 @@ def _exists(path: Path) -> bool:
         raise unreadable(shown(path), error) from error
 
 
-def _check_unicode(argument: str) -> None:
-    """A file name is remembered in JSON, so its bytes must be text."""
-    try:
-        argument.encode()
-    except UnicodeEncodeError:
-        raise CorpusError(f"The name of {shown(argument)} is not valid Unicode. Rename it.") from None
-
-
 def _folder_names(folder: Path, formats: tuple[str, ...]) -> list[str]:
     """POSIX relative paths of the files of those formats below `folder`, sorted; nothing hidden, no linked folders."""
     endings = tuple(f".{name}" for name in formats)
 
-    def stop(error: OSError):
+    def stop(error: OSError) -> None:
         raise unreadable(shown(error.filename), error) from error
 
     names = []
@@ -173,5 +213,35 @@ def _open_file(path: Path) -> BinaryIO:
     raise CorpusError(f"{shown(path)} is not a regular file. Pipe its text into stdin and give '-' instead.")
 
 
-def _built_in_file(entry: CatalogueEntry) -> SourceFile:
-    return SourceFile(entry.name, lambda: io.BytesIO(catalogue.built_in_bytes(entry)), encoding="utf-8")
+class SpooledInput:
+    """Standard input, which can be read once, kept so that it can be read again.
+
+    It is in memory up to BYTES_IN_MEMORY, and beyond that in a temporary file without a name.
+    """
+
+    def __init__(self, stdin: BinaryIO | None = None):
+        """Args: stdin: the bytes to read; the process's own standard input when left out."""
+        self._stdin = stdin
+        self._file: IO[bytes] | None = None
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[IO[bytes]]:
+        """The bytes from the start; the first call reads standard input. Raises CorpusError."""
+        if self._file is None:
+            self._file = self._spool()
+        self._file.seek(0)
+        yield self._file
+
+    def _spool(self) -> IO[bytes]:
+        if self._stdin is None and sys.stdin is None:
+            raise CorpusError("stdin is closed. Pipe a text into it, or give a file.")
+        stdin = sys.stdin.buffer if self._stdin is None else self._stdin
+        file = tempfile.SpooledTemporaryFile(BYTES_IN_MEMORY)  # noqa: SIM115 - lives as long as this object
+        weakref.finalize(self, file.close)
+        while block := read_block(stdin, "stdin", BLOCK_BYTES):
+            try:
+                file.write(block)
+            except OSError as error:
+                reason = error.strerror or error
+                raise CorpusError(f"cannot keep stdin in {tempfile.gettempdir()}: {reason}. Set TMPDIR.") from error
+        return file

@@ -1,63 +1,65 @@
-"""One corpus to two: what is learnt from, and what is only measured on.
+"""One corpus to two parts: one to learn from, one that is only measured on.
 
 A text is cut once, and the validation part is the end. An interleaved split would let the model see the text on both
-sides of every validation passage, and its loss would read too low. Documents stand for themselves, so there whole
-documents are drawn, from a seed.
+sides of every validation passage, and its loss would read too low. Of documents, whole ones are drawn from a seed.
 """
 
+import dataclasses
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 import numpy as np
 
+from textgen.config import END_OF_DOCUMENT
 from textgen.errors import SettingError
 
 DRAWN_AT_ONCE = 1 << 16
 NUM_BINS = 1 << 16
 
 
-def split_text(text: str, val_fraction: float) -> tuple[str, str]:
-    """The training part and the validation part of `text`; together they are `text`."""
-    num_train = num_train_characters(len(text), val_fraction)
-    return text[:num_train], text[num_train:]
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """How a corpus is split: the share of the validation part, and the seed that documents are drawn from."""
 
+    val_fraction: float
+    seed: int = 0
 
-def num_train_characters(characters: int, val_fraction: float) -> int:
-    """Characters of the training part: floor((1 - val_fraction) * characters).
+    def __post_init__(self) -> None:
+        if not 0 <= self.val_fraction < 1:
+            raise SettingError(f"`val_fraction` must be at least 0 and below 1. Received: {self.val_fraction}")
+        if self.seed < 0:
+            raise SettingError(f"`seed` must be at least 0. Received: {self.seed}")
 
-    `val_fraction` counts as the decimal number that it prints as, since in binary 10 * (1 - 0.9) is a little less
-    than 1.
-    """
-    return math.floor((1 - _decimal(val_fraction)) * characters)
+    @property
+    def _share(self) -> Fraction:
+        """The decimal number that `val_fraction` prints as: in binary, 10 * (1 - 0.9) is a little less than 1."""
+        return Fraction(repr(float(self.val_fraction)))
 
+    def num_train_characters(self, characters: int) -> int:
+        """Characters of the training part of one text: floor((1 - val_fraction) * characters)."""
+        return math.floor((1 - self._share) * characters)
 
-def num_validation_documents(num_documents: int, val_fraction: float) -> int:
-    """Documents of the validation part: the nearest whole number, at least one and not all where that is possible."""
-    fraction = _decimal(val_fraction)
-    if fraction == 0 or num_documents < 2:
-        return 0
-    return min(max(1, round(fraction * num_documents)), num_documents - 1)
-
-
-def _decimal(val_fraction: float) -> Fraction:
-    if not 0 <= val_fraction < 1:
-        raise SettingError(f"`val_fraction` must be at least 0 and below 1. Received: {val_fraction}")
-    return Fraction(repr(float(val_fraction)))
+    def num_validation_documents(self, num_documents: int) -> int:
+        """Documents of the validation part: the nearest whole number, at least one and not all where possible."""
+        if self._share == 0 or num_documents < 2:
+            return 0
+        return min(max(1, round(self._share * num_documents)), num_documents - 1)
 
 
 class DocumentDraw:
     """Which documents are for validation, told in their order: those whose random numbers are the smallest.
 
-    The numbers are the raw 64-bit output of PCG64, which NumPy promises never to change, so a model that is evaluated
-    years later is evaluated on what it did not see. Memory does not grow with the number of documents.
+    The numbers are the raw 64-bit output of PCG64, which NumPy promises never to change. A model that is evaluated
+    years later is therefore evaluated on what it did not see. Memory does not grow with the number of documents.
     """
 
-    def __init__(self, num_documents: int, val_fraction: float, seed: int):
-        """Args: num_documents: of the whole corpus; seed: what is drawn from."""
-        self._generator = np.random.PCG64(seed)
-        num_validation = num_validation_documents(num_documents, val_fraction)
-        self._threshold = _smallest(num_documents, num_validation, seed) if num_validation else None
+    def __init__(self, num_documents: int, split: Split):
+        """Args: num_documents: of the whole corpus."""
+        self._generator = np.random.PCG64(split.seed)
+        num_validation = split.num_validation_documents(num_documents)
+        self._threshold = _smallest(num_documents, num_validation, split.seed) if num_validation else None
 
     def take(self, num_documents: int) -> np.ndarray:
         """Bool [num_documents]: whether each of the next documents is for validation."""
@@ -85,3 +87,21 @@ def _random_numbers(num_numbers: int, seed: int) -> Iterator[np.ndarray]:
 
 def _bins(numbers: np.ndarray) -> np.ndarray:
     return (numbers >> np.uint64(48)).astype(np.int64)
+
+
+def first_characters(blocks: Iterator[str], num_characters: int, rest: list[str]) -> Iterator[str]:
+    """The first `num_characters` of `blocks`; what is left over of the last block taken goes to `rest`."""
+    while num_characters and (block := next(blocks, None)) is not None:
+        yield block[:num_characters]
+        rest.append(block[num_characters:])
+        num_characters -= min(num_characters, len(block))
+
+
+def training_documents(blocks: Iterable[str], draw: DocumentDraw) -> Iterator[str]:
+    """The documents that `draw` leaves for training, each with its END_OF_DOCUMENT, cut anywhere."""
+    is_validation = draw.take(1).tolist()
+    for block in blocks:
+        pieces = block.split(END_OF_DOCUMENT)
+        is_validation = is_validation[-1:] + draw.take(len(pieces) - 1).tolist()
+        ended = [piece + END_OF_DOCUMENT for piece in pieces[:-1]] + pieces[-1:]
+        yield "".join(itertools.compress(ended, [not skipped for skipped in is_validation]))

@@ -1,8 +1,8 @@
 """One column of a CSV, TSV or JSONL file, each cell a document with END_OF_DOCUMENT behind it.
 
-What goes in: pieces of a file's text, cut anywhere, with LF line ends. What comes out: blocks of whole documents.
-CSV and TSV are what Python's csv module reads: a header, quotes, newlines inside quotes. JSONL is one object a line.
-Whatever is wrong is said with the file and the line where the row begins. Empty cells (and null) are left out.
+Pieces of a file's text, cut anywhere, with LF line ends, become blocks of whole documents. CSV and TSV are what
+Python's csv module reads: a header, quotes, newlines inside quotes. JSONL is one object per line. An error names the
+file and the line where the row begins. Empty cells (and null) are left out.
 """
 
 import csv
@@ -49,7 +49,8 @@ def column_documents(
 
 
 def _blocks(cells: Iterator[str], tally: Tally) -> Iterator[str]:
-    held, num_characters = [], 0
+    held: list[str] = []
+    num_characters = 0
     for cell in cells:
         if not cell:
             tally.empty_documents += 1
@@ -66,7 +67,8 @@ def _blocks(cells: Iterator[str], tally: Tally) -> Iterator[str]:
 def _whole_lines(pieces: Iterable[str], newline: str, shown_name: str) -> Iterator[list[str]]:
     """The lines that end in each piece; `newline` is io.StringIO's: "" ends them at LF and CR, LF only at LF."""
     ends = ("\n",) if newline else ("\n", "\r")
-    held, num_held, num_lines = [], 0, 0  # parts of the line that goes on
+    held: list[str] = []  # parts of the line that goes on
+    num_held = num_lines = 0
     for piece in pieces:
         lines = io.StringIO(piece, newline=newline).readlines()
         rest = lines.pop() if lines and not lines[-1].endswith(ends) else ""
@@ -91,13 +93,13 @@ def _csv_cells(lines: Iterator[list[str]], delimiter: str, column: str, shown_na
     line, index, width = 1, 0, 0  # the line in which a row begins
     try:
         for row in rows:
-            if is_over:  # the module asked for more lines inside a cell, and makes do with what it has
+            if is_over:  # the module asked for more lines inside a cell, and accepts what it has
                 raise _wrong(shown_name, line, 'a quote (") is opened and never closed')
             if not width:
                 index, width = _index_of(column, row, shown_name, line), len(row)
             elif len(row) == width:
                 yield row[index]
-            elif row or width == 1:  # blank lines are no rows, but where there is one column
+            elif row or width == 1:  # blank lines are no rows, unless there is one column
                 yield _only_cell(row, width, shown_name, line)
             line = rows.line_num + 1
     except csv.Error as error:

@@ -1,21 +1,22 @@
 """How well a model predicts a text: nats and bits per character, and word perplexity.
 
+    reading       a model -> the text that it is measured on
     texts         a text -> symbols that the model knows, token ids, and the size of the text
     neural_cache  the tokens that followed similar states, mixed into the model's probabilities
     one_pass      a text -> the figures under fixed weights, with NumPy
     dynamic       a text -> its nats under weights that follow it; the only one that imports TensorFlow
 
-What makes models of characters and of words comparable: the nats of all tokens are added up, whatever a token is, and
-then shared out over the characters of the text, or over its reference words. Those are the runs between white space,
-and one more for every line end, as closed-vocabulary word models are measured. The end of a document counts as a line
-end, and as one character.
+Models of characters and of words are comparable: the nats of all tokens are added up, whatever a token is, and divided
+by the characters of the text, or by its reference words. Those are the runs between white space, and one more for every
+line end, as closed-vocabulary word models are measured. The end of a document counts as a line end, and as one
+character.
 
-The model's figures are those under fixed weights. With a cache, or with weights that follow the text, a model adapts
-to the text while it is tested; such figures stand apart. Neither ever looks ahead.
+The model's figures are those under fixed weights. With a cache, or with weights that follow the text, a model adapts to
+the text while it is tested; these figures are given separately. Every token is predicted from those before it alone.
 """
 
 from textgen.evaluation.one_pass import Evaluation, evaluate, evaluate_tokens
-from textgen.evaluation.texts import Figures, TokenizedText, readable_blocks, text_of_ids, tokenize
+from textgen.evaluation.texts import Figures, TokenizedText, readable_blocks, tokenize
 
 __all__ = [
     "Evaluation",
@@ -24,6 +25,5 @@ __all__ = [
     "evaluate",
     "evaluate_tokens",
     "readable_blocks",
-    "text_of_ids",
     "tokenize",
 ]

@@ -1,13 +1,13 @@
 """Dynamic evaluation: the weights follow the text that they are measured on.
 
-What goes in: a model and token ids. What comes out: nats of every token. The text is cut into segments; each is
-predicted with the weights that the segments before it left, and only then do the weights w take a step on it:
+The text is cut into segments. Each is predicted with the weights that the segments before it left; only then do the
+weights w take a step on it:
 
     w ← w - rate g / (sqrt(m) + epsilon) + decay (w0 - w)
 
-g is the gradient of the segment's mean nats and w0 the model's own weights. m is the mean square of g, number by
-number, over the segments so far, where the paper takes that of the training text: a model is measured where its
-training text is not at hand. Later segments count for more (a decay of 0.999), and the first ones by their mean.
+g is the gradient of the segment's mean nats and w0 the model's own weights. m is the mean square of g, element by
+element, over the segments so far; later ones count for more (a decay of 0.999), and the first ones by their mean. The
+paper takes the mean square over the training text, which is not at hand where a model is measured.
 
 Source: Krause, Kahembwe, Murray and Renals 2018, "Dynamic Evaluation of Neural Sequence Models".
 """
@@ -15,9 +15,9 @@ Source: Krause, Kahembwe, Murray and Renals 2018, "Dynamic Evaluation of Neural 
 import numpy as np
 import tensorflow as tf
 
+from textgen.advance import Advance, unwatched
 from textgen.config import DynamicConfig, ModelConfig
 from textgen.errors import TextgenError
-from textgen.evaluation.one_pass import Progress
 from textgen.model.devices import choose_device
 from textgen.model.language_model import build_model
 from textgen.model.shards import State
@@ -31,7 +31,7 @@ def dynamic_surprisals(
     model: ModelConfig,
     weights: dict[str, np.ndarray],
     config: DynamicConfig,
-    progress: Progress = lambda done, total: None,
+    progress: Advance = unwatched,
 ) -> np.ndarray:
     """Nats of every token after the first, float64 [N - 1]; the state is carried from zero. `weights` stay as they are.
 
@@ -43,7 +43,7 @@ def dynamic_surprisals(
     nats = np.empty(total)
     for start in range(0, total, length):
         stop = min(start + length, total)
-        # The last segment is filled up, so that there is one program to compile; what is filled up comes after it.
+        # The last segment is padded at its end, so that there is one program to compile.
         segment = np.zeros((length + 1, 1), np.int32)
         segment[: stop - start + 1, 0] = token_ids[start : stop + 1]
         losses, state = follower.step(segment[:-1], segment[1:], state)
@@ -72,7 +72,7 @@ class _Follower:
         with_xla = choose_device(model.cell).name == "CPU"
         self.step = tf.function(self._step, jit_compile=with_xla, autograph=False)
 
-    def _step(self, inputs, targets, state: State) -> tuple[tf.Tensor, State]:
+    def _step(self, inputs: tf.Tensor, targets: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
         """Nats of `targets` after each of `inputs` (int32 [T, 1] both) before the weights move, and the new state."""
         with tf.GradientTape() as tape:
             losses, state = self.model.losses(inputs, targets, state)
@@ -80,7 +80,7 @@ class _Follower:
         self._move(tape.gradient(loss, self.variables))
         return losses, state
 
-    def _move(self, gradients) -> None:
+    def _move(self, gradients: list[tf.Tensor | tf.IndexedSlices]) -> None:
         self.num_steps.assign_add(1.0)
         counted = 1 - MEMORY**self.num_steps
         for variable, original, square, gradient in zip(

@@ -1,13 +1,13 @@
 """A continuous cache: the model's probabilities mixed with those of the tokens that followed similar states.
 
-What goes in, block by block: the last layer's hidden states h, the tokens that followed, and their nats under the
-model alone. What comes out: their nats under
+From the last layer's hidden states h, the tokens that followed and their nats under the model alone, block by block,
+it works out their nats under
 
     p(w | t) = (1 - weight) p_model(w | t) + weight p_cache(w | t)
     p_cache(w | t)  proportional to  sum of exp(theta h_t . h_i) over the last `size` positions i < t followed by w
 
-The first token has no cache, and is the model's alone. Nothing is trained, and a token enters the cache after it was
-predicted. It is NumPy.
+The cache is empty before the first token, which the model predicts alone. A token enters the cache after it was
+predicted. Nothing is trained.
 
 Source: Grave, Joulin and Usunier 2017, "Improving Neural Language Models with a Continuous Cache".
 """
@@ -16,8 +16,8 @@ import numpy as np
 
 from textgen.config import CacheConfig
 
-ROWS = 256  # positions that are predicted at once,
-MAX_SCORES = 1_000_000  # or fewer, so that they are compared with so many positions in all
+ROWS = 256  # positions that are predicted at once
+MAX_SCORES = 1_000_000  # pairs of a position and one in the cache that are compared at once
 
 
 class NeuralCache:
@@ -54,7 +54,9 @@ class NeuralCache:
         self.hiddens, self.followers = keys[-size:], followers[-size:]
         return mixed
 
-    def _log_share(self, hiddens, keys, followers, targets, offset: int) -> np.ndarray:
+    def _log_share(
+        self, hiddens: np.ndarray, keys: np.ndarray, followers: np.ndarray, targets: np.ndarray, offset: int
+    ) -> np.ndarray:
         """Logarithm of the cache's probability of each target, [T]; `offset` is how many keys precede the first row."""
         behind = offset + np.arange(len(hiddens))[:, None] - np.arange(len(keys))  # of a row, how far a key lies
         scores = self.config.cache_theta * (hiddens @ keys.T).astype(np.float64)  # [T, K]

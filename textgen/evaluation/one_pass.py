@@ -1,12 +1,15 @@
-"""Nats of a text under fixed weights, in two protocols, because published figures use both and they differ: one pass
-over all of it that carries the state from a zero start; and the mean over random windows, each from a zero state.
+"""Nats of a text under fixed weights, in the two protocols of published figures, which differ.
+
+One is a single pass over all of the text that carries the state from a zero start. The other is the mean over random
+windows, each from a zero state.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
+from textgen.advance import Advance, unwatched
 from textgen.config import CacheConfig
 from textgen.evaluation.neural_cache import NeuralCache
 from textgen.evaluation.texts import Figures, TokenizedText, tokenize
@@ -17,9 +20,7 @@ WINDOW = 256  # tokens of a window
 NUM_WINDOWS = 512
 WINDOWS_AT_ONCE = 64
 BLOCK = 512  # tokens of the pass that are held at once, where the vocabulary is small
-BLOCK_LOGITS = 2_000_000  # and where it is not, as many as have so many logits: some 60 MB with what is made of them
-
-Progress = Callable[[int, int], None]  # tokens done, tokens to do
+BLOCK_LOGITS = 2_000_000  # of a block where it is large: some 60 MB with what is made of them
 
 
 class Evaluation(NamedTuple):
@@ -39,7 +40,7 @@ def evaluate(
     text: str | Iterable[str],
     tokenizer: Tokenizer,
     engine: NumpyEngine,
-    progress: Progress = lambda done, total: None,
+    progress: Advance = unwatched,
 ) -> Evaluation:
     """Both protocols on `text`, whole or in blocks; `progress` is called with tokens done and to do.
 
@@ -51,14 +52,13 @@ def evaluate(
 def evaluate_tokens(
     text: TokenizedText,
     engine: NumpyEngine,
-    progress: Progress = lambda done, total: None,
+    progress: Advance = unwatched,
     *,
     with_windows: bool,
     cache: CacheConfig | None = None,
 ) -> Evaluation:
-    """The same of a text that is tokenized already, and with a neural cache where its settings are given."""
-    neural_cache = cache and NeuralCache(cache, engine.config.units)
-    nats, nats_with_cache = _read(text.token_ids, engine, progress, neural_cache)
+    """The same of a tokenized text; with the settings of a `cache`, also the figures of a model with one."""
+    nats, nats_with_cache = nats_of_tokens(text.token_ids, engine, progress, cache)
     return Evaluation(
         text.characters,
         len(text.token_ids) - 1,
@@ -69,20 +69,16 @@ def evaluate_tokens(
     )
 
 
-def surprisals(token_ids: np.ndarray, engine: NumpyEngine, progress: Progress = lambda done, total: None) -> np.ndarray:
-    """Nats of every token after the first, float64 [N - 1], in one pass that carries the state from zero."""
-    return _read(token_ids, engine, progress)[0]
-
-
-def cached_surprisals(token_ids: np.ndarray, engine: NumpyEngine, cache: CacheConfig) -> np.ndarray:
-    """Those of the model mixed with a neural cache, which is empty at the beginning."""
-    return _read(token_ids, engine, lambda done, total: None, NeuralCache(cache, engine.config.units))[1]
-
-
-def _read(
-    token_ids: np.ndarray, engine: NumpyEngine, progress: Progress, cache: NeuralCache | None = None
+def nats_of_tokens(
+    token_ids: np.ndarray, engine: NumpyEngine, progress: Advance = unwatched, config: CacheConfig | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Nats of every token after the first, without and with the cache (the same where there is none)."""
+    """Nats of every token after the first, in one pass that carries the state from zero.
+
+    Returns:
+        Two of float64 [N - 1]: of the model alone, and mixed with a cache that is empty at the beginning. Without the
+        settings of a cache they are the same.
+    """
+    cache = None if config is None else NeuralCache(config, engine.config.units)
     hidden, memory = _zero_state(engine, 1)
     total = len(token_ids) - 1
     losses, mixed = np.empty((2, total))

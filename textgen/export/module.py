@@ -20,7 +20,7 @@ from textgen.generation.graph_philox import uniforms
 from textgen.generation.graph_sampling import acting, is_among, next_ids
 from textgen.model_store import StoredModel
 from textgen.tokenizers import Tokenizer
-from textgen.tokenizers.graph import graph_tokenizer
+from textgen.tokenizers.graph_word import graph_tokenizer
 
 UNIFORM_BLOCK = 256  # random numbers made at once
 

@@ -1,7 +1,11 @@
-"""Where prepared corpora are kept: directories in the user's cache, named by a hash of all that they depend on.
+"""Prepared corpora: directories in the user's cache, named by a hash of all that they depend on.
 
-A directory gets its name when all of it is on disk, so one that is half-written is never found; and it is verified
-whenever it is opened, so one that is damaged is made anew. What a killed process left is removed by a later one.
+    train_ids, validation_ids     raw little-endian numbers of the smallest unsigned type
+    tokenizer.json, facts.json    the vocabulary; hash, counts and notes of the text
+    manifest.json                 size and SHA-256 of each file above, written last
+
+A directory gets its name when all of it is on disk, so one that is half-written is never found. It is verified
+whenever it is opened, and one that is damaged is made anew. A later process removes what a killed one left.
 """
 
 import contextlib
@@ -12,41 +16,55 @@ import shutil
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from textgen import atomic_files, sealed_files
+import numpy as np
+
+from textgen import atomic_files
 from textgen.config import TextConfig
 from textgen.corpus.download import CACHE_VARIABLE, cache_dir
+from textgen.corpus.splitting import Split
+from textgen.dataset import open_token_ids
 from textgen.errors import CorpusError, TextgenError
 from textgen.messages import shown
-from textgen.preparation.entry import FILES, Prepared, open_entry, verify_entry
+from textgen.model_store import TOKENIZER
 from textgen.records import installed_versions
-from textgen.tokenizers import Tokenizer
+from textgen.sealed_files import FORMAT, read_json, seal, verify, write_json
+from textgen.tokenizers import Tokenizer, tokenizer_from_json
 
-PREPARED_FORMAT = 4  # goes up with every change of what an entry holds, or of how a vocabulary is chosen
+PREPARED_FORMAT = 5  # goes up with every change of what an entry holds, or of how a vocabulary is chosen
 NUM_KEPT = 10
+TRAIN_IDS, VALIDATION_IDS, FACTS = "train_ids", "validation_ids", "facts.json"
+FILES = (TRAIN_IDS, VALIDATION_IDS, TOKENIZER, FACTS)
+
+
+class Prepared(NamedTuple):
+    """A corpus, ready to be learned from."""
+
+    tokenizer: Tokenizer
+    train_ids: np.ndarray  # unsigned [N], memory-mapped
+    validation_ids: np.ndarray  # unsigned [N], memory-mapped
+    sha256: str  # of the whole text in UTF-8, normalised, END_OF_DOCUMENT included
+    characters: int  # of the whole text, END_OF_DOCUMENT not counted
+    num_documents: int  # of the whole corpus; 0 where it is one text
+    num_validation_documents: int
+    notes: tuple[str, ...]  # facts about the reading to show
 
 
 def entry_path(
-    fingerprint: str,
-    config: TextConfig,
-    val_fraction: float,
-    seed: int,
-    tokenizer: Tokenizer | None,
-    base: Tokenizer | None = None,
+    fingerprint: str, config: TextConfig, split: Split, tokenizer: Tokenizer | None, base: Tokenizer | None = None
 ) -> Path:
     """Where a corpus of that fingerprint lies, or would lie, when it is prepared in that way."""
     parts: dict[str, Any] = {
-        "format": [PREPARED_FORMAT, sealed_files.FORMAT],
+        "format": [PREPARED_FORMAT, FORMAT],
         "versions": [installed_versions()["textgen"], unicodedata.unidata_version],
         "fingerprint": fingerprint,
         "config": config.to_json(),
-        "val_fraction": float(val_fraction),
-        "seed": seed if config.has_documents else None,
+        "val_fraction": float(split.val_fraction),
+        "seed": split.seed if config.has_documents else None,
         "tokenizer": None if tokenizer is None else tokenizer.to_json(),
+        "base": None if base is None else base.to_json(),
     }
-    if base is not None:
-        parts["base"] = base.to_json()
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
     return cache_dir("prepared") / digest.hexdigest()[:32]
 
@@ -54,8 +72,8 @@ def entry_path(
 def find(path: Path) -> Prepared | None:
     """The entry at `path`, if it is there and whole."""
     try:
-        verify_entry(path)
-        prepared = open_entry(path)
+        verify(path, FILES)
+        prepared = _opened(path)
     except (TextgenError, OSError):
         return None
     with contextlib.suppress(OSError):
@@ -63,20 +81,25 @@ def find(path: Path) -> Prepared | None:
     return prepared
 
 
-def make(path: Path, write: Callable[[Path], None]) -> Prepared:
-    """The entry at `path`, whose files `write` puts into a directory.
+def make(path: Path, tokenizer: Tokenizer, write: Callable[[Path], dict[str, Any]]) -> Prepared:
+    """Make the entry at `path`.
+
+    Args:
+        write: writes the ids into a directory, and returns the other fields of `Prepared`.
 
     Raises:
-        CorpusError: they cannot be written. Nothing half-written is left.
+        CorpusError: it cannot be written. Nothing half-written is left.
     """
     folder = path.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _clean(folder, path)
         with atomic_files.replacing_directory(path) as directory:
-            write(directory)
-            sealed_files.seal(directory, FILES)
-            return open_entry(directory)  # mapped files stay, whatever becomes of their names
+            facts = write(directory)
+            write_json(directory / TOKENIZER, tokenizer.to_json())
+            write_json(directory / FACTS, facts)
+            seal(directory, FILES)
+            return _opened(directory)  # mapped files stay, whatever becomes of their names
     except OSError as problem:
         if (prepared := find(path)) is not None:  # another process has made the same, and was faster
             return prepared
@@ -84,6 +107,16 @@ def make(path: Path, write: Callable[[Path], None]) -> Prepared:
         raise CorpusError(
             f"cannot keep the prepared corpus in {shown(folder)}: {reason}. Set {CACHE_VARIABLE} to a folder with room"
         ) from problem
+
+
+def _opened(directory: Path) -> Prepared:
+    """What lies in `directory`, which was verified or has just been written. Raises TextgenError or OSError."""
+    document, facts = (read_json(directory / name) for name in (TOKENIZER, FACTS))
+    tokenizer = tokenizer_from_json(document)
+    train_ids, validation_ids = (
+        open_token_ids(directory / name, tokenizer.vocabulary_size) for name in (TRAIN_IDS, VALIDATION_IDS)
+    )
+    return Prepared(tokenizer, train_ids, validation_ids, **facts | {"notes": tuple(facts["notes"])})
 
 
 def _clean(folder: Path, path: Path) -> None:

@@ -1,42 +1,45 @@
-"""The passes over a corpus, and what they make.
+"""The passes over a corpus, and the ids that the last one writes.
 
-What goes in: a CorpusReader. What comes out: `Prepared`, from the cache or made now. What a pass has read is compared
-with what the corpus was when it was looked up, so that nothing of a file that changes meanwhile is kept.
+The first pass finds the length, the number of documents and all characters: no text can then hold a symbol that has
+no id. The words of a vocabulary are counted in a pass of their own, over the training part alone. A word that only the
+validation part has is as new to the model as one that somebody else will write, and has to be spelled like that. The
+last pass writes the ids; nothing is written before there is known to be something to learn.
 
-The first pass finds the characters, all of them: no text can then hold a symbol that has no id. The words of a
-vocabulary are counted in a pass of their own, over the training part alone. A word that only the validation part has
-is as new to the model as one that somebody else will write, and has to be spelled like that.
+Every pass ends by comparing what it has read with what the corpus was when it was looked up, so that nothing of a file
+that changes meanwhile is kept.
 """
 
 import collections
+import contextlib
 import hashlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from textgen.config import END_OF_DOCUMENT, TextConfig
+import numpy as np
+
+from textgen.advance import Advance
+from textgen.config import END_OF_DOCUMENT
 from textgen.corpus import CorpusReader
 from textgen.corpus.decoding import Tally
 from textgen.corpus.documents import without_empty
-from textgen.corpus.splitting import DocumentDraw, num_train_characters, num_validation_documents
+from textgen.corpus.splitting import DocumentDraw, Split, first_characters, training_documents
+from textgen.dataset import append_token_ids
 from textgen.errors import CorpusError
 from textgen.preparation import cache
-from textgen.preparation.entry import Prepared, write_facts
-from textgen.preparation.parts import first_characters, training_documents
-from textgen.preparation.writing import write_documents, write_text
+from textgen.preparation.cache import TRAIN_IDS, VALIDATION_IDS, Prepared
+from textgen.records import CorpusRecord
 from textgen.tokenizers import SymbolFitter, Tokenizer, new_fitter
 from textgen.tokenizers.normalizing import normalize_blocks
+from textgen.tokenizers.text_blocks import to_utf_8
 
-Progress = Callable[[str, int, int], None]  # what is being done, bytes done, bytes to do
-
-
-STAND_INS = "\0\1\2\3"
-END_IN_UTF_8 = END_OF_DOCUMENT.encode("utf-8", "surrogatepass")
+Preparing = Callable[[str, int, int], None]  # what is being done, bytes of the files done, bytes to do
 
 
 class Survey(NamedTuple):
-    """What the first pass finds out."""
+    """What the first pass finds out; see `Prepared`."""
 
     sha256: str
     characters: int
@@ -45,74 +48,71 @@ class Survey(NamedTuple):
 
 def prepare(
     reader: CorpusReader,
+    split: Split,
     *,
-    val_fraction: float,
-    seed: int,
     tokenizer: Tokenizer | None = None,
     base: Tokenizer | None = None,
-    check: Callable[[str], None] = lambda sha256: None,
-    progress: Progress = lambda stage, done, total: None,
+    expected: CorpusRecord | None = None,
+    progress: Preparing = lambda stage, done, to_do: None,
 ) -> Prepared:
-    """The corpus of `reader` as token ids, split into training and validation part.
+    """The corpus of `reader` as token ids, split into training and validation part; from the cache, or made now.
 
     Args:
-        val_fraction: share of the characters, at the end; of documents, whole ones that are drawn.
-        seed: what documents are drawn from.
         tokenizer: of a model that there is already; None learns one: characters from the whole corpus, words from the
             training part.
-        base: without `tokenizer`, what the one that is learned shall know besides.
-        check: called with the SHA-256 of the text before anything is encoded; may raise.
+        base: without `tokenizer`, one whose pieces the learned one keeps.
+        expected: the corpus that a run or a model began with; None takes any.
         progress: called with what is being done, bytes of the files done, and bytes to do.
 
     Raises:
-        CorpusError: the corpus cannot be read, changes meanwhile, or there is no room for what is prepared.
+        CorpusError: the corpus cannot be read, changes meanwhile or is not the `expected` one, or there is no room for
+            what is prepared.
         TokenizerError: there is nothing to learn from, or `tokenizer` does not know a symbol.
     """
     fingerprint = reader.fingerprint(partial(progress, "checking"))
     paths = [
-        cache.entry_path(fingerprint, reader.config, val_fraction, seed, t, base)
-        for t in dict.fromkeys((None, tokenizer))
+        cache.entry_path(fingerprint, reader.config, split, known, base) for known in dict.fromkeys((None, tokenizer))
     ]
     for path in paths:
         found = cache.find(path)
         if found is not None and (tokenizer is None or found.tokenizer.to_json() == tokenizer.to_json()):
-            check(found.sha256)
+            _check_expected(reader.name, found.sha256, expected)
             return found
-    fitter = new_fitter(reader.config.level) if tokenizer is None else None
-    survey = _survey(_text(reader, partial(progress, "reading")), fitter)
-    _check_unchanged(reader, fingerprint)
-    check(survey.sha256)
-    if fitter is not None:
+
+    def text(stage: str) -> Iterator[str]:
+        return _whole_text(reader, fingerprint, partial(progress, stage))
+
+    fitter = new_fitter(reader.config.level)
+    survey = _survey(text("reading"), fitter if tokenizer is None else None)
+    _check_expected(reader.name, survey.sha256, expected)
+    if tokenizer is None:
         if fitter.learns_words:
-            blocks = _text(reader, partial(progress, "counting words"))
-            for block in _training_part(blocks, survey, reader.config, val_fraction, seed):
+            for block in _training_part(text("counting words"), survey, split):
                 fitter.add(block)
-            _check_unchanged(reader, fingerprint)
         tokenizer = fitter.finish(reader.config, base)
 
-    def write(directory: Path) -> None:
-        blocks = _text(reader, partial(progress, "encoding"))
-        if reader.config.has_documents:
-            write_documents(directory, blocks, tokenizer, survey.num_documents, val_fraction, seed)
-        else:
-            write_text(directory, blocks, tokenizer, num_train_characters(survey.characters, val_fraction))
-        _check_unchanged(reader, fingerprint)
-        num_validation = num_validation_documents(survey.num_documents, val_fraction)
-        facts = survey._asdict() | {"num_validation_documents": num_validation, "notes": list(reader.notes)}
-        write_facts(directory, tokenizer, facts)
+    def write(directory: Path) -> dict[str, Any]:
+        _write_ids(directory, text("encoding"), tokenizer, survey, split)
+        num_validation = split.num_validation_documents(survey.num_documents)
+        return survey._asdict() | {"num_validation_documents": num_validation, "notes": list(reader.notes)}
 
-    return cache.make(paths[-1], write)
+    return cache.make(paths[-1], tokenizer, write)
 
 
-def _text(reader: CorpusReader, progress: Callable[[int, int], None]) -> Iterator[str]:
-    """The text as tokenizers see it."""
+def _check_expected(name: str, sha256: str, expected: CorpusRecord | None) -> None:
+    if expected is not None and sha256 != expected.sha256:
+        raise CorpusError(
+            f"the corpus {name} is not the one this run began with (SHA-256 {sha256[:12]}, "
+            f"expected {expected.sha256[:12]}). Restore it, or train a new model"
+        )
+
+
+def _whole_text(reader: CorpusReader, fingerprint: str, progress: Advance) -> Iterator[str]:
+    """The text as tokenizers see it. Raises CorpusError at its end when it is not the one of that fingerprint."""
     blocks = normalize_blocks(reader.blocks(progress), reader.config.normalize)
     # Folding case drops what is invisible, and so may leave nothing of a document.
     may_be_empty = reader.config.has_documents and reader.config.normalize == "casefold"
-    return without_empty(blocks, Tally()) if may_be_empty else blocks
-
-
-def _check_unchanged(reader: CorpusReader, fingerprint: str) -> None:
+    yield from without_empty(blocks, Tally()) if may_be_empty else blocks
     if reader.passed != fingerprint:
         raise CorpusError(f"the corpus {reader.name} changed while it was read. Run the command again")
 
@@ -121,7 +121,7 @@ def _survey(blocks: Iterable[str], fitter: SymbolFitter | None) -> Survey:
     digest = hashlib.sha256()
     characters = num_documents = 0
     for block in blocks:
-        digest.update(_utf_8(block))
+        digest.update(to_utf_8(block))
         num_ends = 0 if block.isascii() else block.count(END_OF_DOCUMENT)
         characters += len(block) - num_ends
         num_documents += num_ends
@@ -130,22 +130,33 @@ def _survey(blocks: Iterable[str], fitter: SymbolFitter | None) -> Survey:
     return Survey(digest.hexdigest(), characters, num_documents)
 
 
-def _training_part(
-    blocks: Iterable[str], survey: Survey, config: TextConfig, val_fraction: float, seed: int
-) -> Iterator[str]:
+def _training_part(blocks: Iterator[str], survey: Survey, split: Split) -> Iterator[str]:
     """The part of `blocks` that is learned from; reads them to their end."""
-    if config.has_documents:
-        yield from training_documents(blocks, DocumentDraw(survey.num_documents, val_fraction, seed))
+    if survey.num_documents:
+        yield from training_documents(blocks, DocumentDraw(survey.num_documents, split))
     else:
-        blocks = iter(blocks)
-        yield from first_characters(blocks, num_train_characters(survey.characters, val_fraction), [])
+        yield from first_characters(blocks, split.num_train_characters(survey.characters), [])
         collections.deque(blocks, maxlen=0)
 
 
-def _utf_8(block: str) -> bytes:
-    """`block.encode("utf-8", "surrogatepass")`, which would call Python's handler for every END_OF_DOCUMENT."""
-    stand_in = next((symbol for symbol in STAND_INS if symbol not in block), None)
-    if stand_in is None or block.isascii():
-        return block.encode("utf-8", "surrogatepass")
-    encoded = block.replace(END_OF_DOCUMENT, stand_in).encode("utf-8", "surrogatepass")
-    return encoded.replace(stand_in.encode(), END_IN_UTF_8)
+def _write_ids(directory: Path, blocks: Iterator[str], tokenizer: Tokenizer, survey: Survey, split: Split) -> None:
+    """Write the ids of both parts."""
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context((directory / name).open("wb")) for name in (TRAIN_IDS, VALIDATION_IDS)]
+        if not survey.num_documents:
+            # The parts are encoded apart, so that neither depends on the other.
+            rest: list[str] = []
+            first = first_characters(blocks, split.num_train_characters(survey.characters), rest)
+            for file, part in zip(files, (first, itertools.chain(rest, blocks)), strict=True):
+                for token_ids in tokenizer.encode_blocks(part):
+                    append_token_ids(file, token_ids, tokenizer.vocabulary_size)
+            return
+        draw = DocumentDraw(survey.num_documents, split)
+        is_open_for_validation = draw.take(1)
+        for token_ids in tokenizer.encode_blocks(blocks):
+            ends = np.flatnonzero(token_ids == tokenizer.eod_id) + 1
+            is_validation = np.concatenate([is_open_for_validation, draw.take(len(ends))])
+            mask = np.repeat(is_validation, np.diff(ends, prepend=0, append=len(token_ids)))
+            for file, chosen in zip(files, (~mask, mask), strict=True):
+                append_token_ids(file, token_ids[chosen], tokenizer.vocabulary_size)
+            is_open_for_validation = is_validation[-1:]

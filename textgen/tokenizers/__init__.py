@@ -1,14 +1,22 @@
-"""Text to token ids and back, without losing a character.
+"""Text to token ids (int32) and back, without losing a character: `decode(encode(text)) == text`.
 
-What goes in: any text whose symbols the tokenizer knows. What comes out: int32 ids, and from ids the same text:
-`decode(encode(text)) == text`, where decoding is plain concatenation of pieces, so text can be streamed.
+Decoding is plain concatenation of pieces, so text can be streamed.
 
-`base.py` is the interface. `character.py` is the tokenizer of one id per Unicode code point, `word.py` that of words,
-with its specification (`word_classes.py` and `word_pieces.py` carry it out, `word_fitting.py` counts). `normalizing.py`
-brings text to a Unicode form before it comes here. `unknown.py` is what happens to symbols a model has never seen,
-`extending.py` says how the ids of a tokenizer lie in one that knows more.
-`graph.py`, `graph_characters.py` and `graph_word.py` are the same tokenizers as TensorFlow operations, the only files
-here that import TensorFlow; nothing imports them but the export.
+    base              the interface
+    character         one id per Unicode code point
+    word              words, and the specification of what a word is
+      word_classes    the class of each code point
+      word_pieces     a text -> its words
+      word_fitting    a text -> the vocabulary of its most frequent words
+    fitting           the interface of what learns a vocabulary from a text
+    text_blocks       text as arrays, and streams of text in blocks of one size
+    normalizing       text -> its Unicode form, before it is encoded
+    unknown           symbols that a model has never seen -> symbols that it knows
+    extending         the ids of a tokenizer in one that knows more
+    graph_characters  the character tokenizer as TensorFlow operations, for the export
+    graph_word        the word tokenizer likewise; `graph_tokenizer`
+
+Only the last two import TensorFlow, and only the export imports them.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
-"""The interface that every tokenizer keeps, and what all of them share: the characters.
+"""The interface of every tokenizer, and what all of them share: the characters.
 
-Whatever the level, every single character of the training text has an id, in code point order from 0 on. Where the
-corpus is documents, the last id is `<eod>`: it stands for END_OF_DOCUMENT, and its text is empty.
+At every level, each character of the training text has an id, in code point order from 0 on. Where the corpus is
+documents, the last id is `<eod>`: it stands for END_OF_DOCUMENT, and its text is empty.
 """
 
 import abc
@@ -13,7 +13,7 @@ import numpy as np
 
 from textgen.config import END_OF_DOCUMENT, NORMAL_FORMS
 from textgen.errors import TokenizerError
-from textgen.tokenizers.text_blocks import CODE_POINTS, code_points, joined
+from textgen.tokenizers.text_blocks import CODE_POINTS, code_points
 
 DOCUMENT_SEPARATORS = (None, "\n", "\n\n")
 SURROGATES = range(0xD800, 0xE000)
@@ -81,28 +81,28 @@ class Tokenizer(abc.ABC):
         Raises:
             TokenizerError: at a symbol that the tokenizer does not know, naming it and its place.
         """
-        return joined(self.encode_blocks([text]))
+        return np.concatenate([np.zeros(0, np.int32), *self.encode_blocks([text])])
 
     @abc.abstractmethod
     def encode_blocks(self, blocks: Iterable[str]) -> Iterator[np.ndarray]:
         """The ids that `encode` gives for the whole of `blocks`, wherever they are cut, as int32 arrays."""
 
-    def decode(self, token_ids: Sequence[int] | np.ndarray) -> str:
-        """The text of `token_ids`: their pieces, one after the other."""
-        pieces = self.pieces
+    def decode(self, token_ids: Sequence[int] | np.ndarray, end: str = "") -> str:
+        """The text of `token_ids`: their pieces, one after the other, with `end` for every `<eod>`."""
+        pieces = [*self.pieces[:-1], end] if end and self.eod_id is not None else self.pieces
         return "".join([pieces[i] for i in np.asarray(token_ids).tolist()])
 
     def unknown_symbols(self, text: str) -> list[str]:
         """The distinct symbols of `text` that are no characters of the vocabulary, in order of appearance.
 
-        NOTE: END_OF_DOCUMENT is always among them, though `encode` may know it: what people type is no document's end.
+        NOTE: END_OF_DOCUMENT is always among them, though `encode` may know it: what people type ends no document.
         """
         return [symbol for symbol in dict.fromkeys(text) if symbol not in self._known]
 
     @property
     @abc.abstractmethod
     def continues(self) -> np.ndarray:
-        """bool [V]: which tokens go on with a unit of `--length` that the token before them left open."""
+        """bool [V]: which tokens belong to the unit of `--length` that the token before them left open."""
 
     @property
     @abc.abstractmethod

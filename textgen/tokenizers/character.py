@@ -1,12 +1,11 @@
 """One id per Unicode code point of the training text, in code point order.
 
-Code points, not graphemes: an emoji with joiners is several ids, and comes back as it went in. Lone surrogates
-are not text (they have no UTF-8 form) and are refused.
+A code point is not a grapheme: an emoji with joiners is several ids, and comes back as it went in. Lone surrogates are
+not text (they have no UTF-8 form) and are refused.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import Self
 
 import numpy as np
 
@@ -22,14 +21,6 @@ class CharacterTokenizer(Tokenizer):
 
     level = "char"
     type_name = "character"
-
-    @classmethod
-    def fit(cls, texts: str | Iterable[str]) -> Self:
-        """The tokenizer that knows every symbol of `texts`, which are one text."""
-        fitter = CharacterFitter()
-        for text in [texts] if isinstance(texts, str) else texts:
-            fitter.add(text)
-        return fitter.finish(TextConfig())
 
     @property
     def pieces(self) -> Sequence[str]:

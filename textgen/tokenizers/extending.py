@@ -1,8 +1,8 @@
-"""A tokenizer that knows all that another one knows, and more: which of its ids are old ones.
+"""A tokenizer that knows all pieces of another one, and more: which of its ids are old ones.
 
-An extended tokenizer is a tokenizer like any other, with its characters in code point order, its words behind them and
-`<eod>` last. So nothing that reads a tokenizer needs to know that it was extended; but ids move, and whatever is kept
-by id has to move with them. NOTE: old words come before new ones, so words are not the most frequent first.
+An extended tokenizer is like any other: characters in code point order, words behind them, `<eod>` last. Nothing that
+reads it needs to know that it was extended. But ids move, and all that is kept by id has to move with them. NOTE: old
+words come before new ones, so the words are not in the order of their frequency.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from textgen.tokenizers.base import Tokenizer
 
 
 def check_extensible(base: Tokenizer, level: str, document_separator: str | None, normalize: str) -> None:
-    """Raise TokenizerError unless a tokenizer of that kind can know all that `base` knows, in the same sense."""
+    """Raise TokenizerError unless a tokenizer of that kind can know all pieces of `base`, in the same sense."""
     wanted = (level, document_separator, normalize)
     if (base.level, base.document_separator, base.normalize) != wanted:
         raise TokenizerError(

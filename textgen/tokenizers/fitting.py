@@ -1,4 +1,4 @@
-"""What every fitter does: note which characters a stream of text holds."""
+"""The interface of every fitter, which learns a tokenizer from a stream of text, and what all of them share."""
 
 import abc
 
@@ -15,15 +15,15 @@ class SymbolFitter(abc.ABC):
 
     learns_words = False  # whether it learns more of a text than its characters
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._is_seen = np.zeros(CODE_POINTS, bool)
 
     def add(self, block: str) -> None:
-        """Learn all that there is to learn from the next block of the text."""
+        """Learn from the next block of the text."""
         self.add_symbols(block)
 
     def add_symbols(self, block: str) -> None:
-        """Learn which characters a block holds, wherever it comes from, and nothing else of it."""
+        """Learn which characters a block holds, and nothing else of it; it may be any part of the text."""
         self._is_seen[code_points(block).astype(np.intp)] = True
 
     @abc.abstractmethod
@@ -41,7 +41,7 @@ class SymbolFitter(abc.ABC):
         return int(self._is_seen.sum()) - bool(self._is_seen[ord(END_OF_DOCUMENT)])
 
     def symbols(self, base: Tokenizer | None = None) -> str:
-        """The different characters of the text and of `base`, sorted. Raises TokenizerError for a text of but one."""
+        """The different characters of the text and of `base`, sorted. Raises TokenizerError for a text of only one."""
         symbols = "".join(map(chr, np.flatnonzero(self._is_seen))).replace(END_OF_DOCUMENT, "")
         if len(symbols) < 2:
             found = f"only {symbols!r}" if symbols else "none"

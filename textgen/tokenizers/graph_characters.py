@@ -1,12 +1,12 @@
 """The character tokenizer as TensorFlow operations: strings to ids and back, inside an exported model.
 
-What goes in: UTF-8 strings, of which invalid bytes are read as U+FFFD. What comes out: the ids that `make_readable` and
-`encode` would give, and from ids the same text. Symbols that the model has never seen are replaced by their nearest
-known form, from a table made once, so that no rule about Unicode has to be in the graph.
+Strings are UTF-8, of which invalid bytes are read as U+FFFD. Their ids are those that `make_readable` and `encode`
+would give. Symbols that the model has never seen are replaced by their nearest known form from a table, so that the
+graph holds no rule about Unicode.
 
 tensorflow_text's `Tokenizer` and `Detokenizer` are the interface. Where it has no wheel (Windows), `tf.Module` stands
-in for them; only core operations are used, so an exported model never needs it. A model that normalises does: Unicode's
-normal forms are tensorflow_text's operations.
+in for them. Only core operations are used, so an exported model does not need tensorflow_text, unless it normalises:
+Unicode's normal forms are tensorflow_text's operations.
 """
 
 import functools
@@ -29,10 +29,10 @@ try:
 except ImportError:  # no wheel for this platform
     tensorflow_text = None
 
-    class TextTokenizer(tf.Module):
+    class TextTokenizer(tf.Module):  # type: ignore[no-redef]  # one of the two is defined
         """Stands in for `tensorflow_text.Tokenizer`."""
 
-    class TextDetokenizer(tf.Module):
+    class TextDetokenizer(tf.Module):  # type: ignore[no-redef]
         """Stands in for `tensorflow_text.Detokenizer`."""
 
 
@@ -77,7 +77,7 @@ class GraphCharacterTokenizer(TextTokenizer, TextDetokenizer):
 
     @property
     def needs_tensorflow_text(self) -> bool:
-        """Whether the graph holds operations of tensorflow_text, so that whoever loads it must import that first."""
+        """Whether the graph holds operations of tensorflow_text, which must then be imported before it is loaded."""
         return self.normalize != "none"
 
     def tokenize(self, strings: tf.Tensor) -> tf.RaggedTensor:
@@ -89,7 +89,7 @@ class GraphCharacterTokenizer(TextTokenizer, TextDetokenizer):
         strings = self._normalized(strings)
         code_points = tf.strings.unicode_decode(strings, "UTF-8", errors="replace", replacement_char=0xFFFD)
         readable = tf.constant(self.readable)
-        # One past the end of `readable`, and whatever stands where an unknown code point would, lead to the empty row.
+        # An unknown code point leads to the empty row, wherever it would stand in `readable`.
         places = tf.searchsorted(readable, code_points.flat_values)
         is_known = tf.gather(tf.concat([readable, [-1]], axis=0), places) == code_points.flat_values
         rows = code_points.with_flat_values(tf.where(is_known, places, len(self.readable)))

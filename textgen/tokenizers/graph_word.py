@@ -7,6 +7,9 @@ nothing looks beyond the beginning or the end of its own string. Only core opera
 import numpy as np
 import tensorflow as tf
 
+from textgen.errors import TokenizerError
+from textgen.tokenizers.base import Tokenizer
+from textgen.tokenizers.character import CharacterTokenizer
 from textgen.tokenizers.graph_characters import GraphCharacterTokenizer
 from textgen.tokenizers.word import WordTokenizer
 from textgen.tokenizers.word_classes import APOSTROPHE, END, IDEOGRAPH, LETTER, MARK, OTHER, SPACE, classes_of
@@ -46,6 +49,19 @@ class GraphWordTokenizer(GraphCharacterTokenizer):
         splits = tf.concat([positions_of(begins), [tf.size(characters)]], axis=0)
         pieces = tf.RaggedTensor.from_row_splits(tf.gather(self.symbols, characters), splits, validate=False)
         return self.word_ids.lookup(tf.strings.unicode_encode(pieces, "UTF-8"))
+
+
+def graph_tokenizer(tokenizer: Tokenizer) -> GraphCharacterTokenizer:
+    """`tokenizer` as TensorFlow operations; its `tokenize` is `make_readable`, `trim_prompt` and `encode` in one.
+
+    Raises:
+        TokenizerError: for a tokenizer of another kind, or one that normalises where tensorflow_text is missing.
+    """
+    if type(tokenizer) is WordTokenizer:
+        return GraphWordTokenizer(tokenizer)
+    if type(tokenizer) is CharacterTokenizer:
+        return GraphCharacterTokenizer(tokenizer)
+    raise TokenizerError(f"a tokenizer of level {tokenizer.level!r} has no form as TensorFlow operations")
 
 
 def find_pieces(classes: tf.RaggedTensor) -> tf.Tensor:

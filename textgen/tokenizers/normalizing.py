@@ -1,11 +1,11 @@
-"""Texts brought to one Unicode form, which loses what they were before: for models that shall not care.
+"""Texts brought to one Unicode form. The form that they had before is lost.
 
 nfc composes letters and accents. nfkc also replaces compatibility forms (ligatures, fullwidth letters, superscripts).
 casefold is NFKC_Casefold: nfkc without case and without what is invisible by default (soft hyphens, joiners, variation
 selectors), as tensorflow_text's `case_fold_utf8` has it. `graph_characters.py` does the same inside an export.
 
-NOTE: `unicodedata` and tensorflow_text may know different versions of Unicode. A code point that this Python does not
-know (category Cn) is left as it is here, and may be changed or composed there; other text is treated alike.
+NOTE: `unicodedata` and tensorflow_text may have different versions of Unicode. A code point that is unassigned in this
+Python's version (category Cn) stays here, and may be changed or composed there. Other text is treated alike.
 """
 
 import functools
@@ -43,8 +43,10 @@ def normalize_text(text: str, form: str) -> str:
     """`text` in `form`, one of NORMAL_FORMS; END_OF_DOCUMENT stays where it is."""
     if form == "none":
         return text
-    if form in ("nfc", "nfkc"):
-        return unicodedata.normalize(form.upper(), text)
+    if form == "nfc":
+        return unicodedata.normalize("NFC", text)
+    if form == "nfkc":
+        return unicodedata.normalize("NFKC", text)
     if form == "casefold":
         return text.lower() if text.isascii() else unicodedata.normalize("NFC", text.translate(_FOLDED))
     raise TokenizerError(f"--normalize must be one of none, nfc, nfkc, casefold. Received: {form!r}")
@@ -92,7 +94,7 @@ def _seconds() -> frozenset[str]:
     return frozenset(seconds.union(map(chr, range(0x1100, 0x1200))))
 
 
-class _Folds(dict):
+class _Folds(dict[int, str]):
     """code point -> its NFKC_Casefold, worked out when it is first met."""
 
     def __missing__(self, point: int) -> str:

@@ -1,4 +1,4 @@
-"""Text as arrays of code points, and streams of text in blocks of one size, whatever the cuts they arrive with."""
+"""Text as arrays of code points and as bytes, and streams of text in blocks of one size, wherever they were cut."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from textgen.config import END_OF_DOCUMENT
 
+END_IN_UTF_8 = END_OF_DOCUMENT.encode("utf-8", "surrogatepass")
 STAND_INS = "\0\1\2\3"  # characters that a text hardly ever holds, and never all of them
 CODE_POINTS = 0x110000
 BLOCK_SIZE = 2**20  # characters: arrays over one block take some 50 MB at the most
@@ -15,21 +16,36 @@ def code_points(text: str) -> np.ndarray:
     """uint8 or uint32 [len(text)]. Surrogates pass, to be reported as unknown and not as a codec's failure."""
     if text.isascii():
         return np.frombuffer(text.encode("ascii"), np.uint8)
-    stand_in = next((symbol for symbol in STAND_INS if symbol not in text), None)
-    if END_OF_DOCUMENT not in text or stand_in is None:
-        return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
-    # Python's handler is called for every surrogate, which takes ten times as long as the rest.
+    stand_in = _stand_in(text)
     encoded = text.replace(END_OF_DOCUMENT, stand_in).encode("utf-32-le", "surrogatepass")
+    if stand_in == END_OF_DOCUMENT:
+        return np.frombuffer(encoded, "<u4")
     points = np.frombuffer(bytearray(encoded), "<u4")
     points[points == ord(stand_in)] = ord(END_OF_DOCUMENT)
     return points
 
 
-def regrouped(blocks: Iterable[str]) -> Iterator[str]:
-    """The same text in blocks of BLOCK_SIZE to twice that many characters, but for a last one that may be shorter.
+def to_utf_8(text: str) -> bytes:
+    """`text.encode("utf-8", "surrogatepass")`, fast."""
+    stand_in = _stand_in(text)
+    encoded = text.replace(END_OF_DOCUMENT, stand_in).encode("utf-8", "surrogatepass")
+    return encoded if stand_in == END_OF_DOCUMENT else encoded.replace(stand_in.encode(), END_IN_UTF_8)
 
-    One call per block costs more than a character, so a stream of single characters would take for ever; and a stream
-    of one gigantic block would take all memory.
+
+def _stand_in(text: str) -> str:
+    """A character that `text` does not hold, to be encoded in place of END_OF_DOCUMENT; that itself where none is.
+
+    Python calls its error handler for every surrogate, which takes ten times as long as all the rest of encoding.
+    """
+    absent = (symbol for symbol in STAND_INS if symbol not in text)
+    return next(absent, END_OF_DOCUMENT) if END_OF_DOCUMENT in text else END_OF_DOCUMENT
+
+
+def regrouped(blocks: Iterable[str]) -> Iterator[str]:
+    """The same text in blocks of BLOCK_SIZE to twice that many characters; the last one may be shorter.
+
+    A block costs more than a character, so a stream of single characters would take for ever. A stream of one gigantic
+    block would take all memory.
     """
     size = BLOCK_SIZE
     waiting: list[str] = []
@@ -45,8 +61,3 @@ def regrouped(blocks: Iterable[str]) -> Iterator[str]:
             waiting, num_waiting = [], 0
     if num_waiting:
         yield "".join(waiting)
-
-
-def joined(arrays: Iterable[np.ndarray]) -> np.ndarray:
-    """The int32 arrays one after the other."""
-    return np.concatenate([np.zeros(0, np.int32), *arrays])

@@ -1,8 +1,8 @@
 """What happens to the symbols of a prompt that a model has never seen.
 
-`replace` (the default) takes the nearest known form of each code point, decided from that code point alone, so that
-the export can carry the same rule as a table: the other case; a plain form of typographic punctuation; its Unicode
-compatibility decomposition, of which unknown parts (accents, say) are dropped. What has none of these is skipped.
+`replace` (the default) takes the nearest known form of each code point: the other case; a plain form of typographic
+punctuation; its Unicode compatibility decomposition, of which unknown parts (such as accents) are dropped. A symbol
+with none of these is skipped. The form depends on the code point alone, so an export carries the rule as a table.
 
 A symbol is known when it is a character of the vocabulary: a word model spells what is no word, so it knows the same
 symbols as a character model of the same text.
@@ -29,7 +29,7 @@ PLAIN_PUNCTUATION = {
 
 
 class ReadablePrompt(NamedTuple):
-    """A prompt in symbols that the model knows, and what had to give way."""
+    """A prompt in symbols that the model knows, and what was replaced."""
 
     text: str
     replaced: dict[str, str]  # unknown symbol -> what stands for it; "" when skipped

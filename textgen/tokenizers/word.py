@@ -3,19 +3,19 @@
 This is the specification; `word_pieces.py` implements it with NumPy, `graph_word.py` with TensorFlow.
 
 A text is cut into pieces that cover it without a gap. A piece that is a word of the vocabulary becomes one id; any
-other piece becomes the ids of its characters, so nothing is lost and nothing is unknown but a character that the
-training text never had. Decoding is concatenation. Ids: first the characters in code point order, then the words (two
-characters or more; the most frequent first, but for those that `extending.py` adds), then `<eod>`.
+other piece becomes the ids of its characters. So nothing is lost, and only a character that the training text never had
+is unknown. Decoding is concatenation. Ids: first the characters in code point order, then the words (two characters or
+more; the most frequent first, then those that `extending.py` adds), then `<eod>`.
 
 Every code point has a class, from its general category and from a list of scripts (`word_classes.py`):
 
     space        U+0020
     blank        any other white space
-    letter       L*, but for ideographs
-    number       N*, but for ideographs
+    letter       L*, ideographs excepted
+    number       N*, ideographs excepted
     ideograph    L* and Nl of the scripts that are written without spaces between words: Chinese, Japanese, Thai, ...
     mark         M*, and the zero-width joiner and non-joiner
-    other        all the rest: punctuation, symbols, controls, what Unicode does not know yet
+    other        all the rest: punctuation, symbols, controls, unassigned code points
     end          END_OF_DOCUMENT
 
 A mark has the class of what it stands on; at the beginning of a text or document it is `other`. An apostrophe, ' or
@@ -37,6 +37,7 @@ NOTE: categories come from this Python's `unicodedata`. A later Python may put a
 into another class, and then cut it elsewhere; texts still come back as they were.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Self
@@ -86,8 +87,8 @@ class WordTokenizer(Tokenizer):
     def start_id(self) -> int:
         """What the model reads before it writes from an empty prompt; see `Tokenizer.start_id`.
 
-        Where paragraphs are a blank line apart, a newline alone is not what they begin after: then it is the most
-        frequent piece that ends with one.
+        Where paragraphs are a blank line apart, they do not begin after a newline alone. It is then the most frequent
+        piece that ends with a newline.
         """
         if self.eod_id is None and "\n" not in self.alone:
             ends = (len(self.symbols) + place for place, word in enumerate(self.words) if word.endswith("\n"))
@@ -170,10 +171,10 @@ class WordIndex:
         self._order = np.argsort(hashes, kind="stable")
         self._hashes = hashes[self._order]
         self._starts, self._lengths = starts, lengths
-        # Pieces of another length are compared with the first word, which may be the last and shorter than they are.
+        # Pieces of another length are compared from the first word on, which may be all there is and too short.
         self._values = np.append(values, np.full(MAX_PIECE, -1, values.dtype))
         _, num_alike = np.unique(hashes, return_counts=True)
-        self._most_alike = int(num_alike.max())  # words with one hash: 1 but for a miracle
+        self._most_alike = int(num_alike.max())  # words with one hash; nearly always 1
 
     def find(self, values: np.ndarray, pieces: Pieces, places: np.ndarray) -> np.ndarray:
         """The word that each piece is, int64 [P], -1 where it is none. Pieces are compared character by character."""
@@ -206,8 +207,7 @@ def check_words(words: Sequence[str], symbols: str) -> None:
             shown = f"{word!r:.40}" if isinstance(word, (str, int, float, type(None))) else type(word).__name__
             raise TokenizerError(f"a vocabulary's words have 2 to {MAX_PIECE} characters each. Received: {shown}")
     if len(set(words)) != len(words):
-        seen: set[str] = set()
-        twice = next(word for word in words if word in seen or seen.add(word))
+        twice = next(word for word, count in Counter(words).items() if count > 1)
         raise TokenizerError(f"a vocabulary holds every word once. Received twice: {twice!r}")
     if foreign := sorted(set("".join(words)).difference(symbols)):
         raise TokenizerError(f"a vocabulary's words are made of its symbols. Received: {foreign[0]!r}")

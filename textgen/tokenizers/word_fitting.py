@@ -23,14 +23,14 @@ MAX_COUNTED = 1_000_000  # different pieces: some 150 MB of strings and counts
 class WordFitter(SymbolFitter):
     """Learns a word tokenizer from a stream of text.
 
-    Counts are exact while the text has no more than MAX_COUNTED different pieces; beyond that, the rarer half is
-    forgotten whenever there are more. (Within a block, pieces of one hash are counted together: a chance of 1 in 10**9
-    to miss a word, which would be spelled.)
+    Counts are exact while the text has no more than MAX_COUNTED different pieces. Whenever there are more, the rarer
+    half is forgotten. (Within a block, pieces of one hash are counted together: a chance of 1 in 10**9 to miss a word,
+    which would be spelled.)
     """
 
     learns_words = True
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self._stream = PieceStream()
         self._waiting: list[str] = []
@@ -147,8 +147,8 @@ def choose_vocabulary_size(
     Args:
         wanted: `--vocabulary-size`; None is DEFAULT_VOCABULARY_SIZE, or what the text has or needs. Then words that
             occur only once are spelled: from them a model learns to spell, which it will need for words that are new.
-        num_others: ids that it must have: characters and `<eod>`, and words that it shall keep.
-        num_words: words that it can have besides.
+        num_others: ids that it must have: characters, `<eod>`, and words that it keeps.
+        num_words: other words that it can have.
         num_repeated: those that occur more than once.
         num_kept: words among `num_others`.
     """

@@ -57,11 +57,11 @@ def find_pieces(classes: np.ndarray, before: int = END) -> Pieces:
 class PieceStream:
     """The pieces of a text that arrives block by block: those of the whole text, wherever it is cut.
 
-    A boundary depends on what is before it, which is known, and on one character after it; so all are certain but one
+    A boundary depends on what is before it, which is known, and on one character after it. All are certain except one
     at the last character. What is behind the last certain one waits for the next block: 65 characters at the most.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._rest = ""
         self._before = END
 
@@ -106,8 +106,7 @@ def places_in_pieces(pieces: Pieces) -> np.ndarray:
 def hash_pieces(values: np.ndarray, pieces: Pieces, places: np.ndarray) -> np.ndarray:
     """A hash of every piece, uint64 [P], from its characters' non-negative `values` [N].
 
-    The sum of (value + 1) times the multiplier of its place, modulo 2**64. Different pieces may share one: whoever
-    must be certain compares them.
+    It is the sum of (value + 1) times the multiplier of its place, modulo 2**64. Different pieces may have the same.
     """
     terms = values.astype(np.uint64)
     terms += np.uint64(1)

@@ -15,6 +15,7 @@ from textgen import model_store
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
 from textgen.corpus import CorpusReader, open_corpus
 from textgen.corpus.sources import resolve
+from textgen.corpus.splitting import Split
 from textgen.dataset import Batches, count_token_ids
 from textgen.errors import CorpusError, ModelError
 from textgen.model_store import StoredModel
@@ -116,8 +117,7 @@ def _new(request: Request, lock: RunLock | None, progress: Preparing) -> Plan:
     _claim(path, lock, request.overwrite)
     prepared = prepare(
         reader,
-        val_fraction=training.val_fraction,
-        seed=training.seed,
+        Split(training.val_fraction, training.seed),
         base=parent and parent.tokenizer,
         progress=progress,
     )
@@ -166,10 +166,9 @@ def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Pla
     reader = open_corpus(request.sources or record.corpus.sources, record.text)
     prepared = prepare(
         reader,
-        val_fraction=record.training.val_fraction,
-        seed=record.training.seed,
+        Split(record.training.val_fraction, record.training.seed),
         tokenizer=checkpoint.tokenizer,
-        check=lambda sha256: check_same_corpus(reader.name, sha256, record.corpus),
+        expected=record.corpus,
         progress=progress,
     )
     return Plan(
@@ -216,12 +215,3 @@ def _check_writable(models_dir: Path) -> None:
 
 def _corpus_record(reader: CorpusReader, prepared: Prepared) -> CorpusRecord:
     return CorpusRecord(reader.name, reader.sources, prepared.sha256, prepared.characters, prepared.num_documents)
-
-
-def check_same_corpus(name: str, sha256: str, record: CorpusRecord) -> None:
-    """Raise CorpusError unless the text called `name`, of that hash, is the one that a run began with."""
-    if sha256 != record.sha256:
-        raise CorpusError(
-            f"the corpus {name} is not the one this run began with (SHA-256 {sha256[:12]}, "
-            f"expected {record.sha256[:12]}). Restore it, or train a new model"
-        )

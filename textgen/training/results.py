@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from textgen import atomic_files, model_store
 from textgen.records import Evaluated, ModelRecord, Progress, ResultRecord, installed_versions
-from textgen.training.origins import Origins
+from textgen.training.novelty import Origins
 from textgen.training.plan import Plan
 
 

@@ -18,7 +18,7 @@ from textgen.tensorflow_runtime import quiet_import
 from textgen.training.advice import resume_command
 from textgen.training.checkpoints import Checkpoint
 from textgen.training.lock import RunLock
-from textgen.training.origins import Origins, count_origins
+from textgen.training.novelty import Origins, count_origins
 from textgen.training.plan import Plan, make_plan
 from textgen.training.reporting import Reporter
 from textgen.training.request import Request
