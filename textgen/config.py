@@ -8,6 +8,7 @@ flag, the JSON key and the keyword.
 import dataclasses
 from typing import Any
 
+from textgen.cells import CELLS
 from textgen.errors import SettingError
 from textgen.settings import Settings, setting
 
@@ -69,7 +70,7 @@ class ModelConfig(Settings):
     """The shape of a language model: enough to rebuild it and to know the shape of every weight."""
 
     vocabulary_size: int = setting(2, "Number of token ids (V).", minimum=2, maximum=4_194_304)
-    cell: str = setting("lstm", "Recurrent cell.", choices=("lstm", "gru", "rnn"))
+    cell: str = setting("lstm", "Recurrent cell.", choices=tuple(CELLS))
     embedding_size: int = setting(128, "Size of a token's embedding (E).", minimum=1, maximum=MAX_SIZE)
     units: int = setting(128, "Recurrent units per layer (H).", minimum=1, maximum=MAX_SIZE)
     num_layers: int = setting(2, "Recurrent layers (L).", minimum=1, maximum=MAX_LAYERS)

@@ -15,7 +15,7 @@ from threadpoolctl import ThreadpoolController
 
 from textgen.config import ModelConfig, SamplingConfig
 from textgen.generation.context import MAX_RECENT, Context
-from textgen.generation.numpy_cells import CELLS, is_folded
+from textgen.generation.numpy_cells import NUMPY_CELLS, is_folded
 from textgen.generation.philox import uniforms
 from textgen.generation.sampling import next_ids
 
@@ -34,7 +34,7 @@ class NumpyEngine:
         self.config = config
         parts = ("kernel", "recurrent_kernel", "bias")
         self.cells = [
-            CELLS[config.cell](*(weights[f"layers.{index}.{part}"] for part in parts))
+            NUMPY_CELLS[config.cell](*(weights[f"layers.{index}.{part}"] for part in parts))
             for index in range(config.num_layers)
         ]
         self.is_folded = is_folded(config)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from textgen.cells import CELLS
 from textgen.output import visible
 from textgen.records import ResultRecord
 from textgen.training.checkpoints import models_dir_flag, resume_command
@@ -84,8 +85,8 @@ class TerminalReporter(Reporter):
                 f"{plan.suited.preset}: the budget pays for {plan.suited.reason} (--preset, and every flag, overrules)",
             )
         m, t = plan.model, plan.training
-        cell = {"lstm": "LSTM", "gru": "GRU", "rnn": "plain RNN"}[m.cell]
-        shape = f"{m.num_layers} x {m.units} {cell}, embedding {m.embedding_size}{' (tied)' if m.tied else ''}"
+        layers = f"{m.num_layers} x {m.units} {CELLS[m.cell].name}"
+        shape = f"{layers}, embedding {m.embedding_size}{' (tied)' if m.tied else ''}"
         shape += ", skip connections" if m.skip else ""
         self._say("model", f"{shape}, vocabulary {m.vocabulary_size:,}, {plan.num_parameters:,} parameters")
         constant = " (constant)" if t.schedule == "constant" else ""

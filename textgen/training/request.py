@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from textgen import model_store
+from textgen.cells import CELLS
 from textgen.config import LEVEL_DEFAULTS, ModelConfig, TextConfig, TrainingConfig
 from textgen.corpus import open_corpus
 from textgen.corpus.sources import resolve, suited_level
@@ -50,7 +51,7 @@ def settings_of(
         all_known = known.union(*({f.name for f in dataclasses.fields(c)} for c in (TextConfig, TrainingConfig)))
         raise SettingError(f"unknown setting {unknown[0]!r}. There are: {', '.join(sorted(all_known))}")
     cell = ModelConfig(**settings).cell  # refuses what no model can have, before a text is read
-    if "forget_bias" in training and cell != "lstm":
+    if "forget_bias" in training and not CELLS[cell].has_forget_gate:
         raise SettingError(f"--forget-bias is for --cell lstm; {cell} has no forget gate")
     return TextConfig(**text), settings, TrainingConfig(**training)
 
