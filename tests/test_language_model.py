@@ -16,6 +16,7 @@ from textgen import model_store
 from textgen.config import ModelConfig
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.model.language_model import build_model
+from textgen.model.lstm import LSTM
 from textgen.model.negatives import NegativeSampler
 from textgen.model.noise import Noise, draw_noise
 from textgen.model.output import MAX_LOGITS, losses_in_blocks
@@ -203,7 +204,7 @@ def test_folding_the_embedding_changes_neither_logits_nor_gradients(monkeypatch)
     small, large = config_of(), config_of(vocabulary_size=50)
     ids = random_ids(3, 40)
     rows = []
-    monkeypatch.setattr(textgen.model.language_model.LSTM, "project", recording(rows))
+    monkeypatch.setattr(LSTM, "project", recording(rows))
     folded, plain = model_of(small), build_model(large)
     weights = folded.get_named_weights()
     plain.set_named_weights(
@@ -235,13 +236,13 @@ def test_the_table_is_projected_where_that_is_less_arithmetic(V, positions, fold
     rows, model = [], build_model(config_of(vocabulary_size=V, embedding_size=128))
     ids = np.zeros((positions, 1), np.int32)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(textgen.model.language_model.LSTM, "project", recording(rows))
+        patch.setattr(LSTM, "project", recording(rows))
         tf.function(model.hidden_states).get_concrete_function(ids, model.zero_state(1), None)
     assert rows[0] == ((V, 128) if folded else (positions, 1, 128))
 
 
 def recording(rows: list):
-    original = textgen.model.language_model.LSTM.project
+    original = LSTM.project
 
     def record(layer, sequences):
         rows.append(tuple(sequences.shape))

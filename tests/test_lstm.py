@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import textgen.model.lstm
-from textgen.model.lstm import LSTM, project
+from textgen.model.lstm import LSTM
 
 B, T, E, H = 3, 7, 5, 4
 TOLERANCES = {"float32": 1e-5, "float64": 1e-12}  # of the largest number in the tensor compared
@@ -22,7 +22,7 @@ def layer_pair(dtype: str = "float32", number: int = 0, **arguments) -> tuple[LS
     pair = LSTM(H, dtype=dtype, **arguments), keras.layers.LSTM(H, dtype=dtype, **arguments)
     for layer in pair:
         layer.build((B, None, E if number == 0 else H))
-        layer.set_weights([draw(*w.shape, seed=10 * number + n, dtype=dtype) for n, w in enumerate(layer.weights)])
+        layer.set_weights([draw(*w.shape, seed=10 * number + n) for n, w in enumerate(layer.weights)])
     return pair
 
 
@@ -132,13 +132,52 @@ def test_a_mask_takes_keras_own_path(monkeypatch):
         np.testing.assert_array_equal(mine, expected)
 
 
-@pytest.mark.parametrize("shape", [[B, None, E], [None, T, E]], ids=["unknown length", "unknown batch"])
-def test_an_unknown_shape_takes_keras_own_path(shape, monkeypatch):
+def traced_outputs(shape: list, layer: LSTM, inputs: np.ndarray) -> tf.Tensor:
+    return tf.function(lambda x: layer(x)[0], input_signature=[tf.TensorSpec(shape)], autograph=False)(inputs)
+
+
+def test_an_unknown_number_of_time_steps_takes_keras_own_path(monkeypatch):
     monkeypatch.setattr(textgen.model.lstm, "lstm_scan", forbidden)
     ours, theirs = layer_pair()
     inputs = draw(B, T, E, dtype="float32")
-    traced = tf.function(lambda x: ours(x)[0], input_signature=[tf.TensorSpec(shape)], autograph=False)
-    np.testing.assert_allclose(traced(inputs), theirs(inputs)[0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(traced_outputs([B, None, E], ours, inputs), theirs(inputs)[0], rtol=1e-5, atol=1e-6)
+
+
+def test_an_unknown_batch_is_scanned(monkeypatch):
+    ours, theirs = layer_pair()
+    inputs = draw(B, T, E, dtype="float32")
+    np.testing.assert_allclose(traced_outputs([None, T, E], ours, inputs), theirs(inputs)[0], rtol=1e-5, atol=1e-6)
+    monkeypatch.setattr(textgen.model.lstm, "lstm_scan", forbidden)
+    with pytest.raises(ScanCalledError):
+        traced_outputs([None, T, E], ours, inputs)
+
+
+def test_a_model_with_the_layer_is_fitted_as_with_keras_own():
+    """`fit` traces its step for batches of any size."""
+    inputs, targets = draw(2 * B + 1, T, E, dtype="float32"), draw(2 * B + 1, T, H, dtype="float32")
+    fitted = []
+    for layer in layer_pair(return_state=False):
+        model = keras.Sequential([keras.Input((T, E)), layer])
+        model.compile(keras.optimizers.SGD(0.1), "mse")
+        model.fit(inputs, targets, batch_size=B, epochs=2, shuffle=False, verbose=0)
+        fitted.append(layer.get_weights())
+    for mine, expected in zip(*fitted, strict=True):
+        np.testing.assert_allclose(mine, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_asking_for_cudnn_where_there_is_none_is_refused_as_by_keras():
+    for layer in layer_pair(use_cudnn=True):
+        with pytest.raises(ValueError, match="use_cudnn=True was specified"):
+            layer(draw(B, T, E, dtype="float32"))
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_gives_keras_types_and_nearly_its_numbers(policy):
+    ours, theirs = layer_pair(dtype=keras.DTypePolicy(policy))
+    inputs = draw(B, T, E, dtype="float32")
+    for mine, expected in zip(ours(inputs), theirs(inputs), strict=True):
+        assert mine.dtype == expected.dtype
+        np.testing.assert_allclose(tf.cast(mine, tf.float32), tf.cast(expected, tf.float32), rtol=0, atol=0.05)
 
 
 def test_the_plain_layer_is_scanned_on_a_cpu_and_left_to_keras_on_a_gpu(monkeypatch):
@@ -201,10 +240,52 @@ def test_the_defaults_are_those_that_cudnn_takes():
     assert layer.uses_scan()
 
 
+# ---- as the language model calls it
+
+
 def test_project_is_x_w_plus_b_over_any_leading_axes():
-    inputs, kernel, bias = draw(2, 3, E), draw(E, 8), draw(8)
-    np.testing.assert_allclose(project(tf.constant(inputs), kernel, bias), inputs @ kernel + bias, rtol=1e-13)
-    np.testing.assert_allclose(project(tf.constant(inputs[0]), kernel, bias), inputs[0] @ kernel + bias, rtol=1e-13)
+    layer, inputs = layer_pair("float64")[0], draw(2, 3, E)
+    expected = inputs @ layer.cell.kernel.numpy() + layer.cell.bias.numpy()
+    np.testing.assert_allclose(layer.project(tf.constant(inputs)), expected, rtol=1e-13)
+    np.testing.assert_allclose(layer.project(tf.constant(inputs[0])), expected[0], rtol=1e-13)
+
+
+def test_calling_the_layer_runs_what_the_language_model_runs():
+    layer = layer_pair()[0]
+    inputs, state = draw(B, T, E, dtype="float32"), [draw(B, H, seed=n, dtype="float32") for n in (1, 2)]
+    outputs, *last = layer(inputs, initial_state=state)
+    hiddens, new_state = layer.run(layer.project(inputs.transpose(1, 0, 2)), [tf.constant(part) for part in state])
+    np.testing.assert_array_equal(outputs, tf.transpose(hiddens, [1, 0, 2]))
+    np.testing.assert_array_equal(last, new_state)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_run_is_the_same_with_the_scan_and_with_keras_own_loop(masked, monkeypatch):
+    layer, mask = layer_pair()[0], tf.constant(np.random.default_rng(0).integers(3, size=(H, 4 * H)), tf.float32)
+    inputs, state = draw(T, B, E, dtype="float32"), [draw(B, H, seed=n, dtype="float32") for n in (1, 2)]
+    results = []
+    for scans in (True, False):
+        monkeypatch.setattr(LSTM, "uses_scan", lambda layer, mask=None, scans=scans: scans)
+        hiddens, new_state = layer.run(layer.project(inputs), state, mask if masked else None)
+        results.append([hiddens, *new_state])
+    for scanned, looped in zip(*results, strict=True):
+        np.testing.assert_allclose(scanned, looped, rtol=1e-5, atol=1e-6)
+
+
+def test_cudnn_is_given_the_masked_recurrent_kernel(monkeypatch):
+    layer, mask = layer_pair()[0], np.random.default_rng(0).integers(2, size=(H, 4 * H)).astype(np.float32)
+    asked = []
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind=None: ["a GPU"])
+    monkeypatch.setattr(tf.raw_ops, "CudnnRNNV3", lambda **given: asked.append(given) or no_such_kernel())
+    assert not layer.folds(1, 1000)
+    layer.run(layer.project(draw(T, B, E, dtype="float32")), [tf.zeros([B, H])] * 2, mask)
+    (given,) = asked
+    kernel, recurrent_kernel, bias = layer.get_weights()
+    gates = [*np.split(kernel, 4, axis=1), *np.split(recurrent_kernel * mask, 4, axis=1)]
+    expected = np.concatenate([*(gate.T.ravel() for gate in gates), np.zeros(4 * H), bias])
+    np.testing.assert_array_equal(given["params"], expected.astype(np.float32))
+    assert (given["rnn_mode"], given["is_training"]) == ("lstm", True)
+    assert given["input"].shape == (B, T, E)
 
 
 class ScanCalledError(Exception):

@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 from conftest import model_config, random_weights, training_config
 
-import textgen.model.language_model
 from textgen.config import ModelConfig
 from textgen.model.language_model import LanguageModel, build_model
+from textgen.model.lstm import LSTM
 from textgen.model.noise import Noise, draw_noise
 
 B, T, V, E, H = 4, 6, 9, 5, 7
@@ -142,11 +142,11 @@ def test_input_dropout_masks_every_stream_with_its_row(cell):
 def test_the_table_stays_folded_where_it_can_and_dropping_is_the_same_either_way(settings, folded, monkeypatch):
     config = config_of()
     noise, found, rows = noise_of(config, 1, **settings), [], []
-    project = textgen.model.language_model.LSTM.project
+    project = LSTM.project
     record = lambda layer, values: rows.append(tuple(values.shape)) or project(layer, values)  # noqa: E731
-    monkeypatch.setattr(textgen.model.language_model.LSTM, "project", record)
+    monkeypatch.setattr(LSTM, "project", record)
     for wanted in (True, False):
-        monkeypatch.setattr(LanguageModel, "_folds", lambda model, positions, wanted=wanted: wanted)
+        monkeypatch.setattr(LSTM, "folds", lambda layer, rows, positions, wanted=wanted: wanted)
         model = model_of(config)
         rows.clear()
         with tf.GradientTape() as tape:

@@ -318,6 +318,82 @@ def test_blas_has_one_thread_until_the_last_stream_is_closed(closing_order):
 
 
 @pytest.mark.usefixtures("two_blas_threads")
+def test_blas_has_one_thread_in_another_thread_too():
+    """The thread that sampled first is still there."""
+    engine = make_engine()
+    context = engine.read(some_ids(4))
+    written(engine, context, CONFIG, [0], 2)
+    found = []
+
+    def write() -> None:
+        stream = engine.write(context, CONFIG, np.array([0]))
+        next(stream)
+        found.append(blas_threads())
+        stream.close()
+        found.append(blas_threads())
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    thread.join()
+    assert found == [{1}, {2}]
+    written(engine, context, CONFIG, [0], 2)
+    assert blas_threads() == {2}
+
+
+@pytest.mark.usefixtures("two_blas_threads")
+@pytest.mark.parametrize("ending_order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_threads_that_end_in_any_order_leave_the_number_of_blas_threads_as_it_was(ending_order):
+    engine = make_engine()
+    context = engine.read(some_ids(4))
+    written(engine, context, CONFIG, [0], 2)
+    begun, may_end = threading.Barrier(4), [threading.Event() for _ in range(3)]
+
+    def write(number: int) -> None:
+        stream = engine.write(context, CONFIG, np.array([number]))
+        next(stream)
+        begun.wait()
+        may_end[number].wait()
+        stream.close()
+
+    threads = [threading.Thread(target=write, args=[number]) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    begun.wait()
+    found = []
+    for number in ending_order:
+        found.append(blas_threads())
+        may_end[number].set()
+        threads[number].join()
+    assert found == [{1}] * 3
+    assert blas_threads() == {2}
+
+
+def test_a_program_keeps_the_right_to_set_the_number_of_blas_threads():
+    """Also where it began to set it before a thread wrote, and where that thread is still there."""
+    engine = make_engine()
+    context = engine.read(some_ids(4))
+    before, written_to, may_end = blas_threads(), threading.Event(), threading.Event()
+
+    def write() -> None:
+        written(engine, context, CONFIG, [0], 2)
+        written_to.set()
+        may_end.wait()
+
+    thread = threading.Thread(target=write)
+    found = []
+    with threadpool_limits(2, user_api="blas"):
+        thread.start()
+        written_to.wait()
+        found.append(blas_threads())
+    found.append(blas_threads())
+    with threadpool_limits(3, user_api="blas"):
+        found.append(blas_threads())
+    may_end.set()
+    thread.join()
+    assert found == [{2}, before, {3}]
+
+
+@pytest.mark.usefixtures("two_blas_threads")
 def test_large_layers_keep_all_blas_threads(monkeypatch):
     monkeypatch.setattr(numpy_engine, "SHARED_PRODUCT_OPERATIONS", 0)
     engine = make_engine()

@@ -7,6 +7,7 @@ The map, in the order in which text becomes a model and a model becomes text. A 
     messages            how things are said: harmless on a terminal, near misses, plurals, JSON for programs
     advance             how a long task says how far it is
     settings            what a setting is: a range, a sentence, to and from JSON
+    cells               the facts of the recurrent cells, one record a cell
     config              every setting of a text, a model, a training, a sampling: declared once
     atomic_files        writing that leaves the old bytes or the new ones
     corpus/             files, folders, catalogue and downloads -> text

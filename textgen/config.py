@@ -7,6 +7,7 @@ for Python and for `benchmark` alike; a config in a model file is always filled.
 
 import dataclasses
 
+from textgen.cells import CELLS
 from textgen.errors import SettingError
 from textgen.settings import Settings, setting
 
@@ -75,7 +76,7 @@ class ModelConfig(Settings):
     """The shape of a language model: enough to rebuild it and to know the shape of every weight."""
 
     vocabulary_size: int = setting(2, "Number of token ids (V).", minimum=2, maximum=4_194_304)
-    cell: str = setting("lstm", "Type of the recurrent cell.", choices=("lstm", "gru", "rnn"))
+    cell: str = setting("lstm", "Type of the recurrent cell.", choices=tuple(CELLS))
     embedding_size: int = setting(None, "Size of a token's embedding (E).", minimum=1, maximum=MAX_SIZE, unset=SUITS)
     units: int = setting(None, "Units of each recurrent layer (H).", minimum=1, maximum=MAX_SIZE, unset=SUITS)
     num_layers: int = setting(2, "Number of recurrent layers (L).", minimum=1, maximum=MAX_LAYERS)

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from textgen.cells import CELLS
 from textgen.config import ModelConfig
 from textgen.errors import ModelError, TextgenError
 from textgen.messages import nearest
@@ -69,13 +70,13 @@ def weight_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     A tied one scores with `embedding`: through a projection, unless it sees the last layer alone and E is H.
     """
     V, E, H, F = config.vocabulary_size, config.embedding_size, config.units, config.features
-    gates = {"lstm": 4, "gru": 3, "rnn": 1}[config.cell]
-    bias = (2, gates * H) if config.cell == "gru" else (gates * H,)
+    cell = CELLS[config.cell]
+    width = cell.width(H)
     shapes: dict[str, tuple[int, ...]] = {"embedding": (V, E)}
     for index in range(config.num_layers):
-        shapes[f"layers.{index}.kernel"] = (E if index == 0 else H, gates * H)
-        shapes[f"layers.{index}.recurrent_kernel"] = (H, gates * H)
-        shapes[f"layers.{index}.bias"] = bias
+        shapes[f"layers.{index}.kernel"] = (E if index == 0 else H, width)
+        shapes[f"layers.{index}.recurrent_kernel"] = (H, width)
+        shapes[f"layers.{index}.bias"] = cell.bias_shape(H)
     if not config.tied:
         shapes["output.kernel"] = (F, V)
     elif F != H or E != H:

@@ -20,7 +20,7 @@ from textgen.config import DynamicConfig, ModelConfig
 from textgen.errors import TextgenError
 from textgen.model.devices import choose_device
 from textgen.model.language_model import build_model
-from textgen.model.shards import State
+from textgen.model.recurrent import State
 
 MEMORY = 0.999  # of the mean squares
 EPSILON = 1e-4

@@ -1,7 +1,6 @@
-"""One recurrent layer as NumPy: a step for writing, a run over many positions for reading.
+"""One recurrent layer as NumPy: a step for writing, and the projection of many positions for reading.
 
-What goes in: the weights of a layer as they are stored. What comes out: hidden states. All buffers of a step are made
-once, for each user its own. States are changed in place; `numpy_engine.py` owns them.
+A step changes the states in place; `numpy_engine.py` owns them. A step's buffers are made once for each batch.
 """
 
 import copy
@@ -12,51 +11,70 @@ import numpy as np
 from textgen.config import ModelConfig
 
 
-class LSTMCell:
+class NumpyCell:
+    """What all cells have; the gates G of a cell make its kernels G * H wide."""
+
+    def __init__(self, kernel: np.ndarray, recurrent_kernel: np.ndarray, bias: np.ndarray):
+        """Args: the weights of a layer, as they are stored."""
+        self.units = len(recurrent_kernel)
+        self.kernel, self.recurrent_kernel, self.bias = kernel, recurrent_kernel, bias
+
+    @property
+    def num_weights(self) -> int:
+        """Of both kernels."""
+        return self.kernel.size + self.recurrent_kernel.size
+
+    def project(self, inputs: np.ndarray) -> np.ndarray:
+        """`x W + b`: [..., E] to [..., G * H]."""
+        return inputs @ self.kernel + self.bias
+
+    def prepared(self, batch_size: int) -> Self:
+        """This cell, ready for `step`: with buffers of its own where it needs some, so that several texts may be
+        written at once. Weights are shared.
+        """
+        return self
+
+    def step(self, projected: np.ndarray | None, inputs: np.ndarray, hidden: np.ndarray, memory: np.ndarray) -> None:
+        """Advance `hidden` and, in an LSTM, `memory`, both [B, H], by one token.
+
+        Args:
+            projected: [B, G * H], the input projection where it is known already; None where it is not.
+            inputs: what is multiplied with the kernels: [B, H], the hidden state itself, when `projected` is given,
+                else [B, E + H], the layer's input beside its hidden state.
+        """
+        raise NotImplementedError
+
+
+class LSTMCell(NumpyCell):
     """i, f, g, o as in `textgen/model/lstm.py`, kept in the order i, f, o, g with one tanh for all four.
 
     sigmoid(x) = (1 + tanh(x/2))/2, so the operands of i, f and o are halved once, in the weights.
     """
 
     def __init__(self, kernel: np.ndarray, recurrent_kernel: np.ndarray, bias: np.ndarray):
-        self.units = H = recurrent_kernel.shape[0]
+        H = len(recurrent_kernel)
         order = np.concatenate([np.arange(2 * H), np.arange(3 * H, 4 * H), np.arange(2 * H, 3 * H)])
         halved = np.repeat(np.float32([0.5, 0.5, 0.5, 1.0]), H)
         # NOTE: indexing columns leaves them column by column in memory, and BLAS would copy every slice of rows.
-        kernels = np.concatenate([kernel, recurrent_kernel])[:, order] * halved  # [E + H, 4H]
-        self.kernels = np.ascontiguousarray(kernels)
-        self.bias = bias[order] * halved
-
-    @property
-    def num_weights(self) -> int:
-        """Of both kernels."""
-        return self.kernels.size
-
-    def project(self, inputs: np.ndarray) -> np.ndarray:
-        """`x W + b`: [..., E] to [..., 4H]."""
-        return inputs @ self.kernels[: -self.units] + self.bias
+        kernels = np.concatenate([kernel, recurrent_kernel])[:, order] * halved
+        self.kernels = np.ascontiguousarray(kernels)  # [E + H, 4H]
+        super().__init__(self.kernels[:-H], self.kernels[-H:], bias[order] * halved)
 
     def prepared(self, batch_size: int) -> Self:
-        """This cell with buffers of its own for `step`: several texts may be written at once. Weights are shared."""
+        """This cell with buffers of its own."""
         cell = copy.copy(self)
         cell._gates = np.empty((batch_size, 4 * self.units), np.float32)
         cell._product = np.empty((batch_size, self.units), np.float32)
         return cell
 
     def step(self, projected: np.ndarray | None, inputs: np.ndarray, hidden: np.ndarray, memory: np.ndarray) -> None:
-        """Advance `hidden` and `memory`, [B, H], by one token.
-
-        Args:
-            projected: [B, 4H], the input projection where it is known already; None where it is not.
-            inputs: what is multiplied with the kernels: [B, H], the hidden state itself, when `projected` is given,
-                else [B, E + H], the layer's input beside its hidden state.
-        """
+        """See `NumpyCell.step`."""
         gates, H = self._gates, self.units
         if projected is None:
             np.dot(inputs, self.kernels, out=gates)
             gates += self.bias
         else:
-            np.dot(inputs, self.kernels[-H:], out=gates)
+            np.dot(inputs, self.recurrent_kernel, out=gates)
             gates += projected
         np.tanh(gates, out=gates)
         sigmoids = gates[:, : 3 * H]
@@ -68,7 +86,7 @@ class LSTMCell:
         np.multiply(self._product, gates[:, 2 * H : 3 * H], out=hidden)
 
 
-class GRUCell:
+class GRUCell(NumpyCell):
     """z, r and the candidate of `keras.layers.GRU` with `reset_after=True`, which is cuDNN's form.
 
     z = σ(x Wz + bz + h Uz + az)    r = σ(x Wr + br + h Ur + ar)
@@ -78,63 +96,31 @@ class GRUCell:
     """
 
     def __init__(self, kernel: np.ndarray, recurrent_kernel: np.ndarray, bias: np.ndarray):
-        self.units = recurrent_kernel.shape[0]
-        self.kernel, self.recurrent_kernel = kernel, recurrent_kernel
-        self.bias, self.recurrent_bias = bias
-
-    @property
-    def num_weights(self) -> int:
-        """Of both kernels."""
-        return self.kernel.size + self.recurrent_kernel.size
-
-    def project(self, inputs: np.ndarray) -> np.ndarray:
-        """`x W + b`: [..., E] to [..., 3H]."""
-        return inputs @ self.kernel + self.bias
-
-    def prepared(self, batch_size: int) -> Self:
-        """A GRU needs no buffers."""
-        return self
+        super().__init__(kernel, recurrent_kernel, bias[0])
+        self.recurrent_bias = bias[1]
 
     def step(self, projected: np.ndarray | None, inputs: np.ndarray, hidden: np.ndarray, memory: np.ndarray) -> None:
-        """Advance `hidden` [B, H] by one token; arguments as in `LSTMCell.step`."""
+        """See `NumpyCell.step`."""
         H = self.units
         if projected is None:
             projected = self.project(inputs[:, :-H])
         recurrent = hidden @ self.recurrent_kernel + self.recurrent_bias
-        gates = _sigmoid(projected[:, : 2 * H] + recurrent[:, : 2 * H])
+        gates = 0.5 * np.tanh(0.5 * (projected[:, : 2 * H] + recurrent[:, : 2 * H])) + 0.5
         candidate = np.tanh(projected[:, 2 * H :] + gates[:, H:] * recurrent[:, 2 * H :])
         hidden[...] = candidate + gates[:, :H] * (hidden - candidate)
 
 
-class RNNCell:
+class RNNCell(NumpyCell):
     """h ← tanh(x W + h U + b), as `keras.layers.SimpleRNN`. Source: Elman 1990."""
 
-    def __init__(self, kernel: np.ndarray, recurrent_kernel: np.ndarray, bias: np.ndarray):
-        self.units = recurrent_kernel.shape[0]
-        self.kernel, self.recurrent_kernel, self.bias = kernel, recurrent_kernel, bias
-
-    @property
-    def num_weights(self) -> int:
-        """Of both kernels."""
-        return self.kernel.size + self.recurrent_kernel.size
-
-    def project(self, inputs: np.ndarray) -> np.ndarray:
-        """`x W + b`: [..., E] to [..., H]."""
-        return inputs @ self.kernel + self.bias
-
-    def prepared(self, batch_size: int) -> Self:
-        """A plain RNN needs no buffers."""
-        return self
-
     def step(self, projected: np.ndarray | None, inputs: np.ndarray, hidden: np.ndarray, memory: np.ndarray) -> None:
-        """Advance `hidden` [B, H] by one token; arguments as in `LSTMCell.step`."""
+        """See `NumpyCell.step`."""
         if projected is None:
             projected = self.project(inputs[:, : -self.units])
         hidden[...] = np.tanh(projected + hidden @ self.recurrent_kernel)
 
 
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return 0.5 * np.tanh(0.5 * x) + 0.5
+NUMPY_CELLS: dict[str, type[NumpyCell]] = {"lstm": LSTMCell, "gru": GRUCell, "rnn": RNNCell}
 
 
 def is_folded(config: ModelConfig) -> bool:
@@ -145,6 +131,3 @@ def is_folded(config: ModelConfig) -> bool:
     own weights; with 30,000 ids and 256 units it would take half a second.
     """
     return config.vocabulary_size <= 4 * config.units
-
-
-CELLS = {"lstm": LSTMCell, "gru": GRUCell, "rnn": RNNCell}

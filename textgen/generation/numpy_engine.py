@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import OpenBLASController, ThreadpoolController
 
 from textgen.config import ModelConfig, SamplingConfig
-from textgen.generation.numpy_cells import CELLS, is_folded
+from textgen.generation.numpy_cells import NUMPY_CELLS, is_folded
 from textgen.generation.philox import uniforms
 from textgen.generation.sampling import next_ids
 from textgen.generation.state import MAX_RECENT, Context
@@ -34,7 +34,7 @@ class NumpyEngine:
         self.config = config
         parts = ("kernel", "recurrent_kernel", "bias")
         self.cells = [
-            CELLS[config.cell](*(weights[f"layers.{index}.{part}"] for part in parts))
+            NUMPY_CELLS[config.cell](*(weights[f"layers.{index}.{part}"] for part in parts))
             for index in range(config.num_layers)
         ]
         self.is_folded = is_folded(config)
@@ -173,9 +173,14 @@ class _Writer:
 
 
 class _OneBlasThread:
-    """Limits BLAS to one thread while any text is being written; texts may end in another order than they began."""
+    """Limits BLAS to one thread while any text is being written; texts may end in another order than they began.
 
-    def __init__(self):
+    NOTE: OpenBLAS has one number of threads for the process, and threadpoolctl lets only the thread that set it first
+    set it again; what others ask for does nothing. So the right to set it is freed around each change: a text may be
+    written in any thread, and its program may set the number in any other.
+    """
+
+    def __init__(self) -> None:
         self._controller = ThreadpoolController()
         self._lock = threading.RLock()
         self._num_open = 0
@@ -183,14 +188,17 @@ class _OneBlasThread:
     def __enter__(self) -> None:
         with self._lock:
             if self._num_open == 0:
+                OpenBLASController.clear_controlling_thread(force=True)
                 self._limiter = self._controller.limit(limits=1, user_api="blas")
             self._num_open += 1
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_exception: object) -> None:
         with self._lock:
             self._num_open -= 1
             if self._num_open == 0:
+                OpenBLASController.clear_controlling_thread(force=True)
                 self._limiter.restore_original_limits()
+                OpenBLASController.clear_controlling_thread(force=True)
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""The network: token ids in, logits and the carried state out.
+"""The network: token ids and the carried state become logits and the new state.
 
 Shape letters, used in every docstring of the project:
 
@@ -7,9 +7,13 @@ Shape letters, used in every docstring of the project:
     E  size of an embedding                   V  vocabulary: number of token ids
     N  tokens in a corpus                     F  features: what the output layer sees of a position, H or L * H
 
-`lstm.py` is the LSTM layer (cuDNN on a GPU, our scan on a CPU), `scan.py` the scan with its hand-written gradient,
-`output.py` the scores of all tokens, in blocks of rows where they are many, or of a sample of the tokens,
-`negatives.py` which tokens those are, `language_model.py` embedding, recurrent layers and output together, `noise.py`
-the noise of a step as a pure function of (seed, step), `devices.py` which device and path training will take and why.
-All but `negatives.py` import TensorFlow.
+    recurrent       how the model calls a recurrent layer, and the GRU and the plain RNN
+    lstm            the LSTM layer: cuDNN on a GPU, our scan on a CPU
+    scan            the LSTM over time, with a gradient written by hand
+    output          the scores of all tokens, in blocks where they are many, or of a sample
+    negatives       which tokens are in the sample                      (without TensorFlow)
+    noise           what a training step disturbs, a pure function of (seed, step)
+    language_model  embedding, recurrent layers and output together
+    shards          a batch cut in two, for a CPU of several cores
+    devices         which device trains, and whether cuDNN runs there
 """

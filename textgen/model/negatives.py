@@ -1,7 +1,6 @@
 """Which wrong tokens a training step compares the right ones with: a sample, as a pure function of (seed, step).
 
-What goes in: how often each token occurs in the training part. What comes out: K different token ids, and the
-probability that each had of being among them.
+The sample is K different token ids, each with the probability that it had of being among them.
 
 Token i is in the sample with probability p_i, proportional to its frequency but at most 1; the p_i sum to K.
 Lay the p_i end to end on a line, and take the tokens on which the points u, u + 1, ..., u + K - 1 fall for one random
@@ -43,7 +42,7 @@ class NegativeSampler:
 
     def at(self, points: np.ndarray) -> Negatives:
         """The sample for the points u, u + 1, ..., u + K - 1."""
-        # The last end is K but for rounding.
+        # The last end may lie below K by rounding.
         token_ids = np.minimum(np.searchsorted(self._ends, points, side="right"), len(self._ends) - 1)
         log_probabilities = np.log(self.probabilities[token_ids])
         return Negatives(token_ids.astype(np.int32), log_probabilities.astype(np.float32))

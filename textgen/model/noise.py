@@ -3,43 +3,51 @@ the same.
 
 Masks are locked (variational): one per batch and layer, the same at every time step, so that what a unit carries
 through time is dropped or kept as a whole. Weight-drop masks the recurrent weights instead of what flows through them,
-so that cuDNN, which knows nothing of it, runs as it is. Embedding dropout drops a symbol wherever the batch has it.
+so cuDNN runs as it is. Embedding dropout drops a symbol wherever the batch has it.
 
-A stream may also forget its state at the beginning of a batch. Texts that are read from a zero state would otherwise
-be met at the beginning of an epoch only, which a large corpus may never come to a second time.
+A stream may also forget its state at the beginning of a batch. Without this the model would start from a zero state at
+the beginning of an epoch only, and a run on a large corpus may have no second epoch.
+
+Two penalties act on the last layer's outputs: large outputs (AR), and outputs that change much from step to step (TAR).
+They leave the outputs as they are. Only the gradient differs: it is as if the penalty had been added to the loss, so
+the loss that is reported stays the plain one.
+
+NOTE: the penalty's slope is added unscaled. That is right for a loss whose own gradient is taken unscaled, such as the
+mean over a batch that a training step takes.
 
 Source: Gal and Ghahramani 2016, "A Theoretically Grounded Application of Dropout in Recurrent Neural Networks";
 weight-drop is Merity et al. 2017, "Regularizing and Optimizing LSTM Language Models", section 2; embedding dropout its
-section 4.3.
+section 4.3; AR and TAR are Merity et al. 2017, "Revisiting Activation Regularization for Language RNNs".
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from textgen.config import ModelConfig, TrainingConfig
-from textgen.model.shards import State
+from textgen.model.recurrent import State
 from textgen.model_store import weight_shapes
 
 
 class Noise(NamedTuple):
-    """What one training step does to the network, and no evaluation does; what is left out is off.
+    """What one training step does to the network, and no evaluation does. None is off.
 
     Masks of dropout hold zeros and 1/(1 - rate).
     """
 
-    outputs: list[tf.Tensor] | None  # L masks [B, H], each on one layer's outputs
-    recurrent: list[tf.Tensor] | None  # L masks in the shape of the recurrent kernels
+    outputs: list[tf.Tensor] | None = None  # L masks [B, H], each on one layer's outputs
+    recurrent: list[tf.Tensor] | None = None  # L masks in the shape of the recurrent kernels
     inputs: tf.Tensor | None = None  # a mask [B, E] on the embeddings that the first layer reads
     symbols: tf.Tensor | None = None  # a mask [V, 1] on the rows of the embedding table, where it is read from
     carried: tf.Tensor | None = None  # [B, 1], zero for the streams that forget the state they come with, else one
-    activation_reg: tf.Tensor | None = None  # rates of the penalties on the last layer's outputs, see `penalties.py`
+    activation_reg: tf.Tensor | None = None  # rates of the penalties AR and TAR
     temporal_activation_reg: tf.Tensor | None = None
 
     def rows(self, first: tf.Tensor, count: int) -> "Noise":
-        """The same for `count` rows of the batch, from row `first` on; what has no rows is every row's."""
+        """The noise of `count` rows of the batch, from row `first` on."""
 
-        def cut(mask):
+        def cut(mask: tf.Tensor | None) -> tf.Tensor | None:
             return None if mask is None else tf.slice(mask, [first, 0], [count, mask.shape[1]])
 
         outputs = self.outputs and [cut(mask) for mask in self.outputs]
@@ -81,3 +89,30 @@ def _mask(shape: list[int], rate: float, seed: int, counter: tf.Tensor) -> tf.Te
 
 def _kept(shape: list[int], rate: float, seed: int, counter: tf.Tensor) -> tf.Tensor:
     return tf.random.stateless_uniform(shape, seed=tf.stack([seed, counter])) >= rate
+
+
+def penalize_size(outputs: tf.Tensor, rate: tf.Tensor | None) -> tf.Tensor:
+    """`outputs` [T, B, H], with the gradient of rate * mean(outputs^2) added to theirs; a rate of None adds none."""
+    return _with_slope(outputs, rate, lambda rate: outputs * (2 * rate / outputs.shape.num_elements()))
+
+
+def penalize_change(outputs: tf.Tensor, rate: tf.Tensor | None) -> tf.Tensor:
+    """The same for rate * mean((outputs[t + 1] - outputs[t])^2), the mean being over the T - 1 changes."""
+
+    def slope(rate: tf.Tensor) -> tf.Tensor:
+        changes = outputs[1:] - outputs[:-1]
+        changes *= 2 * rate / changes.shape.num_elements()
+        return tf.pad(changes, [[1, 0], [0, 0], [0, 0]]) - tf.pad(changes, [[0, 1], [0, 0], [0, 0]])
+
+    return _with_slope(outputs, rate if outputs.shape[0] > 1 else None, slope)
+
+
+def _with_slope(outputs: tf.Tensor, rate: tf.Tensor | None, slope: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+    if rate is None:
+        return outputs
+
+    @tf.custom_gradient
+    def unchanged(values: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        return tf.identity(values), lambda gradient: gradient + slope(rate)
+
+    return unchanged(outputs)

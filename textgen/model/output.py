@@ -1,17 +1,17 @@
 """The output layer's losses where there are many tokens to score: exact in blocks of rows, or against a sample.
 
-What goes in: what the output layer takes of each position, [N, D], and its matrix. What comes out: nats per position.
-D is E for a tied layer, whose matrix is the embedding [V, E], and F otherwise, with a kernel [F, V]. With skip
-connections the features are the outputs of all layers side by side, F = L * H, otherwise those of the last, F = H.
+The output layer takes D numbers of each position. D is E for a tied layer, whose matrix is the embedding [V, E], and F
+otherwise, with a kernel [F, V]. With skip connections the features are the outputs of all layers side by side,
+F = L * H, otherwise those of the last, F = H.
 
 Source: Graves 2013, "Generating Sequences With Recurrent Neural Networks", section 2, of skip connections.
 
 Logits of all positions would be N x V numbers, three times over in a training step: half a gigabyte for 30,000 tokens
 and 2,048 positions. `losses_in_blocks` never holds more than MAX_LOGITS of them, at the price of computing them again
-for the gradient. `sampled_losses` does not compute most of them at all.
+for the gradient. `sampled_losses` never computes most of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import keras
@@ -48,10 +48,12 @@ class OutputLayer(keras.layers.Layer):
     def __init__(self, config: ModelConfig, seed: int):
         super().__init__(name="output")
         self.config = config
-        self.kernel = self.projection = self.bias = None
+        self.bias: keras.Variable
+        self.kernel: keras.Variable | None = None
+        self.projection: keras.Variable | None = None
         self._initializer = keras.initializers.GlorotUniform(seed=seed)
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: object = None) -> None:
         """Make the weights that `model_store.weight_shapes` lists as `output.*`."""
         for name, shape in weight_shapes(self.config).items():
             room, _, part = name.partition(".")
@@ -79,7 +81,7 @@ class OutputLayer(keras.layers.Layer):
         flat = tf.reshape(features, [-1, self.config.features])
         return flat if self.projection is None else tf.matmul(flat, self.projection)
 
-    def scorer(self, embedding) -> Scorer:
+    def scorer(self, embedding: tf.Tensor) -> Scorer:
         """The scorer of this moment; `embedding` [V, E] is used when tied."""
         matrix = embedding if self.config.tied else self.kernel
         return Scorer(tf.convert_to_tensor(matrix), tf.convert_to_tensor(self.bias), self.config.tied)
@@ -103,20 +105,20 @@ def losses_in_blocks(rows: tf.Tensor, targets: tf.Tensor, scorer: Scorer, max_lo
     return tf.reshape(losses, [-1])[:num_rows]
 
 
-def _block_losses(tied: bool):
+def _block_losses(tied: bool) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
     """A function of row blocks [n, M, D], targets [n, M], matrix and bias that gives losses [n, M]."""
 
     @tf.custom_gradient
-    def losses(blocks, targets, matrix, bias):
+    def losses(blocks: tf.Tensor, targets: tf.Tensor, matrix: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, Callable]:
         num_blocks, block_rows, size = blocks.shape
         scorer = Scorer(matrix, bias, tied)
 
-        def forward(k, written):
+        def forward(k: tf.Tensor, written: tf.TensorArray) -> tuple:
             logits = scorer.logits(blocks[k])
             return k + 1, written.write(k, tf.nn.sparse_softmax_cross_entropy_with_logits(targets[k], logits))
 
-        def gradient(d_losses):
-            def backward(k, d_blocks, d_matrix, d_bias):
+        def gradient(d_losses: tf.Tensor) -> tuple:
+            def backward(k: tf.Tensor, d_blocks: tf.TensorArray, d_matrix: tf.Tensor, d_bias: tf.Tensor) -> tuple:
                 block = blocks[k]
                 d_logits = tf.nn.softmax(scorer.logits(block))
                 d_logits -= tf.one_hot(targets[k], bias.shape[0], dtype=block.dtype)
@@ -138,7 +140,7 @@ def _block_losses(tied: bool):
     return losses
 
 
-def _loop(step, count: int, start: tuple) -> tuple:
+def _loop(step: Callable[..., tuple], count: int, start: tuple) -> tuple:
     return tf.while_loop(lambda k, *_: k < count, step, start, maximum_iterations=count, parallel_iterations=1)
 
 
@@ -146,9 +148,8 @@ def sampled_losses(rows: tf.Tensor, targets: tf.Tensor, scorer: Scorer, negative
     """An estimate of each target's nats in which a sample stands for all wrong tokens.
 
     The softmax's normaliser is the sum of exp(logit) over all tokens. The target's own term is exact; each sampled
-    token's is divided by the probability with which it came into the sample, so that the sum is right on average, and
-    all of it is exact when every token is in the sample. A sampled token that is the target of a row is left out
-    there: its term is in already.
+    token's is divided by the probability with which it came into the sample, so the sum is right on average. The sum is
+    exact when every token is in the sample. A sampled token is left out in the rows whose target it is.
 
     Args:
         rows: [N, D].
@@ -169,10 +170,10 @@ def sampled_losses(rows: tf.Tensor, targets: tf.Tensor, scorer: Scorer, negative
 
 
 @tf.custom_gradient
-def _columns(kernel, token_ids):
+def _columns(kernel: tf.Tensor, token_ids: tf.Tensor) -> tuple[tf.Tensor, Callable]:
     """Columns of `kernel` [F, V] for ids [M], as rows [M, F]; the gradient is summed as rows, and turned once."""
 
-    def gradient(d_rows):
+    def gradient(d_rows: tf.Tensor) -> tuple[tf.Tensor, None]:
         return tf.transpose(tf.math.unsorted_segment_sum(d_rows, token_ids, kernel.shape[1])), None
 
     return tf.transpose(tf.gather(kernel, token_ids, axis=1)), gradient

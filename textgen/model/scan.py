@@ -1,20 +1,20 @@
 """The LSTM recurrence over time on a CPU, with its gradient written by hand.
 
-What goes in: the input projections of all time steps, computed outside as one matrix product. What comes out: the
-hidden state of every step. The forward loop holds `h U`, the gates and all the slopes that the backward loop needs;
-the backward loop only two products with them, and `dz Uᵀ`. The gradient of the recurrent kernel is one matrix product
-over all steps, after the loop. Everything is time-major, so that a step reads and writes contiguous memory.
+The input projections of all time steps are computed outside, as one matrix product. The forward loop holds `h U`, the
+gates and all the slopes that the backward loop needs; the backward loop holds only two products with the slopes, and
+`dz Uᵀ`. The gradient of the recurrent kernel is one matrix product over all steps, after the loop. Everything is
+time-major, so that a step reads and writes contiguous memory.
 
 What was measured and decided (two cores, two layers; times of whole training steps, taken in turns):
 
-- Gates: sigmoid(x) = (1 + tanh(x/2))/2, so one tanh over [B, 4H] does for all four; the sigmoid gates' operands are
+- Gates: sigmoid(x) = (1 + tanh(x/2))/2, so one tanh over [B, 4H] computes all four; the sigmoid gates' operands are
   halved once, outside the loop.
-- Slopes: made in the forward loop, where the gates still lie in the cache, instead of in passes over whole arrays
+- Slopes: computed in the forward loop, where the gates still lie in the cache, instead of in passes over whole arrays
   between the loops. At 128 units, B=64, T=128, 45.4 ms became 40.0; at B=16, T=64, 6.2 became 5.4; at 256 and 512 units
   a step became 6 and 3 % faster.
 - Order of the backward step: elementwise part first, product last. The other way round the same step took 42.2 ms at
   B=64 and 8.0 at B=16.
-- Cores: at 128 units a step's product is too small to be shared between them, so the batch is (`shards.py`).
+- Cores: at 128 units a step's product is too small to be split between them, so the batch is split (`shards.py`).
 - Choosing between dc and dh with `tf.where`, or by multiplying with zeros and ones, instead of with `tf.concat` made
   the step 4.5 times slower: XLA then computes the gradient of the gates once for the product and once more for the
   array, and copies the array in between.
@@ -25,6 +25,7 @@ What was measured and decided (two cores, two layers; times of whole training st
   step.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -34,7 +35,9 @@ NUM_GATES = 4  # i, f, c, o: the order of keras.layers.LSTM and of cuDNN
 
 
 @tf.custom_gradient
-def lstm_scan(projected: tf.Tensor, recurrent_kernel: tf.Tensor, hidden: tf.Tensor, memory: tf.Tensor):
+def lstm_scan(
+    projected: tf.Tensor, recurrent_kernel: tf.Tensor, hidden: tf.Tensor, memory: tf.Tensor
+) -> tuple[tuple[tf.Tensor, tf.Tensor, tf.Tensor], Callable]:
     """Run one LSTM layer over time.
 
     Args:
@@ -53,7 +56,7 @@ def lstm_scan(projected: tf.Tensor, recurrent_kernel: tf.Tensor, hidden: tf.Tens
     halved = _per_gate(units, recurrent_kernel.dtype, 0.5, 1.0)
     run = _forward(projected * halved, recurrent_kernel * halved, hidden, memory)
 
-    def gradient(*d_outputs):
+    def gradient(*d_outputs: tf.Tensor) -> tuple[tf.Tensor, ...]:
         d_projected, d_hidden, d_memory = _backward(run, d_outputs, recurrent_kernel)
         before = tf.concat([hidden[None], run.hiddens[:-1]], axis=0)
         d_kernel = tf.matmul(
@@ -78,12 +81,20 @@ class _Run(NamedTuple):
     hiddens: tf.Tensor  # [T, B, H]
 
 
-def _forward(projected, recurrent_kernel, hidden, memory) -> _Run:
+def _forward(projected: tf.Tensor, recurrent_kernel: tf.Tensor, hidden: tf.Tensor, memory: tf.Tensor) -> _Run:
     time_steps, units = projected.shape[0], recurrent_kernel.shape[0]
     # d tanh(x/2)/2 for the sigmoid gates and d tanh(x) for the candidate, with the halves of (gate + 1)/2 folded in.
     own_slope = _per_gate(units, recurrent_kernel.dtype, 0.25, 0.5)
 
-    def step(t, hidden, before, slopes, memory_slopes, forget, hiddens):
+    def step(
+        t: tf.Tensor,
+        hidden: tf.Tensor,
+        before: tf.Tensor,
+        slopes: tf.TensorArray,
+        memory_slopes: tf.TensorArray,
+        forget: tf.TensorArray,
+        hiddens: tf.TensorArray,
+    ) -> tuple:
         gate = tf.tanh(slopes.read(t) + tf.matmul(hidden, recurrent_kernel))
         i, f, g, o = tf.split(gate, NUM_GATES, axis=1)
         memory = 0.5 * ((f + 1) * before + (i + 1) * g)
@@ -106,7 +117,9 @@ def _forward(projected, recurrent_kernel, hidden, memory) -> _Run:
     return _Run(memory, *(array.stack() for array in arrays))
 
 
-def _backward(run: _Run, d_outputs, recurrent_kernel) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def _backward(
+    run: _Run, d_outputs: tuple[tf.Tensor, ...], recurrent_kernel: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Gradients of the projections [T, B, 4H] and of the state before the first step.
 
     Args:
@@ -115,7 +128,7 @@ def _backward(run: _Run, d_outputs, recurrent_kernel) -> tuple[tf.Tensor, tf.Ten
     d_hiddens, d_hidden, d_memory = d_outputs
     transposed_kernel = tf.transpose(recurrent_kernel)
 
-    def step(t, d_hidden, d_memory, slopes):
+    def step(t: tf.Tensor, d_hidden: tf.Tensor, d_memory: tf.Tensor, slopes: tf.TensorArray) -> tuple:
         d_hidden = d_hidden + d_hiddens[t]
         d_memory = d_memory + d_hidden * run.memory_slopes[t]
         d_gate = tf.concat([d_memory, d_memory, d_memory, d_hidden], axis=1) * slopes.read(t)
@@ -134,11 +147,11 @@ def _array(over_time: tf.Tensor) -> tf.TensorArray:
 
 
 def _arrays_to_fill(time_steps: int, hidden: tf.Tensor, memory: tf.Tensor) -> list[tf.TensorArray]:
-    """Three arrays over time for tensors [B, H], to be written whole; what they hold to begin with is of no account."""
+    """Three arrays over time for tensors [B, H], to be written whole; what they hold to begin with is never read."""
     shape = [time_steps, *tf.unstack(tf.shape(hidden))]
     return [_array(tf.broadcast_to(content, shape)) for content in (hidden, memory, hidden - memory)]
 
 
-def _per_gate(units: int, dtype, sigmoid_gates: float, candidate: float) -> tf.Tensor:
+def _per_gate(units: int, dtype: tf.DType, sigmoid_gates: float, candidate: float) -> tf.Tensor:
     """[4H]: one factor for the gates i, f, o and another for the candidate c."""
     return tf.constant(np.repeat([sigmoid_gates, sigmoid_gates, candidate, sigmoid_gates], units), dtype)

@@ -1,6 +1,4 @@
-"""A batch cut into shards that are computed side by side, for a CPU.
-
-What goes in: arrays and a state of a whole batch. What comes out: those of each shard, and the state joined again.
+"""A batch cut into shards that are computed side by side, for a CPU; their states are joined again.
 
 XLA cannot do this inside one program: loops that follow one another in its schedule share memory and so wait for each
 other, and a loop of more than eight operations is spread over all cores, step by step, which sends its arrays from one
@@ -8,7 +6,7 @@ core's cache to the other's. Every shard is therefore a call of a compiled progr
 not compiled. Whole training steps, two cores, two layers, T=128, against one program for the whole batch: 1.17 times as
 fast at 128 units, 1.6 at 256, 1.2 at 512 (B=64); at 128 units, B=16, T=64 the same speed.
 
-NOTE: the shards' sums are added in a fixed order, so the same batch gives the same bytes whichever is done first.
+NOTE: the shards' sums are added in a fixed order, so the same batch gives the same bytes, whichever shard ends first.
 """
 
 import os
@@ -16,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
-State = list[list[tf.Tensor]]  # per layer: [h] or, for an LSTM, [h, c]; each float32 [B, H]
+from textgen.model.recurrent import State
 
 SHARDS = 2  # more were not measured
 MIN_ROWS = 8  # of a shard; with fewer, starting it costs more than it gains

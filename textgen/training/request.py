@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from textgen.cells import CELLS
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
 from textgen.errors import SettingError
 from textgen.model_store import StoredModel
@@ -64,6 +65,6 @@ def configs_of(request: Request, parent: StoredModel | None = None) -> tuple[Tex
     text, model, training = (
         config(**{name: given[name] for name in names if name in given}) for config, names in known.items()
     )
-    if "forget_bias" in given and model.cell != "lstm":
+    if "forget_bias" in given and not CELLS[model.cell].has_forget_gate:
         raise SettingError(f"`forget_bias` is for `cell=lstm`; {model.cell} has no forget gate")
     return text, model, training

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from textgen.cells import CELLS
 from textgen.messages import counted, visible
 from textgen.model_store import num_parameters
 from textgen.records import Evaluated, ParentRecord, ResultRecord
@@ -85,8 +86,8 @@ class TerminalReporter(Reporter):
             reason = f"the budget pays for {plan.recipe.reason} (--preset, and every flag, overrules)"
             self._say("size", f"{plan.recipe.preset}: {reason}")
         m, t = plan.model, plan.training
-        cell = {"lstm": "LSTM", "gru": "GRU", "rnn": "plain RNN"}[m.cell]
-        shape = f"{m.num_layers} x {m.units} {cell}, embedding {m.embedding_size}{' (tied)' if m.tied else ''}"
+        layers = f"{m.num_layers} x {m.units} {CELLS[m.cell].name}"
+        shape = f"{layers}, embedding {m.embedding_size}{' (tied)' if m.tied else ''}"
         shape += ", skip connections" if m.skip else ""
         self._say("model", f"{shape}, vocabulary {m.vocabulary_size:,}, {num_parameters(plan.model):,} parameters")
         constant = " (constant)" if t.schedule == "constant" else ""
