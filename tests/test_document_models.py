@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ALPHABET, make_stored_model, write_stored_model
-from test_cli import one_line, run
+from commands import one_line, run
 from three_engines import CONFIGS, ThreeEngines
 
 from textgen import model_store
