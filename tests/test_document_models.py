@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ALPHABET, make_stored_model, write_stored_model
 from commands import one_line, run
+from conftest import ALPHABET, make_stored_model, write_stored_model
 from three_engines import CONFIGS, ThreeEngines
 
 from textgen import model_store

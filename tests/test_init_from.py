@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import make_stored_model, write_stored_model
 from commands import one_line, run
+from conftest import make_stored_model, write_stored_model
 from test_progress import Screen
 from test_progress import plan_of as shown_plan
 from test_request import everything_in

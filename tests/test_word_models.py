@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import make_stored_model, make_word_tokenizer
 from commands import one_line, run
+from conftest import make_stored_model, make_word_tokenizer
 from three_engines import ThreeEngines
 
 from textgen import model_store
