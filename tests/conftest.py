@@ -5,6 +5,7 @@ import os
 import hypothesis
 import numpy as np
 import pytest
+from commands import close_fork_server
 from plans import TEXT
 
 from textgen import model_store, sealed_files
@@ -84,6 +85,13 @@ def cache_dir(tmp_path_factory):
         del os.environ["TEXTGEN_CACHE_DIR"]
     else:
         os.environ["TEXTGEN_CACHE_DIR"] = before
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fork_server_that_ends():
+    """What commands.py starts when the first command is run does not outlive the tests."""
+    yield
+    close_fork_server()
 
 
 @pytest.fixture

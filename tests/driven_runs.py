@@ -4,9 +4,9 @@ import json
 import os
 import random
 import shutil
-import subprocess
-import sys
 from pathlib import Path
+
+from commands import Command
 
 from textgen import model_store, sealed_files
 
@@ -29,7 +29,7 @@ def train(kind: str, *more: str) -> tuple[str, ...]:
 
 
 class Driver:
-    """The process that runs `textgen` in forks; see fault_driver.py. A context manager."""
+    """A working directory with a text, in which `textgen` runs with a cache and a models directory of its own."""
 
     def __init__(self, folder: Path):
         self.folder, self.log = folder, folder / "log"
@@ -38,25 +38,16 @@ class Driver:
         self.environment = os.environ | {
             "TEXTGEN_CACHE_DIR": str(folder / "cache"),
             "TEXTGEN_MODELS_DIR": str(self.models_dir),
-            "TF_CPP_MIN_LOG_LEVEL": "2",
         }
         (folder / "novel.txt").write_text(" ".join(random.Random(0).choices(WORDS, k=900)))
 
-    def __enter__(self) -> "Driver":
-        command = [sys.executable, str(Path(__file__).with_name("fault_driver.py"))]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        self.process = subprocess.Popen(command, cwd=self.folder, env=self.environment, text=True, **pipes)
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self.process.communicate()
+    def start(self, *arguments: str, events: tuple = (), log: Path | None = None) -> Command:
+        """`textgen ARGUMENTS`, running; what it prints on both streams goes to the log."""
+        return Command(*arguments, cwd=self.folder, environment=self.environment, events=events, log=log or self.log)
 
     def run(self, *arguments: str, events: tuple = ()) -> int:
-        """The exit status of `textgen ARGUMENTS`, negative when a signal ended it; events are fault_driver.py's."""
-        request = {"arguments": arguments, "log": str(self.log), "events": events}
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())["status"]
+        """The exit status of `textgen ARGUMENTS`, negative when a signal ended it; events are fork_server.py's."""
+        return self.start(*arguments, events=events).wait()
 
     def forget_corpora(self) -> None:
         """The next command prepares its corpus anew."""

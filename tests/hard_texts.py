@@ -28,6 +28,8 @@ HARD_TEXTS = {
     "apostrophes": "'tis o' the dogs' 'em 'n' a'b'c '' d''e f\u2019g' '\u2019h 1'2 i'3",
 }
 ALL_SYMBOLS = "".join(chr(point) for point in range(0x110000) if not 0xD800 <= point < 0xE000)
+# What is in the texts, and one of every hundred others.
+SOME_SYMBOLS = "".join(sorted({*"".join(HARD_TEXTS.values()), *ALL_SYMBOLS[::97]}))
 
 # Text of everything at once: pieces of the texts above, any symbols, and runs.
 FRAGMENTS = sorted({text[i : i + 7] for text in HARD_TEXTS.values() for i in range(0, min(len(text), 200), 5)})

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from commands import Command, one_line, run
 
 import textgen
 from textgen.cli import COMMANDS, cli
@@ -34,31 +35,14 @@ SETTINGS = [
 TALE = "The ferryman kept the river's memory, and the river kept his. "
 
 
-def run(*arguments: str, cwd: Path, stdin: str | bytes = b"", **environment: str) -> subprocess.CompletedProcess:
-    """`textgen ARGUMENTS` as a process."""
-    return subprocess.run(
-        [sys.executable, "-m", "textgen", *map(str, arguments)],
-        cwd=cwd,
-        input=stdin.encode() if isinstance(stdin, str) else stdin,
-        capture_output=True,
-        env={**os.environ, "TEXTGEN_MODELS_DIR": "", **environment},
-        check=False,
-    )
-
-
-def one_line(done: subprocess.CompletedProcess) -> str:
-    """The single line of an error."""
-    lines = done.stderr.decode().strip().splitlines()
-    assert len(lines) == 1, done.stderr.decode()
-    return lines[0]
-
-
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory) -> Path:
-    """A working directory in which a model named `tale` was trained."""
+    """A working directory in which a model named `tale` was trained, by a process that imported TensorFlow itself."""
     directory = tmp_path_factory.mktemp("workshop")
     (directory / "tale.txt").write_text("\n".join(f"{TALE}So it went for {n} years." for n in range(300)))
-    done = run("train", "tale.txt", "--steps", "300", *SETTINGS, "--json", cwd=directory)
+    command = [sys.executable, "-m", "textgen", "train", "tale.txt", "--steps", "300", *SETTINGS, "--json"]
+    environment = os.environ | {"TEXTGEN_MODELS_DIR": ""}
+    done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     (directory / "train.json").write_bytes(done.stdout)
     (directory / "train.log").write_bytes(done.stderr)
@@ -377,19 +361,14 @@ def test_ctrl_c_saves_and_says_how_to_go_on_and_the_resumed_run_ends_as_if_nothi
     arguments = ["tale.txt", "--steps", "400", "--sample-every", "100", *SETTINGS]
     whole = run("train", *arguments, "--name", "whole", cwd=workshop)
     assert whole.returncode == 0, whole.stderr.decode()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "textgen", "train", *arguments, "--name", "broken"],
-        cwd=workshop,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
+    process = Command("train", *arguments, "--name", "broken", cwd=workshop)
     checkpoints = workshop / "saved_models" / "broken" / "checkpoints"
     deadline = time.monotonic() + 120
     while not list(checkpoints.glob("step-*")) and time.monotonic() < deadline:
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == 130, said.decode()
+    os.kill(process.number, signal.SIGINT)
+    assert process.wait() == 130
+    said = process.errors.read_bytes()
     assert "textgen train --resume --name broken" in said.decode()
     assert run("sample", "broken", "-n", "5", cwd=workshop).returncode == 0
     resumed = run("train", "--resume", "--name", "broken", cwd=workshop)

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import one_line, run
 from conftest import ALPHABET, make_stored_model, training_config, write_stored_model
-from test_cli import one_line, run
 from three_engines import CONFIGS, ThreeEngines
 from whole_texts import surprisals
 

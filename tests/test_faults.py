@@ -24,8 +24,7 @@ KILLS_OF_A_RUN = 8
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory):
-    with Driver(tmp_path_factory.mktemp("faults")) as driver:
-        yield driver
+    return Driver(tmp_path_factory.mktemp("faults"))
 
 
 class Journey:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import one_line, run
 from conftest import make_stored_model, trace_plainly, write_stored_model
 from plans import (
     TEXT,
@@ -18,7 +19,6 @@ from plans import (
     run_plan,
     what_no_clock_touches,
 )
-from test_cli import one_line, run
 from watching import Watcher, crash
 from whole_texts import split_text, surprisals
 

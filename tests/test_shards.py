@@ -5,7 +5,6 @@ import pytest
 import tensorflow as tf
 from conftest import model_config, random_weights, training_config
 
-import textgen.training.step
 import textgen.training.validation
 from textgen.dataset import Batch
 from textgen.model import shards
@@ -47,14 +46,16 @@ def test_what_is_cut_is_joined_again_row_by_row():
         np.testing.assert_array_equal(found, expected)
 
 
-def step_in(num_shards: int, cell: str = "lstm", **settings) -> TrainStep:
-    config = model_config(vocabulary_size=V, cell=cell, embedding_size=3, units=4, num_layers=2)
+def step_in(
+    num_shards: int, cell: str = "lstm", *, compile_with_xla: bool = True, num_layers: int = 2, **settings
+) -> TrainStep:
+    config = model_config(vocabulary_size=V, cell=cell, embedding_size=3, units=4, num_layers=num_layers)
     model = build_model(config)
     model.set_named_weights(random_weights(config))
     training = training_config(batch_size=B, sequence_length=T, **{"dropout": 0.0, "state_reset": 0.0} | settings)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(textgen.training.step, "num_shards", lambda batch_size: num_shards)
-        return TrainStep(model, training, compile_with_xla=True, token_counts=COUNTS)
+    step = TrainStep(model, training, compile_with_xla=compile_with_xla, token_counts=COUNTS)
+    step.num_shards = num_shards
+    return step
 
 
 def three_steps(step: TrainStep) -> tuple[list[float], list[np.ndarray], dict[str, np.ndarray]]:
@@ -67,19 +68,7 @@ def three_steps(step: TrainStep) -> tuple[list[float], list[np.ndarray], dict[st
     return losses, [tensor.numpy() for tensor in tf.nest.flatten(state)], step.model.get_named_weights() | averages
 
 
-@pytest.mark.parametrize(
-    ("cell", "settings"),
-    [
-        ("lstm", {}),
-        ("lstm", {"dropout": 0.4, "weight_drop": 0.3, "clip_norm": 0.05}),
-        ("lstm", {"num_sampled": 3}),
-        ("gru", {"dropout": 0.4}),
-        ("lstm", EVERYTHING),
-        ("gru", EVERYTHING | {"num_sampled": 3}),
-    ],
-    ids=["plain", "dropout", "sampled", "gru", "everything", "everything, sampled, gru"],
-)
-def test_steps_in_shards_are_those_of_the_whole_batch(cell, settings):
+def assert_steps_in_shards_are_those_of_the_whole_batch(cell: str, **settings) -> None:
     losses, state, weights = three_steps(step_in(2, cell, **settings))
     expected_losses, expected_state, expected_weights = three_steps(step_in(1, cell, **settings))
     assert losses == pytest.approx(expected_losses, rel=1e-5)
@@ -89,9 +78,39 @@ def test_steps_in_shards_are_those_of_the_whole_batch(cell, settings):
         np.testing.assert_allclose(weights[name], expected, rtol=1e-3, atol=1e-4, err_msg=name)
 
 
+@pytest.mark.parametrize(
+    ("cell", "settings"),
+    [
+        ("lstm", {"dropout": 0.4, "weight_drop": 0.3, "clip_norm": 0.05, "num_layers": 1}),
+        ("lstm", EVERYTHING | {"compile_with_xla": False, "num_layers": 1}),
+        ("gru", EVERYTHING | {"compile_with_xla": False, "num_sampled": 3}),
+    ],
+    ids=["compiled", "everything", "everything, sampled, gru"],
+)
+def test_steps_in_shards_are_those_of_the_whole_batch(cell, settings):
+    assert_steps_in_shards_are_those_of_the_whole_batch(cell, **settings)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"dropout": 0.4, "weight_drop": 0.3, "clip_norm": 0.05},
+        {"num_sampled": 3},
+        EVERYTHING,
+        EVERYTHING | {"num_sampled": 3},
+    ],
+    ids=["plain", "dropout", "sampled", "everything", "everything, sampled"],
+)
+def test_compiled_steps_in_shards_are_those_of_the_whole_batch(cell, settings):
+    assert_steps_in_shards_are_those_of_the_whole_batch(cell, **settings)
+
+
 def test_the_two_shards_have_masks_of_their_own_rows():
     """Both halves of this batch read the same: without masks, or with the same ones, their states would be equal."""
-    step = step_in(2, dropout=0.5)
+    step = step_in(2, compile_with_xla=False, dropout=0.5)
     half = np.random.default_rng(1).integers(V, size=(B // 2, T)).astype(np.int32)
     inputs = np.concatenate([half, half])
     _, state = step(Batch(inputs, inputs, is_first=True), step.zero_state(), 0.0, 1)
@@ -102,17 +121,20 @@ def test_the_two_shards_have_masks_of_their_own_rows():
 
 
 def test_the_same_steps_give_the_same_bytes_whichever_shard_is_done_first():
-    settings = {"dropout": 0.2, "weight_drop": 0.2}
-    _, _, first = three_steps(step_in(2, **settings))
-    for _ in range(5):
-        _, _, again = three_steps(step_in(2, **settings))
-        assert {name: array.tobytes() for name, array in again.items()} == {
-            name: array.tobytes() for name, array in first.items()
-        }
+    step = step_in(2, num_layers=1, dropout=0.2, weight_drop=0.2)
+    begun = {name: variable.numpy() for name, variable in (step.model.named_weights() | step.slots()).items()}
+    left = set()
+    for _ in range(20):
+        for name, variable in (step.model.named_weights() | step.slots()).items():
+            variable.assign(begun[name])
+        step.set_step_count(0)
+        losses, state, weights = three_steps(step)
+        left.add((*losses, *(array.tobytes() for array in [*state, *weights.values()])))
+    assert len(left) == 1
 
 
-@pytest.mark.parametrize("few_tokens", [V, V - 1], ids=["scored", "read"])
-def test_validation_in_shards_is_that_of_the_whole(few_tokens, monkeypatch):
+@pytest.mark.parametrize(("few_tokens", "xla"), [(V, True), (V - 1, False)], ids=["scored", "read"])
+def test_validation_in_shards_is_that_of_the_whole(few_tokens, xla, monkeypatch):
     config = model_config(vocabulary_size=V, embedding_size=3, units=4, num_layers=2)
     model = build_model(config)
     model.set_named_weights(random_weights(config))
@@ -120,6 +142,7 @@ def test_validation_in_shards_is_that_of_the_whole(few_tokens, monkeypatch):
     token_ids = np.random.default_rng(2).integers(V, size=9000)
     found = []
     for count in (1, 2):
-        monkeypatch.setattr(textgen.training.validation, "num_shards", lambda batch_size, count=count: count)
-        found.append(Validation(model, token_ids, compile_with_xla=True)())
+        validation = Validation(model, token_ids, compile_with_xla=xla)
+        validation.num_shards = count
+        found.append(validation())
     assert found[1] == pytest.approx(found[0], rel=1e-6)

@@ -15,8 +15,7 @@ from textgen.training.checkpoints import load_newest
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory):
-    with Driver(tmp_path_factory.mktemp("stopped")) as driver:
-        yield driver
+    return Driver(tmp_path_factory.mktemp("stopped"))
 
 
 @pytest.fixture(scope="module")

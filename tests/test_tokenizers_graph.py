@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from hard_texts import ALL_SYMBOLS
+from hard_texts import ALL_SYMBOLS, SOME_SYMBOLS
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from whole_texts import fit_characters
@@ -44,10 +44,11 @@ def test_a_hand_worked_prompt():
     assert ragged.to_list() == [[2, 1, 4, 3, 0, 4, 5, 6, 3, 7, 8], []]  # cafe finest, the snowman skipped
 
 
-def test_every_code_point_is_read_as_python_reads_it():
+@pytest.mark.parametrize("symbols", [SOME_SYMBOLS, pytest.param(ALL_SYMBOLS, marks=pytest.mark.slow)], ids=len)
+def test_every_code_point_is_read_as_python_reads_it(symbols):
     tokenizer, known = TEXTS["hard"], set(TEXTS["hard"].pieces)
-    forms = [nearest_known(symbol, known) for symbol in ALL_SYMBOLS]
-    ragged = GRAPHS["hard"].tokenize(tf.constant([symbol.encode() for symbol in ALL_SYMBOLS]))
+    forms = [nearest_known(symbol, known) for symbol in symbols]
+    ragged = GRAPHS["hard"].tokenize(tf.constant([symbol.encode() for symbol in symbols]))
     assert np.array_equal(ragged.row_lengths(), [len(form) for form in forms])
     assert np.array_equal(ragged.flat_values, tokenizer.encode("".join(forms)))
 
@@ -101,20 +102,21 @@ def test_a_space_at_the_end_of_a_prompt_stays():
 # ---- normal forms
 
 
+@pytest.mark.parametrize("symbols", [SOME_SYMBOLS, pytest.param(ALL_SYMBOLS, marks=pytest.mark.slow)], ids=len)
 @pytest.mark.parametrize("form", ["nfc", "nfkc", "casefold"])
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cn"])), max_size=4))
 @settings(max_examples=60)
 @example(["Stra\u00dfe \ufb01 \u212b e\u0301 \u00bd \u1e9e\u0130", "\u200dA\u00adb\ufe0f"])
-def test_any_text_is_normalised_as_python_normalises_it(form, texts):
+def test_any_text_is_normalised_as_python_normalises_it(form, symbols, texts):
     pytest.importorskip("tensorflow_text")
-    tokenizer, graph = normalising(form)
+    tokenizer, graph = normalising(form, symbols)
     ids = [tokenizer.encode(make_readable(text, tokenizer).text).tolist() for text in texts]
     assert graph.tokenize(tf.constant([text.encode() for text in texts], tf.string)).to_list() == ids
 
 
 @functools.cache
-def normalising(form: str) -> tuple[CharacterTokenizer, GraphCharacterTokenizer]:
-    tokenizer = CharacterTokenizer(ALL_SYMBOLS, normalize=form)
+def normalising(form: str, symbols: str = SOME_SYMBOLS) -> tuple[CharacterTokenizer, GraphCharacterTokenizer]:
+    tokenizer = CharacterTokenizer(symbols, normalize=form)
     return tokenizer, graph_tokenizer(tokenizer)
 
 

@@ -4,7 +4,7 @@ import functools
 
 import pytest
 import tensorflow as tf
-from hard_texts import ALL_SYMBOLS, ENGLISH, HARD_TEXTS, mixed_texts
+from hard_texts import ALL_SYMBOLS, ENGLISH, HARD_TEXTS, SOME_SYMBOLS, mixed_texts
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -43,11 +43,15 @@ class Both:
 
 @functools.cache
 def both(name: str) -> Both:
-    if name == "all characters":
-        return Both(CharacterTokenizer(ALL_SYMBOLS))
-    if name == "all words":
-        return Both(WordTokenizer(ALL_SYMBOLS, fit(*HARD_TEXTS.values()).words))
-    return Both(fit(ENGLISH, documents="line"))
+    if name == "English":
+        return Both(fit(ENGLISH, documents="line"))
+    symbols = ALL_SYMBOLS if "all" in name else SOME_SYMBOLS
+    if "characters" in name:
+        return Both(CharacterTokenizer(symbols))
+    return Both(WordTokenizer(symbols, fit(*HARD_TEXTS.values()).words))
+
+
+MANY_SYMBOLS = [pytest.param(name, marks=pytest.mark.slow) for name in ("all characters", "all words")]
 
 
 def test_a_hand_worked_prompt():
@@ -57,14 +61,14 @@ def test_a_hand_worked_prompt():
     assert ragged.to_list() == [[9, 10, 11, 1, 7, 3, 8, 2, 0], [], [], [4, 3, 6, 5, 11]]
 
 
-@pytest.mark.parametrize("name", ["all characters", "all words", "English"])
+@pytest.mark.parametrize("name", ["characters", "words", "English", *MANY_SYMBOLS])
 def test_hard_texts_are_read_as_python_reads_them(name):
     both(name).check(list(HARD_TEXTS.values()))
     for text in HARD_TEXTS.values():
         both(name).check([text])
 
 
-@pytest.mark.parametrize("name", ["all characters", "all words", "English"])
+@pytest.mark.parametrize("name", ["characters", "words", "English", *MANY_SYMBOLS])
 @given(st.lists(mixed_texts, max_size=4))
 @example([])
 @example([""])
@@ -82,11 +86,12 @@ def test_ten_thousand_texts_are_read_as_python_reads_them_and_come_back(name, te
     assert trim_prompt(make_readable(text, both(name).tokenizer).text, both(name).tokenizer) in (text, text[:-1])
 
 
+@pytest.mark.parametrize("symbols", [SOME_SYMBOLS, pytest.param(ALL_SYMBOLS, marks=pytest.mark.slow)], ids=len)
 @pytest.mark.parametrize("form", ["nfc", "nfkc", "casefold"])
-def test_a_model_that_normalises_reads_hard_texts_as_python_reads_them(form):
+def test_a_model_that_normalises_reads_hard_texts_as_python_reads_them(form, symbols):
     pytest.importorskip("tensorflow_text")
     texts = list(HARD_TEXTS.values())
-    Both(WordTokenizer(ALL_SYMBOLS, fit(*texts).words, normalize=form)).check(texts)
+    Both(WordTokenizer(symbols, fit(*texts).words, normalize=form)).check(texts)
 
 
 def test_every_string_is_a_text_of_its_own():

@@ -94,23 +94,29 @@ def assert_gradients_are_those_of_finite_differences(step, equations, number: in
         np.testing.assert_allclose(found[name], gradient, rtol=1e-3, atol=2e-6, err_msg=name)
 
 
+EVERYTHING = {"dropout": 0.3, "weight_drop": 0.3, "input_dropout": 0.3, "embedding_dropout": 0.3, "state_reset": 0.5}
+EVERYTHING |= {"activation_reg": 2.0, "temporal_activation_reg": 3.0, "seed": 5}
 NOISES = {
     "plain": {},
+    "everything": EVERYTHING,
     "dropout": {"dropout": 0.3, "weight_drop": 0.3, "seed": 5},
     "penalties": {"dropout": 0.3, "activation_reg": 2.0, "temporal_activation_reg": 3.0, "seed": 5},
     "inputs": {"input_dropout": 0.3, "embedding_dropout": 0.3, "state_reset": 0.5, "seed": 6},
 }
 
 
+ONE_BY_ONE = [pytest.param(name, marks=pytest.mark.slow) for name in ("dropout", "penalties", "inputs")]
+
+
 @pytest.mark.parametrize(("cell", "equations"), [("lstm", lstm_cell), ("gru", gru_cell), ("rnn", rnn_cell)])
-@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("noise", ["plain", "everything", *ONE_BY_ONE])
 def test_the_gradient_is_that_of_finite_differences(cell, equations, noise):
     step = step_of(cell, num_layers=2, **NOISES[noise])
     assert_gradients_are_those_of_finite_differences(step, equations, number=3)
 
 
 @pytest.mark.parametrize("units", [2, 3], ids=["sizes agree", "projection"])
-@pytest.mark.parametrize("noise", ["plain", "penalties", "inputs"])
+@pytest.mark.parametrize("noise", ["everything", pytest.param("plain", marks=pytest.mark.slow), *ONE_BY_ONE])
 def test_the_gradient_of_a_tied_model_is_that_of_finite_differences(units, noise):
     """Its output layer scores with the embeddings as they are, whichever are dropped where they are read."""
     step = step_of(num_layers=2, units=units, tied=True, **NOISES[noise])
@@ -118,13 +124,13 @@ def test_the_gradient_of_a_tied_model_is_that_of_finite_differences(units, noise
 
 
 def test_the_noises_above_drop_some_and_keep_some():
-    step = step_of(num_layers=2, **NOISES["inputs"])
+    step = step_of(num_layers=2, **EVERYTHING)
     noise = in_numpy(draw_noise(step.model.config, step.config, tf.constant(3)))
-    for mask in (noise.inputs, noise.symbols, noise.carried):
+    for mask in (noise.inputs, noise.symbols, noise.carried, *noise.outputs, *noise.recurrent):
         assert 0 < np.count_nonzero(mask) < mask.size
 
 
-@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("tied", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_penalties_are_the_same_whether_the_loss_is_exact_or_of_a_sample(tied):
     penalties, shape = {"activation_reg": 2.0, "temporal_activation_reg": 3.0}, {"num_layers": 2, "tied": tied}
     added = []

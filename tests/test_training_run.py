@@ -132,6 +132,7 @@ def test_whoever_watches_is_told_of_every_step_evaluation_and_checkpoint(finishe
     assert watcher.saved_steps == [0, 6, 12, 18, 24, 30]
 
 
+@pytest.mark.slow  # by default test_stopped_runs.py has compiled runs stopped and resumed
 def test_a_stopped_and_resumed_run_ends_with_the_same_bytes(finished, corpus, tmp_path):
     result = run_plan(plan_of(corpus, tmp_path), Watcher({7: ask_to_stop}))
     assert result.stopped_by == signal.SIGINT
@@ -148,27 +149,19 @@ def test_a_stopped_and_resumed_run_ends_with_the_same_bytes(finished, corpus, tm
 # ---- stopping, crashing and damage, at every turn
 
 
-LAYERS = {"lstm": 2, "gru": 1}
-
-
-def plan_of_cell(cell: str, corpus: Path, models_dir: Path):
-    return plan_of(corpus, models_dir, cell=cell, num_layers=LAYERS[cell])
-
-
 @pytest.fixture(scope="module")
-def uninterrupted(corpus, tmp_path_factory) -> dict[str, dict]:
-    """What an uninterrupted run of each cell leaves, on the path without XLA."""
+def uninterrupted(corpus, tmp_path_factory) -> dict:
+    """What an uninterrupted run of two layers leaves, on the path without XLA."""
     with pytest.MonkeyPatch.context() as patch:
         trace_plainly(patch)
-        plans = {cell: plan_of_cell(cell, corpus, tmp_path_factory.mktemp(cell)) for cell in LAYERS}
-        return {cell: what_no_clock_touches(run_plan(plan).path) for cell, plan in plans.items()}
+        plan = plan_of(corpus, tmp_path_factory.mktemp("uninterrupted"), num_layers=2)
+        return what_no_clock_touches(run_plan(plan).path)
 
 
 @pytest.mark.usefixtures("without_xla")
-@pytest.mark.parametrize("cell", LAYERS)
-def test_a_run_that_was_stopped_and_crashed_and_damaged_ends_with_the_same_bytes(cell, uninterrupted, corpus, tmp_path):
+def test_a_run_that_was_stopped_and_crashed_and_damaged_ends_with_the_same_bytes(uninterrupted, corpus, tmp_path):
     terminated = Watcher({7: lambda: ask_to_stop(signal.SIGTERM)})
-    assert run_plan(plan_of_cell(cell, corpus, tmp_path), terminated).stopped_by == signal.SIGTERM
+    assert run_plan(plan_of(corpus, tmp_path, num_layers=2), terminated).stopped_by == signal.SIGTERM
     with pytest.raises(RuntimeError):
         resume(tmp_path, {21: crash})
     newest = model_store.checkpoint_dirs(tmp_path / "novel")[0]
@@ -176,7 +169,7 @@ def test_a_run_that_was_stopped_and_crashed_and_damaged_ends_with_the_same_bytes
     (newest / model_store.TRAINING_STATE).write_bytes(b"")
     result, watcher = resume(tmp_path)
     assert watcher.first_step == 12
-    assert what_no_clock_touches(result.path) == uninterrupted[cell]
+    assert what_no_clock_touches(result.path) == uninterrupted
 
 
 @pytest.mark.usefixtures("without_xla")
@@ -185,7 +178,7 @@ def test_a_run_stopped_after_its_last_step_only_has_to_be_sealed(uninterrupted, 
     assert result.stopped_by == signal.SIGINT
     result, watcher = resume(tmp_path)
     assert watcher.steps == []
-    assert what_no_clock_touches(result.path) == uninterrupted["lstm"]
+    assert what_no_clock_touches(result.path) == uninterrupted
 
 
 @pytest.mark.usefixtures("without_xla")
@@ -335,7 +328,7 @@ def test_the_old_model_is_kept_until_the_new_one_is_finished(uninterrupted, corp
     watcher = Watcher({step: lambda: assert_is_old(aside) for step in (1, STEPS)})
     run_plan(plan_of(corpus, tmp_path, num_layers=2, overwrite=True), watcher)
     assert watcher.steps[-1] == STEPS
-    assert what_no_clock_touches(path) == uninterrupted["lstm"]
+    assert what_no_clock_touches(path) == uninterrupted
     assert os.listdir(tmp_path) == ["novel"]
 
 
@@ -364,7 +357,7 @@ def test_the_old_model_outlives_a_crash_a_second_try_and_a_third_until_one_is_fi
         assert_is_old(aside)
         assert not (path / sealed_files.MANIFEST).exists()
     resume(tmp_path)
-    assert what_no_clock_touches(path) == uninterrupted["lstm"]
+    assert what_no_clock_touches(path) == uninterrupted
     assert os.listdir(tmp_path) == ["novel"]
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import one_line, run
 from conftest import make_stored_model, make_word_tokenizer
-from test_cli import one_line, run
 from three_engines import ThreeEngines
 from whole_texts import surprisals
 

@@ -1,10 +1,16 @@
 """A process that imports TensorFlow once and then runs `textgen` again and again, each time in a fork of its own.
 
 No TensorFlow operation ran before a fork, so a child is as a new process is, but two seconds older. Requests come as
-lines of JSON on standard input: {"arguments", "log", "events"}; answers are lines of JSON: {"status"}, negative for a
-signal. An event is [moment, number, seconds, what]: see `MOMENTS` and `happen`. An event counts from the one before it.
+lines of JSON on standard input, answers go as lines of JSON to standard output; commands.py asks for them.
+
+    {"arguments", "cwd", "environment", "streams", "events"}  ->  {"process"}   its number; it runs
+    {"wait": process}                                         ->  {"status"}    negative for a signal
+
+The streams are the paths of standard input, output and error. An event is [moment, number, seconds, what]; `MOMENTS`
+and `happen` say what these are. An event counts from the one before it.
 """
 
+import io
 import json
 import os
 import resource
@@ -13,6 +19,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -99,37 +106,54 @@ def arrange(events: list) -> None:
 
 
 def child(request: dict) -> None:
+    """Become the process that runs the command; ends it."""
     import textgen.cli
 
-    log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    textgen.cli.STARTED = time.perf_counter()
-    arrange(request["events"])
-    status = 0
+    status = 1
     try:
+        _take_place(request)
+        textgen.cli.STARTED = time.perf_counter()
+        arrange(request["events"])
         textgen.cli.main(request["arguments"])
     except SystemExit as end:
         status = end.code or 0
-    sys.stdout.flush()
-    sys.stderr.flush()
+    except BaseException:
+        traceback.print_exc()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
     os._exit(status)
 
 
+def _take_place(request: dict) -> None:
+    """Streams, environment and working directory, as a shell would give them."""
+    for number, path in enumerate(request["streams"]):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND if number else os.O_RDONLY
+        os.dup2(os.open(path, flags), number)
+    sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0)), sys.stdin.encoding, sys.stdin.errors)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["cwd"])
+
+
 def serve() -> None:
-    import tensorflow  # noqa: F401 (here, so that no child has to)
+    """Answer requests until there are no more."""
+    import tensorflow as tf
 
-    import textgen.training.run  # noqa: F401
+    import textgen.training.run  # noqa: F401 (here, so that no child has to)
 
-    for line in sys.stdin:
+    tf.get_logger().setLevel("ERROR")
+    requests, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
+    for line in requests:
+        request = json.loads(line)
+        if "wait" in request:
+            status = os.waitstatus_to_exitcode(os.waitpid(request["wait"], 0)[1])
+            print(json.dumps({"status": status}), file=answers, flush=True)
+            continue
         process = os.fork()
         if process == 0:
-            try:
-                child(json.loads(line))
-            finally:
-                os._exit(70)  # a traceback is in the log
-        status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-        print(json.dumps({"status": status}), flush=True)
+            child(request)
+        print(json.dumps({"process": process}), file=answers, flush=True)
 
 
 if __name__ == "__main__":
