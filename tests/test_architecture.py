@@ -137,3 +137,10 @@ def test_help_imports_neither_numpy_nor_rich():
     script = "import sys; sys.modules['numpy'] = sys.modules['rich'] = None; from textgen.cli import main; main(['-h'])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_mypy_has_nothing_to_say():
+    """Strictly, so that a public function without types fails; see [tool.mypy] in pyproject.toml."""
+    command = [sys.executable, "-m", "mypy", "--no-incremental", "--cache-dir", "/dev/null"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

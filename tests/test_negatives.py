@@ -8,10 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textgen.model.negatives import (
-    MOST_SCORED,
-    NUM_SAMPLED,
     NegativeSampler,
-    choose_num_sampled,
     inclusion_probabilities,
 )
 
@@ -99,18 +96,3 @@ def test_a_sample_is_a_pure_function_of_seed_and_step():
 def test_a_token_that_never_occurs_is_drawn_too():
     sampler = NegativeSampler(np.array([100, 100, 0, 100]), 2, seed=0)
     assert any(2 in sampler.draw(step).token_ids for step in range(200))
-
-
-@pytest.mark.parametrize(
-    ("asked", "V", "expected"),
-    [
-        (None, MOST_SCORED, 0),
-        (None, MOST_SCORED + 1, NUM_SAMPLED),
-        (0, 100_000, 0),
-        (64, 65, 64),
-        (65, 65, 0),
-        (1000, 65, 0),
-    ],
-)
-def test_how_many_tokens_are_sampled(asked, V, expected):
-    assert choose_num_sampled(asked, V) == expected

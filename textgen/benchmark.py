@@ -15,7 +15,7 @@ from textgen.dataset import Batch
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.model.devices import choose_device
 from textgen.model.language_model import build_model
-from textgen.model.shards import State
+from textgen.model.recurrent import State
 from textgen.model_store import num_parameters
 from textgen.recipe import Asked, Facts, fill, recurrent_rate
 from textgen.training.step import TrainStep

@@ -1,13 +1,18 @@
 """`textgen inspect`: what a corpus is made of, and which command would suit it."""
 
 import shlex
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from textgen.cli.bars import progress_bar
 from textgen.cli.options import given, json_option, options_of
 from textgen.config import TextConfig
+from textgen.messages import counted
+
+if TYPE_CHECKING:
+    from textgen.inspection import Inspection
 
 
 @click.command()
@@ -42,7 +47,7 @@ def _typed(flags: dict[str, Any]) -> list[str]:
     return [part for name, value in flags.items() for part in (flag_of(name), str(value))]
 
 
-def _lines(found: Any):
+def _lines(found: "Inspection") -> Iterator[str]:
     facts, advice = found.characters, found.recommendation
     yield f"corpus        {found.name}, {found.encoding}"
     for note in found.notes:
@@ -65,9 +70,8 @@ def _lines(found: Any):
         times = "once" if rare.count == 1 else f"{rare.count:,} times, first"
         yield f"{label:<13} {rare.symbol!r} {_name(rare.symbol)}: {times} at line {rare.line:,}, column {rare.column:,}"
     yield f"try           {advice.command}"
-    minutes = f"{advice.minutes} minute{'' if advice.minutes == 1 else 's'}"
     speed = f"{advice.tokens_per_second:,.0f} {'words' if advice.level == 'word' else 'characters'} per second"
-    yield f"              a {advice.preset} model, about {minutes} here: {advice.epochs:.1f} passes at about {speed}"
+    yield f"              a {advice.preset} model, about {counted(advice.minutes, 'minute')} here: {advice.epochs:.1f} passes at about {speed}"
 
 
 def _name(symbol: str) -> str:

@@ -43,7 +43,8 @@ class Network:
 
     def advance(self, token_ids: tf.Tensor, state: State) -> State:
         """The state after one more token of every row, int32 [B]."""
-        hidden, memory = [], []
+        hidden: list[tf.Tensor] = []
+        memory: list[tf.Tensor] = []
         for index, (own, cells) in enumerate(zip(*state, strict=True)):
             if index == 0 and "table" in self.weights:
                 operand = tf.gather(self.weights["table"], token_ids) + own @ self.weights["layers.0.kernels"]
@@ -134,7 +135,7 @@ def _fold_lstm(kernel: np.ndarray, recurrent_kernel: np.ndarray, bias: np.ndarra
 def _fold_gru(kernel: np.ndarray, recurrent_kernel: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Reset acts on `h Ug + ag` alone, so that and `x Wg + bg` are columns of their own, zero where the other acts."""
     H = len(recurrent_kernel)
-    halved = np.repeat(np.float32([0.5, 0.5, 1.0, 1.0]), H)
+    halved = np.repeat(np.array([0.5, 0.5, 1.0, 1.0], np.float32), H)
     above = np.concatenate([kernel, np.zeros_like(kernel[:, :H])], axis=1)
     zeros = np.zeros_like(recurrent_kernel[:, :H])
     below = np.concatenate([recurrent_kernel[:, : 2 * H], zeros, recurrent_kernel[:, 2 * H :]], axis=1)

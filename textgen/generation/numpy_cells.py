@@ -51,10 +51,13 @@ class LSTMCell(NumpyCell):
     sigmoid(x) = (1 + tanh(x/2))/2, so the operands of i, f and o are halved once, in the weights.
     """
 
+    _gates: np.ndarray  # [B, 4H] and [B, H]: the buffers of a cell that is `prepared`
+    _product: np.ndarray
+
     def __init__(self, kernel: np.ndarray, recurrent_kernel: np.ndarray, bias: np.ndarray):
         H = len(recurrent_kernel)
         order = np.concatenate([np.arange(2 * H), np.arange(3 * H, 4 * H), np.arange(2 * H, 3 * H)])
-        halved = np.repeat(np.float32([0.5, 0.5, 0.5, 1.0]), H)
+        halved = np.repeat(np.array([0.5, 0.5, 0.5, 1.0], np.float32), H)
         # NOTE: indexing columns leaves them column by column in memory, and BLAS would copy every slice of rows.
         kernels = np.concatenate([kernel, recurrent_kernel])[:, order] * halved
         self.kernels = np.ascontiguousarray(kernels)  # [E + H, 4H]

@@ -14,9 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-MOST_SCORED = 4096  # up to so many tokens every step scores all of them
-NUM_SAMPLED = 1024
-
 
 class Negatives(NamedTuple):
     """Wrong tokens that all positions of a batch share."""
@@ -46,13 +43,6 @@ class NegativeSampler:
         token_ids = np.minimum(np.searchsorted(self._ends, points, side="right"), len(self._ends) - 1)
         log_probabilities = np.log(self.probabilities[token_ids])
         return Negatives(token_ids.astype(np.int32), log_probabilities.astype(np.float32))
-
-
-def choose_num_sampled(num_sampled: int | None, vocabulary_size: int) -> int:
-    """Wrong tokens per step, 0 for all: `TrainingConfig.num_sampled`, or what suits the vocabulary where it is None."""
-    if num_sampled is None:
-        return 0 if vocabulary_size <= MOST_SCORED else NUM_SAMPLED
-    return 0 if num_sampled >= vocabulary_size else num_sampled
 
 
 def inclusion_probabilities(token_counts: np.ndarray, num_sampled: int) -> np.ndarray:

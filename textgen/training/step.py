@@ -1,14 +1,13 @@
 """One optimizer step: forward, loss, gradient, clipping, AdamW; compiled.
 
-What goes in: a batch, the carried state, the learning rate and the step's number. What comes out: the loss and the new
-state; the variables change in place.
+The variables change in place; the state is the caller's.
 
 NOTE: XLA compiles everything except on a GPU, where cuDNN's kernel has no XLA form (the two exclude each other). On a
 CPU a batch is cut into shards that run side by side (`model/shards.py`), and the optimizer takes their mean gradient.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
 import numpy as np
@@ -17,9 +16,10 @@ import tensorflow as tf
 from textgen.config import TrainingConfig
 from textgen.dataset import Batch
 from textgen.model.language_model import LanguageModel
-from textgen.model.negatives import NegativeSampler, choose_num_sampled
+from textgen.model.negatives import Negatives, NegativeSampler
 from textgen.model.noise import draw_noise
-from textgen.model.shards import State, cut, join, num_shards
+from textgen.model.recurrent import State
+from textgen.model.shards import cut, join, num_shards
 
 BETA_2 = 0.99  # shorter than Adam's 0.999: runs are a few thousand steps, of which the warm-up is a few hundred
 
@@ -45,11 +45,12 @@ class TrainStep:
         self.config = config
         self.document_end = document_end
         self.sampler = None
-        num_sampled = choose_num_sampled(config.num_sampled, model.config.vocabulary_size)
-        if num_sampled:
+        if config.num_sampled:
             if token_counts is None or len(token_counts) != model.config.vocabulary_size:
-                raise ValueError(f"sampling {num_sampled} tokens needs the counts of all. Received: {token_counts!r}")
-            self.sampler = NegativeSampler(token_counts, num_sampled, config.seed)
+                raise ValueError(
+                    f"sampling {config.num_sampled} tokens needs the counts of all. Received: {token_counts!r}"
+                )
+            self.sampler = NegativeSampler(token_counts, config.num_sampled, config.seed)
         self.optimizer = keras.optimizers.AdamW(
             learning_rate=config.learning_rate, beta_2=BETA_2, weight_decay=config.weight_decay
         )
@@ -62,14 +63,14 @@ class TrainStep:
         self.num_shards = num_shards(config.batch_size) if compile_with_xla else 1
         self._differentiate = tf.function(self._shard_gradients, jit_compile=compile_with_xla, autograph=False)
         self._update = tf.function(self._apply, jit_compile=compile_with_xla, autograph=False)
-        self._traced = None
+        self._traced: Callable[..., tuple[tf.Tensor, State]] | None = None
 
     def __call__(self, batch: Batch, state: State, learning_rate: float, number: int) -> tuple[tf.Tensor, State]:
         """Change the variables by one step.
 
         Args:
             batch: int32 [B, T] inputs and targets.
-            state: what the batch before left; of no account when `batch.is_first`.
+            state: what the batch before left; ignored when `batch.is_first`.
             learning_rate: of this step.
             number: the step's number; with the seed it fixes the noise and the sampled tokens.
 
@@ -92,7 +93,15 @@ class TrainStep:
         """The state at the beginning of a text."""
         return self.model.zero_state(self.config.batch_size)
 
-    def _run(self, inputs, targets, state, learning_rate, number, negatives):
+    def _run(
+        self,
+        inputs: tf.Tensor,
+        targets: tf.Tensor,
+        state: State,
+        learning_rate: tf.Tensor,
+        number: tf.Tensor,
+        negatives: Negatives | None,
+    ) -> tuple[tf.Tensor, State]:
         rows = self.config.batch_size // self.num_shards
         shards = [
             self._differentiate(*arrays, shard_state, tf.constant(index * rows), number, negatives)
@@ -102,7 +111,15 @@ class TrainStep:
         self._update(gradients, learning_rate)
         return tf.add_n(losses) / self.num_shards, join(states)
 
-    def _shard_gradients(self, inputs, targets, state, first_row, number, negatives):
+    def _shard_gradients(
+        self,
+        inputs: tf.Tensor,
+        targets: tf.Tensor,
+        state: State,
+        first_row: tf.Tensor,
+        number: tf.Tensor,
+        negatives: Negatives | None,
+    ) -> tuple[tf.Tensor, list[tf.Tensor], State]:
         model = self.model
         noise = draw_noise(model.config, self.config, number).rows(first_row, inputs.shape[1])
         state = noise.begin(state)
@@ -115,7 +132,7 @@ class TrainStep:
         gradients = tape.gradient(loss, model.trainable_variables)
         return loss, [tf.convert_to_tensor(gradient) for gradient in gradients], new_state
 
-    def _apply(self, shards, learning_rate):
+    def _apply(self, shards: Sequence[Sequence[tf.Tensor]], learning_rate: tf.Tensor) -> None:
         """Args: shards: of each, the gradients of all variables."""
         gradients = [tf.add_n(parts) / len(parts) for parts in zip(*shards, strict=True)]
         if self.config.clip_norm:
@@ -124,7 +141,7 @@ class TrainStep:
         self.optimizer.apply(gradients, self.model.trainable_variables)
         self._average()
 
-    def _average(self):
+    def _average(self) -> None:
         """Move the averages towards the weights, faster in the first steps: they begin at weights that are random."""
         if not self.averages:
             return

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from textgen.model.language_model import LanguageModel
+from textgen.model.recurrent import State
 from textgen.model.shards import cut, join, num_shards
 
 STREAMS = 32
@@ -73,23 +74,27 @@ class Validation:
         targets = self.token_ids[np.clip(positions + 1, 0, self.num_targets)].astype(np.int32)
         return inputs, targets, counted.astype(np.float32)
 
-    def _start_first_stream(self, state):
+    def _start_first_stream(self, state: State) -> State:
         """The first stream has nothing before it: its text begins here, from a zero state."""
         keep = np.ones((self.num_streams, 1), np.float32)
         keep[0] = 0
         return [[tensor * keep for tensor in layer] for layer in state]
 
-    def _sum_of_shards(self, inputs, targets, counted, state):
+    def _sum_of_shards(
+        self, inputs: tf.Tensor, targets: tf.Tensor, counted: tf.Tensor, state: State
+    ) -> tuple[tf.Tensor, State]:
         shards = cut(self.num_shards, (inputs, targets, counted), state)
         sums, states = zip(*(self._shard_loss(*arrays, part) for arrays, part in shards), strict=True)
         return tf.add_n(sums), join(states)
 
-    def _states_of_shards(self, inputs, state):
+    def _states_of_shards(self, inputs: tf.Tensor, state: State) -> State:
         return join([self._shard_state(*arrays, part) for arrays, part in cut(self.num_shards, (inputs,), state)])
 
-    def _loss_of(self, inputs, targets, counted, state):
+    def _loss_of(
+        self, inputs: tf.Tensor, targets: tf.Tensor, counted: tf.Tensor, state: State
+    ) -> tuple[tf.Tensor, State]:
         losses, state = self.model.losses(inputs, targets, state)
         return tf.reduce_sum(losses * counted), state
 
-    def _state_after(self, inputs, state):
+    def _state_after(self, inputs: tf.Tensor, state: State) -> State:
         return self.model.losses(inputs, inputs, state)[1]  # what only the losses need is never computed
