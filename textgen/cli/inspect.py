@@ -71,7 +71,8 @@ def _lines(found: "Inspection") -> Iterator[str]:
         yield f"{label:<13} {rare.symbol!r} {_name(rare.symbol)}: {times} at line {rare.line:,}, column {rare.column:,}"
     yield f"try           {advice.command}"
     speed = f"{advice.tokens_per_second:,.0f} {'words' if advice.level == 'word' else 'characters'} per second"
-    yield f"              a {advice.preset} model, about {counted(advice.minutes, 'minute')} here: {advice.epochs:.1f} passes at about {speed}"
+    plan = f"about {counted(advice.minutes, 'minute')} here: {advice.epochs:.1f} passes at about {speed}"
+    yield f"              a {advice.preset} model, {plan}"
 
 
 def _name(symbol: str) -> str:

@@ -47,9 +47,7 @@ class TrainStep:
         self.sampler = None
         if config.num_sampled:
             if token_counts is None or len(token_counts) != model.config.vocabulary_size:
-                raise ValueError(
-                    f"sampling {config.num_sampled} tokens needs the counts of all. Received: {token_counts!r}"
-                )
+                raise ValueError(f"sampling tokens needs the counts of all of them. Received: {token_counts!r}")
             self.sampler = NegativeSampler(token_counts, config.num_sampled, config.seed)
         self.optimizer = keras.optimizers.AdamW(
             learning_rate=config.learning_rate, beta_2=BETA_2, weight_decay=config.weight_decay
