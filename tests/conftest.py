@@ -8,10 +8,10 @@ import pytest
 from commands import close_fork_server
 from plans import TEXT
 
-from textgen import model_store, sealed_files
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
-from textgen.model_store import StoredModel
 from textgen.records import CorpusRecord, ModelRecord, ResultRecord
+from textgen.store import manifest, model_directory
+from textgen.store.model_directory import StoredModel
 from textgen.tokenizers import CharacterTokenizer, Tokenizer
 from textgen.tokenizers.word import WordTokenizer
 
@@ -27,7 +27,7 @@ def random_weights(config: ModelConfig, seed: int = 0, scale: float = 0.5) -> di
     draw = np.random.default_rng(seed)
     return {
         name: (draw.normal(size=shape) * scale).astype(np.float32)
-        for name, shape in model_store.weight_shapes(config).items()
+        for name, shape in model_directory.weight_shapes(config).items()
     }
 
 
@@ -67,10 +67,10 @@ def write_stored_model(models_dir, model: StoredModel, name: str = "tiny"):
     """Write `model` as a finished model directory and return its path."""
     path = models_dir / name
     path.mkdir(parents=True)
-    model_store.write_model_files(path, model.record, model.tokenizer, model.weights)
-    (path / model_store.METRICS).write_text("")
-    (path / model_store.SAMPLES).write_text("")
-    sealed_files.seal(path, model_store.MODEL_FILES)
+    model_directory.write_model_files(path, model.record, model.tokenizer, model.weights)
+    (path / model_directory.METRICS).write_text("")
+    (path / model_directory.SAMPLES).write_text("")
+    manifest.seal(path, model_directory.MODEL_FILES)
     return path
 
 

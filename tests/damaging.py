@@ -10,11 +10,11 @@ import pytest
 import safetensors.numpy
 from conftest import make_stored_model, make_word_tokenizer, random_weights, write_stored_model
 
-from textgen import model_store, sealed_files
 from textgen.errors import ModelError, TextgenError
-from textgen.model_store import MODEL_FILES
 from textgen.records import Evaluated, Progress
-from textgen.training.checkpoints import Checkpoint, save_checkpoint
+from textgen.store import manifest, model_directory
+from textgen.store.checkpoints import Checkpoint, save_checkpoint
+from textgen.store.model_directory import MODEL_FILES
 
 HISTORY = (Evaluated(step=1, train_loss=3.5, sample="a sample"), Evaluated(step=2, validation_loss=2.0, sample="ü\n"))
 
@@ -24,8 +24,8 @@ def write_full_model(models_dir: Path, level: str = "char", name: str = "tiny") 
     tokenizer = make_word_tokenizer("\n", "nfc") if level == "word" else None
     path = write_stored_model(models_dir, make_stored_model(tokenizer=tokenizer, tied=level == "word"), name)
     rows = [json.dumps(row.to_json(), ensure_ascii=False) + "\n" for row in HISTORY]
-    (path / model_store.METRICS).write_text("".join(rows), encoding="utf-8")
-    (path / model_store.SAMPLES).write_text("--- step 2\nü\n", encoding="utf-8")
+    (path / model_directory.METRICS).write_text("".join(rows), encoding="utf-8")
+    (path / model_directory.SAMPLES).write_text("--- step 2\nü\n", encoding="utf-8")
     reseal(path)
     return path
 
@@ -38,18 +38,18 @@ def write_run(path: Path, steps: tuple[int, ...]) -> list[Path]:
         training = random_weights(model.record.model, seed=1000 + step)
         record = dataclasses.replace(model.record, results=model.record.results.replace(steps=step))
         save_checkpoint(path, Checkpoint(record, model.tokenizer, progress, HISTORY, model.weights, training))
-    return model_store.checkpoint_dirs(path)
+    return model_directory.checkpoint_dirs(path)
 
 
 def reseal(path: Path, names: tuple[str, ...] = MODEL_FILES) -> None:
     """Make the manifest agree with the files: what a stranger's model would look like."""
-    sealed_files.seal(path, names)
+    manifest.seal(path, names)
 
 
 def message_of(path: Path) -> str:
     """The one line that loading the model at `path` fails with."""
     with pytest.raises(ModelError) as caught:
-        model_store.load_model(path.name, path.parent)
+        model_directory.load_model(path.name, path.parent)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 1200
     return str(caught.value)

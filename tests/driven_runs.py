@@ -8,7 +8,7 @@ from pathlib import Path
 
 from commands import Command
 
-from textgen import model_store, sealed_files
+from textgen.store import manifest, model_directory
 
 WORDS = ("the", "cat", "sat", "on", "a", "mat", "and", "looked", "at", "me.\n")
 CLOCK_FIELDS = {"seconds", "tokens_per_second"}
@@ -60,10 +60,10 @@ class Driver:
 
 def left_by(path: Path) -> dict:
     """Everything in a finished model that must not depend on how its run went."""
-    sealed_files.verify(path, model_store.MODEL_FILES)
-    names = (model_store.WEIGHTS, model_store.TOKENIZER, model_store.SAMPLES)
-    rows = [json.loads(line) for line in (path / model_store.METRICS).read_text().splitlines()]
-    results = json.loads((path / model_store.CONFIG).read_text())["results"]
+    manifest.verify(path, model_directory.MODEL_FILES)
+    names = (model_directory.WEIGHTS, model_directory.TOKENIZER, model_directory.SAMPLES)
+    rows = [json.loads(line) for line in (path / model_directory.METRICS).read_text().splitlines()]
+    results = json.loads((path / model_directory.CONFIG).read_text())["results"]
     files = {name: (path / name).read_bytes() for name in names}
     return files | {"metrics": [_without_clock(row) for row in rows], "results": _without_clock(results)}
 
@@ -75,4 +75,4 @@ def _without_clock(fields: dict) -> dict:
 def assert_nothing_else(path: Path) -> None:
     """The models directory holds the finished model and not one file more."""
     assert os.listdir(path.parent) == [path.name]
-    assert set(os.listdir(path)) == {*model_store.MODEL_FILES, sealed_files.MANIFEST}
+    assert set(os.listdir(path)) == {*model_directory.MODEL_FILES, manifest.MANIFEST}

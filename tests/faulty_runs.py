@@ -6,7 +6,7 @@ import numpy as np
 from plans import RATE, STEPS, resumed_plan, run_plan
 from watching import Watcher
 
-from textgen.training.checkpoints import Checkpoint
+from textgen.store.checkpoints import Checkpoint
 from textgen.training.learner import Learner
 from textgen.training.plan import Plan
 from textgen.training.schedule import learning_rate

@@ -70,7 +70,7 @@ def engine_tokens(meter: Meter, models_dir: str, count: int) -> None:
 
     from textgen.config import SamplingConfig
     from textgen.generation.numpy_engine import NumpyEngine
-    from textgen.model_store import load_model
+    from textgen.store.model_directory import load_model
 
     stored = load_model("tiny", Path(models_dir))
     engine = NumpyEngine(stored.record.model, stored.weights)

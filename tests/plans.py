@@ -11,7 +11,7 @@ from unittest import mock
 
 from watching import Watcher
 
-from textgen import model_store
+from textgen.store import model_directory
 from textgen.training.plan import Plan, make_plan
 from textgen.training.reporting import Reporter
 from textgen.training.request import Request
@@ -112,16 +112,16 @@ def resume(models_dir: Path, at: dict | None = None, name: str = "novel") -> tup
 
 
 def metrics_of(path: Path) -> list[dict]:
-    return [json.loads(line) for line in (path / model_store.METRICS).read_text().splitlines()]
+    return [json.loads(line) for line in (path / model_directory.METRICS).read_text().splitlines()]
 
 
 def what_no_clock_touches(path: Path) -> dict:
     """Everything in a model directory that must not depend on how the run went."""
-    config = json.loads((path / model_store.CONFIG).read_text())
+    config = json.loads((path / model_directory.CONFIG).read_text())
     return {
-        "weights": (path / model_store.WEIGHTS).read_bytes(),
-        "tokenizer": (path / model_store.TOKENIZER).read_bytes(),
-        "samples": (path / model_store.SAMPLES).read_bytes(),
+        "weights": (path / model_directory.WEIGHTS).read_bytes(),
+        "tokenizer": (path / model_directory.TOKENIZER).read_bytes(),
+        "samples": (path / model_directory.SAMPLES).read_bytes(),
         "metrics": [without_clock(row) for row in metrics_of(path)],
         "config": config | {"results": without_clock(config["results"])},
     }

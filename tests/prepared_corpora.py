@@ -7,8 +7,8 @@ import pytest
 
 from textgen.config import TextConfig
 from textgen.corpus import open_corpus
-from textgen.corpus.splitting import Split
-from textgen.preparation import Prepared, prepare
+from textgen.dataset import Prepared, prepare
+from textgen.dataset.split import Split
 
 LINES = TextConfig(documents="line")
 NAMES = "".join(f"{first}{second}\n" for first in ("Ann", "Bob", "Cid", "Dee") for second in ("", "a", "e", "y", "ie"))

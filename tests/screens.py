@@ -8,10 +8,10 @@ from conftest import model_config, training_config
 from rich.console import Console
 
 from textgen.config import TextConfig
-from textgen.model_store import StoredModel
-from textgen.preparation import Prepared
+from textgen.dataset import Prepared
 from textgen.recipe import Recipe
 from textgen.records import CorpusRecord
+from textgen.store.model_directory import StoredModel
 from textgen.tokenizers import CharacterTokenizer
 from textgen.training.plan import Plan
 from textgen.training.terminal import TerminalReporter

@@ -13,11 +13,11 @@ import pytest
 from conftest import make_stored_model, random_weights
 from system_calls import SystemCalls, failing
 
-from textgen import model_store, sealed_files
 from textgen.errors import CheckpointError, ModelError, SettingError
 from textgen.records import Evaluated, Progress
-from textgen.training.checkpoints import Checkpoint, load_newest, save_checkpoint
-from textgen.training.run_directory import recover
+from textgen.store import manifest, model_directory
+from textgen.store.checkpoints import Checkpoint, load_newest, save_checkpoint
+from textgen.store.run_directory import recover
 
 MODEL = make_stored_model()
 HISTORY = (
@@ -50,7 +50,7 @@ def assert_whole(checkpoint: Checkpoint, step: int) -> None:
 
 
 def names_in(run_dir: Path) -> list[str]:
-    return sorted(path.name for path in (run_dir / model_store.CHECKPOINTS).iterdir())
+    return sorted(path.name for path in (run_dir / model_directory.CHECKPOINTS).iterdir())
 
 
 # ---- round trip
@@ -59,7 +59,7 @@ def names_in(run_dir: Path) -> list[str]:
 def test_what_is_saved_comes_back_bit_for_bit(tmp_path):
     path = save_checkpoint(tmp_path, checkpoint_at(7))
     assert path == tmp_path / "checkpoints" / "step-00000007"
-    assert sorted(p.name for p in path.iterdir()) == sorted([*model_store.CHECKPOINT_FILES, sealed_files.MANIFEST])
+    assert sorted(p.name for p in path.iterdir()) == sorted([*model_directory.CHECKPOINT_FILES, manifest.MANIFEST])
     checkpoint, problems = load_newest(tmp_path)
     assert_whole(checkpoint, 7)
     assert problems == []
@@ -75,7 +75,7 @@ def test_odd_floats_survive(tmp_path):
 def test_an_unfinished_run_loads_as_the_model_that_is_the_best_so_far(tmp_path):
     weights = random_weights(MODEL.record.model, seed=5)
     save_checkpoint(tmp_path / "novel", checkpoint_at(7)._replace(best_weights=weights))
-    model = model_store.load_model("novel", tmp_path)
+    model = model_directory.load_model("novel", tmp_path)
     assert (model.name, model.is_finished) == ("novel", False)
     assert model.weights["embedding"].tobytes() == weights["embedding"].tobytes()
 
@@ -114,7 +114,7 @@ def test_a_damaged_one_of_a_later_step_does_not_take_the_place_of_a_whole_one(tm
     """A run that goes on from the one before it saves earlier steps than the damaged one's."""
     for step in (12, 18):
         save_checkpoint(tmp_path, checkpoint_at(step))
-    truncate(tmp_path / "checkpoints" / "step-00000018" / model_store.PROGRESS)
+    truncate(tmp_path / "checkpoints" / "step-00000018" / model_directory.PROGRESS)
     save_checkpoint(tmp_path, checkpoint_at(14), keep=keep)
     assert names_in(tmp_path) == ["step-00000012", "step-00000014"][-keep:]
     assert load_newest(tmp_path)[1] == []
@@ -132,7 +132,7 @@ def flip_a_bit(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [truncate, flip_a_bit, Path.unlink], ids=["truncated", "a bit", "missing"])
-@pytest.mark.parametrize("name", [*model_store.CHECKPOINT_FILES, sealed_files.MANIFEST])
+@pytest.mark.parametrize("name", [*model_directory.CHECKPOINT_FILES, manifest.MANIFEST])
 def test_a_damaged_newest_is_named_and_the_one_before_used(tmp_path, name, damage):
     for step in (1, 2):
         save_checkpoint(tmp_path, checkpoint_at(step))
@@ -147,7 +147,7 @@ def test_a_damaged_newest_is_named_and_the_one_before_used(tmp_path, name, damag
 def test_when_all_are_damaged_each_is_named(tmp_path):
     for step in (1, 2):
         path = save_checkpoint(tmp_path, checkpoint_at(step))
-        truncate(path / model_store.PROGRESS)
+        truncate(path / model_directory.PROGRESS)
     with pytest.raises(ModelError) as caught:
         load_newest(tmp_path)
     assert str(caught.value).index("step-00000002") < str(caught.value).index("step-00000001")
@@ -163,9 +163,9 @@ def test_progress_that_makes_no_sense_is_refused_even_when_its_hash_is_right(tmp
     import json
 
     path = save_checkpoint(tmp_path, checkpoint_at(1))
-    document = json.loads((path / model_store.PROGRESS).read_text())
-    (path / model_store.PROGRESS).write_text(json.dumps(document | change))
-    sealed_files.seal(path, model_store.CHECKPOINT_FILES)
+    document = json.loads((path / model_directory.PROGRESS).read_text())
+    (path / model_directory.PROGRESS).write_text(json.dumps(document | change))
+    manifest.seal(path, model_directory.CHECKPOINT_FILES)
     with pytest.raises(ModelError, match="step-00000001 is damaged"):
         load_newest(tmp_path)
 

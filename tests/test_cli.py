@@ -17,7 +17,7 @@ import textgen
 from textgen.cli import COMMANDS, cli
 from textgen.config import ModelConfig, SamplingConfig, TextConfig, TrainingConfig
 from textgen.errors import SettingError
-from textgen.settings import fields_with_kinds, flag_of, off_flag_of
+from textgen.schema import fields_with_kinds, flag_of, off_flag_of
 from textgen.training.request import Request
 
 SETTINGS = [

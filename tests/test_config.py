@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from textgen.config import ModelConfig, SamplingConfig, TextConfig, TrainingConfig
 from textgen.errors import SettingError
-from textgen.settings import Settings, setting
+from textgen.schema import Settings, setting
 
 CONFIGS = (TextConfig, ModelConfig, TrainingConfig, SamplingConfig)
 LONGEST = 2**31 - 1

@@ -21,11 +21,11 @@ from damaging import (
     write_run,
 )
 
-from textgen import model_store, sealed_files, tensor_files
 from textgen.errors import ModelError
-from textgen.model_store import CHECKPOINT_FILES, MODEL_FILES
-from textgen.sealed_files import MANIFEST
-from textgen.training.checkpoints import Checkpoint, load_newest
+from textgen.store import manifest, model_directory, strict_json, tensors
+from textgen.store.checkpoints import Checkpoint, load_newest
+from textgen.store.manifest import MANIFEST
+from textgen.store.model_directory import CHECKPOINT_FILES, MODEL_FILES
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ def checkpoint_dir(tmp_path) -> Path:
 
 
 def load(path: Path):
-    return model_store.load_model(path.name, path.parent)
+    return model_directory.load_model(path.name, path.parent)
 
 
 def check_cuts(directory: Path, read, name: str, draw: random.Random) -> None:
@@ -93,7 +93,7 @@ def test_every_bit_of_a_manifest_counts(model_dir):
         flipped = bytearray(content)
         flipped[bit // 8] ^= 1 << bit % 8
         replace_content(model_dir / MANIFEST, flipped)
-        assert MANIFEST in (problem_of(lambda path: sealed_files.verify(path, MODEL_FILES), model_dir) or ""), bit
+        assert MANIFEST in (problem_of(lambda path: manifest.verify(path, MODEL_FILES), model_dir) or ""), bit
 
 
 @pytest.mark.soak
@@ -135,7 +135,7 @@ def test_hashes_in_capitals_are_refused(model_dir):
 
 
 def test_the_order_of_the_files_counts(model_dir):
-    sealed_files.seal(model_dir, MODEL_FILES[::-1])
+    manifest.seal(model_dir, MODEL_FILES[::-1])
     assert "manifest.json is damaged: it is not written as textgen writes it" in message_of(model_dir)
 
 
@@ -176,7 +176,7 @@ def test_files_that_changed_places_are_detected(model_dir):
 @pytest.mark.parametrize("name", MODEL_FILES)
 def test_a_file_that_the_disk_cannot_read_is_named(model_dir, name, monkeypatch):
     real, opened = hashlib.file_digest, []
-    open_plain = sealed_files.open_plain
+    open_plain = strict_json.open_plain
 
     def remembering(path: Path):
         opened.append(path.name)
@@ -187,7 +187,7 @@ def test_a_file_that_the_disk_cannot_read_is_named(model_dir, name, monkeypatch)
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return real(file, algorithm)
 
-    monkeypatch.setattr(sealed_files, "open_plain", remembering)
+    monkeypatch.setattr(manifest, "open_plain", remembering)
     monkeypatch.setattr(hashlib, "file_digest", failing)
     assert message_of(model_dir) == f"{model_dir / name} cannot be read: Input/output error"
 
@@ -230,7 +230,7 @@ def test_when_every_checkpoint_is_damaged_each_is_named(tmp_path):
 def test_the_newest_checkpoint_is_that_of_the_most_steps(tmp_path):
     for name in ("step-99999999", "step-100000000", "step-1", "step-0000000x", "step-00000010.bak"):
         (tmp_path / "checkpoints" / name).mkdir(parents=True)
-    found = [path.name for path in model_store.checkpoint_dirs(tmp_path)]
+    found = [path.name for path in model_directory.checkpoint_dirs(tmp_path)]
     assert found == ["step-100000000", "step-99999999"]
 
 
@@ -245,6 +245,6 @@ def test_weights_that_cannot_be_a_models_are_refused(model_dir):
 
 
 def test_a_missing_file_is_an_error_that_names_it(tmp_path):
-    for read in (tensor_files.read_tensors, sealed_files.read_json):
+    for read in (tensors.read_tensors, strict_json.read_json):
         with pytest.raises(ModelError, match=r"none is missing$"):
             read(tmp_path / "none")

@@ -15,7 +15,7 @@ import textgen.training.learner
 from textgen.errors import SettingError
 from textgen.model.devices import Device
 from textgen.records import MAX_ROLLBACKS, Progress
-from textgen.training.checkpoints import Checkpoint
+from textgen.store.checkpoints import Checkpoint
 from textgen.training.divergence import (
     EXPLOSION,
     SUSPICION,

@@ -14,16 +14,16 @@ from conftest import ALPHABET, make_stored_model, training_config, write_stored_
 from three_engines import CONFIGS, ThreeEngines
 from whole_texts import surprisals
 
-from textgen import model_store
 from textgen.config import END_OF_DOCUMENT, TextConfig
 from textgen.corpus import open_corpus
-from textgen.corpus.splitting import Split
+from textgen.dataset import prepare
+from textgen.dataset.split import Split
 from textgen.errors import CorpusError
 from textgen.evaluation import evaluate
 from textgen.evaluation.reading import read_validation_part, text_of_ids
 from textgen.generation.numpy_engine import NumpyEngine
-from textgen.preparation import prepare
 from textgen.records import CorpusRecord
+from textgen.store import model_directory
 from textgen.tokenizers import CharacterTokenizer
 
 # ---- one text from three engines
@@ -95,7 +95,7 @@ def test_the_summary_says_how_many_of_its_documents_are_new(workshop):
     log = (workshop / "train.log").read_text()
     assert f"of {new + known + unseen} documents that it wrote {new} are new, {known} learned by heart" in log
     assert "60 documents, 12 of them to validate on" in log
-    record = model_store.load_model("names", workshop / "saved_models").record
+    record = model_directory.load_model("names", workshop / "saved_models").record
     assert (record.text.column, record.corpus.documents) == ("name", len(NAMES))
 
 
@@ -154,7 +154,7 @@ def evaluated(workshop: Path, *arguments: str) -> dict:
 
 
 def test_evaluating_without_a_file_is_evaluating_the_documents_of_the_validation_part(workshop):
-    model = model_store.load_model("names", workshop / "saved_models")
+    model = model_directory.load_model("names", workshop / "saved_models")
     reader = open_corpus([workshop / "names.csv"], model.record.text)
     prepared = prepare(reader, Split(0.2))
     text = "".join(text_of_ids(prepared.validation_ids, model.tokenizer))

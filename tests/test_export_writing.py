@@ -56,7 +56,7 @@ def test_a_failed_overwrite_leaves_what_stood_there(tmp_path, monkeypatch, quick
     def fail(*arguments):
         raise interrupt
 
-    monkeypatch.setattr(writing.atomic_files, "sync_directory", fail)  # after the old one has made room
+    monkeypatch.setattr(writing.atomic, "sync_directory", fail)  # after the old one has made room
     with pytest.raises((KeyboardInterrupt, ExportError)):
         export_model(MODEL._replace(sha256="other"), tmp_path / "tiny", overwrite=True, kind=LETTER)
     assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == [
@@ -73,6 +73,6 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path, monkeypatch):
     def refuse(*arguments, **keywords):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(writing.atomic_files.tempfile, "mkdtemp", refuse)
+    monkeypatch.setattr(writing.atomic.tempfile, "mkdtemp", refuse)
     with pytest.raises(ExportError, match=r"cannot write .*tiny: Permission denied"):
         export_model(MODEL, tmp_path / "tiny")

@@ -14,8 +14,8 @@ import signal
 import pytest
 from driven_runs import RESUME, RUNS, Driver, assert_nothing_else, left_by, train
 
-from textgen import model_store, sealed_files
-from textgen.training.checkpoints import load_newest
+from textgen.store import manifest, model_directory
+from textgen.store.checkpoints import load_newest
 
 MOMENTS = ("writing", "writing", "writing", "step", "step", "evaluation", "sealing", "start", "preparing")
 MOST = {"writing": 150, "sealing": 70, "preparing": 40, "step": 12, "evaluation": 2, "start": 1}
@@ -62,16 +62,16 @@ class Journey:
     def _check_what_is_left(self) -> bool:
         """It can be loaded, and is no older than what was left before. Whether the run is finished."""
         path = self.driver.path
-        if (path / sealed_files.MANIFEST).exists():
-            return model_store.load_model("novel", path.parent).is_finished
-        if model_store.checkpoint_dirs(path):
+        if (path / manifest.MANIFEST).exists():
+            return model_directory.load_model("novel", path.parent).is_finished
+        if model_directory.checkpoint_dirs(path):
             checkpoint, problems = load_newest(path)
             progress = checkpoint.progress
             assert problems == []
             assert progress.step >= self.newest_step
             assert self.total_steps in (None, progress.total_steps)
             self.newest_step, self.total_steps = progress.step, progress.total_steps
-            assert not model_store.load_model("novel", path.parent).is_finished
+            assert not model_directory.load_model("novel", path.parent).is_finished
         else:
             assert self.newest_step == -1
         return False

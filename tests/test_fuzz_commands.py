@@ -109,10 +109,6 @@ def refuse_connection(*_arguments: object) -> None:
 
 def limit_memory() -> None:
     """After what takes memory once has been imported."""
-    import textgen.generation.generator
-    import textgen.inspection
-    import textgen.training.request
-    import textgen.verification  # noqa: F401
 
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY_BYTES, taken + MEMORY_BYTES))

@@ -76,10 +76,10 @@ def mutate(draw: random.Random, directory: Path) -> None:
     """Change one file of a model, and seal it again if it is not the manifest itself."""
     from mutations import mutated_bytes, mutated_json
 
-    from textgen import model_store, sealed_files
+    from textgen.store import manifest, model_directory
 
-    names = model_store.CHECKPOINT_FILES if directory.parent.name == "checkpoints" else model_store.MODEL_FILES
-    path = directory / draw.choice((*names, model_store.CONFIG, model_store.TOKENIZER, sealed_files.MANIFEST))
+    names = model_directory.CHECKPOINT_FILES if directory.parent.name == "checkpoints" else model_directory.MODEL_FILES
+    path = directory / draw.choice((*names, model_directory.CONFIG, model_directory.TOKENIZER, manifest.MANIFEST))
     content = path.read_bytes()
     if path.suffix == ".json" and draw.random() < 0.7:
         path.write_bytes(mutated_json(draw, json.loads(content)))
@@ -87,8 +87,8 @@ def mutate(draw: random.Random, directory: Path) -> None:
         path.write_bytes(mutated_tensors(draw, content))
     else:
         path.write_bytes(mutated_bytes(draw, content))
-    if path.name != sealed_files.MANIFEST:
-        sealed_files.seal(directory, names)
+    if path.name != manifest.MANIFEST:
+        manifest.seal(directory, names)
 
 
 def mutated_tensors(draw: random.Random, content: bytes) -> bytes:
@@ -115,8 +115,8 @@ def use(models_dir: Path, directory: Path) -> bool:
     from textgen.config import SamplingConfig
     from textgen.errors import TextgenError
     from textgen.generation.generator import open_generator
-    from textgen.model_store import load_model
-    from textgen.training.checkpoints import Checkpoint
+    from textgen.store.checkpoints import Checkpoint
+    from textgen.store.model_directory import load_model
 
     name = "run" if directory.parent.name == "checkpoints" else directory.name
     refusal = None

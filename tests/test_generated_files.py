@@ -10,11 +10,11 @@ from damaging import reseal, write_full_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textgen import model_store
 from textgen.cli import main
 from textgen.errors import TextgenError
-from textgen.model_store import CONFIG, TOKENIZER, WEIGHTS
-from textgen.sealed_files import MANIFEST
+from textgen.store import model_directory
+from textgen.store.manifest import MANIFEST
+from textgen.store.model_directory import CONFIG, TOKENIZER, WEIGHTS
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -42,7 +42,7 @@ def read_or_refuse(original: Path, name: str, content: bytes) -> None:
             reseal(path)
         said = ""
         try:
-            model_store.load_model(path.name, path.parent)
+            model_directory.load_model(path.name, path.parent)
         except TextgenError as problem:
             said = str(problem)
         assert "\n" not in said

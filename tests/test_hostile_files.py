@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from damaging import change_json, change_weights, message_of, reseal, write_full_model, write_run
 
-from textgen import model_store
 from textgen.errors import TextgenError
-from textgen.model_store import CHECKPOINT_FILES, MODEL_FILES
-from textgen.sealed_files import MANIFEST
-from textgen.training.checkpoints import Checkpoint
+from textgen.store import model_directory
+from textgen.store.checkpoints import Checkpoint
+from textgen.store.manifest import MANIFEST
+from textgen.store.model_directory import CHECKPOINT_FILES, MODEL_FILES
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_linked_checkpoints_are_refused(tmp_path):
 
 def test_the_directory_itself_may_be_a_link_of_the_users(model_dir):
     (model_dir.parent / "linked").symlink_to(model_dir)
-    assert model_store.load_model("linked", model_dir.parent).name == "linked"
+    assert model_directory.load_model("linked", model_dir.parent).name == "linked"
 
 
 @pytest.mark.parametrize("name", ["model.pkl", "config.json.bak", "plugin.py", "\x1b[31m", "saved_model.pb"])
@@ -94,7 +94,7 @@ def test_a_file_too_many_is_refused_in_a_harmless_line(model_dir, name):
 def test_what_systems_and_interrupted_saves_leave_does_no_harm(model_dir, name):
     (model_dir / name).write_bytes(b"\0")
     (model_dir / "checkpoints").mkdir()  # a run that was killed when it had just been finished
-    assert model_store.load_model("tiny", model_dir.parent).is_finished
+    assert model_directory.load_model("tiny", model_dir.parent).is_finished
 
 
 def test_a_checkpoint_holds_nothing_else_either(tmp_path):

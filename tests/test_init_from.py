@@ -10,7 +10,7 @@ from conftest import ALPHABET, make_stored_model, make_word_tokenizer
 from textgen.config import TextConfig, TrainingConfig
 from textgen.errors import SettingError
 from textgen.generation.numpy_engine import NumpyEngine
-from textgen.model_store import StoredModel, weight_shapes
+from textgen.store.model_directory import StoredModel, weight_shapes
 from textgen.tokenizers import CharacterTokenizer, Tokenizer, WordTokenizer
 from textgen.tokenizers.extending import former_ids
 from textgen.training.init_from import initial_weights, parent_record

@@ -23,13 +23,13 @@ from watching import Watcher, crash
 from whole_texts import split_text, surprisals
 
 import textgen
-from textgen import model_store
 from textgen.config import TextConfig, TrainingConfig
 from textgen.errors import ModelError, SettingError, TrainingError
 from textgen.generation.numpy_engine import NumpyEngine
-from textgen.model_store import load_model
 from textgen.records import ParentRecord
-from textgen.training.checkpoints import load_newest
+from textgen.store import model_directory
+from textgen.store.checkpoints import load_newest
+from textgen.store.model_directory import load_model
 from textgen.training.learner import Learner
 
 OLD_TEXT = TEXT
@@ -254,7 +254,7 @@ def test_what_cannot_be_is_refused_in_one_line(shop, arguments, status, message)
     assert everything_in(shop) == before
 
 
-@pytest.mark.parametrize("name", [model_store.WEIGHTS, model_store.TOKENIZER, model_store.CONFIG])
+@pytest.mark.parametrize("name", [model_directory.WEIGHTS, model_directory.TOKENIZER, model_directory.CONFIG])
 def test_a_damaged_parent_is_refused_in_one_line(shop, name):
     path = shop / "saved_models" / "old" / name
     content = bytearray(path.read_bytes())

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from reference_model import ReferenceModel
 
 import textgen.model.language_model
-from textgen import model_store
 from textgen.config import ModelConfig
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.model.language_model import build_model
@@ -20,6 +19,7 @@ from textgen.model.lstm import LSTM
 from textgen.model.negatives import NegativeSampler
 from textgen.model.noise import Noise, draw_noise
 from textgen.model.output import MAX_LOGITS, losses_in_blocks
+from textgen.store import model_directory
 
 CELLS = ("lstm", "gru", "rnn")
 V = 11
@@ -336,10 +336,10 @@ def test_names_and_shapes_are_those_of_a_weights_file(cell, num_layers, shape):
     config = config_of(cell, num_layers, **shape)
     model = build_model(config)
     shapes = {name: tuple(variable.shape) for name, variable in model.named_weights().items()}
-    assert shapes == model_store.weight_shapes(config)
-    assert list(shapes) == list(model_store.weight_shapes(config))
+    assert shapes == model_directory.weight_shapes(config)
+    assert list(shapes) == list(model_directory.weight_shapes(config))
     assert len(shapes) == len(model.trainable_variables)
-    assert sum(np.prod(shape) for shape in shapes.values()) == model_store.num_parameters(config)
+    assert sum(np.prod(shape) for shape in shapes.values()) == model_directory.num_parameters(config)
 
 
 @pytest.mark.parametrize("cell", CELLS)

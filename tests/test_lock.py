@@ -11,15 +11,15 @@ import pytest
 from conftest import make_stored_model, write_stored_model
 
 import textgen
-import textgen.training.lock
+import textgen.store.lock
 from textgen.cli.train import train
 from textgen.errors import ModelError, TrainingError
-from textgen.training.lock import RunLock
+from textgen.store.lock import RunLock
 
 HOLDS = """
 import sys, time
 from pathlib import Path
-from textgen.training.lock import RunLock
+from textgen.store.lock import RunLock
 with RunLock() as lock:
     lock.acquire(Path(sys.argv[1]))
     print("held", flush=True)
@@ -129,7 +129,7 @@ def test_a_lock_file_that_is_another_s_by_now_is_not_removed(model_path):
 
 def test_a_file_that_its_holder_removes_at_that_moment_is_made_anew(model_path, monkeypatch):
     leave_lock(model_path, "7\n")
-    try_lock, names = textgen.training.lock.try_lock, []
+    try_lock, names = textgen.store.lock.try_lock, []
 
     def removed_meanwhile(descriptor):
         if not names:
@@ -137,7 +137,7 @@ def test_a_file_that_its_holder_removes_at_that_moment_is_made_anew(model_path, 
         names.append(descriptor)
         return try_lock(descriptor)
 
-    monkeypatch.setattr(textgen.training.lock, "try_lock", removed_meanwhile)
+    monkeypatch.setattr(textgen.store.lock, "try_lock", removed_meanwhile)
     assert take(model_path) == os.getpid()
     assert len(names) == 2
 
@@ -149,7 +149,7 @@ def test_a_file_that_its_holder_removes_at_that_moment_is_made_anew(model_path, 
 )
 def test_where_a_disk_has_no_locks_the_process_id_decides(model_path, monkeypatch, process_id, is_refused):
     """One's own is a stale one: in a container every run may have the same."""
-    monkeypatch.setattr(textgen.training.lock, "try_lock", lambda descriptor: None)
+    monkeypatch.setattr(textgen.store.lock, "try_lock", lambda descriptor: None)
     leave_lock(model_path, f"{process_id}\n")
     if is_refused:
         assert f"process {process_id}." in refusal(model_path)
@@ -172,7 +172,7 @@ def test_a_link_in_the_place_of_the_lock_is_not_followed(model_path, tmp_path):
 
 
 def test_it_imports_nothing_heavy():
-    script = "import sys; sys.modules['numpy'] = sys.modules['rich'] = None; import textgen.training.lock"
+    script = "import sys; sys.modules['numpy'] = sys.modules['rich'] = None; import textgen.store.lock"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 

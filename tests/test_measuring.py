@@ -13,8 +13,8 @@ from screens import shown_plan
 from watching import Watcher
 
 from textgen.config import ModelConfig, TrainingConfig
-from textgen.model_store import num_parameters
 from textgen.recipe import PRESETS, Asked, Facts, Recipe, fill
+from textgen.store.model_directory import num_parameters
 from textgen.training import measuring
 from textgen.training.learner import Learner
 from textgen.training.measuring import (

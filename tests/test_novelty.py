@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from whole_texts import fit_characters
 
 from textgen.config import END_OF_DOCUMENT, TextConfig
+from textgen.dataset import Prepared
 from textgen.generation.generator import Completion
-from textgen.preparation import Prepared
 from textgen.tokenizers import CharacterTokenizer, new_fitter
 from textgen.training import novelty
 from textgen.training.novelty import LONGEST, NUM_SAMPLES, Origins, contained, count_origins

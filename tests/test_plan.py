@@ -8,11 +8,12 @@ import pytest
 from conftest import make_stored_model, write_stored_model
 from plans import everything_in, request_of, resumed_plan
 
-from textgen import model_store, recipe, sealed_files
+from textgen import recipe
 from textgen.errors import CorpusError, ModelError, SettingError, TextgenError, TokenizerError
-from textgen.model_store import StoredModel
 from textgen.records import ParentRecord, Progress
-from textgen.training.checkpoints import Checkpoint, save_checkpoint
+from textgen.store import manifest, model_directory
+from textgen.store.checkpoints import Checkpoint, save_checkpoint
+from textgen.store.model_directory import StoredModel
 from textgen.training.plan import Plan, Preparing, make_plan
 
 TEXT = "the cat sat on the mat.\n" * 40
@@ -197,7 +198,7 @@ def test_a_plan_that_begins_with_a_model_has_its_shape_and_says_which_it_was():
     symbols = "".join(sorted({*TEXT} - {"c"}))
     old = write_stored_model(Path("models"), make_stored_model("gru", symbols=symbols, tied=True), "old")
     plan = plan_of(init_from="old", learning_rate=0.001)
-    parent = model_store.load_model("old", Path("models"))
+    parent = model_directory.load_model("old", Path("models"))
     assert plan.model == parent.record.model.replace(vocabulary_size=len(symbols) + 1)
     assert plan.parent == ParentRecord("old", parent.sha256, symbols_added=1, words_added=0)
     assert plan.recipe.facts.begins_trained
@@ -371,8 +372,8 @@ def test_a_name_that_is_not_there_is_answered_with_the_nearest():
 def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_used():
     begin_run(step=3)
     begin_run(step=5)
-    newest = model_store.checkpoint_dirs(Path("models/novel"))[0]
-    (newest / model_store.WEIGHTS).write_bytes(b"")
+    newest = model_directory.checkpoint_dirs(Path("models/novel"))[0]
+    (newest / model_directory.WEIGHTS).write_bytes(b"")
     plan = resumed()
     assert plan.begins.progress.step == 3
     assert len(plan.notes) == 1
@@ -381,6 +382,6 @@ def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_used():
 
 def test_a_run_without_any_whole_checkpoint_cannot_be_resumed():
     path = begin_run()
-    (model_store.checkpoint_dirs(path)[0] / sealed_files.MANIFEST).unlink()
+    (model_directory.checkpoint_dirs(path)[0] / manifest.MANIFEST).unlink()
     with pytest.raises(TextgenError, match="step-00000003 is damaged"):
         resumed()

@@ -19,10 +19,11 @@ import pytest
 from conftest import ALPHABET, make_stored_model, make_word_tokenizer, write_stored_model
 
 import textgen
-from textgen import api, model_store, sealed_files
+from textgen import api
 from textgen.cli import COMMANDS, cli
 from textgen.config import ModelConfig, SamplingConfig, TextConfig, TrainingConfig
 from textgen.corpus.catalogue import CATALOGUE
+from textgen.store import manifest, model_directory, strict_json
 
 REPOSITORY = Path(__file__).parents[1]
 README = REPOSITORY / "README.md"
@@ -261,12 +262,12 @@ def test_the_picture_of_the_flow_names_rooms_of_the_map():
 
 def test_the_page_on_models_names_every_file_key_and_tensor():
     named = set(spans(MODELS.read_text()))
-    assert {*model_store.MODEL_FILES, *model_store.CHECKPOINT_FILES, sealed_files.MANIFEST} <= named
+    assert {*model_directory.MODEL_FILES, *model_directory.CHECKPOINT_FILES, manifest.MANIFEST} <= named
     record = make_stored_model().record.to_json()
     assert {f'"{key}"' for key in (*record, *make_word_tokenizer().to_json(), "parent", "format")} <= named
     shapes = [ModelConfig(num_layers=1, units=64, tied=tied) for tied in (False, True)]
-    assert {name for config in shapes for name in model_store.weight_shapes(config)} <= named
-    format_line = f'has the key `"format"`, which is {json.dumps(sealed_files.FORMAT)};'
+    assert {name for config in shapes for name in model_directory.weight_shapes(config)} <= named
+    format_line = f'has the key `"format"`, which is {json.dumps(strict_json.FORMAT)};'
     assert format_line in MODELS.read_text()
 
 

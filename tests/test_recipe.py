@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from textgen.config import PRESET_NAMES, SUITS, ModelConfig, TextConfig, TrainingConfig
 from textgen.corpus.catalogue import CATALOGUE, STARTER_NAME
-from textgen.dataset import minimum_tokens
+from textgen.dataset.batches import minimum_tokens
 from textgen.errors import SettingError
-from textgen.model_store import num_parameters
 from textgen.recipe import (
     DECAY_PASSES,
     DECAY_STEPS,
@@ -39,7 +38,8 @@ from textgen.recipe import (
     tokens_per_second,
     weight_decay,
 )
-from textgen.settings import names_of
+from textgen.schema import names_of
+from textgen.store.model_directory import num_parameters
 
 RATE = 180e9  # operations per second of an LSTM's steps in NumPy, on two cores
 BUDGETS = ("minutes", "epochs", "steps")

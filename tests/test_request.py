@@ -7,7 +7,7 @@ from conftest import make_stored_model
 
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
 from textgen.errors import SettingError
-from textgen.settings import with_flags
+from textgen.schema import with_flags
 from textgen.training.request import Request, configs_of
 
 NOVEL = ("novel.txt",)

@@ -10,12 +10,12 @@ from plans import STEPS, TEXT, metrics_of, plan_of, what_no_clock_touches, witho
 from watching import Falling, ask_to_stop, crash, poison
 
 import textgen.training.learner
-from textgen import model_store
 from textgen.errors import TrainingError
 from textgen.generation.generator import open_generator
 from textgen.model.devices import Device
 from textgen.records import MAX_ROLLBACKS
-from textgen.training.checkpoints import load_newest
+from textgen.store import model_directory
+from textgen.store.checkpoints import load_newest
 from textgen.training.learner import Learner
 from textgen.training.schedule import learning_rate
 from textgen.training.trainer import SAMPLE
@@ -68,7 +68,7 @@ def test_a_run_that_recovers_makes_the_same_steps_again_at_half_the_rate(recover
 
 def test_a_run_that_recovers_is_a_finished_model_that_says_what_was_asked(recovered):
     path = recovered["path"]
-    record = model_store.load_model("novel", path.parent).record
+    record = model_directory.load_model("novel", path.parent).record
     assert record.training.learning_rate == RATE
     assert record.results.steps == record.results.total_steps == STEPS
     rows = metrics_of(path)
@@ -145,7 +145,7 @@ def test_weights_that_are_no_numbers_are_never_kept_though_the_loss_was(what, st
     path = train().path
     assert len(watcher.notes) == 1
     assert watcher.notes[0].startswith(f"the weights or the optimizer's slots are no longer finite at step {step}. ")
-    weights = model_store.load_model("novel", path.parent).weights
+    weights = model_directory.load_model("novel", path.parent).weights
     assert all(np.isfinite(array).all() for array in weights.values())
 
 
@@ -164,8 +164,8 @@ def test_a_loss_that_explodes_goes_back_and_no_checkpoint_is_made_on_the_climb(c
 
 def test_where_the_newest_checkpoint_is_damaged_the_one_before_is_gone_back_to(corpus, tmp_path):
     def damage():
-        newest = model_store.checkpoint_dirs(tmp_path / "novel")[0]
-        (newest / model_store.TRAINING_STATE).write_bytes(b"")
+        newest = model_directory.checkpoint_dirs(tmp_path / "novel")[0]
+        (newest / model_directory.TRAINING_STATE).write_bytes(b"")
 
     def fault(number, rate):
         return math.nan if number == 14 and is_full(number, rate) else None
@@ -174,7 +174,7 @@ def test_where_the_newest_checkpoint_is_damaged_the_one_before_is_gone_back_to(c
     _, train = faulty_run(plan_of(corpus, tmp_path), watcher, fault)
     found = []
     watcher.on_rolled_back = lambda: setattr(
-        watcher, "at", {8: lambda: found.extend(model_store.checkpoint_dirs(tmp_path / "novel"))}
+        watcher, "at", {8: lambda: found.extend(model_directory.checkpoint_dirs(tmp_path / "novel"))}
     )
     train()
     assert [directory.name for directory in found] == ["step-00000006.0001"]
@@ -202,7 +202,7 @@ def test_after_three_attempts_the_run_ends_with_advice_and_can_be_sampled(corpus
     ]
     checkpoint, problems = load_newest(tmp_path / "novel")
     assert (checkpoint.progress.step, checkpoint.progress.rollbacks, problems) == (6, MAX_ROLLBACKS, [])
-    assert len(open_generator(model_store.load_model("novel", tmp_path)).generate("", SAMPLE["char"])) == 1
+    assert len(open_generator(model_directory.load_model("novel", tmp_path)).generate("", SAMPLE["char"])) == 1
     run, train, watcher = resume(tmp_path, lambda number, rate: math.nan if number == 7 else None)
     with pytest.raises(TrainingError, match=message):
         train()

@@ -11,13 +11,13 @@ from conftest import make_stored_model, random_weights, write_stored_model
 from system_calls import SystemCalls, failing
 from test_checkpoints import checkpoint_at
 
-from textgen import model_store, sealed_files
 from textgen.errors import ModelError, TextgenError
-from textgen.training.checkpoints import save_checkpoint
-from textgen.training.lock import RunLock
+from textgen.store import manifest, model_directory
+from textgen.store.checkpoints import save_checkpoint
+from textgen.store.lock import RunLock
+from textgen.store.run_directory import recover, replacing
 from textgen.training.plan import make_plan
 from textgen.training.request import Request
-from textgen.training.run_directory import recover, replacing
 
 OLD = make_stored_model(seed=9)
 NEW = random_weights(OLD.record.model, seed=5)
@@ -34,15 +34,15 @@ def begin(path: Path) -> None:
 
 
 def finish(path: Path) -> None:
-    model_store.write_model_files(path, OLD.record, OLD.tokenizer, NEW)
-    (path / model_store.METRICS).touch()
-    (path / model_store.SAMPLES).touch()
-    sealed_files.seal(path, model_store.MODEL_FILES)
+    model_directory.write_model_files(path, OLD.record, OLD.tokenizer, NEW)
+    (path / model_directory.METRICS).touch()
+    (path / model_directory.SAMPLES).touch()
+    manifest.seal(path, model_directory.MODEL_FILES)
 
 
 def loaded(path: Path) -> str:
     """Which weights whoever names the model gets."""
-    embedding = model_store.load_model("novel", path.parent).weights["embedding"].tobytes()
+    embedding = model_directory.load_model("novel", path.parent).weights["embedding"].tobytes()
     return {OLD.weights["embedding"].tobytes(): "old", NEW["embedding"].tobytes(): "new"}[embedding]
 
 
@@ -61,7 +61,7 @@ def old_model(path: Path) -> None:
 def old_model_that_a_run_was_to_replace(path: Path) -> None:
     """The run has a checkpoint, of other weights, and is itself overwritten."""
     old_model(path)
-    path.rename(model_store.set_aside_path(path))
+    path.rename(model_directory.set_aside_path(path))
     save_checkpoint(path, checkpoint_at(3)._replace(best_weights=OLD.weights))
 
 
@@ -114,7 +114,7 @@ def test_whatever_call_fails_as_a_run_that_overwrites_begins_a_whole_model_has_t
             failures += 1
             assert said.startswith(("cannot replace ", "cannot save a checkpoint in "))
             assert path.is_dir()
-            assert loaded(path) == "old" or model_store.checkpoint_dirs(path)
+            assert loaded(path) == "old" or model_directory.checkpoint_dirs(path)
         else:
             assert loaded(path) == "new"
         if not calls.has_acted:
@@ -123,7 +123,7 @@ def test_whatever_call_fails_as_a_run_that_overwrites_begins_a_whole_model_has_t
 
 
 def test_what_a_run_leaves_that_is_killed_before_its_first_checkpoint_is_in_nobodys_way(path):
-    (path / model_store.CHECKPOINTS / ".step-00000000.abc.tmp").mkdir(parents=True)
+    (path / model_directory.CHECKPOINTS / ".step-00000000.abc.tmp").mkdir(parents=True)
     recover(path)
     assert os.listdir(path.parent) == []
 
@@ -139,7 +139,7 @@ def test_a_complete_model_loses_only_what_its_run_had_no_time_to_remove(path):
     old_model(path)
     before = sorted(os.listdir(path))
     save_checkpoint(path, checkpoint_at(3))
-    shutil.copytree(path, model_store.set_aside_path(path))
+    shutil.copytree(path, model_directory.set_aside_path(path))
     (path / ".config.json.abc.tmp").touch()
     (path.parent / ".novel.123.tmp").mkdir()
     for other in (".novel.2.123.tmp", ".novels.123.tmp", ".other.previous"):
@@ -167,7 +167,7 @@ RESUMED_RUN = Request(Path("models"), name="novel", resume=True)
 @pytest.fixture
 def killed_at_once(path, monkeypatch) -> Path:
     """A run that was killed inside its first checkpoint."""
-    (path / model_store.CHECKPOINTS / ".step-00000000.abc.tmp").mkdir(parents=True)
+    (path / model_directory.CHECKPOINTS / ".step-00000000.abc.tmp").mkdir(parents=True)
     monkeypatch.chdir(path.parents[1])
     Path("novel.txt").write_text("the cat sat on a mat. " * 200)
     return path

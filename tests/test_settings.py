@@ -3,10 +3,10 @@
 import pytest
 from damaging import change_json, reseal
 
-from textgen import model_store
 from textgen.cli import main
 from textgen.errors import ModelError
-from textgen.settings import flag_of, off_flag_of, with_flags
+from textgen.schema import flag_of, off_flag_of, with_flags
+from textgen.store import model_directory
 
 
 def test_a_flag_is_the_field_with_dashes():
@@ -53,10 +53,10 @@ def test_a_bad_flag_is_named_as_a_flag(capsys):
 @pytest.mark.parametrize("command", ["info", "verify", "sample"])
 def test_a_bad_field_of_a_file_is_named_as_a_field(models_dir, capsys, command, part, change, said):
     path = models_dir / "tiny"
-    change_json(path / model_store.CONFIG, lambda config: config[part].update(change))
+    change_json(path / model_directory.CONFIG, lambda config: config[part].update(change))
     reseal(path)
     with pytest.raises(ModelError) as caught:
-        model_store.load_model("tiny", models_dir)
+        model_directory.load_model("tiny", models_dir)
     assert said in str(caught.value)
     with pytest.raises(SystemExit) as ended:
         main([command, "tiny", "--models-dir", str(models_dir)])

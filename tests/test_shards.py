@@ -6,7 +6,7 @@ import tensorflow as tf
 from conftest import model_config, random_weights, training_config
 
 import textgen.training.validation
-from textgen.dataset import Batch
+from textgen.dataset.batches import Batch
 from textgen.model import shards
 from textgen.model.language_model import build_model
 from textgen.training.step import TrainStep

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from conftest import make_stored_model, make_word_tokenizer, model_config, random_weights, write_stored_model
 from plans import TEXT, plan_of, resume, run_plan, what_no_clock_touches
 from reference_model import ReferenceModel
-from test_model_store import assert_same_model
+from test_model_directory import assert_same_model
 from test_training_gradient import assert_gradients_are_those_of_finite_differences, gru_cell, lstm_cell, rnn_cell
 from three_engines import ThreeEngines
 from training_steps import step_of
@@ -19,7 +19,6 @@ from whole_texts import split_text, surprisals
 
 import textgen.model.language_model
 import textgen.training.learner
-from textgen import model_store
 from textgen.cli import cli
 from textgen.config import ModelConfig
 from textgen.errors import ModelError
@@ -28,6 +27,7 @@ from textgen.model.devices import Device
 from textgen.model.language_model import build_model
 from textgen.model.negatives import NegativeSampler
 from textgen.model.noise import Noise
+from textgen.store import model_directory
 
 CELLS = ("lstm", "gru", "rnn")
 V = 11
@@ -65,20 +65,20 @@ def random_ids(*shape: int) -> np.ndarray:
 )
 def test_the_output_layer_has_a_row_for_every_unit_of_every_layer(shape, output):
     config = config_of(**shape)
-    shapes = model_store.weight_shapes(config)
+    shapes = model_directory.weight_shapes(config)
     assert {name: s for name, s in shapes.items() if name.startswith("output.")} == output | {"output.bias": (V,)}
     others = {name: s for name, s in shapes.items() if not name.startswith("output.")}
-    assert others.items() <= model_store.weight_shapes(config.replace(skip=False)).items()
+    assert others.items() <= model_directory.weight_shapes(config.replace(skip=False)).items()
     named = build_model(config).named_weights()
     assert {name: tuple(variable.shape) for name, variable in named.items()} == shapes
-    assert model_store.num_parameters(config) == sum(int(np.prod(variable.shape)) for variable in named.values())
+    assert model_directory.num_parameters(config) == sum(int(np.prod(variable.shape)) for variable in named.values())
 
 
 @pytest.mark.parametrize("shape", [{}, {"tied": True}, {"tied": True, "units": 5}], ids=str)
 def test_with_one_layer_nothing_changes(shape):
     config = config_of(num_layers=1, **shape)
     plain = config.replace(skip=False)
-    assert model_store.weight_shapes(config) == model_store.weight_shapes(plain)
+    assert model_directory.weight_shapes(config) == model_directory.weight_shapes(plain)
     ids = random_ids(2, 6)
     np.testing.assert_array_equal(model_of(config)(ids)[0], model_of(plain)(ids)[0])
 
@@ -177,7 +177,7 @@ def test_all_three_engines_write_the_same_text(everywhere, monkeypatch):
 def test_a_model_comes_back_as_it_was_written(tmp_path, tied):
     written = make_stored_model(tied=tied, skip=True)
     write_stored_model(tmp_path, written, "novel")
-    read = model_store.load_model("novel", tmp_path)
+    read = model_directory.load_model("novel", tmp_path)
     assert read.record.model.skip
     assert_same_model(read, written)
 
@@ -188,7 +188,7 @@ def test_weights_of_the_other_kind_are_refused(tmp_path, skip):
     other = random_weights(model.record.model.replace(skip=not skip))
     path = write_stored_model(tmp_path, model._replace(weights=other), "novel")
     with pytest.raises(ModelError, match="not of the shape that the config states") as problem:
-        model_store.load_model("novel", tmp_path)
+        model_directory.load_model("novel", tmp_path)
     assert str(path) in str(problem.value)
 
 
@@ -204,7 +204,7 @@ def test_a_stopped_and_resumed_run_ends_with_the_same_bytes_and_is_measured_alik
     result, watcher = resume(tmp_path / "stopped")
     assert watcher.first_step == 7
     assert what_no_clock_touches(result.path) == what_no_clock_touches(whole.path)
-    model = model_store.load_model("novel", tmp_path / "stopped")
+    model = model_directory.load_model("novel", tmp_path / "stopped")
     assert model.record.model.skip
     token_ids = model.tokenizer.encode(split_text(TEXT, 0.1)[1])
     measured = surprisals(token_ids, NumpyEngine(model.record.model, model.weights)).mean()

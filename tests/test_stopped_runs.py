@@ -9,8 +9,8 @@ import sys
 import pytest
 from driven_runs import RESUME, Driver, assert_nothing_else, left_by, train
 
-from textgen import model_store
-from textgen.training.checkpoints import load_newest
+from textgen.store import model_directory
+from textgen.store.checkpoints import load_newest
 
 
 @pytest.fixture(scope="module")
@@ -127,5 +127,5 @@ def test_a_disk_that_stays_full_ends_in_one_line_and_the_run_goes_on_when_there_
     assert "Once that is mended: textgen train --resume --name novel" in last_lines(driver)[0]
     assert "Traceback" not in driver.said()
     assert load_newest(driver.path)[0].progress.step == 4
-    assert not model_store.load_model("novel", driver.models_dir).is_finished
+    assert not model_directory.load_model("novel", driver.models_dir).is_finished
     assert finish(driver, *RESUME) == undisturbed

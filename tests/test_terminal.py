@@ -9,9 +9,9 @@ from screens import Screen, shown_plan
 
 from textgen.config import ModelConfig, TrainingConfig
 from textgen.model.devices import Device
-from textgen.model_store import num_parameters
 from textgen.recipe import Asked, Facts, Recipe, fill
 from textgen.records import Evaluated, ParentRecord, ResultRecord
+from textgen.store.model_directory import num_parameters
 from textgen.training.results import TrainingResult
 
 ROW = Evaluated(

@@ -26,11 +26,11 @@ from system_calls import SystemCalls, failing
 from watching import Watcher, ask_to_stop
 
 import textgen.training.run
-from textgen import model_store
 from textgen.errors import CheckpointError, CorpusError, ModelError
-from textgen.training.checkpoints import load_newest
+from textgen.store import model_directory
+from textgen.store.checkpoints import load_newest
+from textgen.store.lock import RunLock
 from textgen.training.learner import Learner
-from textgen.training.lock import RunLock
 from textgen.training.measuring import Speed
 from textgen.training.signals import StopRequest
 
@@ -87,7 +87,7 @@ def test_a_run_whose_directory_vanishes_makes_it_anew(undisturbed, corpus, tmp_p
 
 def test_as_many_checkpoints_are_kept_as_the_settings_say(corpus, tmp_path):
     kept = {}
-    watcher = Watcher({20: lambda: kept.update(dirs=model_store.checkpoint_dirs(tmp_path / "novel"))})
+    watcher = Watcher({20: lambda: kept.update(dirs=model_directory.checkpoint_dirs(tmp_path / "novel"))})
     run_plan(plan_of(corpus, tmp_path, keep_checkpoints=3), watcher)
     assert [path.name for path in kept["dirs"]] == ["step-00000018", "step-00000012", "step-00000006"]
 
@@ -115,7 +115,7 @@ def test_a_run_that_cannot_save_at_the_end_says_how_to_go_on(disk, undisturbed, 
     disk.empty()
     last = 6 if at < STEPS else STEPS - CHECKPOINT_EVERY
     assert load_newest(tmp_path / "novel")[0].progress.step == last
-    assert model_store.load_model("novel", tmp_path).path.name == f"step-{last:08d}"
+    assert model_directory.load_model("novel", tmp_path).path.name == f"step-{last:08d}"
     assert what_no_clock_touches(resume(tmp_path)[0].path) == undisturbed
 
 
@@ -133,7 +133,7 @@ def test_whatever_call_fails_as_the_model_is_sealed_the_run_is_saved(corpus, tmp
         with monkeypatch.context() as patch:
             calls = SystemCalls(number, failing(errno.ENOSPC)).install(patch)
             said = what_sealing_says(trainer)
-        model = model_store.load_model("novel", models_dir)
+        model = model_directory.load_model("novel", models_dir)
         assert model.weights["embedding"].tobytes() == checkpoint.best_weights["embedding"].tobytes()
         assert not [path for path in (models_dir / "novel").rglob(".*.tmp") if said]
         if said:
@@ -192,7 +192,7 @@ def test_a_signal_in_the_last_evaluation_leaves_a_run_to_go_on_with(undisturbed,
     learner.validate_fully = lambda: os.kill(os.getpid(), number) or validate_fully()
     result = run_plan(plan, learner=learner)
     assert (result.stopped_by, result.results.steps) == (number, STEPS)
-    assert not model_store.load_model("novel", tmp_path).is_finished
+    assert not model_directory.load_model("novel", tmp_path).is_finished
     assert what_no_clock_touches(resume(tmp_path)[0].path) == undisturbed
 
 
@@ -225,5 +225,5 @@ def test_minutes_are_turned_into_steps_once_for_a_run_however_often_it_is_stoppe
     by_steps = plan_of(corpus, tmp_path / "steps", steps=total, sample_every=0)
     by_steps = run_plan(by_steps, learner=Learner(by_steps))
     assert metrics_of(result.path)[-1]["validation_loss"] == metrics_of(by_steps.path)[-1]["validation_loss"]
-    weights = [(path / model_store.WEIGHTS).read_bytes() for path in (result.path, by_steps.path)]
+    weights = [(path / model_directory.WEIGHTS).read_bytes() for path in (result.path, by_steps.path)]
     assert weights[0] == weights[1]

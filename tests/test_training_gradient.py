@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from training_steps import T, batch_of, gradients_of, state_of, step_of
 
-from textgen.dataset import Batch
+from textgen.dataset.batches import Batch
 from textgen.model.noise import Noise, draw_noise
 
 NO_NOISE = Noise(None, None)

@@ -24,12 +24,12 @@ from plans import (
 from watching import Falling, Watcher, ask_to_stop, crash, poison
 from whole_texts import split_text, surprisals
 
-from textgen import model_store, sealed_files
 from textgen.errors import CorpusError, ModelError, TrainingError
 from textgen.evaluation import evaluate
 from textgen.generation.generator import Generator, open_generator
 from textgen.generation.numpy_engine import NumpyEngine
-from textgen.training.checkpoints import load_newest
+from textgen.store import manifest, model_directory
+from textgen.store.checkpoints import load_newest
 from textgen.training.learner import Learner
 from textgen.training.novelty import count_origins
 from textgen.training.schedule import learning_rate
@@ -45,7 +45,7 @@ class Finished:
         self.watcher = Watcher()
         self.result = run_plan(self.plan, self.watcher)
         self.path = self.result.path
-        self.model = model_store.load_model("novel", models_dir)
+        self.model = model_directory.load_model("novel", models_dir)
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +55,8 @@ def finished(corpus, tmp_path_factory) -> Finished:
 
 def test_a_run_leaves_a_sealed_model_directory_and_nothing_else(finished):
     assert finished.result.stopped_by is None
-    assert sorted(p.name for p in finished.path.iterdir()) == sorted([*model_store.MODEL_FILES, sealed_files.MANIFEST])
-    sealed_files.verify(finished.path, model_store.MODEL_FILES)
+    assert sorted(p.name for p in finished.path.iterdir()) == sorted([*model_directory.MODEL_FILES, manifest.MANIFEST])
+    manifest.verify(finished.path, model_directory.MODEL_FILES)
     assert [p.name for p in finished.path.parent.iterdir()] == ["novel"]
     assert finished.model.is_finished
     assert finished.model.record.model == finished.plan.model
@@ -96,7 +96,7 @@ def test_the_results_are_those_of_the_run(finished):
     results, last = finished.result.results, metrics_of(finished.path)[-1]
     assert results == finished.model.record.results
     assert (results.steps, results.total_steps, results.best_step) == (STEPS, STEPS, STEPS)
-    assert results.parameters == model_store.num_parameters(finished.plan.model)
+    assert results.parameters == model_directory.num_parameters(finished.plan.model)
     assert results.vocabulary_size == len(set(TEXT))
     assert results.epochs == finished.plan.epochs
     assert results.train_loss == last["train_loss"]
@@ -116,7 +116,7 @@ def test_the_validation_loss_is_what_evaluating_the_stored_model_gives(finished)
 
 def test_the_samples_are_what_the_model_wrote_as_it_learned(finished):
     model, rows = finished.model, metrics_of(finished.path)
-    text = (finished.path / model_store.SAMPLES).read_text()
+    text = (finished.path / model_directory.SAMPLES).read_text()
     expected = [f"--- step {row['step']}, epoch {row['epoch']:.2f}\n{row['sample']}\n\n" for row in rows]
     assert text == "".join(expected)
     generator = Generator(model.tokenizer, NumpyEngine(model.record.model, model.weights))
@@ -137,13 +137,13 @@ def test_a_stopped_and_resumed_run_ends_with_the_same_bytes(finished, corpus, tm
     result = run_plan(plan_of(corpus, tmp_path), Watcher({7: ask_to_stop}))
     assert result.stopped_by == signal.SIGINT
     assert result.results.steps == 7
-    assert not (result.path / sealed_files.MANIFEST).exists()
+    assert not (result.path / manifest.MANIFEST).exists()
     assert load_newest(result.path)[0].progress.step == 7
     result, watcher = resume(tmp_path)
     assert watcher.first_step == 7
     assert watcher.steps == list(range(8, STEPS + 1))
     assert what_no_clock_touches(result.path) == what_no_clock_touches(finished.path)
-    assert not (result.path / model_store.CHECKPOINTS).exists()
+    assert not (result.path / model_directory.CHECKPOINTS).exists()
 
 
 # ---- stopping, crashing and damage, at every turn
@@ -164,9 +164,9 @@ def test_a_run_that_was_stopped_and_crashed_and_damaged_ends_with_the_same_bytes
     assert run_plan(plan_of(corpus, tmp_path, num_layers=2), terminated).stopped_by == signal.SIGTERM
     with pytest.raises(RuntimeError):
         resume(tmp_path, {21: crash})
-    newest = model_store.checkpoint_dirs(tmp_path / "novel")[0]
+    newest = model_directory.checkpoint_dirs(tmp_path / "novel")[0]
     assert newest.name == "step-00000018"
-    (newest / model_store.TRAINING_STATE).write_bytes(b"")
+    (newest / model_directory.TRAINING_STATE).write_bytes(b"")
     result, watcher = resume(tmp_path)
     assert watcher.first_step == 12
     assert what_no_clock_touches(result.path) == uninterrupted
@@ -224,7 +224,7 @@ def test_a_run_of_words_or_of_documents_that_was_stopped_ends_with_the_same_byte
     result, watcher = resume(tmp_path / "stopped")
     assert watcher.steps == list(range(8, STEPS + 1))
     assert what_no_clock_touches(result.path) == left
-    record = model_store.load_model("novel", tmp_path / "stopped").record
+    record = model_directory.load_model("novel", tmp_path / "stopped").record
     assert record.text == plan.text
     assert record.training.num_sampled == 9
     check = check_words if kind == "words" else check_documents
@@ -233,7 +233,7 @@ def test_a_run_of_words_or_of_documents_that_was_stopped_ends_with_the_same_byte
 
 def check_words(plan, results, models_dir: Path) -> None:
     """Losses are exact though steps are not, and bits are those of characters."""
-    model = model_store.load_model("novel", models_dir)
+    model = model_directory.load_model("novel", models_dir)
     evaluation = evaluate(split_text(TEXT, 0.1)[1], model.tokenizer, NumpyEngine(model.record.model, model.weights))
     assert evaluation.tokens == len(plan.prepared.validation_ids) < evaluation.characters
     per_token = evaluation.nats_per_character * evaluation.characters / evaluation.tokens
@@ -251,7 +251,7 @@ def check_words(plan, results, models_dir: Path) -> None:
 def check_documents(plan, results, models_dir: Path) -> None:
     """Documents that the finished model writes are counted; samples on the way go on from one to the next."""
     found = results.samples_new, results.samples_in_training, results.samples_in_validation
-    model = model_store.load_model("novel", models_dir)
+    model = model_directory.load_model("novel", models_dir)
     assert found == tuple(count_origins(open_generator(model), plan.prepared))
     assert sum(found) > 0
     assert model.record.corpus.documents == plan.prepared.num_documents == TEXT.count("\n") + 1
@@ -270,7 +270,7 @@ def test_the_weights_of_the_lowest_validation_loss_are_kept(corpus, tmp_path):
     look = {step: lambda s=step: seen.update({s: learner.model.get_named_weights()}) for step in (10, 20, 30)}
     watcher = Watcher(look)
     result = run_plan(plan, watcher, learner=learner)
-    stored = model_store.load_model("novel", tmp_path).weights
+    stored = model_directory.load_model("novel", tmp_path).weights
     assert {name: array.tobytes() for name, array in stored.items()} == {
         name: array.tobytes() for name, array in seen[20].items()
     }
@@ -286,7 +286,7 @@ def test_without_a_validation_part_the_last_weights_are_kept(corpus, tmp_path):
     learner = Learner(plan)
     watcher = Watcher({STEPS: lambda: seen.update(learner.model.get_named_weights())})
     results = run_plan(plan, watcher, learner=learner).results
-    stored = model_store.load_model("novel", tmp_path).weights
+    stored = model_directory.load_model("novel", tmp_path).weights
     assert all(stored[name].tobytes() == array.tobytes() for name, array in seen.items())
     assert results.best_step == STEPS
     assert results.validation_loss is results.validation_bits_per_character is None
@@ -317,7 +317,7 @@ OLD = make_stored_model(seed=9)
 
 def assert_is_old(path: Path) -> None:
     """The directory holds the model that was there before, whole."""
-    model = model_store.load_model(str(path), path.parent)
+    model = model_directory.load_model(str(path), path.parent)
     assert model.weights["embedding"].tobytes() == OLD.weights["embedding"].tobytes()
 
 
@@ -355,7 +355,7 @@ def test_the_old_model_outlives_a_crash_a_second_try_and_a_third_until_one_is_fi
         with pytest.raises(RuntimeError):
             run_plan(plan_of(corpus, tmp_path, num_layers=2, overwrite=True), Watcher({0: crash}))
         assert_is_old(aside)
-        assert not (path / sealed_files.MANIFEST).exists()
+        assert not (path / manifest.MANIFEST).exists()
     resume(tmp_path)
     assert what_no_clock_touches(path) == uninterrupted
     assert os.listdir(tmp_path) == ["novel"]
@@ -371,15 +371,15 @@ def test_a_full_disk_at_the_very_end_is_one_line_and_the_run_can_be_resumed(corp
 
     plan = plan_of(corpus, tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("textgen.training.run.sealed_files.seal", full_at_the_end(sealed_files.seal, full))
+        patch.setattr("textgen.training.run.manifest.seal", full_at_the_end(manifest.seal, full))
         with pytest.raises(ModelError, match=r"No space left on device.*textgen train --resume --name novel"):
             run_plan(plan)
     resumed = resumed_plan(tmp_path)
     assert (resumed.begins.progress.step, resumed.notes) == (STEPS, ())
     assert run_plan(resumed).results.steps == STEPS
-    assert model_store.load_model("novel", tmp_path).is_finished
+    assert model_directory.load_model("novel", tmp_path).is_finished
 
 
 def full_at_the_end(seal, full):
     """Checkpoints are sealed as ever; the model is not."""
-    return lambda directory, names: (full if names == model_store.MODEL_FILES else seal)(directory, names)
+    return lambda directory, names: (full if names == model_directory.MODEL_FILES else seal)(directory, names)

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from damaging import change_json, change_weights, replace_content, reseal, write_full_model, write_run
 
-from textgen import model_store
 from textgen.cli import main
 from textgen.errors import ModelError
-from textgen.model_store import CHECKPOINT_FILES, MODEL_FILES
-from textgen.sealed_files import MANIFEST
-from textgen.verification import verify_model
+from textgen.store import model_directory
+from textgen.store.manifest import MANIFEST
+from textgen.store.model_directory import CHECKPOINT_FILES, MODEL_FILES
+from textgen.store.verification import verify_model
 
 
 @pytest.fixture(autouse=True)
@@ -164,7 +164,7 @@ def test_of_a_run_every_checkpoint_is_looked_at(tmp_path):
     }
     assert notes(tmp_path / "run").keys() == {"checkpoints/.step-00000030.abc.tmp", "config.json"}
     assert verify_model("run", tmp_path).used == before.name
-    assert model_store.load_model("run", tmp_path).path == before
+    assert model_directory.load_model("run", tmp_path).path == before
 
 
 @pytest.mark.parametrize("name", ["progress.json", "training.safetensors"])
@@ -281,7 +281,7 @@ def test_too_little_memory_is_one_line(model_dir, run, monkeypatch):
     def exhausted(*_arguments):
         raise MemoryError
 
-    monkeypatch.setattr(model_store, "find_model", exhausted)
+    monkeypatch.setattr(model_directory, "find_model", exhausted)
     ended = run("verify", model_dir)
     said = "textgen: there is not enough memory. Close other programs, or ask for less at once\n"
     assert ended == (1, "", said)

@@ -6,8 +6,8 @@ from plans import plan_of, resumed_plan, run_plan
 from training_steps import batch_of, new_step, run, variables_of
 
 import textgen.training.learner
-from textgen import model_store
 from textgen.model.devices import Device
+from textgen.store import model_directory
 from textgen.training.learner import Learner
 from textgen.training.plan import Plan
 from textgen.training.reporting import Reporter
@@ -95,7 +95,7 @@ def test_a_run_that_crashed_goes_on_to_the_same_bytes_with_all_of_the_recipe_on(
     plan = resumed_plan(tmp_path / "crashed")
     assert plan.begins.progress.step == 4
     resumed = run_plan(plan)
-    found, expected = ((result.path / model_store.WEIGHTS).read_bytes() for result in (resumed, whole))
+    found, expected = ((result.path / model_directory.WEIGHTS).read_bytes() for result in (resumed, whole))
     assert found == expected
     assert resumed.results.validation_loss == whole.results.validation_loss
 
@@ -116,6 +116,6 @@ def test_a_run_evaluates_and_saves_the_average_and_trains_on_with_the_weights(co
     assert len(evaluated) == 2
     assert results[0].train_loss == results[1].train_loss
     assert results[0].validation_loss != results[1].validation_loss
-    saved = model_store.load_model("novel", tmp_path / "averaging").weights
+    saved = model_directory.load_model("novel", tmp_path / "averaging").weights
     best = evaluated[results[0].best_step // 3 - 1]
     assert {name: array.tobytes() for name, array in saved.items()} == {n: a.tobytes() for n, a in best.items()}

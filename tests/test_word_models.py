@@ -11,7 +11,6 @@ from conftest import make_stored_model, make_word_tokenizer
 from three_engines import ThreeEngines
 from whole_texts import surprisals
 
-from textgen import model_store
 from textgen.config import SamplingConfig
 from textgen.errors import ExportError
 from textgen.evaluation import evaluate
@@ -21,6 +20,7 @@ from textgen.export.signature import request_of
 from textgen.generation.ending import Ending
 from textgen.generation.generator import open_generator
 from textgen.generation.numpy_engine import NumpyEngine
+from textgen.store import model_directory
 
 MODELS = {
     "words": make_stored_model(tokenizer=make_word_tokenizer()),
@@ -190,7 +190,7 @@ def test_its_text_is_made_of_words_and_its_length_counts_them(workshop):
     document = json.loads(run("sample", "tale", "-p", "The ferryman ", "-n", "12", "--json", cwd=workshop).stdout)
     assert document["prompt"] == "The ferryman"
     assert document["finish_reason"] == "length"
-    tokenizer = model_store.load_model("tale", workshop / "saved_models").tokenizer
+    tokenizer = model_directory.load_model("tale", workshop / "saved_models").tokenizer
     ending = Ending(tokenizer, SamplingConfig(length=100))
     ending.feed(tokenizer.encode(document["completion"]))
     assert ending.units == 12
@@ -223,7 +223,7 @@ def test_evaluating_reports_bits_of_characters_and_the_perplexity_of_words(works
 
 def test_evaluating_without_a_file_is_evaluating_the_validation_part(workshop):
     result = json.loads(run("evaluate", "tale", "--json", cwd=workshop).stdout)
-    model = model_store.load_model("tale", workshop / "saved_models")
+    model = model_directory.load_model("tale", workshop / "saved_models")
     text = (workshop / "tale.txt").read_text()
     part = text[len(text) - result["characters"] :]
     assert result["characters"] == round(0.1 * len(text))

@@ -9,7 +9,7 @@ from textgen.export.check import Case, explained_by_rounding
 from textgen.export.saved_model import DESCRIPTION
 from textgen.export.signature import CHECKED, request_of
 from textgen.generation.generator import open_generator
-from textgen.model_store import StoredModel
+from textgen.store.model_directory import StoredModel
 
 # Unknown, empty, and with spaces where a word may end.
 PROMPTS = [

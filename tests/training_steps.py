@@ -5,7 +5,7 @@ import functools
 import numpy as np
 from conftest import model_config, random_weights, training_config
 
-from textgen.dataset import Batch
+from textgen.dataset.batches import Batch
 from textgen.model.language_model import build_model
 from textgen.training.step import TrainStep
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from textgen.config import CacheConfig, TextConfig
 from textgen.corpus import CorpusReader, open_corpus
-from textgen.corpus.splitting import Split
+from textgen.dataset.split import Split
 from textgen.evaluation.one_pass import nats_of_tokens
 from textgen.tokenizers import CharacterTokenizer, new_fitter
 

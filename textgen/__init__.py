@@ -4,29 +4,23 @@ The map, in the order in which text becomes a model and a model becomes text. A 
 `tests/test_architecture.py` keeps it so.
 
     errors              everything a user can cause, shown as one line
-    messages            how things are said: harmless on a terminal, near misses, plurals, JSON for programs
-    advance             how a long task says how far it is
-    settings            what a setting is: a range, a sentence, to and from JSON
+    messages            how things are said: harmless on a terminal, near misses, plurals, how far a task is
+    schema              what a setting is: a range, a sentence, to and from JSON
     cells               the facts of the recurrent cells, one record a cell
     config              every setting of a text, a model, a training, a sampling: declared once
-    atomic_files        writing that leaves the old bytes or the new ones
-    corpus/             files, folders, catalogue and downloads -> text
     tokenizers/         text <-> token ids                               (graph_*.py: as TensorFlow operations)
-    dataset             token ids -> batches, a pure function of (seed, step)
     records             what a model says about itself
-    sealed_files        files that a manifest vouches for, read strictly
-    tensor_files        named arrays in a file, read strictly
-    model_store         the model directory: write, verify, load
-    preparation         a corpus -> token ids on disk, kept for the next run
+    store/              the model directory, checkpoints, locks: written whole, read strictly
+    corpus/             files, folders, catalogue and downloads -> text
+    dataset/            a text -> token ids on disk, split, kept; token ids -> batches, a pure function of (seed, step)
     recipe              a text, a budget and a machine -> every setting that nobody has decided
     inspection          a corpus -> what is odd about it, and a command that suits it
     tensorflow_runtime  importing TensorFlow quietly
-    generation/         a model and a prompt -> text, with NumPy         (graph.py: as TensorFlow operations)
+    generation/         a model and a prompt -> text, with NumPy         (graph*.py: as TensorFlow operations)
     output              generated text on standard output, harmless on a terminal
     model/              the network in Keras: cuDNN on a GPU, our scan on a CPU
     evaluation/         a model and a text -> nats and bits per character     (dynamic.py: TensorFlow)
-    training/           a text -> a model directory
-    verification        a model directory -> everything that is wrong with it
+    training/           a request -> a plan -> a trainer -> a model directory
     benchmark           how fast this machine trains and samples, by size
     export/             a model -> a SavedModel: a prompt goes in, text comes out
     repl/               a conversation with a model

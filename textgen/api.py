@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textgen import model_store
 from textgen.config import SamplingConfig
 from textgen.errors import SettingError
 from textgen.generation.generator import Completion, Generator, open_generator
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.records import ModelRecord
+from textgen.store import model_directory
 
 if TYPE_CHECKING:
     from textgen.evaluation import Evaluation
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Model:
     """A trained model."""
 
-    def __init__(self, stored: model_store.StoredModel, engine: str = "numpy"):
+    def __init__(self, stored: model_directory.StoredModel, engine: str = "numpy"):
         self._stored = stored
         self._generator: Generator = open_generator(stored, engine)
 
@@ -86,8 +86,8 @@ def load(name_or_path: str | Path, *, models_dir: str | Path | None = None, engi
     Raises:
         ModelError: no such model, or a damaged one.
     """
-    directory = Path(models_dir) if models_dir else model_store.default_models_dir()
-    return Model(model_store.load_model(name_or_path, directory), engine)
+    directory = Path(models_dir) if models_dir else model_directory.default_models_dir()
+    return Model(model_directory.load_model(name_or_path, directory), engine)
 
 
 def train(
@@ -118,7 +118,7 @@ def train(
     from textgen.training.request import Request
     from textgen.training.run import train
 
-    directory = Path(models_dir) if models_dir else model_store.default_models_dir()
+    directory = Path(models_dir) if models_dir else model_directory.default_models_dir()
     request = Request(
         models_dir=directory,
         sources=tuple(str(source) for source in sources),

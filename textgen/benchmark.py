@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from textgen.config import ModelConfig, SamplingConfig, TrainingConfig
-from textgen.dataset import Batch
+from textgen.dataset.batches import Batch
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.model.devices import choose_device
 from textgen.model.language_model import build_model
 from textgen.model.recurrent import State
-from textgen.model_store import num_parameters
 from textgen.recipe import Asked, Facts, fill, recurrent_rate
+from textgen.store.model_directory import num_parameters
 from textgen.training.step import TrainStep
 
 VOCABULARY = 96  # about that of English prose

@@ -9,7 +9,7 @@ import dataclasses
 
 from textgen.cells import CELLS
 from textgen.errors import SettingError
-from textgen.settings import Settings, setting
+from textgen.schema import Settings, setting
 
 MAX_LAYERS = 16
 MAX_SIZE = 65_536  # units, embedding: a weight file from a stranger cannot ask for more

@@ -7,7 +7,7 @@ rename the window or type for the reader.
 import difflib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 LONGEST_SHOWN = 300
@@ -47,3 +47,10 @@ def nearest(name: str, candidates: Iterable[str]) -> str:
     """A question such as `Did you mean novel.txt?`, or nothing when no candidate is near."""
     matches = difflib.get_close_matches(name, list(candidates), n=2, cutoff=0.5)
     return f"Did you mean {' or '.join(map(shown, matches))}?" if matches else ""
+
+
+Advance = Callable[[int, int], None]  # told what is done and what there is to do, both in bytes or both in tokens
+
+
+def unwatched(done: int, to_do: int) -> None:
+    """The `Advance` of a task that nobody watches."""

@@ -20,7 +20,7 @@ import numpy as np
 from textgen.config import PRESET_NAMES, ModelConfig, TrainingConfig
 from textgen.corpus import CorpusFacts
 from textgen.corpus.sources import level_of
-from textgen.dataset import minimum_tokens
+from textgen.dataset.batches import minimum_tokens
 from textgen.errors import SettingError, TokenizerError
 
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
 from textgen.errors import SettingError
-from textgen.settings import Settings, setting
+from textgen.schema import Settings, setting
 
 
 @dataclasses.dataclass(frozen=True)

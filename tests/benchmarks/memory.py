@@ -92,7 +92,7 @@ def dependence(norms: Callable, rows: Rows) -> float:
 
 def of_prose(text: str, batch_size: int = 16, sequence_length: int = 64) -> Problem:
     """Prose, read as it is trained on otherwise: the state is carried on from batch to batch."""
-    from textgen.dataset import Batches
+    from textgen.dataset.batches import Batches
 
     symbols = sorted(set(text))
     ids = np.searchsorted(np.array(symbols), np.array(list(text))).astype(np.int32)
@@ -133,7 +133,7 @@ def of_prose(text: str, batch_size: int = 16, sequence_length: int = 64) -> Prob
 def same_size(cell: str, vocabulary_size: int, shape: dict):
     """The configuration of a model of `cell` whose number of parameters is nearest to that of an LSTM of `shape`."""
     from textgen.config import ModelConfig
-    from textgen.model_store import num_parameters
+    from textgen.store.model_directory import num_parameters
 
     lstm = ModelConfig(vocabulary_size=vocabulary_size, cell="lstm", tied=False, skip=False, **shape)
     candidates = (lstm.replace(cell=cell, units=units) for units in range(shape["units"], 4 * shape["units"]))
@@ -143,7 +143,7 @@ def same_size(cell: str, vocabulary_size: int, shape: dict):
 def train(problem: Problem, cell: str, peak: float, seed: int, steps: int) -> tuple[object, dict[int, float]]:
     """A model trained on the problem, and its gradient by distance before that."""
     from textgen.config import TrainingConfig
-    from textgen.dataset import Batch
+    from textgen.dataset.batches import Batch
     from textgen.model.language_model import build_model
     from textgen.training.schedule import learning_rate
     from textgen.training.step import TrainStep
@@ -211,7 +211,7 @@ def gradients_of(model) -> Callable:
 
 def measure(problem: Problem, cell: str, seeds: int, steps: int, rates: tuple[float, ...]) -> dict:
     """The figures of one cell: at each seed, those of the rate with the least loss."""
-    from textgen.model_store import num_parameters
+    from textgen.store.model_directory import num_parameters
 
     runs, begin = [], time.perf_counter()
     for seed in range(seeds):

@@ -59,9 +59,9 @@ def measure(path: Path, level: str) -> dict:
 
     from textgen.config import TextConfig
     from textgen.corpus import open_corpus
-    from textgen.corpus.splitting import Split
-    from textgen.dataset import Batches
-    from textgen.preparation import prepare
+    from textgen.dataset import prepare
+    from textgen.dataset.batches import Batches
+    from textgen.dataset.split import Split
 
     before = peak_mebibytes()
     start = time.perf_counter()

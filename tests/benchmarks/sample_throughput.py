@@ -17,7 +17,7 @@ SETTINGS = [(128, 1), (512, 1), (128, 32), (512, 32)]  # units, streams
 
 def _model(setting: dict):
     from textgen.config import ModelConfig
-    from textgen.model_store import weight_shapes
+    from textgen.store.model_directory import weight_shapes
 
     units = setting["units"]
     config = ModelConfig(vocabulary_size=V, embedding_size=units, units=units, num_layers=L, tied=False, skip=False)

@@ -16,10 +16,10 @@ from pathlib import Path
 import contest
 import numpy as np
 
-from textgen import model_store, sealed_files
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
 from textgen.recipe import Asked, Facts, fill
 from textgen.records import CorpusRecord, ModelRecord, ResultRecord
+from textgen.store import manifest, model_directory
 from textgen.tokenizers import CharacterTokenizer
 
 COMMANDS = {
@@ -36,15 +36,17 @@ def make_model(models_dir: Path) -> None:
     recipe = fill(Asked(shape, TrainingConfig()), Facts("char", 1_000_000, 65, operations_per_second=1e11))
     config = recipe.model
     draw = np.random.default_rng(0)
-    weights = {n: draw.normal(size=s).astype(np.float32) * 0.1 for n, s in model_store.weight_shapes(config).items()}
+    weights = {
+        n: draw.normal(size=s).astype(np.float32) * 0.1 for n, s in model_directory.weight_shapes(config).items()
+    }
     record = ModelRecord(config, TextConfig(level="char"), recipe.training, CorpusRecord(), ResultRecord(), {})
     path = models_dir / "random"
     path.mkdir()
     symbols = "".join(map(chr, range(32, 97)))
-    model_store.write_model_files(path, record, CharacterTokenizer(symbols), weights)
-    for name in (model_store.METRICS, model_store.SAMPLES):
+    model_directory.write_model_files(path, record, CharacterTokenizer(symbols), weights)
+    for name in (model_directory.METRICS, model_directory.SAMPLES):
         (path / name).write_text("")
-    sealed_files.seal(path, model_store.MODEL_FILES)
+    manifest.seal(path, model_directory.MODEL_FILES)
 
 
 def main() -> None:

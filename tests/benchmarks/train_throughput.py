@@ -28,7 +28,7 @@ def textgen(setting: dict):
 
     quiet_import()
     from textgen.config import ModelConfig, TrainingConfig
-    from textgen.dataset import Batch
+    from textgen.dataset.batches import Batch
     from textgen.model.language_model import build_model
     from textgen.training.step import TrainStep
 

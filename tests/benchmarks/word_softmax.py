@@ -33,7 +33,7 @@ def worker(setting: dict) -> dict:
 
     quiet_import()
     from textgen.config import ModelConfig, TrainingConfig
-    from textgen.dataset import Batches
+    from textgen.dataset.batches import Batches
     from textgen.model.language_model import build_model
     from textgen.training.schedule import learning_rate
     from textgen.training.step import TrainStep

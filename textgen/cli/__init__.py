@@ -12,7 +12,7 @@ import click
 
 from textgen.errors import SettingError, TextgenError
 from textgen.messages import visible
-from textgen.settings import with_flags
+from textgen.schema import with_flags
 
 STARTED = time.perf_counter()  # `--minutes` counts from here
 

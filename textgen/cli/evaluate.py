@@ -11,11 +11,11 @@ from textgen.cli.bars import progress_bar
 from textgen.cli.options import given, json_option, models_dir_option, options_of
 from textgen.config import CacheConfig, DynamicConfig
 from textgen.errors import SettingError
-from textgen.settings import Settings, flag_of
+from textgen.schema import Settings, flag_of
 
 if TYPE_CHECKING:
     from textgen.evaluation import Evaluation, Figures, TokenizedText
-    from textgen.model_store import StoredModel
+    from textgen.store.model_directory import StoredModel
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
 
@@ -52,7 +52,7 @@ def evaluate(
     from textgen.evaluation import evaluate_tokens, readable_blocks, tokenize
     from textgen.evaluation.reading import read_file, read_validation_part
     from textgen.generation.numpy_engine import NumpyEngine
-    from textgen.model_store import load_model
+    from textgen.store.model_directory import load_model
     from textgen.tokenizers.unknown import describe_replacements
 
     def tell(replaced: dict[str, str]) -> None:

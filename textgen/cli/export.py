@@ -23,7 +23,7 @@ def export(model: str, output: Path | None, overwrite: bool, models_dir: Path, a
 
     from rich.console import Console
 
-    from textgen.model_store import load_model
+    from textgen.store.model_directory import load_model
     from textgen.tensorflow_runtime import quiet_import
 
     stored = load_model(model, models_dir)

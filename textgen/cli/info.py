@@ -15,7 +15,7 @@ from textgen.cli.options import json_option, models_dir_option
 def info(model: str, models_dir: Path, as_json: bool) -> None:
     """Show everything MODEL knows about itself, after checking that its files are whole."""
     from textgen.messages import json_line, shown
-    from textgen.model_store import load_model
+    from textgen.store.model_directory import load_model
 
     stored = load_model(model, models_dir)
     head = {

@@ -42,7 +42,7 @@ def inspect(corpus: tuple[str, ...], as_json: bool, **flags: Any) -> None:
 
 def _typed(flags: dict[str, Any]) -> list[str]:
     """The flags as they would be typed again."""
-    from textgen.settings import flag_of
+    from textgen.schema import flag_of
 
     return [part for name, value in flags.items() for part in (flag_of(name), str(value))]
 

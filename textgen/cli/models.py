@@ -14,7 +14,7 @@ from textgen.cli.options import json_option, models_dir_option
 def models(models_dir: Path, as_json: bool) -> None:
     """List the models."""
     from textgen.messages import json_line
-    from textgen.model_store import list_model_dirs
+    from textgen.store.model_directory import list_model_dirs
 
     rows = [_row(path) for path in list_model_dirs(models_dir)]
     if as_json:
@@ -28,7 +28,7 @@ def models(models_dir: Path, as_json: bool) -> None:
 def _row(path: Path) -> dict[str, Any]:
     """The facts that the list shows of one model, or the problem of a damaged one."""
     from textgen.errors import TextgenError
-    from textgen.model_store import load_model
+    from textgen.store.model_directory import load_model
 
     try:
         stored = load_model(path.name, path.parent)

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from textgen.config import SamplingConfig
-from textgen.settings import Settings, fields_with_kinds, flag_of, off_flag_of
+from textgen.schema import Settings, fields_with_kinds, flag_of, off_flag_of
 
 SHORT_FLAGS = {"length": "-n", "temperature": "-t"}
 
@@ -75,7 +75,7 @@ def models_dir_option(command: Callable[..., Any]) -> Callable[..., Any]:
     def resolve(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Path:
         if value:
             return Path(value)
-        from textgen.model_store import default_models_dir
+        from textgen.store.model_directory import default_models_dir
 
         return default_models_dir()
 

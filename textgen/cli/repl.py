@@ -14,7 +14,7 @@ from textgen.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from textgen.model_store import StoredModel
+    from textgen.store.model_directory import StoredModel
 
 
 @click.command()
@@ -31,8 +31,8 @@ def repl(model: str, on_unknown: str, engine: str, models_dir: Path, **sampling:
     """
     from textgen import output
     from textgen.generation.generator import open_generator
-    from textgen.model_store import load_model
     from textgen.repl import Repl, terminal
+    from textgen.store.model_directory import load_model
     from textgen.tokenizers.unknown import describe_replacements
 
     config = sampling_config(**sampling)
@@ -61,7 +61,7 @@ def repl(model: str, on_unknown: str, engine: str, models_dir: Path, **sampling:
 
 def describe(stored: "StoredModel") -> str:
     """A model and its results on one line."""
-    from textgen.model_store import num_parameters
+    from textgen.store.model_directory import num_parameters
 
     shape, results = stored.record.model, stored.record.results
     parts = [f"{stored.name}: {num_parameters(shape):,} parameters ({shape.cell} {shape.num_layers} x {shape.units})"]

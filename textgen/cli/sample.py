@@ -19,7 +19,7 @@ from textgen.config import SamplingConfig
 
 if TYPE_CHECKING:
     from textgen.generation.generator import Completion, Generator
-    from textgen.model_store import StoredModel
+    from textgen.store.model_directory import StoredModel
 
 MAX_PROMPT_BYTES = 16 * 2**20  # a few novels; a device may never end
 
@@ -56,7 +56,7 @@ def sample(
     The text streams to standard output. The same seed, prompt and settings give the same text.
     """
     from textgen.generation.generator import open_generator
-    from textgen.model_store import load_model
+    from textgen.store.model_directory import load_model
     from textgen.tokenizers.unknown import describe_replacements
 
     config = sampling_config(**flags)
@@ -112,9 +112,9 @@ def _as_json(completions: "list[Completion]", config: SamplingConfig, stored: "S
 
 def _write(pieces: Iterable[str], output: Path | None) -> None:
     """To standard output piece by piece, or to a file as a whole."""
-    from textgen import atomic_files
     from textgen.errors import TextgenError
     from textgen.output import prepare_output, write_text
+    from textgen.store import atomic
 
     if output is None:
         prepare_output()
@@ -122,6 +122,6 @@ def _write(pieces: Iterable[str], output: Path | None) -> None:
             write_text(piece)
         return
     try:
-        atomic_files.write_bytes(output, "".join(pieces).encode())
+        atomic.write_bytes(output, "".join(pieces).encode())
     except OSError as problem:
         raise TextgenError(f"cannot write {output}: {problem.strerror}") from None

@@ -9,7 +9,7 @@ import click
 from textgen.cli.options import json_option, models_dir_option
 
 if TYPE_CHECKING:
-    from textgen.verification import Verification
+    from textgen.store.verification import Verification
 
 
 @click.command()
@@ -24,7 +24,7 @@ def verify(model: str, models_dir: Path, as_json: bool) -> None:
     """
     from textgen.errors import ModelError
     from textgen.messages import json_line
-    from textgen.verification import verify_model
+    from textgen.store.verification import verify_model
 
     found = verify_model(model, models_dir)
     click.echo(json_line(_document(found)) if as_json else "\n".join(_lines(found)))

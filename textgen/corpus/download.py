@@ -12,11 +12,11 @@ from pathlib import Path
 
 import platformdirs
 
-from textgen.atomic_files import remove_abandoned, replacing_file, sha256_of
 from textgen.corpus.catalogue import CatalogueEntry
 from textgen.corpus.connection import BASE_URL_VARIABLE, SILENCE_SECONDS, choose_base_url, explain, open_url
 from textgen.errors import DownloadError
 from textgen.messages import shown
+from textgen.store.atomic import remove_abandoned, replacing_file, sha256_of
 
 CACHE_VARIABLE = "TEXTGEN_CACHE_DIR"
 # A file must be here after SILENCE_SECONDS and its size by this: eleven minutes for the largest of the catalogue. The

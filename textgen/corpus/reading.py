@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from textgen.advance import Advance, unwatched
 from textgen.config import END_OF_DOCUMENT, TextConfig
 from textgen.corpus.catalogue import CatalogueEntry
 from textgen.corpus.decoding import BLOCK_BYTES, ByteStream, Tally, check_encoding, check_pieces, iter_text, read_block
@@ -18,7 +17,7 @@ from textgen.corpus.documents import end_documents
 from textgen.corpus.sources import PassingBytes, Source, SourceFile, entry_source, open_passing, resolve
 from textgen.corpus.tables import TABLE_FORMATS, column_documents
 from textgen.errors import CorpusError
-from textgen.messages import counted, shown
+from textgen.messages import Advance, counted, shown, unwatched
 
 
 class CorpusReader:

@@ -15,9 +15,9 @@ Source: Krause, Kahembwe, Murray and Renals 2018, "Dynamic Evaluation of Neural 
 import numpy as np
 import tensorflow as tf
 
-from textgen.advance import Advance, unwatched
 from textgen.config import DynamicConfig, ModelConfig
 from textgen.errors import TextgenError
+from textgen.messages import Advance, unwatched
 from textgen.model.devices import choose_device
 from textgen.model.language_model import build_model
 from textgen.model.recurrent import State

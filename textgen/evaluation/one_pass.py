@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from textgen.advance import Advance, unwatched
 from textgen.config import CacheConfig
 from textgen.evaluation.neural_cache import NeuralCache
 from textgen.evaluation.texts import Figures, TokenizedText, tokenize
 from textgen.generation.numpy_engine import NumpyEngine
+from textgen.messages import Advance, unwatched
 from textgen.tokenizers import Tokenizer
 
 WINDOW = 256  # tokens of a window

@@ -7,10 +7,10 @@ import numpy as np
 
 from textgen.config import END_OF_DOCUMENT
 from textgen.corpus import open_corpus
-from textgen.corpus.splitting import Split
+from textgen.dataset import prepare
+from textgen.dataset.split import Split
 from textgen.errors import CorpusError
-from textgen.model_store import StoredModel
-from textgen.preparation import prepare
+from textgen.store.model_directory import StoredModel
 from textgen.tokenizers import Tokenizer
 
 DECODED_AT_ONCE = 1 << 18

@@ -10,7 +10,7 @@ import numpy as np
 
 from textgen.config import END_OF_DOCUMENT
 from textgen.corpus.describing import TextSize
-from textgen.dataset import smallest_dtype
+from textgen.dataset.batches import smallest_dtype
 from textgen.errors import CorpusError
 from textgen.tokenizers import Tokenizer
 from textgen.tokenizers.normalizing import normalize_blocks

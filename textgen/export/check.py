@@ -19,7 +19,7 @@ from textgen.generation.generator import Completion, barred_ids, open_generator
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.generation.philox import uniforms
 from textgen.generation.sampling import next_ids
-from textgen.model_store import StoredModel
+from textgen.store.model_directory import StoredModel
 
 NUM_ROUNDINGS = 8  # how many times the weights are moved to explain a difference
 ROUNDING = 2.0**-22  # relative; a float32 product is off by 2**-24, a sum of hundreds by a few times that

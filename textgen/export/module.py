@@ -18,7 +18,7 @@ from textgen.generation.graph_ending import Ends, Tally, with_start
 from textgen.generation.graph_network import Network, State, fold_weights
 from textgen.generation.graph_philox import uniforms
 from textgen.generation.graph_sampling import acting, is_among, next_ids
-from textgen.model_store import StoredModel
+from textgen.store.model_directory import StoredModel
 from textgen.tokenizers import Tokenizer
 from textgen.tokenizers.graph_word import graph_tokenizer
 

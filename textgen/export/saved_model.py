@@ -9,15 +9,15 @@ from typing import Any
 
 import tensorflow as tf
 
-from textgen import atomic_files
 from textgen.errors import ExportError
 from textgen.export import reader
 from textgen.export.check import Answers, Requests
 from textgen.export.module import TextModule
 from textgen.export.operations import check_operations
 from textgen.export.signature import how_to_call, notes, signature
-from textgen.model_store import StoredModel
 from textgen.records import installed_versions
+from textgen.store import atomic
+from textgen.store.model_directory import StoredModel
 from textgen.tokenizers import Tokenizer
 
 DESCRIPTION = Path("assets.extra", "textgen_export.json")  # a SavedModel's place for files of others
@@ -30,7 +30,7 @@ def write(model: StoredModel, directory: Path) -> None:
     module = TextModule(model)
     tf.saved_model.save(module, str(directory), signatures={SIGNATURE: module.generate})
     (directory / DESCRIPTION).parent.mkdir()
-    atomic_files.write_json(directory / DESCRIPTION, describe(model))
+    atomic.write_json(directory / DESCRIPTION, describe(model))
     check_operations(directory, normalizes=_normalizes(model.tokenizer))
 
 

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from textgen import atomic_files
 from textgen.errors import ExportError
 from textgen.export import saved_model
 from textgen.export.check import Answers, Checked, Requests, check_texts
 from textgen.export.signature import signature
-from textgen.model_store import StoredModel
+from textgen.store import atomic
+from textgen.store.model_directory import StoredModel
 
 
 class Format(NamedTuple):
@@ -70,7 +70,7 @@ def export_model(
     output_dir = Path(os.path.realpath(output_dir))
     _check_output(output_dir, kind, overwrite)
     try:
-        with atomic_files.replacing_directory(output_dir, overwrite=overwrite) as directory:
+        with atomic.replacing_directory(output_dir, overwrite=overwrite) as directory:
             progress(f"building {model.name} as a graph")
             kind.write(model, directory)
             progress("checking it in a fresh process against the NumPy engine")

@@ -15,7 +15,7 @@ from textgen.config import END_OF_DOCUMENT, SamplingConfig
 from textgen.errors import SettingError
 from textgen.generation.ending import Ending, with_start
 from textgen.generation.state import Context
-from textgen.model_store import StoredModel
+from textgen.store.model_directory import StoredModel
 from textgen.tensorflow_runtime import quiet_import
 from textgen.tokenizers import Tokenizer
 from textgen.tokenizers.unknown import make_readable, trim_prompt

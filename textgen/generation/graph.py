@@ -36,7 +36,7 @@ class TensorFlowEngine:
     """Reads and writes token ids with a model's weights."""
 
     def __init__(self, config: ModelConfig, weights: dict[str, np.ndarray]):
-        """Args: weights: float32, as `model_store.weight_shapes(config)`."""
+        """Args: weights: float32, as `model_directory.weight_shapes(config)`."""
         self.config = config
         self.weights = {name: tf.constant(value) for name, value in fold_weights(config, weights).items()}
         self._read = tf.function(self._read_block, jit_compile=True, autograph=False)

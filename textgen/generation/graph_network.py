@@ -101,7 +101,7 @@ def fold_weights(config: ModelConfig, weights: Mapping[str, np.ndarray]) -> dict
     """A model's weights in the form that `Network` takes, still NumPy.
 
     Args:
-        weights: float32, as `model_store.weight_shapes(config)`.
+        weights: float32, as `model_directory.weight_shapes(config)`.
 
     Returns:
         float32, G being the width of a layer's operand:

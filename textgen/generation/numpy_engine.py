@@ -30,7 +30,7 @@ class NumpyEngine:
     """Reads and writes token ids with a model's weights."""
 
     def __init__(self, config: ModelConfig, weights: dict[str, np.ndarray]):
-        """Args: weights: float32, as `model_store.weight_shapes(config)`."""
+        """Args: weights: float32, as `model_directory.weight_shapes(config)`."""
         self.config = config
         parts = ("kernel", "recurrent_kernel", "bias")
         self.cells = [

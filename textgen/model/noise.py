@@ -27,7 +27,7 @@ import tensorflow as tf
 
 from textgen.config import ModelConfig, TrainingConfig
 from textgen.model.recurrent import State
-from textgen.model_store import weight_shapes
+from textgen.store.model_directory import weight_shapes
 
 
 class Noise(NamedTuple):

@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from textgen.config import ModelConfig
 from textgen.model.negatives import Negatives
-from textgen.model_store import weight_shapes
+from textgen.store.model_directory import weight_shapes
 
 MAX_LOGITS = 2**24  # 64 MiB of logits at once; from about here on larger products are not faster either
 
@@ -54,7 +54,7 @@ class OutputLayer(keras.layers.Layer):
         self._initializer = keras.initializers.GlorotUniform(seed=seed)
 
     def build(self, input_shape: object = None) -> None:
-        """Make the weights that `model_store.weight_shapes` lists as `output.*`."""
+        """Make the weights that `model_directory.weight_shapes` lists as `output.*`."""
         for name, shape in weight_shapes(self.config).items():
             room, _, part = name.partition(".")
             if room == "output":

@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from textgen import atomic_files
 from textgen.generation.prompts import read_prompt
 from textgen.repl.session import CommandError
+from textgen.store import atomic
 
 # A few chapters. NumPy reads 5,000 to 20,000 characters a second, and a model soon forgets what it read.
 MAX_READ_BYTES = 256 * 2**10
@@ -17,7 +17,7 @@ def save_text(name: str, text: str, *, may_replace: bool) -> Path:
     if os.path.exists(path) and not may_replace:
         raise CommandError(f"{path} exists. /save! {name} replaces it")
     try:
-        atomic_files.write_bytes(path, text.encode("utf-8"))
+        atomic.write_bytes(path, text.encode("utf-8"))
     except (OSError, ValueError) as problem:
         raise CommandError(f"{path} cannot be written: {getattr(problem, 'strerror', None) or problem}") from None
     return path

@@ -3,7 +3,7 @@
 import shlex
 from pathlib import Path
 
-from textgen import model_store
+from textgen.store import model_directory
 
 
 def resume_command(path: Path) -> str:
@@ -18,5 +18,5 @@ def sample_command(path: Path) -> str:
 
 def models_dir_flag(path: Path) -> str:
     """` --models-dir DIR` where the model in `path` is not where commands look for it."""
-    is_default = path.parent == model_store.default_models_dir()
+    is_default = path.parent == model_directory.default_models_dir()
     return "" if is_default else f" --models-dir {shlex.quote(str(path.parent))}"

@@ -24,9 +24,9 @@ import numpy as np
 
 from textgen.config import TextConfig, TrainingConfig
 from textgen.errors import SettingError
-from textgen.model_store import StoredModel
 from textgen.records import ParentRecord
-from textgen.settings import fields_with_kinds
+from textgen.schema import fields_with_kinds
+from textgen.store.model_directory import StoredModel
 from textgen.tokenizers import Tokenizer
 from textgen.tokenizers.extending import former_ids
 from textgen.tokenizers.unknown import nearest_known

@@ -1,9 +1,9 @@
 """A plan as something that computes: its model, its compiled training step and its evaluations."""
 
-from textgen.dataset import count_token_ids
+from textgen.dataset.batches import count_token_ids
 from textgen.model.devices import Device, choose_device
 from textgen.model.language_model import build_model
-from textgen.model_store import StoredModel
+from textgen.store.model_directory import StoredModel
 from textgen.training.init_from import initial_weights
 from textgen.training.plan import Plan
 from textgen.training.step import TrainStep

@@ -9,7 +9,7 @@ import statistics
 import time
 from typing import NamedTuple
 
-from textgen.model_store import num_parameters
+from textgen.store.model_directory import num_parameters
 from textgen.training.learner import Learner
 from textgen.training.pace import MIN_STEPS
 from textgen.training.plan import Plan

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from textgen.config import END_OF_DOCUMENT, SamplingConfig
+from textgen.dataset import Prepared
 from textgen.generation.generator import Generator
-from textgen.preparation import Prepared
 
 NUM_SAMPLES = 100
 # A document that does not end within the length is passed over: nobody copies that much by accident.

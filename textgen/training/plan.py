@@ -11,23 +11,23 @@ from pathlib import Path
 
 import numpy as np
 
-from textgen import model_store
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
 from textgen.corpus import CorpusReader, open_corpus
 from textgen.corpus.sources import resolve
-from textgen.corpus.splitting import Split
-from textgen.dataset import Batches, count_token_ids
+from textgen.dataset import Prepared, prepare
+from textgen.dataset.batches import Batches, count_token_ids
+from textgen.dataset.split import Split
 from textgen.errors import CorpusError, ModelError
-from textgen.model_store import StoredModel
-from textgen.preparation import Prepared, prepare
 from textgen.recipe import Asked, Facts, Recipe, fill, recurrent_rate
 from textgen.records import CorpusRecord, ParentRecord, Progress
+from textgen.store import model_directory
+from textgen.store.checkpoints import Checkpoint, load_newest
+from textgen.store.lock import RunLock
+from textgen.store.model_directory import StoredModel
+from textgen.store.run_directory import recover
 from textgen.tokenizers import Tokenizer
-from textgen.training.checkpoints import Checkpoint, load_newest
 from textgen.training.init_from import parent_record
-from textgen.training.lock import RunLock
 from textgen.training.request import Request, configs_of
-from textgen.training.run_directory import recover
 
 Preparing = Callable[[str, int, int], None]  # what is being done to the corpus, bytes done, bytes to do
 
@@ -110,10 +110,10 @@ def make_plan(
 
 
 def _new(request: Request, lock: RunLock | None, progress: Preparing) -> Plan:
-    parent = None if request.init_from is None else model_store.load_model(request.init_from, request.models_dir)
+    parent = None if request.init_from is None else model_directory.load_model(request.init_from, request.models_dir)
     text, model, training = configs_of(request, parent)
     reader = open_corpus(request.sources, text)
-    path = request.models_dir / model_store.check_name(request.name or reader.name)
+    path = request.models_dir / model_directory.check_name(request.name or reader.name)
     _claim(path, lock, request.overwrite)
     prepared = prepare(
         reader,
@@ -150,14 +150,14 @@ def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Pla
     """
     name = request.name or resolve(request.sources)[0].name
     path = Path(name) if "/" in name else request.models_dir / name
-    if lock is not None and path.parent.is_dir() and model_store.NAME.fullmatch(path.name):
+    if lock is not None and path.parent.is_dir() and model_directory.NAME.fullmatch(path.name):
         lock.acquire(path)
         recover(path)
     try:
-        path = model_store.find_model(name, request.models_dir)
+        path = model_directory.find_model(name, request.models_dir)
     except ModelError as problem:
         raise ModelError(f"{problem}. To begin a run, leave out --resume") from None
-    if model_store.is_finished(path):
+    if model_directory.is_finished(path):
         raise ModelError(f"{path} is finished; there is nothing to resume. Sample it: textgen sample {path.name}")
     checkpoint, problems = load_newest(path)
     record = checkpoint.record
@@ -190,7 +190,7 @@ def _claim(path: Path, lock: RunLock | None, overwrite: bool) -> None:
         lock.acquire(path)
         recover(path)
     if path.exists() and not overwrite:
-        unfinished = not model_store.is_finished(path) and model_store.checkpoint_dirs(path)
+        unfinished = not model_directory.is_finished(path) and model_directory.checkpoint_dirs(path)
         if unfinished:
             raise ModelError(f"{path} exists and is not finished. --resume goes on with it, --overwrite starts anew")
         raise ModelError(f"{path} exists. Use --overwrite or another --name")

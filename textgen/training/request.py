@@ -8,9 +8,9 @@ from typing import Any
 from textgen.cells import CELLS
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
 from textgen.errors import SettingError
-from textgen.model_store import StoredModel
 from textgen.recipe import suited_level
-from textgen.settings import names_of
+from textgen.schema import names_of
+from textgen.store.model_directory import StoredModel
 from textgen.training.init_from import inherited_settings
 
 

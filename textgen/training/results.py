@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from textgen import atomic_files, model_store
 from textgen.records import Evaluated, ModelRecord, Progress, ResultRecord, installed_versions
+from textgen.store import atomic, model_directory
 from textgen.training.novelty import Origins
 from textgen.training.plan import Plan
 
@@ -33,7 +33,7 @@ def record_of(
     """
     loss = progress.best_loss if final_loss is None else final_loss
     results = ResultRecord(
-        parameters=model_store.num_parameters(plan.model),
+        parameters=model_directory.num_parameters(plan.model),
         vocabulary_size=plan.model.vocabulary_size,
         steps=progress.step,
         total_steps=progress.total_steps,
@@ -53,5 +53,5 @@ def write_history(path: Path, history: tuple[Evaluated, ...]) -> None:
     """Write the evaluations into the model directory `path`, for programs and for people. Raises OSError."""
     rows = [json.dumps(row.to_json(), ensure_ascii=False) + "\n" for row in history]
     samples = [f"--- step {row.step}, epoch {row.epoch:.2f}\n{row.sample}\n\n" for row in history]
-    atomic_files.write_bytes(path / model_store.METRICS, "".join(rows).encode())
-    atomic_files.write_bytes(path / model_store.SAMPLES, "".join(samples).encode())
+    atomic.write_bytes(path / model_directory.METRICS, "".join(rows).encode())
+    atomic.write_bytes(path / model_directory.SAMPLES, "".join(samples).encode())

@@ -8,22 +8,22 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING
 
-from textgen import atomic_files, model_store
 from textgen.errors import CheckpointError, ModelError
 from textgen.generation.generator import Generator
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.records import ModelRecord
-from textgen.sealed_files import seal
+from textgen.store import atomic, model_directory
+from textgen.store.checkpoints import Checkpoint
+from textgen.store.lock import RunLock
+from textgen.store.manifest import seal
+from textgen.store.run_directory import replacing
 from textgen.tensorflow_runtime import quiet_import
 from textgen.training.advice import resume_command
-from textgen.training.checkpoints import Checkpoint
-from textgen.training.lock import RunLock
 from textgen.training.novelty import Origins, count_origins
 from textgen.training.plan import Plan, make_plan
 from textgen.training.reporting import Reporter
 from textgen.training.request import Request
 from textgen.training.results import TrainingResult, record_of, write_history
-from textgen.training.run_directory import replacing
 from textgen.training.signals import Stopped, StopRequest
 
 if TYPE_CHECKING:
@@ -109,16 +109,16 @@ def _run_to_the_end(trainer: "Trainer", stop: StopRequest) -> ModelRecord | None
     except Stopped:
         return None
     try:
-        model_store.write_model_files(path, record, trainer.plan.tokenizer, trainer.best_weights)
+        model_directory.write_model_files(path, record, trainer.plan.tokenizer, trainer.best_weights)
         write_history(path, trainer.history)
-        seal(path, model_store.MODEL_FILES)
+        seal(path, model_directory.MODEL_FILES)
     except OSError as problem:
         raise ModelError(
             f"cannot write the model in {path}: {problem.strerror or problem}. "
             f"The run is saved; once that is mended: {resume_command(path)}"
         ) from problem
     with contextlib.suppress(OSError):  # the model is whole; the next run removes what is left
-        atomic_files.remove_directory(path / model_store.CHECKPOINTS)
+        atomic.remove_directory(path / model_directory.CHECKPOINTS)
     return record
 
 

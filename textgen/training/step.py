@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from textgen.config import TrainingConfig
-from textgen.dataset import Batch
+from textgen.dataset.batches import Batch
 from textgen.model.language_model import LanguageModel
 from textgen.model.negatives import Negatives, NegativeSampler
 from textgen.model.noise import draw_noise

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from textgen.cells import CELLS
 from textgen.messages import counted, visible
-from textgen.model_store import num_parameters
 from textgen.records import Evaluated, ParentRecord, ResultRecord
+from textgen.store.model_directory import num_parameters
 from textgen.training.advice import resume_command, sample_command
 from textgen.training.plan import Plan
 from textgen.training.reporting import Reporter

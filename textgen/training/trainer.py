@@ -18,7 +18,7 @@ from textgen.errors import CheckpointError, ModelError, TrainingError
 from textgen.generation.generator import Generator
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.records import MAX_ROLLBACKS, Evaluated, Progress
-from textgen.training.checkpoints import Checkpoint, load_newest, save_checkpoint
+from textgen.store.checkpoints import Checkpoint, load_newest, save_checkpoint
 from textgen.training.divergence import (
     DivergenceError,
     advice,

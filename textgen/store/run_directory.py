@@ -1,7 +1,7 @@
 """The model directory around a run: what a killed run left in it, and the model that it held before.
 
-A run that overwrites a model sets the old one aside under the name of `model_store.set_aside_path`, where the next run
-finds it if this one is killed. Callers hold the run's lock, or know that no other process writes the directory.
+A run that overwrites a model sets the old one aside under the name of `model_directory.set_aside_path`, where the next
+run finds it if this one is killed. Callers hold the run's lock, or know that no other process writes the directory.
 """
 
 import contextlib
@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from textgen import atomic_files, model_store
 from textgen.errors import ModelError
+from textgen.store import atomic, model_directory
 
 
 def recover(path: Path) -> None:
@@ -23,16 +23,16 @@ def recover(path: Path) -> None:
     Raises:
         ModelError: the directory cannot be written.
     """
-    aside = model_store.set_aside_path(path)
+    aside = model_directory.set_aside_path(path)
     try:
         names = "|".join(re.escape(own.name) for own in (path, aside))
         own = re.compile(rf"\.(?:{names})\.\d+\.tmp")  # not those of a model whose name begins alike
-        atomic_files.remove_abandoned(path.parent, names=own, seconds=0)
-        for directory in (path, path / model_store.CHECKPOINTS):
-            atomic_files.remove_abandoned(directory, seconds=0)
-        if model_store.is_finished(path):
-            atomic_files.remove_directory(path / model_store.CHECKPOINTS)
-            atomic_files.remove_directory(aside)
+        atomic.remove_abandoned(path.parent, names=own, seconds=0)
+        for directory in (path, path / model_directory.CHECKPOINTS):
+            atomic.remove_abandoned(directory, seconds=0)
+        if model_directory.is_finished(path):
+            atomic.remove_directory(path / model_directory.CHECKPOINTS)
+            atomic.remove_directory(aside)
         else:
             _bring_back(path, aside)
     except OSError as problem:
@@ -51,18 +51,18 @@ def replacing(path: Path, overwrite: bool) -> Iterator[Callable[[], None]]:
     Raises:
         ModelError: the model cannot be set aside.
     """
-    aside = model_store.set_aside_path(path)
+    aside = model_directory.set_aside_path(path)
     try:
         if overwrite and path.exists():
-            if aside.exists() and not model_store.is_finished(path):
-                atomic_files.remove_directory(path)  # a run that never finished; the model before it is set aside
+            if aside.exists() and not model_directory.is_finished(path):
+                atomic.remove_directory(path)  # a run that never finished; the model before it is set aside
             else:
-                atomic_files.set_aside(path, aside)
+                atomic.set_aside(path, aside)
     except OSError as problem:
         _try(_bring_back, path, aside)
         raise ModelError(f"cannot replace {path}: {problem.strerror or problem}") from problem
     try:
-        yield lambda: _try(atomic_files.remove_directory, aside)
+        yield lambda: _try(atomic.remove_directory, aside)
     except BaseException:
         _try(_bring_back, path, aside)
         raise
@@ -70,12 +70,12 @@ def replacing(path: Path, overwrite: bool) -> Iterator[Callable[[], None]]:
 
 def _bring_back(path: Path, aside: Path) -> None:
     """Where a run has no checkpoint yet, replace its empty directories by the model set aside; other files stay."""
-    if model_store.checkpoint_dirs(path):
+    if model_directory.checkpoint_dirs(path):
         return
-    for directory in (path / model_store.CHECKPOINTS, path):
+    for directory in (path / model_directory.CHECKPOINTS, path):
         with contextlib.suppress(OSError):
             directory.rmdir()
-    atomic_files.bring_back(path, aside)
+    atomic.bring_back(path, aside)
 
 
 def _try(action: Callable[..., None], *paths: Path) -> None:

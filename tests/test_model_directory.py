@@ -11,14 +11,14 @@ import pytest
 from conftest import make_stored_model, make_word_tokenizer, model_config, random_weights, write_stored_model
 from damaging import message_of
 
-from textgen import atomic_files, model_store
 from textgen.config import SamplingConfig
 from textgen.errors import ModelError
 from textgen.generation.generator import open_generator
-from textgen.model_store import StoredModel, find_model, load_model
 from textgen.records import Progress
+from textgen.store import atomic, model_directory
+from textgen.store.checkpoints import Checkpoint, save_checkpoint
+from textgen.store.model_directory import StoredModel, find_model, load_model
 from textgen.tokenizers import CharacterTokenizer
-from textgen.training.checkpoints import Checkpoint, save_checkpoint
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ def assert_same_model(one: StoredModel, other: StoredModel) -> None:
 
 def test_weight_shapes_of_an_lstm():
     config = model_config(vocabulary_size=7, embedding_size=3, units=5, num_layers=2)
-    assert model_store.weight_shapes(config) == {
+    assert model_directory.weight_shapes(config) == {
         "embedding": (7, 3),
         "layers.0.kernel": (3, 20),
         "layers.0.recurrent_kernel": (5, 20),
@@ -57,23 +57,23 @@ def test_weight_shapes_of_an_lstm():
 @pytest.mark.parametrize(("embedding_size", "projection"), [(5, {}), (3, {"output.projection": (5, 3)})])
 def test_a_tied_model_has_no_output_matrix_but_a_projection_where_the_sizes_differ(embedding_size, projection):
     config = model_config(vocabulary_size=7, embedding_size=embedding_size, units=5, num_layers=1, tied=True)
-    shapes = model_store.weight_shapes(config)
+    shapes = model_directory.weight_shapes(config)
     output = {name: shape for name, shape in shapes.items() if name.startswith("output")}
     assert output == projection | {"output.bias": (7,)}
     assert shapes["embedding"] == (7, embedding_size)
 
 
 def test_a_gru_has_three_gates_and_two_biases_and_a_plain_rnn_one_of_each():
-    shapes = model_store.weight_shapes(model_config(cell="gru", units=5, embedding_size=3, num_layers=1))
+    shapes = model_directory.weight_shapes(model_config(cell="gru", units=5, embedding_size=3, num_layers=1))
     assert (shapes["layers.0.kernel"], shapes["layers.0.bias"]) == ((3, 15), (2, 15))
-    shapes = model_store.weight_shapes(model_config(cell="rnn", units=5, embedding_size=3, num_layers=1))
+    shapes = model_directory.weight_shapes(model_config(cell="rnn", units=5, embedding_size=3, num_layers=1))
     assert (shapes["layers.0.recurrent_kernel"], shapes["layers.0.bias"]) == ((5, 5), (5,))
 
 
 @pytest.mark.parametrize(("cell", "number"), [("lstm", 2 + 4 * 3 + 4), ("gru", 2 + 3 * 4 + 4), ("rnn", 2 + 3 + 4)])
 def test_parameters_are_counted(cell, number):
     config = model_config(vocabulary_size=2, cell=cell, embedding_size=1, units=1, num_layers=1)
-    assert model_store.num_parameters(config) == number
+    assert model_directory.num_parameters(config) == number
 
 
 # ---- a whole model
@@ -87,7 +87,7 @@ def test_a_model_comes_back_as_it_was_written(tmp_path, cell, num_layers):
     read = load_model("novel", tmp_path)
     assert_same_model(read, written)
     assert (read.name, read.path, read.is_finished) == ("novel", path, True)
-    assert read.sha256 == atomic_files.sha256_of(path / "weights.safetensors")
+    assert read.sha256 == atomic.sha256_of(path / "weights.safetensors")
 
 
 @pytest.mark.parametrize("separator", [None, "\n", "\n\n"])
@@ -107,7 +107,7 @@ def test_the_largest_weights_that_are_read_still_write_text(cell, tied):
     """Without a warning of NumPy's, which is an error here."""
     model, draw = make_stored_model(cell, tied=tied), np.random.default_rng(1)
     for weight in model.weights.values():
-        weight[...] = draw.choice([-model_store.MAX_WEIGHT, model_store.MAX_WEIGHT], size=weight.shape)
+        weight[...] = draw.choice([-model_directory.MAX_WEIGHT, model_directory.MAX_WEIGHT], size=weight.shape)
     for temperature in (0, 0.8):
         (completion,) = open_generator(model).generate("the cat", SamplingConfig(length=20, temperature=temperature))
         assert len(completion.completion) == 20
@@ -121,9 +121,9 @@ def test_a_model_is_found_by_name_and_by_path(models_dir):
 
 def test_the_models_directory_is_the_working_directorys_or_the_environments(monkeypatch):
     monkeypatch.delenv("TEXTGEN_MODELS_DIR", raising=False)
-    assert model_store.default_models_dir() == Path("saved_models")
+    assert model_directory.default_models_dir() == Path("saved_models")
     monkeypatch.setenv("TEXTGEN_MODELS_DIR", "/models")
-    assert model_store.default_models_dir() == Path("/models")
+    assert model_directory.default_models_dir() == Path("/models")
 
 
 # ---- unfinished runs
@@ -145,7 +145,10 @@ def test_without_a_manifest_the_newest_checkpoint_is_the_model(tmp_path):
     assert_same_model(read, models[20])
     assert (read.name, read.is_finished) == ("novel", False)
     assert read.path == tmp_path / "novel" / "checkpoints" / "step-00000020"
-    assert [path.name for path in model_store.checkpoint_dirs(tmp_path / "novel")] == ["step-00000020", "step-00000010"]
+    assert [path.name for path in model_directory.checkpoint_dirs(tmp_path / "novel")] == [
+        "step-00000020",
+        "step-00000010",
+    ]
 
 
 def test_a_directory_without_a_manifest_or_checkpoints_is_no_model(tmp_path):
@@ -182,7 +185,7 @@ def test_what_cannot_be_a_model_is_simply_not_found(models_dir, name):
 
 @pytest.mark.parametrize("name", ["novel", "a", "_x", "Novel-2.1_b", "0", "x" * 100])
 def test_letters_digits_dots_dashes_and_underscores_name_a_model(name):
-    assert model_store.check_name(name) == name
+    assert model_directory.check_name(name) == name
 
 
 @pytest.mark.parametrize(
@@ -190,7 +193,7 @@ def test_letters_digits_dots_dashes_and_underscores_name_a_model(name):
 )
 def test_names_with_separators_and_other_surprises_are_refused(name):
     with pytest.raises(ModelError) as caught:
-        model_store.check_name(name)
+        model_directory.check_name(name)
     assert str(caught.value).startswith("--name may hold letters, digits, '.', '_' and '-'")
     assert str(caught.value).endswith(f"Received: {name!r}")
 
@@ -202,8 +205,8 @@ def test_models_and_unfinished_runs_are_listed_by_name_and_nothing_else(tmp_path
     write_stored_model(tmp_path, make_stored_model(), ".novel.abc.tmp")
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
-    assert [path.name for path in model_store.list_model_dirs(tmp_path)] == ["Alice", "killed", "novel"]
-    assert model_store.list_model_dirs(tmp_path / "none") == []
+    assert [path.name for path in model_directory.list_model_dirs(tmp_path)] == ["Alice", "killed", "novel"]
+    assert model_directory.list_model_dirs(tmp_path / "none") == []
 
 
 @contextlib.contextmanager
@@ -224,7 +227,7 @@ def test_a_directory_that_may_not_be_entered_is_passed_over():
         write_stored_model(models_dir, make_stored_model(), "novel")
         (models_dir / "private").mkdir(mode=0)
         with as_nobody():
-            assert [path.name for path in model_store.list_model_dirs(models_dir)] == ["novel"]
+            assert [path.name for path in model_directory.list_model_dirs(models_dir)] == ["novel"]
             assert "Did you mean novel?" in not_found("novell", models_dir)
             assert "private" in not_found("private", models_dir)
 
@@ -236,7 +239,7 @@ def test_a_directory_that_may_not_be_entered_is_passed_over():
 def test_a_failed_write_leaves_no_model(tmp_path, monkeypatch, failing):
     """The manifest comes last: whatever is missing before it, there is no model yet."""
     written = []
-    write_bytes = atomic_files.write_bytes
+    write_bytes = atomic.write_bytes
 
     def failing_write(path: Path, content: bytes) -> None:
         if len(written) == failing:
@@ -244,7 +247,7 @@ def test_a_failed_write_leaves_no_model(tmp_path, monkeypatch, failing):
         written.append(path.name)
         write_bytes(path, content)
 
-    monkeypatch.setattr(atomic_files, "write_bytes", failing_write)
+    monkeypatch.setattr(atomic, "write_bytes", failing_write)
     with pytest.raises(OSError, match="No space left"):
         write_stored_model(tmp_path, make_stored_model(), "novel")
     assert written == ["weights.safetensors", "tokenizer.json", "config.json"][:failing]

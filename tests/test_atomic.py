@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from system_calls import SystemCalls, failing
 
-from textgen import atomic_files
+from textgen.store import atomic
 
 OLD, NEW = b"old bytes", b"new bytes, more of them"
 
@@ -51,8 +51,8 @@ def has_renamed(calls: SystemCalls) -> bool:
 
 
 def test_a_file_is_replaced_whole_and_nothing_else_is_left(tmp_path):
-    atomic_files.write_bytes(tmp_path / "file", OLD)
-    atomic_files.write_bytes(tmp_path / "file", NEW)
+    atomic.write_bytes(tmp_path / "file", OLD)
+    atomic.write_bytes(tmp_path / "file", NEW)
     assert (tmp_path / "file").read_bytes() == NEW
     assert names_in(tmp_path) == ["file"]
 
@@ -61,7 +61,7 @@ def test_whatever_call_fails_the_old_bytes_stay_and_no_temporary_is_left(tmp_pat
     path = tmp_path / "file"
     failed = []
     path.write_bytes(OLD)
-    for calls in every_fault(monkeypatch, lambda: atomic_files.write_bytes(path, NEW)):
+    for calls in every_fault(monkeypatch, lambda: atomic.write_bytes(path, NEW)):
         assert names_in(tmp_path) == ["file"]
         assert path.read_bytes() == (NEW if has_renamed(calls) else OLD)
         failed.append(calls.made[calls.number - 1])
@@ -72,7 +72,7 @@ def test_whatever_call_fails_the_old_bytes_stay_and_no_temporary_is_left(tmp_pat
 
 
 def test_a_new_file_that_fails_does_not_exist(tmp_path, monkeypatch):
-    for calls in every_fault(monkeypatch, lambda: atomic_files.write_bytes(tmp_path / "file", NEW)):
+    for calls in every_fault(monkeypatch, lambda: atomic.write_bytes(tmp_path / "file", NEW)):
         assert names_in(tmp_path) == (["file"] if has_renamed(calls) else [])
         (tmp_path / "file").unlink(missing_ok=True)
 
@@ -85,7 +85,7 @@ def test_a_disk_that_is_really_full_leaves_the_old_bytes(tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
     try:
         with pytest.raises(OSError, match="File too large"):
-            atomic_files.write_bytes(path, bytes(100_000))
+            atomic.write_bytes(path, bytes(100_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == OLD
@@ -98,7 +98,7 @@ def test_an_interrupted_block_leaves_the_old_bytes(tmp_path, interruption):
     path.write_bytes(OLD)
 
     def interrupted() -> None:
-        with atomic_files.replacing_file(path) as file:
+        with atomic.replacing_file(path) as file:
             file.write(NEW)
             raise interruption
 
@@ -113,9 +113,9 @@ def test_a_process_killed_before_the_rename_leaves_the_old_bytes_and_a_hidden_te
     path.write_bytes(OLD)
     program = (
         "import os, pathlib, signal, sys\n"
-        "from textgen import atomic_files\n"
+        "from textgen.store import atomic\n"
         "os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "atomic_files.write_bytes(pathlib.Path(sys.argv[1]), b'new')\n"
+        "atomic.write_bytes(pathlib.Path(sys.argv[1]), b'new')\n"
     )
     assert subprocess.run([sys.executable, "-c", program, path], check=False).returncode == -signal.SIGKILL
     assert path.read_bytes() == OLD
@@ -128,7 +128,7 @@ def test_a_process_killed_before_the_rename_leaves_the_old_bytes_and_a_hidden_te
 def test_the_bytes_are_on_disk_before_the_rename_and_the_rename_before_the_end(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         calls = SystemCalls().install(patch)
-        atomic_files.write_bytes(tmp_path / "file", NEW)
+        atomic.write_bytes(tmp_path / "file", NEW)
     assert calls.synced == [(tmp_path / "file").stat().st_ino, -1, tmp_path.stat().st_ino]
 
 
@@ -136,8 +136,8 @@ def test_the_bytes_are_on_disk_before_the_rename_and_the_rename_before_the_end(t
 def test_permissions_are_those_of_any_new_file_and_directory(tmp_path, umask):
     before = os.umask(umask)
     try:
-        atomic_files.write_bytes(tmp_path / "file", NEW)
-        with atomic_files.replacing_directory(tmp_path / "directory"):
+        atomic.write_bytes(tmp_path / "file", NEW)
+        with atomic.replacing_directory(tmp_path / "directory"):
             pass
     finally:
         os.umask(before)
@@ -149,7 +149,7 @@ def test_permissions_are_those_of_any_new_file_and_directory(tmp_path, umask):
 
 
 def test_json_is_indented_utf_8_with_a_final_newline(tmp_path):
-    atomic_files.write_json(tmp_path / "file", {"é": [1]})
+    atomic.write_json(tmp_path / "file", {"é": [1]})
     assert (tmp_path / "file").read_bytes() == '{\n  "é": [\n    1\n  ]\n}\n'.encode()
     assert json.loads((tmp_path / "file").read_bytes()) == {"é": [1]}
 
@@ -158,7 +158,7 @@ def test_json_is_indented_utf_8_with_a_final_newline(tmp_path):
 def test_a_number_that_json_does_not_have_is_refused_and_the_old_bytes_stay(tmp_path, number):
     (tmp_path / "file").write_bytes(OLD)
     with pytest.raises(ValueError, match="not JSON compliant"):
-        atomic_files.write_json(tmp_path / "file", {"loss": number})
+        atomic.write_json(tmp_path / "file", {"loss": number})
     assert (tmp_path / "file").read_bytes() == OLD
     assert names_in(tmp_path) == ["file"]
 
@@ -167,7 +167,7 @@ def test_a_number_that_json_does_not_have_is_refused_and_the_old_bytes_stay(tmp_
 
 
 def fill(path: Path, *, overwrite: bool = False) -> None:
-    with atomic_files.replacing_directory(path, overwrite=overwrite) as temporary:
+    with atomic.replacing_directory(path, overwrite=overwrite) as temporary:
         (temporary / "one").write_bytes(b"1")
         (temporary / "inner").mkdir()
         (temporary / "inner" / "two").write_bytes(b"2")
@@ -203,7 +203,7 @@ def test_a_directory_that_exists_is_not_replaced(tmp_path):
     fill(tmp_path / "directory")
     with (
         pytest.raises(OSError, match="directory"),
-        atomic_files.replacing_directory(tmp_path / "directory") as temporary,
+        atomic.replacing_directory(tmp_path / "directory") as temporary,
     ):
         (temporary / "other").write_bytes(b"")
     assert names_in(tmp_path / "directory") == ["inner", "one"]
@@ -233,7 +233,7 @@ def test_a_directory_is_replaced_whole_or_stands_as_it_was_whatever_call_fails(t
         hidden = [name for name in names_in(tmp_path) if name != "directory"]
         assert raised == (not hidden)
         for name in hidden:
-            assert atomic_files.TEMPORARY.fullmatch(name)
+            assert atomic.TEMPORARY.fullmatch(name)
             shutil.rmtree(tmp_path / name)
     assert failed.count("rename") == 2
     assert {"unlink", "rmdir", "fsync"} < set(failed)
@@ -244,7 +244,7 @@ def test_an_interrupted_block_leaves_the_directory_that_stood_there(tmp_path, in
     fill(tmp_path / "directory")
 
     def interrupted() -> None:
-        with atomic_files.replacing_directory(tmp_path / "directory", overwrite=True) as temporary:
+        with atomic.replacing_directory(tmp_path / "directory", overwrite=True) as temporary:
             (temporary / "other").write_bytes(b"")
             raise interruption
 
@@ -257,7 +257,7 @@ def test_an_interrupted_block_leaves_the_directory_that_stood_there(tmp_path, in
 def test_a_digest_is_that_of_the_whole_file(tmp_path):
     content = os.urandom(1_000_001)
     (tmp_path / "file").write_bytes(content)
-    assert atomic_files.sha256_of(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+    assert atomic.sha256_of(tmp_path / "file") == hashlib.sha256(content).hexdigest()
 
 
 # ---- directories that are made and removed
@@ -266,12 +266,12 @@ def test_a_digest_is_that_of_the_whole_file(tmp_path):
 def test_a_directory_and_what_is_above_it_are_made_durably(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         calls = SystemCalls().install(patch)
-        atomic_files.make_directory(tmp_path / "above" / "directory")
+        atomic.make_directory(tmp_path / "above" / "directory")
     assert set(calls.synced) == {(tmp_path / "above").stat().st_ino, tmp_path.stat().st_ino}
-    atomic_files.make_directory(tmp_path / "above" / "directory")
+    atomic.make_directory(tmp_path / "above" / "directory")
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="File exists"):
-        atomic_files.make_directory(tmp_path / "file")
+        atomic.make_directory(tmp_path / "file")
 
 
 def test_no_reader_sees_half_of_a_directory_that_is_removed(tmp_path, monkeypatch):
@@ -282,7 +282,7 @@ def test_no_reader_sees_half_of_a_directory_that_is_removed(tmp_path, monkeypatc
         with monkeypatch.context() as patch:
             calls = SystemCalls(number, failing(errno.EIO), for_good=True).install(patch)
             with contextlib.suppress(OSError):
-                atomic_files.remove_directory(path)
+                atomic.remove_directory(path)
         if not calls.has_acted:
             break
         if path.exists():
@@ -295,7 +295,7 @@ def test_a_directory_can_be_removed_where_an_earlier_try_got_stuck(tmp_path):
     for _ in range(2):
         fill(tmp_path / "directory")
         (tmp_path / f".directory.{os.getpid()}.tmp").mkdir(exist_ok=True)
-        atomic_files.remove_directory(tmp_path / "directory")
+        atomic.remove_directory(tmp_path / "directory")
         assert names_in(tmp_path) == []
 
 
@@ -303,9 +303,9 @@ def test_a_directory_can_be_removed_where_an_earlier_try_got_stuck(tmp_path):
 
 HOLDS = """
 import pathlib, sys, time
-from textgen import atomic_files
+from textgen.store import atomic
 path = pathlib.Path(sys.argv[1])
-with atomic_files.replacing_file(path / "file"), atomic_files.replacing_directory(path / "directory"):
+with atomic.replacing_file(path / "file"), atomic.replacing_directory(path / "directory"):
     print("writing", flush=True)
     time.sleep(60)
 """
@@ -318,24 +318,24 @@ def test_what_a_living_process_writes_is_left_alone_and_what_a_killed_one_wrote_
     with subprocess.Popen([sys.executable, "-c", HOLDS, tmp_path], stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"writing\n"
         temporaries = {name for name in names_in(tmp_path) if name.startswith(".") and name.endswith(".tmp")}
-        atomic_files.remove_abandoned(tmp_path, seconds=0)
+        atomic.remove_abandoned(tmp_path, seconds=0)
         left = temporaries & set(names_in(tmp_path))
         process.kill()
     assert len(temporaries) == 2
     assert left == temporaries
-    atomic_files.remove_abandoned(tmp_path)
+    atomic.remove_abandoned(tmp_path)
     assert temporaries < set(names_in(tmp_path))  # it is not an hour old
-    atomic_files.remove_abandoned(tmp_path, seconds=0)
+    atomic.remove_abandoned(tmp_path, seconds=0)
     assert names_in(tmp_path) == [".mine", "file", "file.tmp"]
 
 
 def test_where_a_disk_has_no_locks_age_decides(tmp_path, monkeypatch):
-    monkeypatch.setattr(atomic_files, "fcntl", None)
-    for name, age in ((".a.old.tmp", 2 * atomic_files.ABANDONED_SECONDS), (".a.young.tmp", 10)):
+    monkeypatch.setattr(atomic, "fcntl", None)
+    for name, age in ((".a.old.tmp", 2 * atomic.ABANDONED_SECONDS), (".a.young.tmp", 10)):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (time.time() - age,) * 2)
-    atomic_files.remove_abandoned(tmp_path)
+    atomic.remove_abandoned(tmp_path)
     assert names_in(tmp_path) == [".a.young.tmp"]
-    with atomic_files.replacing_file(tmp_path / "file") as file:
+    with atomic.replacing_file(tmp_path / "file") as file:
         file.write(NEW)
     assert (tmp_path / "file").read_bytes() == NEW

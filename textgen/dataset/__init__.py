@@ -4,7 +4,7 @@ preparing  a CorpusReader -> Prepared: the passes over the text, which write the
 cache      what is prepared: a directory of files, found by what it depends on, verified, made anew when damaged
 """
 
-from textgen.preparation.cache import Prepared
-from textgen.preparation.preparing import prepare
+from textgen.dataset.cache import Prepared
+from textgen.dataset.preparing import prepare
 
 __all__ = ["Prepared", "prepare"]

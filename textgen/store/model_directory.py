@@ -10,7 +10,7 @@
         checkpoints/           while the run is not finished: sealed directories of the same kind
 
 A model is data, never code: nothing is unpickled, imported or evaluated. Every file is compared with the manifest, and
-every tensor with the config, before a value is used; `sealed_files.py` and `tensor_files.py` say what is refused. The
+every tensor with the config, before a value is used; `strict_json.py` and `tensors.py` say what is refused. The
 directory itself may be a link, but nothing in it may. A directory without a manifest is an unfinished run; its newest
 whole checkpoint holds the best weights so far and loads as a model too.
 """
@@ -28,8 +28,9 @@ from textgen.config import ModelConfig
 from textgen.errors import ModelError, TextgenError
 from textgen.messages import nearest
 from textgen.records import ModelRecord
-from textgen.sealed_files import MANIFEST, MAX_JSON_BYTES, read_json, verify, write_json
-from textgen.tensor_files import check_finite, read_tensors, write_tensors
+from textgen.store.manifest import MANIFEST, verify
+from textgen.store.strict_json import MAX_JSON_BYTES, read_json, write_json
+from textgen.store.tensors import check_finite, read_tensors, write_tensors
 from textgen.tokenizers import Tokenizer, tokenizer_from_json
 
 CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "weights.safetensors"

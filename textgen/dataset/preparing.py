@@ -20,16 +20,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from textgen.advance import Advance
 from textgen.config import END_OF_DOCUMENT
 from textgen.corpus import CorpusReader
 from textgen.corpus.decoding import Tally
 from textgen.corpus.documents import without_empty
-from textgen.corpus.splitting import DocumentDraw, Split, first_characters, training_documents
-from textgen.dataset import append_token_ids
+from textgen.dataset import cache
+from textgen.dataset.batches import append_token_ids
+from textgen.dataset.cache import TRAIN_IDS, VALIDATION_IDS, Prepared
+from textgen.dataset.split import DocumentDraw, Split, first_characters, training_documents
 from textgen.errors import CorpusError
-from textgen.preparation import cache
-from textgen.preparation.cache import TRAIN_IDS, VALIDATION_IDS, Prepared
+from textgen.messages import Advance
 from textgen.records import CorpusRecord
 from textgen.tokenizers import SymbolFitter, Tokenizer, new_fitter
 from textgen.tokenizers.normalizing import normalize_blocks

@@ -11,13 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from textgen.dataset import (
-    Batches,
-    append_token_ids,
-    minimum_tokens,
-    open_token_ids,
-    smallest_dtype,
-)
+from textgen.dataset.batches import Batches, append_token_ids, minimum_tokens, open_token_ids, smallest_dtype
 from textgen.errors import CorpusError
 
 batch_sizes, sequence_lengths = st.integers(1, 5), st.integers(1, 7)

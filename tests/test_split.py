@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from whole_texts import split_text
 
-from textgen.corpus.splitting import DRAWN_AT_ONCE, DocumentDraw, Split
+from textgen.dataset.split import DRAWN_AT_ONCE, DocumentDraw, Split
 from textgen.errors import SettingError
 
 

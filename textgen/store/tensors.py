@@ -20,10 +20,10 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError, deserialize
 
-from textgen import atomic_files
 from textgen.errors import ModelError
 from textgen.messages import shown
-from textgen.sealed_files import open_plain, parse_json, unreadable
+from textgen.store import atomic
+from textgen.store.strict_json import open_plain, parse_json, unreadable
 
 MAX_HEADER_BYTES = 2**20  # some ten thousand tensors
 MAX_RANK = 8
@@ -36,7 +36,7 @@ Shape = tuple[int, ...]
 
 def write_tensors(path: Path, tensors: dict[str, np.ndarray]) -> None:
     """Replace the file at `path` by these float32 tensors. Raises OSError."""
-    atomic_files.write_bytes(path, safetensors.numpy.save(tensors))
+    atomic.write_bytes(path, safetensors.numpy.save(tensors))
 
 
 def read_tensors(path: Path, shapes: dict[str, Shape] | None = None) -> dict[str, np.ndarray]:

@@ -9,8 +9,8 @@ import contextlib
 import os
 from pathlib import Path
 
-from textgen.atomic_files import make_directory, try_lock
 from textgen.errors import ModelError, TrainingError
+from textgen.store.atomic import make_directory, try_lock
 
 
 class RunLock:

@@ -13,7 +13,7 @@ from prepared_corpora import LINES, NAMES, entries, folder, prepared_of, write  
 from whole_texts import read_corpus, split_text
 
 from textgen.config import END_OF_DOCUMENT, TextConfig
-from textgen.corpus.splitting import DocumentDraw, Split
+from textgen.dataset.split import DocumentDraw, Split
 from textgen.errors import CorpusError, TokenizerError
 from textgen.records import CorpusRecord
 from textgen.tokenizers import CharacterTokenizer, new_fitter

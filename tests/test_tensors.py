@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from textgen import tensor_files
 from textgen.errors import ModelError
-from textgen.tensor_files import MAX_HEADER_BYTES, check_finite, read_tensors, write_tensors
+from textgen.store import tensors as tensors_file
+from textgen.store.tensors import MAX_HEADER_BYTES, check_finite, read_tensors, write_tensors
 
 TENSORS = {
     "b": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -169,7 +169,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(path, monkeypatch, chan
             change(path)
             return super().seek(*place)
 
-    monkeypatch.setattr(tensor_files, "open_plain", lambda path: Changing(io.FileIO(path)))
+    monkeypatch.setattr(tensors_file, "open_plain", lambda path: Changing(io.FileIO(path)))
     write_tensors(path, {"a": np.zeros(100_000, np.float32)})  # more than is buffered
     with pytest.raises(ModelError, match=r"cannot be read: (it is being written to|Error while deserializing)"):
         read_tensors(path)

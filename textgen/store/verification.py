@@ -10,12 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from textgen import model_store
 from textgen.errors import ModelError, TextgenError
 from textgen.records import Evaluated
-from textgen.sealed_files import ADVICE, MANIFEST, check_file, is_left_alone, open_plain, parse_json, read_manifest
-from textgen.tensor_files import check_finite, read_tensors
-from textgen.training.checkpoints import Checkpoint
+from textgen.store import model_directory
+from textgen.store.checkpoints import Checkpoint
+from textgen.store.manifest import ADVICE, MANIFEST, check_file, is_left_alone, read_manifest
+from textgen.store.strict_json import open_plain, parse_json
+from textgen.store.tensors import check_finite, read_tensors
 
 BLOCK_BYTES = 2**20
 MAX_LINE_BYTES = 2**22  # of metrics.jsonl: an evaluation, with its sample
@@ -50,19 +51,19 @@ def verify_model(name_or_path: str | Path, models_dir: Path) -> Verification:
     Raises:
         ModelError: there is no such model, or the directory holds neither a manifest nor a checkpoint.
     """
-    path = model_store.find_model(name_or_path, models_dir)
-    if model_store.is_finished(path):
-        findings = _Directory(path, model_store.MODEL_FILES).findings()
+    path = model_directory.find_model(name_or_path, models_dir)
+    if model_directory.is_finished(path):
+        findings = _Directory(path, model_directory.MODEL_FILES).findings()
         return Verification(path.name, path, True, tuple(findings), None)
-    checkpoints = model_store.checkpoint_dirs(path)
+    checkpoints = model_directory.checkpoint_dirs(path)
     if not checkpoints:
-        model_store.load_model(name_or_path, models_dir)  # which says why it holds no model
+        model_directory.load_model(name_or_path, models_dir)  # which says why it holds no model
     findings, used = [], None
     for directory in checkpoints:
         found = _checkpoint_findings(directory)
         if used is None and not any(finding.problem for finding in found):
             used = directory.name
-        prefix = f"{model_store.CHECKPOINTS}/{directory.name}/"
+        prefix = f"{model_directory.CHECKPOINTS}/{directory.name}/"
         findings += [finding._replace(name=(prefix + finding.name).rstrip("/")) for finding in found]
     return Verification(path.name, path, False, (*findings, *_beside_checkpoints(path, checkpoints)), used)
 
@@ -70,17 +71,17 @@ def verify_model(name_or_path: str | Path, models_dir: Path) -> Verification:
 def _checkpoint_findings(directory: Path) -> list[Finding]:
     if directory.is_symlink() or directory.parent.is_symlink() or not directory.is_dir():
         return [Finding("", "is a link or no directory, and is not looked into")]
-    return _Directory(directory, model_store.CHECKPOINT_FILES).findings()
+    return _Directory(directory, model_directory.CHECKPOINT_FILES).findings()
 
 
 def _beside_checkpoints(path: Path, checkpoints: list[Path]) -> list[Finding]:
     """A finding for everything in the directory of a run that is not a checkpoint."""
     unsealed = "of a model that was about to be finished; it is written anew when the run goes on"
-    harmless = dict.fromkeys(model_store.MODEL_FILES, unsealed)
-    known = {model_store.CHECKPOINTS, *(directory.name for directory in checkpoints)}
-    folder = path / model_store.CHECKPOINTS
+    harmless = dict.fromkeys(model_directory.MODEL_FILES, unsealed)
+    known = {model_directory.CHECKPOINTS, *(directory.name for directory in checkpoints)}
+    folder = path / model_directory.CHECKPOINTS
     names = [(name, name) for name in sorted(os.listdir(path))]
-    names += [(f"{model_store.CHECKPOINTS}/{name}", name) for name in sorted(os.listdir(folder))]
+    names += [(f"{model_directory.CHECKPOINTS}/{name}", name) for name in sorted(os.listdir(folder))]
     return [_beside(shown, name, harmless) for shown, name in names if name not in known]
 
 
@@ -117,22 +118,22 @@ class _Directory:
         self._read_contents()
         names = (*self.required, MANIFEST)
         harmless = {}
-        if self.required == model_store.MODEL_FILES:
-            harmless[model_store.CHECKPOINTS] = "left from the training; no longer used, and may be deleted"
+        if self.required == model_directory.MODEL_FILES:
+            harmless[model_directory.CHECKPOINTS] = "left from the training; no longer used, and may be deleted"
         beside = [_beside(name, name, harmless) for name in sorted(os.listdir(self.path)) if name not in names]
         return [Finding(name, self.problems.get(name)) for name in names] + beside
 
     def _read_contents(self) -> None:
         """Read the contents of every file that agrees with the manifest; the manifest may agree with bad contents."""
-        record = self._try(model_store.CONFIG, model_store.read_record)
+        record = self._try(model_directory.CONFIG, model_directory.read_record)
         if record is not None:
-            self._try(model_store.WEIGHTS, lambda path: model_store.read_weights(path, record))
-            self._try(model_store.TOKENIZER, lambda path: model_store.read_tokenizer(path, record))
+            self._try(model_directory.WEIGHTS, lambda path: model_directory.read_weights(path, record))
+            self._try(model_directory.TOKENIZER, lambda path: model_directory.read_tokenizer(path, record))
         for name, check in _CHECKS.items():
             if name in self.required:
                 self._try(name, check)
-        if model_store.PROGRESS in self.required and not self.problems:
-            self._try(model_store.PROGRESS, lambda path: Checkpoint.read(path.parent))
+        if model_directory.PROGRESS in self.required and not self.problems:
+            self._try(model_directory.PROGRESS, lambda path: Checkpoint.read(path.parent))
 
     def _try(self, name: str, check: Callable[[Path], Any]) -> Any:
         """The result of `check` for the file `name`; None where the file has a problem, which is kept in `problems`."""
@@ -172,7 +173,7 @@ def _check_samples(path: Path) -> None:
 
 
 _CHECKS: dict[str, Callable[[Path], Any]] = {
-    model_store.METRICS: _check_metrics,
-    model_store.SAMPLES: _check_samples,
-    model_store.TRAINING_STATE: lambda path: check_finite(path, read_tensors(path)),
+    model_directory.METRICS: _check_metrics,
+    model_directory.SAMPLES: _check_samples,
+    model_directory.TRAINING_STATE: lambda path: check_finite(path, read_tensors(path)),
 }

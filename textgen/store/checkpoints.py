@@ -18,12 +18,13 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from textgen import atomic_files, model_store
 from textgen.config import TrainingConfig
 from textgen.errors import CheckpointError, ModelError, SettingError, TextgenError
 from textgen.records import Evaluated, ModelRecord, Progress
-from textgen.sealed_files import read_json, seal, write_json
-from textgen.tensor_files import read_tensors, write_tensors
+from textgen.store import atomic, model_directory
+from textgen.store.manifest import seal
+from textgen.store.strict_json import read_json, write_json
+from textgen.store.tensors import read_tensors, write_tensors
 from textgen.tokenizers import Tokenizer
 
 
@@ -40,9 +41,9 @@ class Checkpoint(NamedTuple):
     @classmethod
     def read(cls, directory: Path) -> Self:
         """The checkpoint in `directory`. Raises TextgenError when it is not whole."""
-        model = model_store.read_checkpoint_model(directory)
-        progress, history = _read_progress(directory / model_store.PROGRESS)
-        training = read_tensors(directory / model_store.TRAINING_STATE)
+        model = model_directory.read_checkpoint_model(directory)
+        progress, history = _read_progress(directory / model_directory.PROGRESS)
+        training = read_tensors(directory / model_directory.TRAINING_STATE)
         return cls(model.record, model.tokenizer, progress, history, model.weights, training)
 
 
@@ -52,11 +53,11 @@ def save_checkpoint(run_dir: Path, checkpoint: Checkpoint, keep: int = TrainingC
     Raises:
         CheckpointError: it cannot be written. Nothing half-written is left, and earlier ones are as they were.
     """
-    directory = run_dir / model_store.CHECKPOINTS
+    directory = run_dir / model_directory.CHECKPOINTS
     try:
-        atomic_files.make_directory(directory)
+        atomic.make_directory(directory)
         target = _free_path(directory, checkpoint.progress.step)
-        with atomic_files.replacing_directory(target) as temporary:
+        with atomic.replacing_directory(target) as temporary:
             _write(temporary, checkpoint)
     except OSError as problem:
         raise CheckpointError(f"cannot save a checkpoint in {directory}: {problem.strerror or problem}") from problem
@@ -66,20 +67,20 @@ def save_checkpoint(run_dir: Path, checkpoint: Checkpoint, keep: int = TrainingC
 
 def _free_path(directory: Path, step: int) -> Path:
     """A new name for the checkpoint of `step`, after all others of that step."""
-    found = [model_store.checkpoint_number(path) for path in model_store.checkpoint_dirs(directory.parent)]
+    found = [model_directory.checkpoint_number(path) for path in model_directory.checkpoint_dirs(directory.parent)]
     numbers = [number for found_step, number in found if found_step == step]
     return directory / (f"step-{step:08d}" + (f".{max(numbers) + 1:04d}" if numbers else ""))
 
 
 def _remove_others(run_dir: Path, newest: Path, keep: int) -> None:
     """Remove all checkpoints but `newest` and the `keep` - 1 before its step; the run went back from later ones."""
-    step, _ = model_store.checkpoint_number(newest)
-    others = [path for path in model_store.checkpoint_dirs(run_dir) if path != newest]
-    earlier = [path for path in others if model_store.checkpoint_number(path)[0] < step]
+    step, _ = model_directory.checkpoint_number(newest)
+    others = [path for path in model_directory.checkpoint_dirs(run_dir) if path != newest]
+    earlier = [path for path in others if model_directory.checkpoint_number(path)[0] < step]
     for path in others:
         if path not in earlier[: keep - 1]:
             with contextlib.suppress(OSError):
-                atomic_files.remove_directory(path)
+                atomic.remove_directory(path)
 
 
 def load_newest(
@@ -91,7 +92,7 @@ def load_newest(
         ModelError: no such checkpoint.
     """
     problems: list[str] = []
-    for directory in model_store.checkpoint_dirs(run_dir):
+    for directory in model_directory.checkpoint_dirs(run_dir):
         try:
             checkpoint = Checkpoint.read(directory)
             if is_wanted(checkpoint.progress):
@@ -102,11 +103,11 @@ def load_newest(
 
 
 def _write(directory: Path, checkpoint: Checkpoint) -> None:
-    model_store.write_model_files(directory, checkpoint.record, checkpoint.tokenizer, checkpoint.best_weights)
-    write_tensors(directory / model_store.TRAINING_STATE, checkpoint.training)
+    model_directory.write_model_files(directory, checkpoint.record, checkpoint.tokenizer, checkpoint.best_weights)
+    write_tensors(directory / model_directory.TRAINING_STATE, checkpoint.training)
     history = [row.to_json() for row in checkpoint.history]
-    write_json(directory / model_store.PROGRESS, {**checkpoint.progress.to_json(), "history": history})
-    seal(directory, model_store.CHECKPOINT_FILES)
+    write_json(directory / model_directory.PROGRESS, {**checkpoint.progress.to_json(), "history": history})
+    seal(directory, model_directory.CHECKPOINT_FILES)
 
 
 def _read_progress(path: Path) -> tuple[Progress, tuple[Evaluated, ...]]:

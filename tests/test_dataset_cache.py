@@ -13,13 +13,13 @@ import pytest
 from prepared_corpora import LINES, NAMES, entries, folder, prepared_of, write  # noqa: F401 (folder is of every test)
 from whole_texts import read_corpus, split_text
 
-from textgen import sealed_files
-from textgen.atomic_files import ABANDONED_SECONDS
 from textgen.config import TextConfig
 from textgen.corpus import catalogue, download
+from textgen.dataset import cache
+from textgen.dataset.cache import FILES, TRAIN_IDS
 from textgen.errors import CorpusError, DownloadError
-from textgen.preparation import cache
-from textgen.preparation.cache import FILES, TRAIN_IDS
+from textgen.store import manifest
+from textgen.store.atomic import ABANDONED_SECONDS
 from textgen.tokenizers import CharacterTokenizer
 
 
@@ -96,7 +96,7 @@ def test_a_file_that_was_changed_is_prepared_anew_and_the_old_one_is_found_again
     assert stages_of("names.txt") == {"checking"}
 
 
-@pytest.mark.parametrize("name", [*FILES, sealed_files.MANIFEST])
+@pytest.mark.parametrize("name", [*FILES, manifest.MANIFEST])
 def test_an_entry_that_is_damaged_is_made_anew(name):
     write("names.txt", NAMES)
     train_ids = prepared_of("names.txt", config=LINES).train_ids.copy()  # of what is mapped, the damage shows
@@ -109,7 +109,7 @@ def test_an_entry_that_is_damaged_is_made_anew(name):
     np.testing.assert_array_equal(prepared_of("names.txt", config=LINES).train_ids, train_ids)
 
 
-@pytest.mark.parametrize("name", [*FILES, sealed_files.MANIFEST])
+@pytest.mark.parametrize("name", [*FILES, manifest.MANIFEST])
 def test_an_entry_without_one_of_its_files_is_made_anew(name):
     write("names.txt", NAMES)
     prepared_of("names.txt", config=LINES)
@@ -186,8 +186,8 @@ PREPARE_SLOWLY = """
 import sys, time
 from textgen.config import TextConfig
 from textgen.corpus import open_corpus
-from textgen.corpus.splitting import Split
-from textgen.preparation import prepare
+from textgen.dataset.split import Split
+from textgen.dataset import prepare
 
 def stop(stage, done, total):
     if stage == "encoding" and done > total // 2:

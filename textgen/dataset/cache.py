@@ -20,16 +20,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from textgen import atomic_files
 from textgen.config import TextConfig
 from textgen.corpus.download import CACHE_VARIABLE, cache_dir
-from textgen.corpus.splitting import Split
-from textgen.dataset import open_token_ids
+from textgen.dataset.batches import open_token_ids
+from textgen.dataset.split import Split
 from textgen.errors import CorpusError, TextgenError
 from textgen.messages import shown
-from textgen.model_store import TOKENIZER
 from textgen.records import installed_versions
-from textgen.sealed_files import FORMAT, read_json, seal, verify, write_json
+from textgen.store import atomic
+from textgen.store.manifest import seal, verify
+from textgen.store.model_directory import TOKENIZER
+from textgen.store.strict_json import FORMAT, read_json, write_json
 from textgen.tokenizers import Tokenizer, tokenizer_from_json
 
 PREPARED_FORMAT = 5  # goes up with every change of what an entry holds, or of how a vocabulary is chosen
@@ -94,7 +95,7 @@ def make(path: Path, tokenizer: Tokenizer, write: Callable[[Path], dict[str, Any
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _clean(folder, path)
-        with atomic_files.replacing_directory(path) as directory:
+        with atomic.replacing_directory(path) as directory:
             facts = write(directory)
             write_json(directory / TOKENIZER, tokenizer.to_json())
             write_json(directory / FACTS, facts)
@@ -123,7 +124,7 @@ def _clean(folder: Path, path: Path) -> None:
     """Remove what is damaged at `path`, what killed processes left, and all but the newest entries."""
     if path.exists() and find(path) is None:
         shutil.rmtree(path, ignore_errors=True)
-    atomic_files.remove_abandoned(folder)
+    atomic.remove_abandoned(folder)
     whole = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-    for entry in sorted(whole, key=atomic_files.seconds_untouched)[NUM_KEPT - 1 :]:
+    for entry in sorted(whole, key=atomic.seconds_untouched)[NUM_KEPT - 1 :]:
         shutil.rmtree(entry, ignore_errors=True)

@@ -10,10 +10,11 @@ from damaging import message_of, reseal, write_full_model
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textgen import atomic_files, sealed_files
 from textgen.errors import ModelError
-from textgen.model_store import BYTES_PER_ID, MAX_CONFIG_BYTES, MODEL_FILES
-from textgen.sealed_files import FEW_VALUES_BYTES, MANIFEST, MAX_MANIFEST_BYTES, parse_json, read_json
+from textgen.store import atomic, manifest
+from textgen.store.manifest import MANIFEST, MAX_MANIFEST_BYTES
+from textgen.store.model_directory import BYTES_PER_ID, MAX_CONFIG_BYTES, MODEL_FILES
+from textgen.store.strict_json import FEW_VALUES_BYTES, parse_json, read_json
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 values = st.recursive(
@@ -33,7 +34,7 @@ def model_dir(tmp_path) -> Path:
 
 @given(values)
 def test_what_we_write_is_read_as_it_was(value):
-    assert parse_json(atomic_files.to_json_bytes(value)) == value
+    assert parse_json(atomic.to_json_bytes(value)) == value
 
 
 @pytest.mark.parametrize(
@@ -149,4 +150,4 @@ def test_only_plain_files_are_opened(tmp_path):
 
 def test_a_directory_that_cannot_be_listed_is_named(tmp_path):
     with pytest.raises(ModelError, match=r"gone cannot be read: No such file"):
-        sealed_files.unexpected_names(tmp_path / "gone", MODEL_FILES)
+        manifest.unexpected_names(tmp_path / "gone", MODEL_FILES)

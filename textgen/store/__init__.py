@@ -1,0 +1,12 @@
+"""What is on disk: written whole or not at all, read as what anybody may have written.
+
+atomic           files and directories that are the old or the new, whatever happens in between
+strict_json      plain files, and JSON of our format
+manifest         directories whose files are vouched for by size and hash
+tensors          named arrays in a file
+model_directory  a finished model, or an unfinished run: write, verify, load
+checkpoints      everything that the next step of a run depends on
+run_directory    what a killed run left in a model directory, and what it held before
+lock             one run at a time for each model
+verification     everything that is wrong with a model directory
+"""
