@@ -228,10 +228,7 @@ class SamplingConfig(Settings):
     repeat_penalty: float = setting(1.0, "Divides the odds of recent symbols; 1 is off.", minimum=0.01, maximum=100)
     repeat_last_n: int = setting(64, "How many recent symbols the repeat penalty looks at.", minimum=1, maximum=4096)
     temperature: float = setting(
-        0.8,
-        "Above 1 is more surprising, below 1 safer; 0 always takes the likeliest.",
-        minimum=0,
-        maximum=1000,
+        0.8, "Above 1 is more surprising, below 1 safer; 0 always takes the likeliest.", minimum=0, maximum=1000
     )
     top_k: int = setting(0, "Draw from the k likeliest only; 0 is off.", minimum=0, maximum=2**31 - 1, tried=12)
     top_p: float = setting(

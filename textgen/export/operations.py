@@ -12,10 +12,11 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from textgen.errors import ExportError
 
+# Some are of no use yet; a new filter may need them.
 ARITHMETIC = """
-    AddV2 All Any ArgMax BitwiseAnd BitwiseOr BitwiseXor Cast Cumsum Equal Exp FloorMod Greater GreaterEqual LeftShift
-    Less LessEqual LogicalAnd LogicalNot LogicalOr MatMul Max Maximum Min Minimum Mul NotEqual Prod RealDiv RightShift
-    Sub Sum Tanh TopKV2 UnsortedSegmentSum
+    Abs AddV2 All Any ArgMax ArgMin BitwiseAnd BitwiseOr BitwiseXor Cast Cumsum Equal Exp Floor FloorMod Greater
+    GreaterEqual LeftShift Less LessEqual Log Log1p LogicalAnd LogicalNot LogicalOr MatMul Max Maximum Min Minimum Mul
+    Neg NotEqual Pow Prod RealDiv RightShift Sign Softmax Sqrt Square Sub Sum Tanh TopKV2 UnsortedSegmentSum
 """
 SHAPES = """
     BroadcastTo ConcatV2 Const ExpandDims Fill GatherV2 Identity LowerBound Pack Pad PadV2 Placeholder RaggedGather

@@ -63,8 +63,7 @@ def answer(model: StoredModel, directory: Path, requests: Requests) -> Answers:
     if done.returncode != 0:
         last_words = [line for line in done.stderr.splitlines() if line.strip()][-1:]
         raise ExportError(f"the exported model does not run: {''.join(last_words) or done.returncode}")
-    answers: Answers = json.loads(done.stdout.splitlines()[-1])
-    return answers
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def describe(model: StoredModel) -> dict[str, Any]:

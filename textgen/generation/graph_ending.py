@@ -1,6 +1,6 @@
 """`ending.py` as TensorFlow operations, for all rows of a batch: the same rules, by the same numbers.
 
-The graph has no rule 7: whoever calls an exported model looks for stop strings in its text.
+The graph has no rule 7: the caller of an exported model looks for stop strings in its text.
 """
 
 from typing import NamedTuple, Self

@@ -5,6 +5,7 @@ nothing has changed.
 """
 
 import dataclasses
+import functools
 import re
 import shlex
 import textwrap
@@ -152,20 +153,14 @@ def show_text(session: Session, _argument: str) -> None:
     session.write(text if text.endswith("\n") else text + "\n")
 
 
-def save(session: Session, argument: str) -> None:
-    """Write the story to a file that does not exist yet."""
-    _save(session, argument, may_replace=False)
-
-
-def save_over(session: Session, argument: str) -> None:
-    """Write the story to a file, which may exist."""
-    _save(session, argument, may_replace=True)
-
-
-def _save(session: Session, argument: str, *, may_replace: bool) -> None:
+def save(session: Session, argument: str, *, may_replace: bool = False) -> None:
+    """Write the story to a file, which must not exist unless it may be replaced."""
     text = session.story.text
     path = save_text(argument, text, may_replace=may_replace)
     session.notice(f"saved {counted(len(text), 'character')} to {path}")
+
+
+save_over = functools.partial(save, may_replace=True)
 
 
 def read_file(session: Session, argument: str) -> None:
@@ -203,13 +198,7 @@ COMMANDS = {
     command.name: command
     for command in (
         Command("/help", "", "this list", show_help),
-        Command(
-            "/set",
-            "[NAME [VALUE]]",
-            "change or show a setting; stop takes strings, or off",
-            set_value,
-            "setting",
-        ),
+        Command("/set", "[NAME [VALUE]]", "change or show a setting; stop takes strings, or off", set_value, "setting"),
         Command("/status", "", "the model, the settings, the size of the story", show_status),
         Command("/regen", "", "write the last turn again, with other random numbers", regenerate),
         Command("/undo", "", "take back the last change, again and again to the start", undo),

@@ -57,10 +57,7 @@ class Session:
     def append(self, given: str) -> None:
         """Add `given` to the story exactly, and let the model go on."""
         before = self.story.end
-        if given:
-            prompted = Passage(given, before)
-        else:
-            prompted = before = before or Passage("")
+        prompted = Passage(given, before) if given or before is None else before
         self._write_turn(self.story, Turn(given, "", before, prompted))
 
     def read(self, text: str) -> None:

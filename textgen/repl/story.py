@@ -54,9 +54,9 @@ class Reader:
         while place is not None and place not in self._contexts:
             unread.append(place)
             place = place.previous
-        context = None if place is None else self._contexts.pop(place)
-        if place is not None and context is not None:
-            self._contexts[place] = context  # the latest
+        context: Context | None = None
+        if place is not None:
+            self._contexts[place] = context = self._contexts.pop(place)  # it is the latest now
         for place in reversed(unread):
             self._contexts[place] = context = self.read(place.text, context)
             if len(self._contexts) > CONTEXTS_KEPT:
