@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
 
 from textgen.config import SamplingConfig
@@ -250,7 +249,7 @@ class Trainer:
         peak = peak_after(self.progress.rollbacks, config.learning_rate)
         return learning_rate(step, self.progress.total_steps, peak, config.schedule)
 
-    def _variables(self) -> dict[str, keras.Variable]:
+    def _variables(self) -> dict[str, Any]:
         weights = {f"model.{name}": variable for name, variable in self.learner.model.named_weights().items()}
         return weights | self.step.slots()
 
