@@ -19,7 +19,7 @@ from textgen.preparation.preparing import _utf_8
 from textgen.tokenizers import CharacterTokenizer, new_fitter
 from textgen.tokenizers.normalizing import normalize_text
 
-LINES = TextConfig(documents="line")
+LINES = TextConfig(level="char", documents="line")
 NAMES = "".join(f"{first}{second}\n" for first in ("Ann", "Bob", "Cid", "Dee") for second in ("", "a", "e", "y", "ie"))
 
 
@@ -37,7 +37,9 @@ def write(path: str, content: bytes | str) -> str:
 
 
 def prepared_of(*sources: str, config: TextConfig | None = None, val_fraction: float = 0.1, seed: int = 0, **options):
-    return prepare(open_corpus(sources, config or TextConfig()), val_fraction=val_fraction, seed=seed, **options)
+    return prepare(
+        open_corpus(sources, config or TextConfig(level="char")), val_fraction=val_fraction, seed=seed, **options
+    )
 
 
 def entries() -> list[str]:
@@ -179,7 +181,7 @@ def test_whoever_knows_the_text_can_refuse_it_before_it_is_encoded():
 
 def test_a_column_of_a_compressed_table_is_prepared():
     Path("t.csv.gz").write_bytes(gzip.compress(b'id,text\n1,"ab\nb"\n2,\n3,ba\n'))
-    prepared = prepared_of("t.csv.gz", config=TextConfig(column="text"), val_fraction=0)
+    prepared = prepared_of("t.csv.gz", config=TextConfig(level="char", column="text"), val_fraction=0)
     assert prepared.tokenizer.decode(prepared.train_ids) == "ab\nbba"
     assert prepared.num_documents == 2
     assert prepared.notes == ("1 empty document skipped",)

@@ -20,7 +20,7 @@ from textgen.preparation import cache, prepare
 from textgen.preparation.entry import FILES, TRAIN_IDS
 from textgen.tokenizers import CharacterTokenizer
 
-LINES = TextConfig(documents="line")
+LINES = TextConfig(level="char", documents="line")
 NAMES = "".join(f"{first}{second}\n" for first in ("Ann", "Bob", "Cid", "Dee") for second in ("", "a", "e", "y", "ie"))
 
 
@@ -38,7 +38,9 @@ def write(path: str, content: bytes | str) -> str:
 
 
 def prepared_of(*sources: str, config: TextConfig | None = None, val_fraction: float = 0.1, seed: int = 0, **options):
-    return prepare(open_corpus(sources, config or TextConfig()), val_fraction=val_fraction, seed=seed, **options)
+    return prepare(
+        open_corpus(sources, config or TextConfig(level="char")), val_fraction=val_fraction, seed=seed, **options
+    )
 
 
 def entries() -> list[str]:
@@ -95,7 +97,7 @@ def test_a_tokenizer_that_extends_another_is_kept_apart_from_a_fresh_one():
         {"config": LINES.replace(normalize="nfc")},
         {"config": LINES.replace(encoding="ascii")},
         {"config": LINES.replace(level="word")},
-        {"config": TextConfig()},
+        {"config": TextConfig(level="char")},
         {"val_fraction": 0.2},
         {"seed": 1},
         {"tokenizer": CharacterTokenizer("\n" + "".join(sorted(set(NAMES) - {"\n"})) + "~", "\n")},
@@ -215,7 +217,7 @@ def stop(stage, done, total):
         print("half", flush=True)
         time.sleep(60)
 
-prepare(open_corpus(["t.txt"], TextConfig()), val_fraction=0.1, seed=0, progress=stop)
+prepare(open_corpus(["t.txt"], TextConfig(level="char")), val_fraction=0.1, seed=0, progress=stop)
 """
 
 
