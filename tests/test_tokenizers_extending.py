@@ -22,7 +22,7 @@ texts = st.text(st.sampled_from("abc AB'.\n1é世\u0301"), min_size=1).map(lambd
 
 
 def fitted(text: str, base: Tokenizer | None = None, **config) -> Tokenizer:
-    config = TextConfig(**config)
+    config = TextConfig(**{"level": "char"} | config)
     fitter = new_fitter(config.level)
     fitter.add(text)
     return fitter.finish(config, base)
