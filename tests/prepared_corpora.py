@@ -10,7 +10,7 @@ from textgen.corpus import open_corpus
 from textgen.dataset import Prepared, prepare
 from textgen.dataset.split import Split
 
-LINES = TextConfig(documents="line")
+LINES = TextConfig(level="char", documents="line")
 NAMES = "".join(f"{first}{second}\n" for first in ("Ann", "Bob", "Cid", "Dee") for second in ("", "a", "e", "y", "ie"))
 
 
@@ -30,7 +30,7 @@ def write(path: str, content: bytes | str) -> str:
 def prepared_of(
     *sources: str, config: TextConfig | None = None, val_fraction: float = 0.1, seed: int = 0, **options
 ) -> Prepared:
-    return prepare(open_corpus(sources, config or TextConfig()), Split(val_fraction, seed), **options)
+    return prepare(open_corpus(sources, config or TextConfig(level="char")), Split(val_fraction, seed), **options)
 
 
 def entries() -> list[str]:

@@ -62,7 +62,7 @@ def test_every_kind_of_document_ends_where_its_file_ends():
 
 
 def test_a_corpus_that_is_one_text_has_no_ends():
-    reader = open_corpus([write("a.txt", "Ann"), write("b.txt", "Bob\n")], TextConfig())
+    reader = open_corpus([write("a.txt", "Ann"), write("b.txt", "Bob\n")], TextConfig(level="char"))
     assert "".join(reader.blocks()) == "".join(reader.blocks()) == "Ann\nBob\n"
     assert (reader.name, reader.sources) == ("a", tuple(os.path.abspath(name) for name in ("a.txt", "b.txt")))
 
@@ -120,7 +120,7 @@ def test_standard_input_that_is_large_goes_through_a_file_that_leaves_no_trace(t
     content = b"0123456789abcde\n" * (BYTES_IN_MEMORY // 16 + 1)
     assert "cannot keep stdin in" in message_of("-", stdin=io.BytesIO(content))
     (tmp_path / "spool").mkdir()
-    reader = open_corpus(["-"], TextConfig(), stdin=io.BytesIO(content))
+    reader = open_corpus(["-"], TextConfig(level="char"), stdin=io.BytesIO(content))
     assert sum(map(len, reader.blocks())) == sum(map(len, reader.blocks())) == len(content)
     assert list((tmp_path / "spool").iterdir()) == []
 
@@ -143,7 +143,7 @@ def test_progress_counts_the_bytes_of_the_files_as_they_lie_there():
 def test_blocks_stay_small_whatever_the_text_is():
     write("long.txt", "x" * (5 * BLOCK_BYTES))
     write("short.txt", "ab\n" * (2 * BLOCK_BYTES))
-    for config in (TextConfig(), LINES, TextConfig(documents="blank-line"), TextConfig(documents="file")):
+    for config in (TextConfig(level="char"), LINES, TextConfig(documents="blank-line"), TextConfig(documents="file")):
         sizes = [len(block) for block in open_corpus(["long.txt", "short.txt"], config).blocks()]
         assert max(sizes) <= BLOCK_BYTES + 1
 

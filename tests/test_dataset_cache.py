@@ -72,7 +72,7 @@ def test_a_tokenizer_that_extends_another_is_kept_apart_from_a_fresh_one():
         {"config": LINES.replace(normalize="nfc")},
         {"config": LINES.replace(encoding="ascii")},
         {"config": LINES.replace(level="word")},
-        {"config": TextConfig()},
+        {"config": TextConfig(level="char")},
         {"val_fraction": 0.2},
         {"seed": 1},
         {"tokenizer": CharacterTokenizer("\n" + "".join(sorted(set(NAMES) - {"\n"})) + "~", "\n")},
@@ -194,7 +194,7 @@ def stop(stage, done, total):
         print("half", flush=True)
         time.sleep(60)
 
-prepare(open_corpus(["t.txt"], TextConfig()), Split(0.1), progress=stop)
+prepare(open_corpus(["t.txt"], TextConfig(level="char")), Split(0.1), progress=stop)
 """
 
 

@@ -201,7 +201,7 @@ def test_a_model_without_a_validation_part_needs_a_file(tmp_path):
     text = "it was a dog.\nit was a cat.\n"
     (tmp_path / "tale.txt").write_text(text)
     model = make_stored_model(symbols="".join(sorted(set(text))))
-    prepared = prepare(open_corpus([tmp_path / "tale.txt"], TextConfig()), Split(0))
+    prepared = prepare(open_corpus([tmp_path / "tale.txt"], TextConfig(level="char")), Split(0))
     corpus = CorpusRecord("tale", (str(tmp_path / "tale.txt"),), prepared.sha256, prepared.characters)
     record = dataclasses.replace(model.record, corpus=corpus, training=training_config(val_fraction=0.0))
     write_stored_model(tmp_path / "saved_models", model._replace(record=record))
@@ -226,7 +226,7 @@ def test_a_model_of_standard_input_asks_for_the_same_text_where_somebody_types(m
 def test_a_model_of_standard_input_is_evaluated_on_the_same_text_again(tmp_path):
     """Its documents are paragraphs, piped in."""
     text = "".join(f"the cat sat.\non the mat {'again ' * n}\n\n" for n in range(30))
-    config = TextConfig(documents="blank-line")
+    config = TextConfig(level="char", documents="blank-line")
     prepared = prepare(open_corpus(["-"], config, stdin=io.BytesIO(text.encode())), Split(0.1))
     model = make_stored_model(tokenizer=prepared.tokenizer)
     corpus = CorpusRecord("stdin", ("-",), prepared.sha256, prepared.characters, prepared.num_documents)

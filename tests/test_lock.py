@@ -203,7 +203,7 @@ def test_a_command_is_refused_before_it_changes_anything(model, flags):
 
 def test_a_dry_run_takes_none(model, monkeypatch):
     seen = []
-    monkeypatch.setattr("textgen.cli.train._train", lambda *a, **k: seen.append(os.listdir(model.parent)))
+    monkeypatch.setattr("textgen.training.run.carry_out", lambda *a, **k: seen.append(os.listdir(model.parent)))
     with RunLock() as lock:
         lock.acquire(model)
         done = click.testing.CliRunner().invoke(train, ["novel.txt", "--overwrite", "--dry-run"])

@@ -150,7 +150,7 @@ def test_a_text_other_than_the_expected_one_is_refused_before_it_is_encoded():
 
 def test_a_column_of_a_compressed_table_is_prepared():
     Path("t.csv.gz").write_bytes(gzip.compress(b'id,text\n1,"ab\nb"\n2,\n3,ba\n'))
-    prepared = prepared_of("t.csv.gz", config=TextConfig(column="text"), val_fraction=0)
+    prepared = prepared_of("t.csv.gz", config=TextConfig(level="char", column="text"), val_fraction=0)
     assert prepared.tokenizer.decode(prepared.train_ids) == "ab\nbba"
     assert prepared.num_documents == 2
     assert prepared.notes == ("1 empty document skipped",)

@@ -276,7 +276,7 @@ def test_the_page_on_corpora_has_the_catalogue():
     for entry in CATALOGUE:
         language, num_bytes, licence = table.pop(f"`{entry.name}`")
         assert (language, licence) == (entry.language, entry.license)
-        assert not entry.is_download or num_bytes == f"{entry.bytes:,}"
+        assert entry.download is None or num_bytes == f"{entry.download.bytes:,}"
     assert set(table) == {"name"}
 
 
