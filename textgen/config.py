@@ -12,7 +12,7 @@ from textgen.errors import SettingError
 from textgen.schema import Settings, setting
 
 MAX_LAYERS = 16
-MAX_SIZE = 65_536  # units, embedding: a weight file from a stranger cannot ask for more
+MAX_SIZE = 65_536  # units, embedding: a weight file of unknown origin cannot ask for more
 
 # The one symbol that stands behind every document where a corpus is many short texts. Half of a surrogate pair: no
 # valid text can hold it, so documents need no escaping.
@@ -223,23 +223,45 @@ class SamplingConfig(Settings):
     engine or an export set it to that value.
     """
 
-    length: int = setting(300, "Characters to write; words for a word model.", minimum=1, maximum=2**31 - 1)
-    new_words: bool = setting(False, "Let a word model spell words that are not in its vocabulary.")
-    repeat_penalty: float = setting(1.0, "Divides the odds of recent symbols; 1 is off.", minimum=0.01, maximum=100)
-    repeat_last_n: int = setting(64, "How many recent symbols the repeat penalty looks at.", minimum=1, maximum=4096)
-    temperature: float = setting(
-        0.8, "Above 1 is more surprising, below 1 safer; 0 always takes the likeliest.", minimum=0, maximum=1000
+    length: int = setting(
+        300, "Number of characters to write, or of words with a word model.", minimum=1, maximum=2**31 - 1
     )
-    top_k: int = setting(0, "Draw from the k likeliest only; 0 is off.", minimum=0, maximum=2**31 - 1, tried=12)
+    new_words: bool = setting(False, "Allow a word model to spell words outside its vocabulary.")
+    repeat_penalty: float = setting(
+        1.0, "Divide the odds of recent tokens by this; 1 is off.", minimum=0.01, maximum=100
+    )
+    repeat_last_n: int = setting(
+        64, "Number of recent tokens that the repeat penalty applies to.", minimum=1, maximum=4096
+    )
+    temperature: float = setting(
+        0.8,
+        "Randomness: lower is safer, higher is bolder, 0 always takes the likeliest token.",
+        minimum=0,
+        maximum=1000,
+    )
+    top_k: int = setting(0, "Keep only the k likeliest tokens; 0 is off.", minimum=0, maximum=2**31 - 1, tried=12)
     top_p: float = setting(
-        1.0, "Draw from the smallest set that holds this probability; 1 is off.", above=0, maximum=1, tried=0.9
+        1.0,
+        "Keep only the smallest set of tokens with this total probability; 1 is off.",
+        above=0,
+        maximum=1,
+        tried=0.9,
     )
     min_p: float = setting(
-        0.0, "Drop what has less than this share of the likeliest; 0 is off.", minimum=0, maximum=1, tried=0.02
+        0.0,
+        "Drop tokens below this share of the likeliest token's probability; 0 is off.",
+        minimum=0,
+        maximum=1,
+        tried=0.02,
     )
-    seed: int = setting(0, "Seed: the same seed, prompt and settings give the same text.", minimum=0, maximum=2**63 - 1)
-    stop: tuple[str, ...] = setting((), "Stop before this text appears; may be repeated.")
-    ignore_eod: bool = setting(False, "Go on with another document where one ends.")
+    seed: int = setting(
+        0,
+        "Seed of the random numbers: the same seed, prompt and settings give the same text.",
+        minimum=0,
+        maximum=2**63 - 1,
+    )
+    stop: tuple[str, ...] = setting((), "Stop before this text; may be repeated.")
+    ignore_eod: bool = setting(False, "Continue with another document where one ends.")
 
     def __post_init__(self) -> None:
         super().__post_init__()

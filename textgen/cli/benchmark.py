@@ -15,7 +15,7 @@ USED = ("batch_size", "sequence_length", "dropout")
 @options_of(TrainingConfig, only=USED)
 @json_option
 def benchmark(units: tuple[int, ...], as_json: bool, **flags: Any) -> None:
-    """Measure how many tokens per second this machine trains and samples, by size of model.
+    """Measure how fast this machine trains and samples, by size of model.
 
     Models of characters, as `train` would make them, on made-up text. It takes about ten seconds for each size.
     """

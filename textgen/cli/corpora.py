@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def corpora() -> None:
-    """Texts that have a name: list, fetch and describe them."""
+    """List, fetch and describe the corpora that have a name."""
 
 
 @corpora.command("list")

@@ -12,7 +12,11 @@ from textgen.cli.options import json_option, models_dir_option
 @models_dir_option
 @json_option
 def doctor(models_dir: Path, as_json: bool) -> None:
-    """Show versions, devices, whether cuDNN is used and why not, threads, and where models and caches live."""
+    """Show what this machine offers, and what is missing.
+
+    The report has the versions, the devices, whether cuDNN is used and why not, the number of threads, and the
+    directories of models and caches.
+    """
     from textgen.messages import json_line
 
     report = _report(models_dir)

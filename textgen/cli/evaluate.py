@@ -40,7 +40,9 @@ def evaluate(
     as_json: bool,
     **flags: Any,
 ) -> None:
-    """Measure how well MODEL predicts FILE, in nats and bits per character, and as word perplexity.
+    """Measure how well MODEL predicts a text.
+
+    The figures are nats and bits per character, and word perplexity.
 
     FILE may be anything that `train` takes. It is read as the corpus was, documents and columns included. Symbols that
     the model has never seen are replaced or left out first. Without FILE, MODEL is measured on the validation part of

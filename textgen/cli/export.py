@@ -14,10 +14,10 @@ from textgen.cli.options import json_option, models_dir_option
 @models_dir_option
 @json_option
 def export(model: str, output: Path | None, overwrite: bool, models_dir: Path, as_json: bool) -> None:
-    """Write MODEL as a TensorFlow SavedModel: a prompt goes in, text comes out.
+    """Export MODEL as a TensorFlow SavedModel that takes a prompt and returns text.
 
-    Tokenizer, network and sampling are inside. It loads wherever TensorFlow is, without textgen, and is checked in a
-    fresh process before it gets its name: the same seed gives the same text as `textgen sample`.
+    The SavedModel holds the tokenizer, the network and the sampling, and runs wherever TensorFlow does, without
+    textgen. A fresh process checks it before it gets its name: the same seed gives the same text as `textgen sample`.
     """
     import json
 

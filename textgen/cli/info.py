@@ -13,7 +13,10 @@ from textgen.cli.options import json_option, models_dir_option
 @models_dir_option
 @json_option
 def info(model: str, models_dir: Path, as_json: bool) -> None:
-    """Show everything MODEL knows about itself, after checking that its files are whole."""
+    """Show the settings, the corpus and the results of MODEL.
+
+    Its files are checked first.
+    """
     from textgen.messages import json_line, shown
     from textgen.store.model_directory import load_model
 
@@ -43,4 +46,6 @@ def _shown(item: Any) -> str:
 
     if isinstance(item, list):
         return ", ".join(map(shown, item)) or "-"
+    if isinstance(item, bool):
+        return "yes" if item else "no"
     return "-" if item is None else f"{item:,}" if isinstance(item, int) else shown(item)

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 @options_of(TextConfig, skip=("level", "vocabulary_size"))
 @json_option
 def inspect(corpus: tuple[str, ...], as_json: bool, **flags: Any) -> None:
-    """Say what CORPUS is made of, what is odd about it, and which command would suit it here.
+    """Describe CORPUS, and recommend a command for it.
 
-    CORPUS is whatever `train` takes. Nothing is written.
+    The description has the symbols and words of the text, its odd places, and the floors that a model should get
+    below. CORPUS is whatever `train` takes. Nothing is written.
     """
     import dataclasses
     import json

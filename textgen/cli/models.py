@@ -12,7 +12,7 @@ from textgen.cli.options import json_option, models_dir_option
 @models_dir_option
 @json_option
 def models(models_dir: Path, as_json: bool) -> None:
-    """List the models."""
+    """List your models."""
     from textgen.messages import json_line
     from textgen.store.model_directory import list_model_dirs
 

@@ -82,7 +82,7 @@ def models_dir_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--models-dir",
         callback=resolve,
-        help="Where models live.  [default: $TEXTGEN_MODELS_DIR or saved_models]",
+        help="Directory of the models.  [default: $TEXTGEN_MODELS_DIR or saved_models]",
     )(command)
 
 
@@ -98,7 +98,7 @@ def engine_option(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Choice(("numpy", "tensorflow")),
         default="numpy",
         show_default=True,
-        help="What runs the network; both write the same text.",
+        help="Engine that runs the network; both write the same text.",
     )(command)
 
 
@@ -109,5 +109,5 @@ def on_unknown_option(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Choice(("replace", "skip", "error")),
         default="replace",
         show_default=True,
-        help="What to do with symbols the model has never seen.",
+        help="What happens to symbols that the model has never seen.",
     )(command)

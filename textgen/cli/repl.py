@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 @engine_option
 @models_dir_option
 def repl(model: str, on_unknown: str, engine: str, models_dir: Path, **sampling: Any) -> None:
-    """Write a story with MODEL: type text, it goes on.
+    """Write a story together with MODEL: you type, the model continues.
 
-    Commands begin with a slash; /help lists them. Generated text goes to standard output, everything else to
-    standard error. When standard input is a file or a pipe, its lines are what would be typed.
+    A line that begins with a slash is a command; /help lists them. Generated text goes to standard output, everything
+    else to standard error. A file or a pipe as standard input gives the lines to type.
     """
     from textgen import output
     from textgen.generation.generator import open_generator

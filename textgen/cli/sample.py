@@ -29,9 +29,9 @@ MAX_PROMPT_BYTES = 16 * 2**20  # a few novels; a device may never end
 @click.option("-p", "--prompt", default="", help="Text to continue; - reads it from standard input.")
 @click.option("-f", "--file", "prompt_file", type=click.Path(path_type=Path), help="Read the prompt from this file.")
 @sampling_options
-@click.option("--num-samples", default=1, show_default=True, help="How many texts to write.")
-@click.option("--sample-delimiter", default="\n---\n", help="Between samples.  [default: a line of ---]")
-@click.option("--no-prompt", is_flag=True, help="Leave the prompt out of the output.")
+@click.option("--num-samples", default=1, show_default=True, help="Number of texts to write.")
+@click.option("--sample-delimiter", default="\n---\n", help="Text between two samples.  [default: a line of ---]")
+@click.option("--no-prompt", is_flag=True, help="Write the text without its prompt.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to this file.")
 @engine_option
 @on_unknown_option
@@ -51,7 +51,7 @@ def sample(
     as_json: bool,
     **flags: Any,
 ) -> None:
-    """Let MODEL write text that continues a prompt.
+    """Write text with MODEL, after a prompt or from nothing.
 
     The text streams to standard output. The same seed, prompt and settings give the same text.
     """

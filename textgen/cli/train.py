@@ -34,9 +34,10 @@ def train(
     as_json: bool,
     **flags: Any,
 ) -> None:
-    """Train a model on CORPUS: files, folders of *.txt, catalogue names, or - for standard input.
+    """Train a model on CORPUS.
 
-    Without CORPUS, the model learns the starter corpus that comes with textgen. Files may be gzipped (.gz).
+    CORPUS is any number of files, folders of *.txt, catalogue names, or - for standard input. Files may be gzipped
+    (.gz). Without CORPUS, the model learns the starter corpus that comes with textgen.
     """
     import json
 

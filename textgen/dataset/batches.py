@@ -1,10 +1,8 @@
 """Token ids on disk, and training batches as a pure function of (seed, step).
 
-What goes in: the ids of a text. What comes out: inputs and targets, int32 [B, T], targets one token ahead.
-
-The ids are cut into B contiguous streams; the k-th batch of an epoch is the k-th window of T tokens of every stream,
-so the state that the network carries over from one batch is the right one for the next. There is no iterator and so
-no iterator state: whoever knows the step knows the batch, and a resumed run sees what the first would have seen.
+The ids are cut into B contiguous streams. The k-th batch of an epoch is the k-th window of T tokens of every stream, so
+the state that the network carries from one batch is the right one for the next. There is no iterator and no iterator
+state: the step gives the batch, and a resumed run sees what the first would have seen.
 """
 
 import math

@@ -1,7 +1,6 @@
 """The network as TensorFlow operations: one arithmetic for the compiled loop and for the export.
 
-What goes in: a model's weights, folded once with NumPy, and token ids. What comes out: states and logits. Whatever the
-cell, a layer is one sum and then its gates:
+A model's weights are folded once with NumPy. Whatever the cell, a layer is then one sum and its gates:
 
     operand = [below | own] [W; U] + b        below: the layer's input, own: its hidden state
     own, memory ← gates(operand, own, memory)

@@ -1,8 +1,7 @@
-"""The network as NumPy: starts in a fraction of a second where importing TensorFlow takes seconds.
+"""The network as NumPy: it starts in a fraction of a second, where importing TensorFlow takes seconds.
 
-What goes in: weights and token ids. What comes out: contexts (after reading) and token ids (when writing). A layer is
-one matrix product per token, of its input and its hidden state side by side. Where there are few tokens, the first
-layer's input projection is folded into a table, `E W + b`, one row per token id (`is_folded`).
+A layer is one matrix product per token, of its input and its hidden state side by side. Where there are few tokens, the
+first layer's input projection is folded into a table, `E W + b`, one row per token id (`is_folded`).
 """
 
 import functools

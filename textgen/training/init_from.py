@@ -123,7 +123,7 @@ class _Grown:
 
     def biases(self, old: np.ndarray, token_counts: np.ndarray) -> np.ndarray:
         """Float32 [V], of `old` [V_old]."""
-        shares = np.log(np.asarray(token_counts, np.float64) + 1)  # but for a constant
+        shares = np.log(np.asarray(token_counts, np.float64) + 1)  # up to a constant
         biases = np.empty(len(self.former))
         biases[self.is_old] = old[self.former[self.is_old]]
         all_old = np.flatnonzero(self.is_old)
