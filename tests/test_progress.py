@@ -65,11 +65,8 @@ def models_dir(monkeypatch) -> Path:
 
 
 def prepared_of(notes: tuple[str, ...] = (), num_documents: int = 0) -> Prepared:
-    ids, hashes = np.zeros(100_000, np.uint8), np.zeros(0, np.uint64)
-    num_validation = num_documents // 10
-    return Prepared(
-        CharacterTokenizer("ab"), ids, ids[:11_111], "", 111_111, num_documents, num_validation, hashes, hashes, notes
-    )
+    ids, num_validation = np.zeros(100_000, np.uint8), num_documents // 10
+    return Prepared(CharacterTokenizer("ab"), ids, ids[:11_111], "", 111_111, num_documents, num_validation, notes)
 
 
 def plan_of(
