@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -45,6 +46,13 @@ def test_the_second_time_only_the_bytes_are_compared():
     )
     np.testing.assert_array_equal(again.train_ids, first.train_ids)
     np.testing.assert_array_equal(again.validation_ids, first.validation_ids)
+
+
+def test_an_entry_of_an_older_format_is_made_anew():
+    write("names.txt", NAMES)
+    with mock.patch.object(cache, "PREPARED_FORMAT", cache.PREPARED_FORMAT - 1):
+        prepared_of("names.txt")
+    assert stages_of("names.txt") == {"checking", "reading", "encoding"}
 
 
 def test_a_run_that_is_resumed_finds_what_the_first_one_made():

@@ -26,7 +26,8 @@ def some_ids(length: int, vocabulary_size: int = V, seed: int = 0) -> np.ndarray
 def cached_by_loop(token_ids: np.ndarray, engine: NumpyEngine, config: CacheConfig) -> list[float]:
     """The formula, one token and one remembered position at a time."""
     states = np.zeros((2, engine.config.num_layers, 1, engine.config.units), np.float32)
-    hiddens = engine.run(token_ids[:-1, None], *states)[:, 0].astype(np.float64)
+    outputs = engine.run(token_ids[:-1, None], *states)[:, 0].astype(np.float64)
+    hiddens = outputs[:, -engine.config.units :]  # of the last layer
     nats = []
     for t, (model_nats, target) in enumerate(zip(surprisals(token_ids, engine), token_ids[1:], strict=True)):
         masses = np.zeros(engine.config.vocabulary_size)
@@ -56,7 +57,9 @@ def test_four_tokens_two_of_which_are_remembered(monkeypatch, cuts, rows):
 
 
 @pytest.mark.parametrize("size", [1, 7, 39, 1000])
-@pytest.mark.parametrize(("cell", "shape"), [("lstm", {}), ("gru", {"tied": True}), ("rnn", {"num_layers": 1})])
+@pytest.mark.parametrize(
+    ("cell", "shape"), [("lstm", {}), ("gru", {"tied": True}), ("rnn", {"num_layers": 1}), ("lstm", {"skip": True})]
+)
 def test_it_is_the_formula(monkeypatch, cell, shape, size):
     monkeypatch.setattr(one_pass, "BLOCK", 16)
     monkeypatch.setattr(neural_cache, "ROWS", 5)

@@ -134,7 +134,7 @@ def open_corpus(
     Args:
         sources: in the order wanted; an empty sequence is the starter corpus. Of folders, the `*.txt` files below them
             are read, or the tables where a column is wanted; `.gz` of each too.
-        config: encoding, documents and column. The catalogue's own texts are UTF-8 whatever is said here.
+        config: encoding, documents and column. The catalogue's own texts are read as UTF-8 in any case.
         stdin: the bytes that `-` stands for; the process's own when left out.
 
     Raises:

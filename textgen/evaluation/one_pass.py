@@ -85,10 +85,11 @@ def nats_of_tokens(
     block = max(1, min(BLOCK, BLOCK_LOGITS // engine.config.vocabulary_size))
     for start in range(0, total, block):
         stop = min(start + block, total)
-        outputs = engine.run(token_ids[start:stop, None], hidden, memory)[:, 0]  # [T, H]
+        outputs = engine.run(token_ids[start:stop, None], hidden, memory)[:, 0]  # [T, F], the last layer's at the end
         targets = token_ids[start + 1 : stop + 1]
         losses[start:stop] = cross_entropy(engine.logits(outputs), targets)
-        mixed[start:stop] = cache.read(outputs, targets, losses[start:stop]) if cache else losses[start:stop]
+        last = outputs[:, -engine.config.units :]  # [T, H]
+        mixed[start:stop] = cache.read(last, targets, losses[start:stop]) if cache else losses[start:stop]
         progress(stop, total)
     return losses, mixed
 
