@@ -135,7 +135,7 @@ def test_a_vocabulary_of_billions_is_refused(model_dir, vocabulary_size):
     config["model"]["vocabulary_size"] = vocabulary_size
     (model_dir / "config.json").write_text(json.dumps(config))
     reseal(model_dir)
-    assert "--vocabulary-size must be at most 4194304" in message_of(model_dir)
+    assert "`vocabulary_size` must be at most 4194304" in message_of(model_dir)
 
 
 def test_only_plain_files_are_opened(tmp_path):
