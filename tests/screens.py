@@ -44,7 +44,7 @@ def shown_plan(
     **shape,
 ) -> Plan:
     """A plan to be looked at: of 4,000 steps, on a text that is not there."""
-    ids, hashes = np.zeros(100_000, np.uint8), np.zeros(0, np.uint64)
+    ids = np.zeros(100_000, np.uint8)
     return Plan(
         path=Path("saved_models", "novel"),
         text=TextConfig(level=level, documents=documents),
@@ -59,8 +59,6 @@ def shown_plan(
             characters=111_111,
             num_documents=num_documents,
             num_validation_documents=num_documents // 10,
-            train_documents=hashes,
-            validation_documents=hashes,
             notes=notes,
         ),
         total_steps=4000,

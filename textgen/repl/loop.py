@@ -6,7 +6,7 @@ Ctrl-C stops what is being written or read. It does not end the program while so
 from collections.abc import Callable
 
 from textgen.config import SamplingConfig
-from textgen.errors import TextgenError
+from textgen.errors import SettingError, TextgenError
 from textgen.generation.generator import Generator
 from textgen.repl.commands import run_command
 from textgen.repl.session import Session
@@ -72,4 +72,5 @@ class Repl:
             self.session.notice("stopped; the story is as it was")
 
     def _refuse(self, problem: TextgenError) -> None:
-        self.session.notice(" ".join(str(problem).split()))
+        message = str(problem).replace("`", "") if isinstance(problem, SettingError) else str(problem)
+        self.session.notice(" ".join(message.split()))
