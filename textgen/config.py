@@ -134,10 +134,7 @@ class TrainingConfig(Settings):
         is_starting=True,
     )
     unigram_bias: bool = setting(
-        True,
-        "Start the output bias at the log frequency of each token, not at zero.",
-        is_new=True,
-        is_starting=True,
+        True, "Start the output bias at the log frequency of each token, not at zero.", is_new=True, is_starting=True
     )
     dropout: float = setting(
         None,

@@ -55,12 +55,17 @@ def sample(
 
     The text streams to standard output. The same seed, prompt and settings give the same text.
     """
+    from textgen.errors import SettingError
     from textgen.generation.generator import open_generator
+    from textgen.generation.prompts import read_prompt
     from textgen.store.model_directory import load_model
     from textgen.tokenizers.unknown import describe_replacements
 
     config = sampling_config(**flags)
-    text = _prompt_text(prompt, prompt_file)
+    if prompt and prompt_file:
+        raise SettingError("give either --prompt or --file, not both")
+    if prompt_file or prompt == "-":
+        prompt = read_prompt(prompt_file, MAX_PROMPT_BYTES)
     stored = load_model(model, models_dir)
     if not stored.is_finished:
         step = stored.record.results.best_step
@@ -69,25 +74,16 @@ def sample(
     generator = open_generator(stored, engine, on_unknown=on_unknown, on_replaced=notify)
     pieces: Iterable[str]
     if as_json:
-        pieces = [_as_json(generator.generate(text, config, num_samples), config, stored)]
+        pieces = [_as_json(generator.generate(prompt, config, num_samples), config, stored)]
     elif num_samples == 1:
-        pieces = _streamed(generator, text, config, no_prompt)
+        pieces = _streamed(generator, prompt, config, no_prompt)
     else:
-        pieces = _several(generator.generate(text, config, num_samples), sample_delimiter, no_prompt)
+        pieces = _several(generator.generate(prompt, config, num_samples), sample_delimiter, no_prompt)
     _write(pieces, output)
 
 
-def _prompt_text(prompt: str, prompt_file: Path | None) -> str:
-    from textgen.errors import SettingError
-    from textgen.generation.prompts import read_prompt
-
-    if prompt and prompt_file:
-        raise SettingError("give either --prompt or --file, not both")
-    return read_prompt(prompt_file, MAX_PROMPT_BYTES) if prompt_file or prompt == "-" else prompt
-
-
-def _streamed(generator: "Generator", text: str, config: SamplingConfig, no_prompt: bool) -> Iterator[str]:
-    readable = generator.readable_prompt(text)
+def _streamed(generator: "Generator", prompt: str, config: SamplingConfig, no_prompt: bool) -> Iterator[str]:
+    readable = generator.readable_prompt(prompt)
     if not no_prompt:
         yield readable
     yield from generator.write(generator.read(readable), config)  # of two spaces at its end, one is left
