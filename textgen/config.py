@@ -84,9 +84,7 @@ class ModelConfig(Settings):
         None, "Use the embeddings as weights of the output layer.", unset="on for words, off for characters"
     )
     skip: bool = setting(
-        None,
-        "Connect every recurrent layer to the output layer, not only the last one.",
-        unset="on for characters, off for words",
+        None, "Connect all layers to the output layer, not only the last.", unset="on for characters, off for words"
     )
 
     @property
@@ -102,14 +100,10 @@ MAX_POSITIONS = 2**22  # of a step
 class TrainingConfig(Settings):
     """How a model is trained. With the corpus and a number of steps that stays as it is, it fixes every weight."""
 
-    minutes: float | None = setting(
-        None, "Budget: minutes of wall-clock time for the whole command.", above=0, unset="2"
-    )
+    minutes: float | None = setting(None, "Budget: wall-clock minutes for the whole command.", above=0, unset="2")
     epochs: float | None = setting(None, "Budget instead of minutes: passes over the training part.", above=0)
     steps: int | None = setting(None, "Budget instead of minutes: optimizer steps.", minimum=1)
-    sequence_length: int = setting(
-        64, "Time steps in a batch (T). Gradients flow back this far.", minimum=1, maximum=65_536
-    )
+    sequence_length: int = setting(64, "Time steps that gradients flow back through (T).", minimum=1, maximum=65_536)
     batch_size: int = setting(None, "Streams of text in a batch (B).", minimum=1, maximum=65_536, unset=SUITS)
     learning_rate: float = setting(None, "Peak learning rate.", above=0, maximum=10.0, unset=SUITS)
     schedule: str = setting(
