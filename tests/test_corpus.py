@@ -200,7 +200,7 @@ def test_half_a_surrogate_pair_never_gets_into_a_corpus():
 
 @pytest.mark.parametrize("encoding", ["utf-9", "hex", "rot13", "", "a\0b", "undefined"])
 def test_an_unknown_encoding_is_wrong_usage_and_names_the_flag(encoding):
-    with pytest.raises(SettingError, match="--encoding must be"):
+    with pytest.raises(SettingError, match="`encoding` must be"):
         read_corpus([write("a.txt", "text")], encoding=encoding)
 
 

@@ -237,5 +237,5 @@ def test_the_end_of_a_document_cannot_be_written_into_a_file(encoding, content):
 
 
 def test_an_encoding_that_is_none_is_refused_before_anything_is_read():
-    with pytest.raises(SettingError, match="--encoding must be"):
+    with pytest.raises(SettingError, match="`encoding` must be"):
         open_corpus(["missing.txt"], TextConfig(encoding="utf-9"))

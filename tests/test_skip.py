@@ -164,10 +164,10 @@ def everywhere(tmp_path_factory) -> ThreeEngines:
     return ThreeEngines(model, tmp_path_factory.mktemp("skip"))
 
 
-def test_all_three_engines_write_the_same_text(everywhere, monkeypatch):
+def test_all_three_engines_write_the_same_text(everywhere):
     everywhere.assert_exported_texts_are_the_same()
     everywhere.assert_tensorflow_texts_are_the_same()
-    everywhere.assert_passes_its_own_check(monkeypatch)
+    everywhere.assert_passes_its_own_check()
 
 
 # ---- on disk, and from a text to a text

@@ -32,12 +32,12 @@ def test_the_parts_are_the_text(text, fraction):
 
 @pytest.mark.parametrize("fraction", [-0.1, 1.0, math.nan])
 def test_a_fraction_outside_its_range_is_wrong_usage(fraction):
-    with pytest.raises(SettingError, match="--val-fraction"):
+    with pytest.raises(SettingError, match="`val_fraction`"):
         Split(fraction)
 
 
 def test_a_seed_is_not_negative():
-    with pytest.raises(SettingError, match="--seed must be at least 0"):
+    with pytest.raises(SettingError, match="`seed` must be at least 0"):
         Split(0.1, -1)
 
 
