@@ -6,8 +6,8 @@ lines of JSON on standard input, answers go as lines of JSON to standard output;
     {"arguments", "cwd", "environment", "streams", "events"}  ->  {"process"}   its number; it runs
     {"wait": process}                                         ->  {"status"}    negative for a signal
 
-The streams are the paths of standard input, output and error. An event is [moment, number, seconds, what]: see `MOMENTS`
-and `happen`. An event counts from the one before it.
+The streams are the paths of standard input, output and error. An event is [moment, number, seconds, what]: see
+`MOMENTS` and `happen`. An event counts from the one before it.
 """
 
 import io
@@ -143,6 +143,8 @@ def serve() -> None:
     import textgen.training.run  # noqa: F401 (here, so that no child has to)
 
     tf.get_logger().setLevel("ERROR")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever started the tests may ignore them
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     requests, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     for line in requests:
         request = json.loads(line)

@@ -9,6 +9,7 @@ from conftest import make_stored_model, make_word_tokenizer, write_stored_model
 import textgen
 from textgen.config import LEVEL_DEFAULTS, TextConfig
 from textgen.errors import CorpusError, ModelError, SettingError, TokenizerError
+from textgen.model.devices import Device
 from textgen.training import request
 from textgen.training.reporting import Reporter
 
@@ -59,7 +60,11 @@ def test_evaluating_a_text_gives_both_units(model):
         model.evaluate("It was ☃")
 
 
-def test_a_reporter_hears_what_happens(place):
+def test_a_reporter_hears_what_happens(place, monkeypatch):
+    """On the path of a GPU, without one: a plain graph, which is traced in a moment."""
+    plain = Device("GPU", False, "said by the test")
+    monkeypatch.setattr("textgen.training.run.choose_device", lambda cell: plain)
+
     class Counter(Reporter):
         steps = 0
 

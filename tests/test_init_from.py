@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import one_line, run
-from conftest import make_stored_model, write_stored_model
+from conftest import make_stored_model, slow, write_stored_model
 from test_progress import Screen
 from test_progress import plan_of as shown_plan
 from test_request import everything_in
@@ -142,23 +142,20 @@ def test_a_run_without_validation_has_nothing_to_compare(models):
     assert (heard.parent.name, heard.loss, results.validation_loss, results.best_step) == ("old", None, None, 30)
 
 
-def test_a_stopped_run_ends_with_the_same_bytes_and_needs_its_parent_no_more(models):
+@pytest.mark.parametrize("step", [13, slow(0)])
+def test_a_stopped_run_ends_with_the_same_bytes_and_needs_its_parent_no_more(models, step):
     Run(plan_from("old", models)).train()
     expected = what_no_clock_touches(models / "new")
     shutil.rmtree(models / "new")
-    for step in (0, 13):
-        with pytest.raises(RuntimeError):
-            Run(plan_from("old", models), Watcher({step: crash})).train()
-        shutil.copytree(models / "old", models / "away", dirs_exist_ok=True)
-        shutil.rmtree(models / "old")
-        plan, checkpoint, _ = resumed_plan("new", models)
-        heard = Heard()
-        Run(plan, heard).train(checkpoint)
-        assert heard.first_step == step // 6 * 6
-        assert heard.parent is None  # nothing is said of it again
-        assert what_no_clock_touches(models / "new") == expected
-        shutil.rmtree(models / "new")
-        (models / "away").rename(models / "old")
+    with pytest.raises(RuntimeError):
+        Run(plan_from("old", models), Watcher({step: crash})).train()
+    shutil.rmtree(models / "old")
+    plan, checkpoint, _ = resumed_plan("new", models)
+    heard = Heard()
+    Run(plan, heard).train(checkpoint)
+    assert heard.first_step == step // 6 * 6
+    assert heard.parent is None  # nothing is said of it again
+    assert what_no_clock_touches(models / "new") == expected
 
 
 def test_the_best_weights_of_an_unfinished_run_are_a_parent_too(models):
@@ -255,8 +252,13 @@ def test_the_command_says_what_it_begins_with_and_the_model_remembers_it(shop):
     shown = run("info", "new", cwd=shop)
     text = " ".join(shown.stdout.decode().split())
     assert f"parent name old sha256 {load_model('old', shop / 'saved_models').sha256} symbols_added 9" in text
-    exported = run("export", "new", cwd=shop)
-    assert exported.returncode == 0, exported.stderr.decode()
+
+
+@pytest.mark.slow
+def test_such_a_model_is_exported_like_any_other(shop):
+    for command in (COMMAND, ["export", "new"]):
+        done = run(*command, cwd=shop)
+        assert done.returncode == 0, done.stderr.decode()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import itertools
 import re
 
 import pytest
+from conftest import slow
 from hypothesis import given
 from hypothesis import strategies as st
 from test_progress import Screen, plan_of
@@ -148,7 +149,7 @@ def test_a_machine_that_is_now_slower_now_faster_by_little_settles_once(clock, c
     assert clock.now - begin <= SECONDS - SAVING_SECONDS
 
 
-@pytest.mark.parametrize("share", [0.1, 0.7, 0.9])
+@pytest.mark.parametrize("share", [0.7, slow(0.1), slow(0.9)])
 def test_a_machine_that_is_faster_makes_more_of_them_up_to_a_quarter(clock, corpus, tmp_path, share):
     begin = clock.now
     result, machine, planned = train(clock, corpus, tmp_path, itertools.repeat(share * PROMISED))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import slow
 from faulty_runs import FULL, RATE, Notes, faulty_run, is_full, resume
 from test_training_run import (
     STEPS,
@@ -96,7 +97,10 @@ INTERRUPTIONS = {
 }
 
 
-@pytest.mark.parametrize("interruption", INTERRUPTIONS)
+BY_DEFAULT = ("crash between reading and writing", "stop at the roll-back", "crash after")
+
+
+@pytest.mark.parametrize("interruption", [*BY_DEFAULT, *map(slow, sorted(INTERRUPTIONS.keys() - BY_DEFAULT))])
 def test_an_interrupted_run_ends_with_the_same_bytes(interruption, recovered, corpus, tmp_path):
     at, on_rolled_back = INTERRUPTIONS[interruption]
     watcher = Notes(at, on_rolled_back or (lambda: None))
@@ -143,7 +147,7 @@ def poison_a_slot(run: Run) -> None:
     variable.assign(variable.numpy() * np.inf + np.nan)
 
 
-@pytest.mark.parametrize(("what", "step"), [(poison, 12), (poison_a_slot, 12), (poison, 10), (poison, STEPS)])
+@pytest.mark.parametrize(("what", "step"), [slow(poison, 12), (poison_a_slot, 12), (poison, 10), slow(poison, STEPS)])
 def test_weights_that_are_no_numbers_are_never_kept_though_the_loss_was(what, step, corpus, tmp_path):
     """`Notes.saved` looks at whatever is written."""
     times = [step]  # once
