@@ -25,7 +25,7 @@ class ForkServer:
         flags = (
             f"--tf_xla_persistent_cache_directory={self.folder.name}/xla"  # written by renaming: kills do not matter
         )
-        self.tensorflow = {"TF_CPP_MIN_LOG_LEVEL": "2", "TF_XLA_FLAGS": flags}
+        self.tensorflow = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_XLA_FLAGS": flags}  # else loading is commented on
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         self.process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("fork_server.py"))],

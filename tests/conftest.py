@@ -1,6 +1,7 @@
 """What several test files share: tiny models, made in a moment, and their directories."""
 
 import os
+import signal
 
 import hypothesis
 import numpy as np
@@ -18,6 +19,12 @@ from textgen.tokenizers.word import WordTokenizer
 # A busy machine is not a bug.
 hypothesis.settings.register_profile("textgen", deadline=None)
 hypothesis.settings.load_profile("textgen")
+
+
+def slow(*values, **named):
+    """A case of a parametrised test that only `-m slow` runs; the others stand for it by default."""
+    return pytest.param(*values, marks=pytest.mark.slow, **named)
+
 
 ALPHABET = "\n ,.abcdefghijklmnopqrstuvwxyz"
 
@@ -92,6 +99,18 @@ def fork_server_that_ends():
     """What commands.py starts when the first command is run does not outlive the tests."""
     yield
     close_fork_server()
+
+
+@pytest.fixture
+def signals_are_heard():
+    """As in a terminal: a process in the background ignores Ctrl-C, one under nohup the end of its terminal."""
+    before = {
+        number: signal.signal(number, handler)
+        for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL))
+    }
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

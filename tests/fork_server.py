@@ -143,6 +143,8 @@ def serve() -> None:
     import textgen.training.run  # noqa: F401 (here, so that no child has to)
 
     tf.get_logger().setLevel("ERROR")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever started the tests may ignore them
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     requests, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     for line in requests:
         request = json.loads(line)

@@ -70,7 +70,10 @@ def test_evaluating_a_text_gives_both_units(model):
         model.evaluate("It was ☃")
 
 
-def test_a_reporter_hears_what_happens(place):
+def test_a_reporter_hears_what_happens(place, monkeypatch):
+    """On the path of a GPU, without one: a plain graph, which is traced in a moment."""
+    trace_plainly(monkeypatch)
+
     class Counter(Reporter):
         steps = 0
 

@@ -2,12 +2,12 @@
 
 import math
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import run
+from conftest import slow
 from faulty_runs import Notes
 from plans import TEXT, plan_of, run_plan
 
@@ -115,7 +115,10 @@ NORMAL = {
 }
 
 
-@pytest.mark.parametrize("kind", NORMAL)
+BY_DEFAULT = ("words, some of them compared", "one short stream, a fast rate")
+
+
+@pytest.mark.parametrize("kind", [*BY_DEFAULT, *map(slow, sorted(NORMAL.keys() - BY_DEFAULT))])
 def test_a_normal_run_never_goes_back(kind, corpus, tmp_path):
     plan = plan_of(corpus, tmp_path, **{"steps": 200, "sample_every": 100, "checkpoint_every": 50} | NORMAL[kind])
     watcher, means = Notes(), []
@@ -130,29 +133,24 @@ def test_a_normal_run_never_goes_back(kind, corpus, tmp_path):
 # ---- what is not
 
 
-def command(*arguments: str | Path) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "textgen", *map(str, arguments)], capture_output=True, text=True, check=False
-    )
-
-
 def test_a_real_explosion_on_the_command_line(corpus, tmp_path):
     options = ["--cell", "gru", "--units", "256", "--steps", "100", "--batch-size", "4", "--sequence-length", "16"]
     rate = ["--learning-rate", "10", "--clip-norm", "0", "--models-dir", tmp_path]
-    done = command("train", corpus, *options, *rate)
-    assert done.returncode == 1, done.stderr
-    assert done.stdout == ""
-    assert "Traceback" not in done.stderr
-    assert "Warning" not in done.stderr
-    notes = [line for line in done.stderr.splitlines() if line.startswith("note: ")]
+    done = run("train", corpus, *options, *rate, cwd=tmp_path)
+    said = done.stderr.decode()
+    assert done.returncode == 1, said
+    assert done.stdout == b""
+    assert "Traceback" not in said
+    assert "Warning" not in said
+    notes = [line for line in said.splitlines() if line.startswith("note: ")]
     assert [note.partition("now ")[2] for note in notes] == [
         "5 (attempt 1 of 3)",
         "2.5 (attempt 2 of 3)",
         "1.25 (attempt 3 of 3)",
     ]
     assert all("the loss exploded at step " in note for note in notes)
-    last = done.stderr.splitlines()[-1]
+    last = said.splitlines()[-1]
     assert "the loss exploded at step " in last
     assert "Train anew with a lower --learning-rate, or with --clip-norm 1; the last good checkpoint is kept" in last
-    sampled = command("sample", "novel", "-n", "20", "--models-dir", tmp_path)
-    assert (sampled.returncode, sampled.stdout != "") == (0, True), sampled.stderr
+    sampled = run("sample", "novel", "-n", "20", "--models-dir", tmp_path, cwd=tmp_path)
+    assert (sampled.returncode, sampled.stdout != b"") == (0, True), sampled.stderr

@@ -44,6 +44,7 @@ def test_the_exported_model_writes_the_text_of_the_numpy_engine(everywhere):
     assert 0 < sum(ended) < len(CONFIGS)
 
 
+@pytest.mark.slow  # by default test_word_models.py has a model of documents
 def test_the_tensorflow_engine_writes_the_text_of_the_numpy_engine(everywhere):
     everywhere.assert_tensorflow_texts_are_the_same()
 

@@ -1,8 +1,9 @@
 """Runs that are killed again and again, at any moment, end with the bytes of runs that were never stopped.
 
 Real processes and real SIGKILLs. The moments are drawn by a seeded generator, among them moments between and inside
-the writes of a checkpoint, of the model and of the prepared corpus. `pytest -m soak tests/test_faults.py -s` kills 200
-times and prints a table; TEXTGEN_SOAK_KILLS and TEXTGEN_SOAK_SEED cut it into pieces.
+the writes of a checkpoint, of the model and of the prepared corpus. By default two kinds of run are killed twice, with
+`-m slow` all kinds seven times; `pytest -m soak tests/test_faults.py -s` kills 200 times and prints a table, which
+TEXTGEN_SOAK_KILLS and TEXTGEN_SOAK_SEED cut into pieces.
 """
 
 import collections
@@ -12,6 +13,7 @@ import shutil
 import signal
 
 import pytest
+from conftest import slow
 from driven_runs import RESUME, RUNS, Driver, assert_nothing_else, left_by, train
 
 from textgen.store import manifest, model_directory
@@ -107,9 +109,9 @@ def never_stopped(driver: Driver, kind: str, total_steps: int) -> dict:
     return left
 
 
-@pytest.mark.parametrize("kind", RUNS)
-def test_a_run_that_is_killed_at_any_moment_ends_with_the_bytes_of_one_that_was_not(driver, kind):
-    assert kill_again_and_again(driver, [kind], 7, random.Random(kind)).total() == 7
+@pytest.mark.parametrize(("kind", "kills"), [("characters", 2), ("minutes", 2), *(slow(kind, 7) for kind in RUNS)])
+def test_a_run_that_is_killed_at_any_moment_ends_with_the_bytes_of_one_that_was_not(driver, kind, kills):
+    assert kill_again_and_again(driver, [kind], kills, random.Random(kind)).total() == kills
 
 
 @pytest.mark.soak

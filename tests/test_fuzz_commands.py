@@ -20,6 +20,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from conftest import slow
 
 MEMORY_BYTES = 512 * 2**20  # more than the process has taken when it begins
 SECONDS = 30  # for one command, however slow the machine
@@ -54,7 +55,8 @@ SMALL = {  # what would take long if it were large, and is not refused
 
 
 @pytest.mark.parametrize(
-    ("seed", "rounds"), [(1, 2000), *(pytest.param(seed, 8000, marks=pytest.mark.soak) for seed in range(2, 8))]
+    ("seed", "rounds"),
+    [(1, 250), slow(1, 2000), *(pytest.param(seed, 8000, marks=pytest.mark.soak) for seed in range(2, 8))],
 )
 def test_a_random_command_line_ends_with_0_1_or_2(seed, rounds):
     script = [sys.executable, __file__, str(seed), str(rounds)]

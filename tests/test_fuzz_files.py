@@ -18,13 +18,15 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
+from conftest import slow
 
 MEMORY_BYTES = 256 * 2**20  # more than the process has taken when it begins
 SECONDS = 20  # for one model, however slow the machine
 
 
 @pytest.mark.parametrize(
-    ("seed", "rounds"), [(1, 1500), *(pytest.param(seed, 20_000, marks=pytest.mark.soak) for seed in range(2, 12))]
+    ("seed", "rounds"),
+    [(1, 150), slow(1, 1500), *(pytest.param(seed, 20_000, marks=pytest.mark.soak) for seed in range(2, 12))],
 )
 def test_a_mutated_model_is_read_or_refused_in_one_line(seed, rounds):
     script = [sys.executable, __file__, str(seed), str(rounds)]

@@ -4,6 +4,7 @@ import unicodedata
 from unittest import mock
 
 import pytest
+from conftest import slow
 from hard_texts import ALL_SYMBOLS, SOME_SYMBOLS, mixed_texts
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -76,9 +77,7 @@ def by_tensorflow_text(texts: list[str], form: str) -> list[str]:
 
 
 # By default those that change, and some of the others.
-@pytest.mark.parametrize(
-    "symbols", [CHANGING + SOME_SYMBOLS, pytest.param(ALL_SYMBOLS, marks=pytest.mark.slow)], ids=len
-)
+@pytest.mark.parametrize("symbols", [CHANGING + SOME_SYMBOLS, slow(ALL_SYMBOLS)], ids=len)
 @pytest.mark.parametrize("form", FORMS[1:])
 def test_every_code_point_that_this_python_knows_has_the_form_that_tensorflow_text_gives_it(form, symbols):
     theirs = by_tensorflow_text(list(symbols), form)

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import model_config
+from conftest import model_config, slow
 from test_negatives import every_sample, zipf_counts
 
 from textgen.model.negatives import Negatives, NegativeSampler
@@ -79,8 +79,10 @@ def test_scores_of_some_tokens_are_those_of_all_at_their_places(tied):
 
 
 @both_layouts
-@pytest.mark.parametrize("xla", [False, True], ids=["plain", "xla"])
-@pytest.mark.parametrize("max_logits", [1, 100, 350, 10**6], ids=["rows alone", "two rows", "a rest", "one block"])
+@pytest.mark.parametrize(
+    ("max_logits", "xla"),
+    [(1, False), (100, False), (350, False), (10**6, False), (350, True), *(slow(n, True) for n in (1, 100, 10**6))],
+)
 def test_losses_in_blocks_and_their_gradients_are_those_of_all_logits_at_once(tied, max_logits, xla):
     rows, targets, scorer = problem(tied)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import slow
 from faulty_runs import FULL, RATE, Notes, faulty_run, is_full, resume
 from plans import STEPS, TEXT, metrics_of, plan_of, what_no_clock_touches, without_clock
 from watching import Falling, ask_to_stop, crash, poison
@@ -88,7 +89,10 @@ INTERRUPTIONS = {
 }
 
 
-@pytest.mark.parametrize("interruption", INTERRUPTIONS)
+BY_DEFAULT = ("crash between reading and writing", "stop at the roll-back", "crash after")
+
+
+@pytest.mark.parametrize("interruption", [*BY_DEFAULT, *map(slow, sorted(INTERRUPTIONS.keys() - BY_DEFAULT))])
 def test_an_interrupted_run_ends_with_the_same_bytes(interruption, recovered, corpus, tmp_path):
     at, on_rolled_back = INTERRUPTIONS[interruption]
     watcher = Notes(at, on_rolled_back or (lambda: None))
@@ -135,7 +139,7 @@ def poison_a_slot(run: Learner) -> None:
     variable.assign(variable.numpy() * np.inf + np.nan)
 
 
-@pytest.mark.parametrize(("what", "step"), [(poison, 12), (poison_a_slot, 12), (poison, 10), (poison, STEPS)])
+@pytest.mark.parametrize(("what", "step"), [slow(poison, 12), (poison_a_slot, 12), (poison, 10), slow(poison, STEPS)])
 def test_weights_that_are_no_numbers_are_never_kept_though_the_loss_was(what, step, corpus, tmp_path):
     """`Notes.saved` looks at whatever is written."""
     times = [step]  # once

@@ -11,6 +11,7 @@ import pytest
 
 from textgen.training.signals import Stopped, StopRequest
 
+pytestmark = pytest.mark.usefixtures("signals_are_heard")
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda n: n.name)
 
 

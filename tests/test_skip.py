@@ -2,12 +2,13 @@
 
 import json
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from click.testing import CliRunner
-from conftest import make_stored_model, make_word_tokenizer, model_config, random_weights, write_stored_model
+from conftest import make_stored_model, make_word_tokenizer, model_config, random_weights, slow, write_stored_model
 from plans import TEXT, plan_of, resume, run_plan, what_no_clock_touches
 from reference_model import ReferenceModel
 from test_model_directory import assert_same_model
@@ -23,7 +24,6 @@ from textgen.cli import cli
 from textgen.config import ModelConfig
 from textgen.errors import ModelError
 from textgen.generation.numpy_engine import NumpyEngine
-from textgen.model.devices import Device
 from textgen.model.language_model import build_model
 from textgen.model.negatives import NegativeSampler
 from textgen.model.noise import Noise
@@ -144,10 +144,10 @@ def test_losses_in_blocks_and_against_a_sample_of_all_tokens_are_exact(tied, mon
     ("cell", "equations", "settings"),
     [
         ("lstm", lstm_cell, {"dropout": 0.3, "weight_drop": 0.3, "seed": 5}),
-        ("lstm", lstm_cell, {"tied": True}),
         ("lstm", lstm_cell, {"tied": True, "units": 2, "num_layers": 3}),
+        slow("lstm", lstm_cell, {"tied": True}),
         ("gru", gru_cell, {"dropout": 0.3, "seed": 5}),
-        ("rnn", rnn_cell, {}),
+        slow("rnn", rnn_cell, {}),
     ],
 )
 def test_the_gradient_is_that_of_finite_differences(cell, equations, settings):
@@ -192,23 +192,28 @@ def test_weights_of_the_other_kind_are_refused(tmp_path, skip):
     assert str(path) in str(problem.value)
 
 
-def test_a_stopped_and_resumed_run_ends_with_the_same_bytes_and_is_measured_alike(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        textgen.training.learner, "choose_device", lambda cell: Device("GPU", False, "said by the test")
-    )
-    corpus, options = tmp_path / "novel.txt", {"num_layers": 2, "tied": True, "skip": True}
-    corpus.write_text(TEXT)
-    whole = run_plan(plan_of(corpus, tmp_path / "whole", **options))
-    stopped = run_plan(plan_of(corpus, tmp_path / "stopped", **options), Watcher({7: ask_to_stop}))
-    assert stopped.stopped_by == signal.SIGINT
-    result, watcher = resume(tmp_path / "stopped")
-    assert watcher.first_step == 7
-    assert what_no_clock_touches(result.path) == what_no_clock_touches(whole.path)
-    model = model_directory.load_model("novel", tmp_path / "stopped")
+def train_in(folder: Path, name: str, watcher: Watcher | None = None):
+    """What a run with skip connections came to, in the models directory `name`."""
+    (folder / "novel.txt").write_text(TEXT)
+    return run_plan(plan_of(folder / "novel.txt", folder / name, num_layers=2, tied=True, skip=True), watcher)
+
+
+def test_a_run_is_measured_as_its_model_is(tmp_path, without_xla):
+    result = train_in(tmp_path, "models")
+    model = model_directory.load_model("novel", tmp_path / "models")
     assert model.record.model.skip
     token_ids = model.tokenizer.encode(split_text(TEXT, 0.1)[1])
     measured = surprisals(token_ids, NumpyEngine(model.record.model, model.weights)).mean()
     assert result.results.validation_loss == pytest.approx(measured, abs=1e-5)
+
+
+@pytest.mark.slow  # by default test_training_run.py stops and resumes a run
+def test_a_stopped_and_resumed_run_ends_with_the_same_bytes(tmp_path, without_xla):
+    whole = train_in(tmp_path, "whole")
+    assert train_in(tmp_path, "stopped", Watcher({7: ask_to_stop})).stopped_by == signal.SIGINT
+    result, watcher = resume(tmp_path / "stopped")
+    assert watcher.first_step == 7
+    assert what_no_clock_touches(result.path) == what_no_clock_touches(whole.path)
 
 
 def test_the_commands_train_such_a_model_and_write_with_it(tmp_path, monkeypatch):

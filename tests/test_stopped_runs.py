@@ -5,12 +5,16 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
+from conftest import slow
 from driven_runs import RESUME, Driver, assert_nothing_else, left_by, train
 
 from textgen.store import model_directory
 from textgen.store.checkpoints import load_newest
+
+pytestmark = pytest.mark.usefixtures("signals_are_heard")
 
 
 @pytest.fixture(scope="module")
@@ -45,16 +49,16 @@ def last_lines(driver: Driver, number: int = 1) -> list[str]:
 
 
 def test_the_same_command_gives_the_same_bytes_again(driver, undisturbed):
-    """In processes of their own, too: a fork of a process that has imported TensorFlow is no other."""
-    for _ in range(2):
-        with real_process(driver, *train("words")) as process:
-            _, said = process.communicate()
-        assert process.returncode == 0, said
-        assert left_by(driver.path) == undisturbed
-        shutil.rmtree(driver.path)
+    """In a process of its own, too: a fork of a process that has imported TensorFlow is no other."""
+    assert finish(driver, *train("words")) == undisturbed
+    shutil.rmtree(driver.path)
+    with real_process(driver, *train("words")) as process:
+        _, said = process.communicate()
+    assert process.returncode == 0, said
+    assert left_by(driver.path) == undisturbed
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("name", ["SIGTERM", slow("SIGHUP")])
 def test_a_signal_stops_the_run_within_two_steps_and_saves_it(driver, undisturbed, name):
     before = 6 + 10  # of the rehearsal, and of the run
     status = driver.run(*train("words"), events=[["step", before, 0, name]])
@@ -65,7 +69,7 @@ def test_a_signal_stops_the_run_within_two_steps_and_saves_it(driver, undisturbe
     assert finish(driver, *RESUME) == undisturbed
 
 
-@pytest.mark.parametrize("call", [20, 75], ids=lambda number: f"call {number}")
+@pytest.mark.parametrize("call", [20, slow(75)], ids=lambda number: f"call {number}")
 def test_a_second_signal_ends_it_at_once_and_an_earlier_checkpoint_is_whole(driver, undisturbed, call):
     """It comes in the middle of the save that the first one asked for."""
     events = [["step", 6 + 10, 0, "SIGTERM"], ["writing", call, 0, "SIGINT"]]
@@ -97,16 +101,15 @@ def test_ctrl_c_during_the_import_of_tensorflow_is_one_line_and_leaves_nothing(d
 
 
 def test_the_second_of_two_commands_is_refused_and_the_first_goes_on(driver, undisturbed):
-    with real_process(driver, *train("words")) as process:
-        while b" training " not in process.stderr.readline():
-            pass
-        assert driver.run(*train("words")) == 1
-        assert last_lines(driver) == [
-            f"textgen: {driver.path} is being trained by process {process.pid}. "
-            f"Wait for it, stop it (kill {process.pid}), or use another --name"
-        ]
-        process.communicate()
-    assert process.returncode == 0
+    first = driver.start(*train("words"), log=driver.folder / "log of the first")
+    while " training " not in first.errors.read_text():
+        time.sleep(0.01)
+    assert driver.run(*train("words")) == 1
+    assert last_lines(driver) == [
+        f"textgen: {driver.path} is being trained by process {first.number}. "
+        f"Wait for it, stop it (kill {first.number}), or use another --name"
+    ]
+    assert first.wait() == 0
     assert left_by(driver.path) == undisturbed
     assert_nothing_else(driver.path)
 
@@ -122,6 +125,7 @@ def test_a_disk_that_is_full_for_a_while_costs_checkpoints_and_not_the_run(drive
     assert left_by(driver.path) == undisturbed
 
 
+@pytest.mark.slow  # by default test_training_failures.py has a disk that stays full, in one process
 def test_a_disk_that_stays_full_ends_in_one_line_and_the_run_goes_on_when_there_is_room(driver, undisturbed):
     assert driver.run(*train("words"), events=[["step", 6 + 7, 0, "full"]]) == 1
     assert "Once that is mended: textgen train --resume --name novel" in last_lines(driver)[0]

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import slow
 from hard_texts import ALL_SYMBOLS, SOME_SYMBOLS
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -44,7 +45,7 @@ def test_a_hand_worked_prompt():
     assert ragged.to_list() == [[2, 1, 4, 3, 0, 4, 5, 6, 3, 7, 8], []]  # cafe finest, the snowman skipped
 
 
-@pytest.mark.parametrize("symbols", [SOME_SYMBOLS, pytest.param(ALL_SYMBOLS, marks=pytest.mark.slow)], ids=len)
+@pytest.mark.parametrize("symbols", [SOME_SYMBOLS, slow(ALL_SYMBOLS)], ids=len)
 def test_every_code_point_is_read_as_python_reads_it(symbols):
     tokenizer, known = TEXTS["hard"], set(TEXTS["hard"].pieces)
     forms = [nearest_known(symbol, known) for symbol in symbols]
@@ -102,7 +103,7 @@ def test_a_space_at_the_end_of_a_prompt_stays():
 # ---- normal forms
 
 
-@pytest.mark.parametrize("symbols", [SOME_SYMBOLS, pytest.param(ALL_SYMBOLS, marks=pytest.mark.slow)], ids=len)
+@pytest.mark.parametrize("symbols", [SOME_SYMBOLS, slow(ALL_SYMBOLS)], ids=len)
 @pytest.mark.parametrize("form", ["nfc", "nfkc", "casefold"])
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cn"])), max_size=4))
 @settings(max_examples=60)

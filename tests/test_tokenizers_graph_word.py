@@ -4,6 +4,7 @@ import functools
 
 import pytest
 import tensorflow as tf
+from conftest import slow
 from hard_texts import ALL_SYMBOLS, ENGLISH, HARD_TEXTS, SOME_SYMBOLS, mixed_texts
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -51,7 +52,7 @@ def both(name: str) -> Both:
     return Both(WordTokenizer(symbols, fit(*HARD_TEXTS.values()).words))
 
 
-MANY_SYMBOLS = [pytest.param(name, marks=pytest.mark.slow) for name in ("all characters", "all words")]
+MANY_SYMBOLS = [slow(name) for name in ("all characters", "all words")]
 
 
 def test_a_hand_worked_prompt():
@@ -86,7 +87,7 @@ def test_ten_thousand_texts_are_read_as_python_reads_them_and_come_back(name, te
     assert trim_prompt(make_readable(text, both(name).tokenizer).text, both(name).tokenizer) in (text, text[:-1])
 
 
-@pytest.mark.parametrize("symbols", [SOME_SYMBOLS, pytest.param(ALL_SYMBOLS, marks=pytest.mark.slow)], ids=len)
+@pytest.mark.parametrize("symbols", [SOME_SYMBOLS, slow(ALL_SYMBOLS)], ids=len)
 @pytest.mark.parametrize("form", ["nfc", "nfkc", "casefold"])
 def test_a_model_that_normalises_reads_hard_texts_as_python_reads_them(form, symbols):
     pytest.importorskip("tensorflow_text")

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import make_stored_model, trace_plainly, write_stored_model
+from conftest import make_stored_model, slow, trace_plainly, write_stored_model
 from plans import (
     CHECKPOINT_EVERY,
     STEPS,
@@ -34,7 +34,7 @@ from textgen.training.learner import Learner
 from textgen.training.measuring import Speed
 from textgen.training.signals import StopRequest
 
-pytestmark = pytest.mark.usefixtures("without_xla")
+pytestmark = pytest.mark.usefixtures("without_xla", "signals_are_heard")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,9 @@ def disk(monkeypatch) -> Disk:
 # ---- in the middle
 
 
-@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.ENOENT], ids=os.strerror)
+@pytest.mark.parametrize(
+    "error", [errno.ENOSPC, *map(slow, (errno.EACCES, errno.EROFS, errno.ENOENT))], ids=os.strerror
+)
 def test_a_checkpoint_that_cannot_be_saved_is_noted_and_tried_again(disk, undisturbed, corpus, tmp_path, error):
     watcher = Watcher({7: lambda: disk.fill(error), 20: disk.empty})
     result = run_plan(plan_of(corpus, tmp_path), watcher)
@@ -184,7 +186,9 @@ def test_whatever_call_fails_as_a_corpus_is_prepared_nothing_half_made_is_left(c
 # ---- signals
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, *map(slow, (signal.SIGINT, signal.SIGHUP))], ids=lambda number: number.name
+)
 def test_a_signal_in_the_last_evaluation_leaves_a_run_to_go_on_with(undisturbed, corpus, tmp_path, number):
     plan = plan_of(corpus, tmp_path)
     learner = Learner(plan)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import slow
 from training_steps import T, batch_of, gradients_of, state_of, step_of
 
 from textgen.dataset.batches import Batch
@@ -105,7 +106,7 @@ NOISES = {
 }
 
 
-ONE_BY_ONE = [pytest.param(name, marks=pytest.mark.slow) for name in ("dropout", "penalties", "inputs")]
+ONE_BY_ONE = [slow(name) for name in ("dropout", "penalties", "inputs")]
 
 
 @pytest.mark.parametrize(("cell", "equations"), [("lstm", lstm_cell), ("gru", gru_cell), ("rnn", rnn_cell)])
@@ -116,7 +117,7 @@ def test_the_gradient_is_that_of_finite_differences(cell, equations, noise):
 
 
 @pytest.mark.parametrize("units", [2, 3], ids=["sizes agree", "projection"])
-@pytest.mark.parametrize("noise", ["everything", pytest.param("plain", marks=pytest.mark.slow), *ONE_BY_ONE])
+@pytest.mark.parametrize("noise", ["everything", slow("plain"), *ONE_BY_ONE])
 def test_the_gradient_of_a_tied_model_is_that_of_finite_differences(units, noise):
     """Its output layer scores with the embeddings as they are, whichever are dropped where they are read."""
     step = step_of(num_layers=2, units=units, tied=True, **NOISES[noise])
@@ -130,7 +131,7 @@ def test_the_noises_above_drop_some_and_keep_some():
         assert 0 < np.count_nonzero(mask) < mask.size
 
 
-@pytest.mark.parametrize("tied", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("tied", [False, slow(True)])
 def test_the_penalties_are_the_same_whether_the_loss_is_exact_or_of_a_sample(tied):
     penalties, shape = {"activation_reg": 2.0, "temporal_activation_reg": 3.0}, {"num_layers": 2, "tied": tied}
     added = []

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import slow
 from training_steps import B, V, batch_of, gradients_of, new_step, norm_of, run, state_of, step_of, variables_of
 
 from textgen.config import ModelConfig, TrainingConfig
@@ -40,7 +41,7 @@ def test_the_state_is_carried_and_forgotten_at_the_beginning_of_an_epoch():
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize("cell", ["lstm", slow("gru"), slow("rnn")])
 def test_a_stream_that_is_reset_goes_on_as_from_an_empty_memory_and_the_others_as_ever(cell):
     step, plain = step_of(cell, state_reset=0.5, seed=1), step_of(cell)
     numbers = range(20)
@@ -111,7 +112,7 @@ def test_as_many_sampled_tokens_as_there_are_is_no_sample():
     assert run(sampled, [batch_of()]) == run(exact, [batch_of()])
 
 
-@pytest.mark.parametrize("xla", [pytest.param(False, marks=pytest.mark.slow), True], ids=["plain", "xla"])
+@pytest.mark.parametrize("xla", [slow(False), True], ids=["plain", "xla"])
 def test_the_mean_loss_over_many_samples_is_near_the_exact_one(xla):
     exact, sampled = step_of(), step_of(num_sampled=4, compile_with_xla=xla)
     state = state_of(exact)
@@ -141,7 +142,7 @@ def test_sampling_without_counts_is_refused():
 # ---- a function of what it is given
 
 
-@pytest.mark.parametrize(("cell", "xla"), [pytest.param("lstm", True, marks=pytest.mark.slow), ("gru", False)])
+@pytest.mark.parametrize(("cell", "xla"), [slow("lstm", True), ("gru", False)])
 def test_the_same_seed_gives_identical_bytes_after_three_steps(cell, xla):
     settings = {"dropout": 0.3, "weight_drop": 0.2, "clip_norm": 1.0, "weight_decay": 0.01, "compile_with_xla": xla}
     first, again = new_step(cell, seed=1, **settings), new_step(cell, seed=1, **settings)
@@ -191,7 +192,7 @@ EVERYTHING |= {"state_reset": 0.5, "ema": 0.9}
 
 @pytest.mark.parametrize(
     "special",
-    [pytest.param({}, marks=pytest.mark.slow), {"num_sampled": 2, "tied": True}, EVERYTHING],
+    [slow({}), {"num_sampled": 2, "tied": True}, EVERYTHING],
     ids=["exact", "sampled", "everything"],
 )
 def test_the_slots_and_the_step_count_are_all_that_the_optimizer_remembers(special):

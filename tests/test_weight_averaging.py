@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import slow
 from plans import plan_of, resumed_plan, run_plan
 from training_steps import batch_of, new_step, run, variables_of
 
@@ -19,7 +20,7 @@ def weights_of(step) -> dict[str, bytes]:
     return {name: array.tobytes() for name, array in step.model.get_named_weights().items()}
 
 
-@pytest.mark.parametrize(("cell", "xla"), [pytest.param("lstm", True, marks=pytest.mark.slow), ("gru", False)])
+@pytest.mark.parametrize(("cell", "xla"), [slow("lstm", True), ("gru", False)])
 def test_the_average_follows_the_weights_quickly_at_first_and_then_with_its_decay(cell, xla):
     step, plain = new_step(cell, ema=DECAY, compile_with_xla=xla), new_step(cell, compile_with_xla=xla)
     expected, decays = step.model.get_named_weights(), []
@@ -85,7 +86,7 @@ class Crashing(Reporter):
             raise RuntimeError("the power is gone")
 
 
-@pytest.mark.parametrize("cell", ["gru", *(pytest.param(cell, marks=pytest.mark.slow) for cell in ("lstm", "rnn"))])
+@pytest.mark.parametrize("cell", ["gru", *(slow(cell) for cell in ("lstm", "rnn"))])
 def test_a_run_that_crashed_goes_on_to_the_same_bytes_with_all_of_the_recipe_on(cell, corpus, tmp_path):
     recipe = {"dropout": 0.2, "input_dropout": 0.2, "embedding_dropout": 0.2, "weight_drop": 0.2, "state_reset": 0.3}
     recipe |= {"activation_reg": 1.0, "temporal_activation_reg": 1.0, "ema": 0.6, "checkpoint_every": 2}
