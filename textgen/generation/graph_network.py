@@ -1,12 +1,12 @@
 """The network as TensorFlow operations: one arithmetic for the compiled loop and for the export.
 
-A model's weights are folded once with NumPy. Whatever the cell, a layer is then one sum and its gates:
+A model's weights are folded once, with NumPy. Whatever the cell, a layer is then one sum, followed by its gates:
 
     operand = [below | own] [W; U] + b        below: the layer's input, own: its hidden state
     own, memory ← gates(operand, own, memory)
 
-In the first layer `below W + b` depends on the token alone; where there are few tokens it is a row of a table. All is a
-function of (weights, state, ids); nothing here keeps a value, and no operation needs cuDNN.
+In the first layer `below W + b` depends on the token alone; where there are few tokens it is a row of a table.
+Everything is a function of (weights, state, ids), and no operation needs cuDNN.
 """
 
 from collections.abc import Callable, Mapping
@@ -42,19 +42,17 @@ class Network:
 
     def advance(self, token_ids: tf.Tensor, state: State) -> State:
         """The state after one more token of every row, int32 [B]."""
-        hidden: list[tf.Tensor] = []
-        memory: list[tf.Tensor] = []
+        after = State((), ())
         for index, (own, cells) in enumerate(zip(*state, strict=True)):
             if index == 0 and "table" in self.weights:
                 operand = tf.gather(self.weights["table"], token_ids) + own @ self.weights["layers.0.kernels"]
             else:
-                below = hidden[-1] if index else tf.gather(self.weights["embedding"], token_ids)
+                below = after.hidden[-1] if index else tf.gather(self.weights["embedding"], token_ids)
                 beside = tf.concat([below, own], axis=1)  # [B, E + H]
                 operand = beside @ self.weights[f"layers.{index}.kernels"] + self.weights[f"layers.{index}.bias"]
             own, cells = self.gates(operand, own, cells)
-            hidden.append(own)
-            memory.append(cells)
-        return State(tuple(hidden), tuple(memory))
+            after = State((*after.hidden, own), (*after.memory, cells))
+        return after
 
     def logits(self, state: State) -> tf.Tensor:
         """Scores of the next token, float32 [B, V]."""
@@ -93,7 +91,7 @@ def rnn_gates(operand: tf.Tensor, hidden: tf.Tensor, memory: tf.Tensor) -> tuple
     return tf.tanh(operand), memory
 
 
-GATES: dict[str, Callable] = {"lstm": lstm_gates, "gru": gru_gates, "rnn": rnn_gates}
+GATES: dict[str, Callable[..., tuple]] = {"lstm": lstm_gates, "gru": gru_gates, "rnn": rnn_gates}
 
 
 def fold_weights(config: ModelConfig, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -106,8 +104,7 @@ def fold_weights(config: ModelConfig, weights: Mapping[str, np.ndarray]) -> dict
         float32, G being the width of a layer's operand:
         `layers.n.kernels` [E + H, G] (for n > 0 [2H, G]) and `layers.n.bias` [G]; in place of the first layer's, where
         there are few tokens, `table` [V, G] and `layers.0.kernels` [H, G];
-        `output.bias` [V], and `output.kernel` [F, V]; in place of that, for a tied model, `output.projection` [F, E]
-        if there is one;
+        `output.bias` [V], and `output.kernel` [F, V], or for a tied model `output.projection` [F, E] if it has one;
         `embedding` [V, E] where it is still needed.
     """
     with_table = is_folded(config)
@@ -146,4 +143,4 @@ def _fold_rnn(kernel: np.ndarray, recurrent_kernel: np.ndarray, bias: np.ndarray
     return np.concatenate([kernel, recurrent_kernel]), bias
 
 
-FOLDS: dict[str, Callable] = {"lstm": _fold_lstm, "gru": _fold_gru, "rnn": _fold_rnn}
+FOLDS: dict[str, Callable[..., tuple]] = {"lstm": _fold_lstm, "gru": _fold_gru, "rnn": _fold_rnn}

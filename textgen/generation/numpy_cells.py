@@ -51,8 +51,8 @@ class LSTMCell(NumpyCell):
     sigmoid(x) = (1 + tanh(x/2))/2, so the operands of i, f and o are halved once, in the weights.
     """
 
-    _gates: np.ndarray  # [B, 4H] and [B, H]: the buffers of a cell that is `prepared`
-    _product: np.ndarray
+    _gates: np.ndarray  # buffers of `step`: [B, 4H]
+    _product: np.ndarray  # [B, H]
 
     def __init__(self, kernel: np.ndarray, recurrent_kernel: np.ndarray, bias: np.ndarray):
         H = len(recurrent_kernel)
