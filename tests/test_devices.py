@@ -1,12 +1,16 @@
 """Which device trains, and what is said of cuDNN, with GPUs and builds that are only told of."""
 
 import pytest
+import tensorflow as tf
 
 from textgen.model.devices import Device, choose_device
 
 
 def choose(cell: str, num_gpus: int, with_cuda: bool) -> Device:
-    return choose_device(cell, list_gpus=lambda: ["GPU"] * num_gpus, built_with_cuda=lambda: with_cuda)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tf.config, "list_logical_devices", lambda kind: ["a GPU"] * num_gpus if kind == "GPU" else [])
+        patch.setattr(tf.test, "is_built_with_cuda", lambda: with_cuda)
+        return choose_device(cell)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
@@ -43,10 +47,6 @@ def test_on_a_cpu_only_an_lstm_is_said_to_be_scanned(cell, with_cuda):
     assert "Keras's own loop is used" in choose(cell, 0, with_cuda).reason
 
 
-def test_this_machine_is_asked_when_nothing_else_is_said(monkeypatch):
-    import tensorflow as tf
-
-    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: ["a GPU"] if kind == "GPU" else [])
-    assert choose_device().name == "GPU"
-    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [])
-    assert choose_device().name == "CPU"
+def test_an_lstm_is_meant_when_no_cell_is_named(monkeypatch):
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: ["a GPU"])
+    assert choose_device() == choose("lstm", 1, with_cuda=True)

@@ -53,7 +53,9 @@ def measure(training: TrainingConfig, units: Sequence[int] = UNITS) -> Iterator[
 def _measure_one(config: ModelConfig, training: TrainingConfig) -> Measurement:
     model = build_model(config, training.seed)
     step = TrainStep(model, training, compile_with_xla=choose_device().name == "CPU")
-    batch, state = _random_batch(training), step.zero_state()
+    shape = (training.batch_size, training.sequence_length)
+    inputs, targets = np.random.default_rng(0).integers(VOCABULARY, size=(2, *shape)).astype(np.int32)
+    batch, state = Batch(inputs, targets, is_first=False), step.zero_state()
     begin = time.perf_counter()
     loss, state = step(batch, state, 1e-3, 0)
     float(loss)
@@ -68,12 +70,6 @@ def _measure_one(config: ModelConfig, training: TrainingConfig) -> Measurement:
         _rate(written, 1),
         seconds_to_compile,
     )
-
-
-def _random_batch(training: TrainingConfig) -> Batch:
-    shape = (training.batch_size, training.sequence_length)
-    inputs, targets = np.random.default_rng(0).integers(VOCABULARY, size=(2, *shape)).astype(np.int32)
-    return Batch(inputs, targets, is_first=False)
 
 
 def _train_steps(step: TrainStep, batch: Batch, state: State) -> Iterator[float]:

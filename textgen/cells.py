@@ -17,11 +17,6 @@ class Cell(NamedTuple):
     scanned: bool = False  # on a CPU by our own scan, not by Keras's loop
     on_cudnn: bool = True  # on a GPU by cuDNN
 
-    @property
-    def has_forget_gate(self) -> bool:
-        """Whether `forget_bias` says anything about it."""
-        return "forget" in self.gates
-
     def width(self, units: int) -> int:
         """Columns of both kernels: those of all gates side by side."""
         return len(self.gates) * units

@@ -99,8 +99,11 @@ def _csv_cells(lines: Iterator[list[str]], delimiter: str, column: str, shown_na
                 index, width = _index_of(column, row, shown_name, line), len(row)
             elif len(row) == width:
                 yield row[index]
-            elif row or width == 1:  # blank lines are no rows, unless there is one column
-                yield _only_cell(row, width, shown_name, line)
+            elif row:
+                number = counted(len(row), "cell")
+                raise _wrong(shown_name, line, f"{number} in a row where the header has {width:,}")
+            elif width == 1:  # blank lines are no rows, unless there is one column
+                yield ""
             line = rows.line_num + 1
     except csv.Error as error:
         advice = '. Is a quote (") never closed?' if "field limit" in str(error) else ""
@@ -110,12 +113,6 @@ def _csv_cells(lines: Iterator[list[str]], delimiter: str, column: str, shown_na
 def _telling(lines: Iterator[list[str]], is_over: list[bool]) -> Iterator[list[str]]:
     yield from lines
     is_over.append(True)
-
-
-def _only_cell(row: list[str], width: int, shown_name: str, line: int) -> str:
-    if not row:
-        return ""
-    raise _wrong(shown_name, line, f"{counted(len(row), 'cell')} in a row where the header has {width:,}")
 
 
 def _index_of(column: str, header: list[str], shown_name: str, line: int) -> int:

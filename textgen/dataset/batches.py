@@ -66,7 +66,8 @@ class Batches:
 
     def __getitem__(self, step: int) -> Batch:
         epoch, window = divmod(step, self.steps_per_epoch)
-        first = self._offset(epoch) + window * self.sequence_length
+        offset = int(np.random.default_rng([self.seed, epoch]).integers(self.sequence_length))
+        first = offset + window * self.sequence_length
         starts = first + np.arange(self.batch_size) * self.stream_length
         positions = starts[:, None] + np.arange(self.sequence_length + 1)  # [B, T + 1]
         block = self.token_ids[positions].astype(np.int32)
@@ -80,9 +81,6 @@ class Batches:
         """Steps in that many epochs, at least one."""
         # Rounded first: 1.1 * 10 is a little more than 11.
         return max(1, math.ceil(round(epochs * self.steps_per_epoch, 6)))
-
-    def _offset(self, epoch: int) -> int:
-        return int(np.random.default_rng([self.seed, epoch]).integers(self.sequence_length))
 
 
 def minimum_tokens(batch_size: int, sequence_length: int) -> int:

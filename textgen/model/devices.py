@@ -1,6 +1,5 @@
 """Which device trains, and whether cuDNN runs the recurrent layers there; if not, why not."""
 
-from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -16,20 +15,15 @@ class Device(NamedTuple):
     reason: str  # one clause: why cuDNN is used, or why it is not
 
 
-def choose_device(
-    cell: str = "lstm",
-    *,
-    list_gpus: Callable[[], Sequence] = lambda: tf.config.list_logical_devices("GPU"),
-    built_with_cuda: Callable[[], bool] = tf.test.is_built_with_cuda,
-) -> Device:
-    """The device on which TensorFlow places the model. Tests replace the two callables.
+def choose_device(cell: str = "lstm") -> Device:
+    """The device on which TensorFlow places the model.
 
     Keras takes its cuDNN kernel whenever the process sees a GPU and the layer's arguments allow it: tanh and sigmoid,
     a bias, no recurrent dropout, no unrolling, no mask. Our layers keep to these.
     """
-    if not list_gpus():
+    if not tf.config.list_logical_devices("GPU"):
         missing = "TensorFlow sees no GPU (pip install 'textgen[cuda]')"
-        if not built_with_cuda():
+        if not tf.test.is_built_with_cuda():
             missing = "this TensorFlow is built without CUDA"
         instead = "our own scan is used" if CELLS[cell].scanned else "Keras's own loop is used"
         return Device("CPU", False, f"{missing}; {instead}")

@@ -49,7 +49,7 @@ def build_model(
     model.embedding.build()
     for index, layer in enumerate(model.recurrent):
         layer.build((None, None, config.embedding_size if index == 0 else config.units))
-        if cell.has_forget_gate:
+        if "forget" in cell.gates:
             starts = np.array([forget_bias if gate == "forget" else 0 for gate in cell.gates], np.float32)
             layer.cell.bias.assign(np.repeat(starts, config.units))
     model.output_layer.build()

@@ -11,7 +11,6 @@ checkpoint serves cuDNN, the scan, the NumPy engine and the export.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -29,12 +28,8 @@ class LSTM(TimeMajor, keras.layers.LSTM):
     """
 
     def inner_loop(
-        self,
-        sequences: tf.Tensor,
-        initial_state: Sequence[tf.Tensor],
-        mask: tf.Tensor | None,
-        training: bool | None = False,
-    ) -> Any:
+        self, sequences: tf.Tensor, initial_state: list[tf.Tensor], mask: tf.Tensor | None, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         """Last output [B, H], all outputs [B, T, H] and the state [h, c], as `keras.layers.RNN.inner_loop`."""
         if not self.uses_scan(mask) or sequences.shape[1] is None:
             return super().inner_loop(sequences, initial_state, mask, training)
@@ -49,8 +44,10 @@ class LSTM(TimeMajor, keras.layers.LSTM):
         return tf.reshape(rows, [*inputs.shape[:-2], -1, rows.shape[-1]])
 
     def folds(self, num_rows: int, num_positions: int) -> bool:
-        """Whether to project a table: per gate, 3 products of V x E and the gradient of looking up, V x positions,
-        against 3 products of positions x E.
+        """See `TimeMajor.folds`.
+
+        Per gate, folding takes 3 products of V x E, and the gradient of looking up, V x positions; otherwise it is 3
+        products of positions x E.
         """
         input_size = self.cell.kernel.shape[0]
         return self.uses_scan() and num_rows * (3 * input_size + num_positions) < 3 * num_positions * input_size

@@ -86,33 +86,21 @@ def _forward(projected: tf.Tensor, recurrent_kernel: tf.Tensor, hidden: tf.Tenso
     # d tanh(x/2)/2 for the sigmoid gates and d tanh(x) for the candidate, with the halves of (gate + 1)/2 folded in.
     own_slope = _per_gate(units, recurrent_kernel.dtype, 0.25, 0.5)
 
-    def step(
-        t: tf.Tensor,
-        hidden: tf.Tensor,
-        before: tf.Tensor,
-        slopes: tf.TensorArray,
-        memory_slopes: tf.TensorArray,
-        forget: tf.TensorArray,
-        hiddens: tf.TensorArray,
-    ) -> tuple:
-        gate = tf.tanh(slopes.read(t) + tf.matmul(hidden, recurrent_kernel))
+    def step(t: tf.Tensor, hidden: tf.Tensor, before: tf.Tensor, *arrays: tf.TensorArray) -> tuple:
+        gate = tf.tanh(arrays[0].read(t) + tf.matmul(hidden, recurrent_kernel))
         i, f, g, o = tf.split(gate, NUM_GATES, axis=1)
         memory = 0.5 * ((f + 1) * before + (i + 1) * g)
         squashed = tf.tanh(memory)
         hidden = 0.5 * (o + 1) * squashed
         slope = tf.concat([g, before, i + 1, squashed], axis=1) * ((1 - gate * gate) * own_slope)
         memory_slope = 0.5 * (o + 1) * (1 - squashed * squashed)
-        return (
-            t + 1,
-            hidden,
-            memory,
-            slopes.write(t, slope),
-            memory_slopes.write(t, memory_slope),
-            forget.write(t, 0.5 * (f + 1)),
-            hiddens.write(t, hidden),
-        )
+        written = (slope, memory_slope, 0.5 * (f + 1), hidden)
+        return t + 1, hidden, memory, *(array.write(t, part) for array, part in zip(arrays, written, strict=True))
 
-    starts = (0, hidden, memory, _array(projected), *_arrays_to_fill(time_steps, hidden, memory))
+    # The slopes replace the projections; what the other arrays hold to begin with is never read.
+    shape = [time_steps, *tf.unstack(tf.shape(hidden))]
+    others = [tf.broadcast_to(content, shape) for content in (hidden, memory, hidden - memory)]
+    starts = (0, hidden, memory, *(_array(over_time) for over_time in (projected, *others)))
     _, _, memory, *arrays = tf.while_loop(lambda t, *_: t < time_steps, step, starts, parallel_iterations=1)
     return _Run(memory, *(array.stack() for array in arrays))
 
@@ -144,12 +132,6 @@ def _array(over_time: tf.Tensor) -> tf.TensorArray:
     time_steps, *element_shape = over_time.shape
     array = tf.TensorArray(over_time.dtype, time_steps, element_shape=element_shape, clear_after_read=False)
     return array.unstack(over_time)
-
-
-def _arrays_to_fill(time_steps: int, hidden: tf.Tensor, memory: tf.Tensor) -> list[tf.TensorArray]:
-    """Three arrays over time for tensors [B, H], to be written whole; what they hold to begin with is never read."""
-    shape = [time_steps, *tf.unstack(tf.shape(hidden))]
-    return [_array(tf.broadcast_to(content, shape)) for content in (hidden, memory, hidden - memory)]
 
 
 def _per_gate(units: int, dtype: tf.DType, sigmoid_gates: float, candidate: float) -> tf.Tensor:

@@ -65,6 +65,6 @@ def configs_of(request: Request, parent: StoredModel | None = None) -> tuple[Tex
     text, model, training = (
         config(**{name: given[name] for name in names if name in given}) for config, names in known.items()
     )
-    if "forget_bias" in given and not CELLS[model.cell].has_forget_gate:
+    if "forget_bias" in given and "forget" not in CELLS[model.cell].gates:
         raise SettingError(f"`forget_bias` is for `cell=lstm`; {model.cell} has no forget gate")
     return text, model, training

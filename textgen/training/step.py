@@ -1,13 +1,14 @@
 """One optimizer step: forward, loss, gradient, clipping, AdamW; compiled.
 
-The variables change in place; the state is the caller's.
+A step takes a batch, the carried state, the learning rate and its own number, and returns the loss and the new state.
+The variables change in place.
 
-NOTE: XLA compiles everything except on a GPU, where cuDNN's kernel has no XLA form (the two exclude each other). On a
-CPU a batch is cut into shards that run side by side (`model/shards.py`), and the optimizer takes their mean gradient.
+NOTE: on a CPU, XLA compiles everything; a batch is cut into shards that run side by side (`model/shards.py`), and the
+optimizer takes their mean gradient. On a GPU nothing is compiled: cuDNN's kernel has no XLA form.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
@@ -81,9 +82,9 @@ class TrainStep:
         # Time-major, as the model works: int32 [T, B].
         inputs, targets = np.ascontiguousarray(batch.inputs.T), np.ascontiguousarray(batch.targets.T)
         negatives = self.sampler.draw(number) if self.sampler else None
-        arguments = (inputs, targets, state, np.float32(learning_rate), np.int32(number), negatives)
+        arguments = ([inputs, targets], state, np.float32(learning_rate), np.int32(number), negatives)
         if self._traced is None:
-            # Called as what it is for these arguments: asking tf.function whether it is takes 0.25 ms, every step.
+            # The traced function is called itself: `tf.function` takes 0.25 ms a step to find it by its arguments.
             self._traced = tf.function(self._run, autograph=False).get_concrete_function(*arguments)
         return self._traced(*arguments)
 
@@ -92,33 +93,22 @@ class TrainStep:
         return self.model.zero_state(self.config.batch_size)
 
     def _run(
-        self,
-        inputs: tf.Tensor,
-        targets: tf.Tensor,
-        state: State,
-        learning_rate: tf.Tensor,
-        number: tf.Tensor,
-        negatives: Negatives | None,
+        self, batch: list[tf.Tensor], state: State, rate: tf.Tensor, number: tf.Tensor, negatives: Negatives | None
     ) -> tuple[tf.Tensor, State]:
         rows = self.config.batch_size // self.num_shards
         shards = [
-            self._differentiate(*arrays, shard_state, tf.constant(index * rows), number, negatives)
-            for index, (arrays, shard_state) in enumerate(cut(self.num_shards, (inputs, targets), state))
+            self._differentiate(parts, shard_state, tf.constant(index * rows), number, negatives)
+            for index, (parts, shard_state) in enumerate(cut(self.num_shards, batch, state))
         ]
         losses, gradients, states = zip(*shards, strict=True)
-        self._update(gradients, learning_rate)
+        self._update(gradients, rate)
         return tf.add_n(losses) / self.num_shards, join(states)
 
     def _shard_gradients(
-        self,
-        inputs: tf.Tensor,
-        targets: tf.Tensor,
-        state: State,
-        first_row: tf.Tensor,
-        number: tf.Tensor,
-        negatives: Negatives | None,
+        self, batch: list[tf.Tensor], state: State, first_row: tf.Tensor, number: tf.Tensor, negatives: Negatives | None
     ) -> tuple[tf.Tensor, list[tf.Tensor], State]:
-        model = self.model
+        """The mean loss, the gradients of all variables and the new state of some rows of a batch."""
+        model, (inputs, targets) = self.model, batch
         noise = draw_noise(model.config, self.config, number).rows(first_row, inputs.shape[1])
         state = noise.begin(state)
         if self.document_end is not None:
@@ -130,28 +120,23 @@ class TrainStep:
         gradients = tape.gradient(loss, model.trainable_variables)
         return loss, [tf.convert_to_tensor(gradient) for gradient in gradients], new_state
 
-    def _apply(self, shards: Sequence[Sequence[tf.Tensor]], learning_rate: tf.Tensor) -> None:
-        """Args: shards: of each, the gradients of all variables."""
+    def _apply(self, shards: tuple[list[tf.Tensor], ...], learning_rate: tf.Tensor) -> None:
+        """Take a step by the mean of the shards' gradients, of all variables each."""
         gradients = [tf.add_n(parts) / len(parts) for parts in zip(*shards, strict=True)]
         if self.config.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.config.clip_norm)
         self.optimizer.learning_rate.assign(learning_rate)
         self.optimizer.apply(gradients, self.model.trainable_variables)
-        self._average()
-
-    def _average(self) -> None:
-        """Move the averages towards the weights, faster in the first steps: they begin at weights that are random."""
-        if not self.averages:
-            return
-        steps = tf.cast(self.optimizer.iterations, tf.float32)
-        decay = tf.minimum(self.config.ema, (1 + steps) / (10 + steps))
-        for name, variable in self.model.named_weights().items():
-            average = self.averages[name]
-            average.assign(variable + decay * (average - variable))
+        if self.averages:  # move towards the weights, faster in the first steps: they begin at random weights
+            steps = tf.cast(self.optimizer.iterations, tf.float32)
+            decay = tf.minimum(self.config.ema, (1 + steps) / (10 + steps))
+            for name, variable in self.model.named_weights().items():
+                average = self.averages[name]
+                average.assign(variable + decay * (average - variable))
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
-        """While this lasts the model has the averages as its weights; where there are none, the weights it has."""
+        """Within the block the model's weights are the averages; without averages they stay as they are."""
         if not self.averages:
             yield
             return

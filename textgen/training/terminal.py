@@ -86,8 +86,8 @@ class TerminalReporter(Reporter):
             reason = f"the budget pays for {plan.recipe.reason} (--preset, and every flag, overrules)"
             self._say("size", f"{plan.recipe.preset}: {reason}")
         m, t = plan.model, plan.training
-        layers = f"{m.num_layers} x {m.units} {CELLS[m.cell].name}"
-        shape = f"{layers}, embedding {m.embedding_size}{' (tied)' if m.tied else ''}"
+        cell = CELLS[m.cell].name
+        shape = f"{m.num_layers} x {m.units} {cell}, embedding {m.embedding_size}{' (tied)' if m.tied else ''}"
         shape += ", skip connections" if m.skip else ""
         self._say("model", f"{shape}, vocabulary {m.vocabulary_size:,}, {num_parameters(plan.model):,} parameters")
         constant = " (constant)" if t.schedule == "constant" else ""

@@ -39,7 +39,7 @@ class Validation:
         self.counted_length = self.stream_length  # of each stream
 
     def limited(self, most_tokens: int) -> Self:
-        """The same on the beginning of every stream, so on about `most_tokens` from all over the text."""
+        """The same on the first part of every stream: about `most_tokens` from all over the text."""
         other = copy.copy(self)
         other.counted_length = min(self.stream_length, -(-most_tokens // self.num_streams))
         return other
@@ -56,12 +56,15 @@ class Validation:
         total = 0.0
         for start in range(-WARM_UP, self.counted_length, BLOCK):
             if start == 0:
-                state = self._start_first_stream(state)
-            inputs, targets, counted = self._block(start)
+                # The first stream has nothing before it: its text begins here, from a zero state.
+                keep = np.ones((self.num_streams, 1), np.float32)
+                keep[0] = 0
+                state = [[tensor * keep for tensor in layer] for layer in state]
+            arrays = self._block(start)
             if start < 0 and self.model.config.vocabulary_size > FEW_TOKENS:
-                state = self._read(inputs, state)
+                state = self._read(arrays[0], state)
                 continue
-            loss, state = self._block_loss(inputs, targets, counted, state)
+            loss, state = self._block_loss(arrays, state)
             total += float(loss)
         return total / self.num_counted
 
@@ -74,17 +77,9 @@ class Validation:
         targets = self.token_ids[np.clip(positions + 1, 0, self.num_targets)].astype(np.int32)
         return inputs, targets, counted.astype(np.float32)
 
-    def _start_first_stream(self, state: State) -> State:
-        """The first stream has nothing before it: its text begins here, from a zero state."""
-        keep = np.ones((self.num_streams, 1), np.float32)
-        keep[0] = 0
-        return [[tensor * keep for tensor in layer] for layer in state]
-
-    def _sum_of_shards(
-        self, inputs: tf.Tensor, targets: tf.Tensor, counted: tf.Tensor, state: State
-    ) -> tuple[tf.Tensor, State]:
-        shards = cut(self.num_shards, (inputs, targets, counted), state)
-        sums, states = zip(*(self._shard_loss(*arrays, part) for arrays, part in shards), strict=True)
+    def _sum_of_shards(self, arrays: tuple[tf.Tensor, ...], state: State) -> tuple[tf.Tensor, State]:
+        shards = cut(self.num_shards, arrays, state)
+        sums, states = zip(*(self._shard_loss(*parts, part) for parts, part in shards), strict=True)
         return tf.add_n(sums), join(states)
 
     def _states_of_shards(self, inputs: tf.Tensor, state: State) -> State:
