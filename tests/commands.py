@@ -35,9 +35,13 @@ class ForkServer:
         )
 
     def ask(self, **request: object) -> dict:
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
+        if self.process.poll() is None:
+            self.process.stdin.write(json.dumps(request) + "\n")
+            self.process.stdin.flush()
+            answer = self.process.stdout.readline()
+        if self.process.poll() is not None or not answer:
+            raise RuntimeError(f"fork_server.py has ended, with status {self.process.wait()}")
+        return json.loads(answer)
 
     def close(self) -> None:
         self.process.communicate()

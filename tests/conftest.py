@@ -21,6 +21,35 @@ hypothesis.settings.register_profile("textgen", deadline=None)
 hypothesis.settings.load_profile("textgen")
 
 
+# The files that take longest, longest first: begun last, one of them would keep a single core busy at the end.
+LONGEST = [
+    "test_cli",
+    "test_stopped_runs",
+    "test_word_models",
+    "test_training_run",
+    "test_faults",
+    "test_training_step",
+    "test_skip",
+    "test_export",
+    "test_shards",
+    "test_init_from",
+    "test_dynamic_evaluation",
+    "test_training_failures",
+]
+
+
+def pytest_configure(config):
+    """Let pytest-xdist hand out the files in the order of the items, and not those of many tests first."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files first, the others as they were found."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
+
+
 def slow(*values, **named):
     """A case of a parametrised test that only `-m slow` runs; the others stand for it by default."""
     return pytest.param(*values, marks=pytest.mark.slow, **named)

@@ -94,13 +94,13 @@ def test_many_samples_are_made_in_parts_and_keep_their_numbers(monkeypatch, num_
 
 @pytest.mark.parametrize("num_samples", [1_000_001, 10**30])
 def test_more_samples_than_memory_holds_are_wrong_usage(num_samples):
-    with pytest.raises(SettingError, match=f"--num-samples must be at most 1000000. Received: {num_samples}"):
+    with pytest.raises(SettingError, match=f"`num_samples` must be at most 1000000. Received: {num_samples}"):
         alphabet().generate("a", writing(3), num_samples)
 
 
 @pytest.mark.parametrize("num_samples", [0, -1])
 def test_no_samples_is_wrong_usage(num_samples):
-    with pytest.raises(SettingError, match=f"--num-samples must be at least 1. Received: {num_samples}"):
+    with pytest.raises(SettingError, match=f"`num_samples` must be at least 1. Received: {num_samples}"):
         alphabet().generate("a", writing(3), num_samples)
 
 
@@ -431,5 +431,5 @@ def test_the_numpy_engine_is_opened_by_name():
 
 @pytest.mark.parametrize("engine", ["", "NumPy", "torch"])
 def test_an_engine_of_another_name_is_wrong_usage(engine):
-    with pytest.raises(SettingError, match=f"--engine must be one of numpy, tensorflow. Received: '{engine}'"):
+    with pytest.raises(SettingError, match=f"`engine` must be one of numpy, tensorflow. Received: '{engine}'"):
         open_engine(make_stored_model(), engine)

@@ -342,7 +342,7 @@ def test_the_end_of_a_document_can_be_ignored():
         "> a\nbcde\n"
         "> /set ignore_eod on\n# ignore_eod = on\n"
         "> \n\n\nabcde\n\na\n"
-        "> /set ignore_eod\n# ignore_eod  on  Go on with another document where one ends.\n"
+        "> /set ignore_eod\n# ignore_eod  on  Continue with another document where one ends.\n"
     )  # fmt: skip
 
 

@@ -91,7 +91,7 @@ def test_set_says_what_is_set():
     assert notices("/set temperature 0.5", r'/set stop "\n" END', "/set top-k", "/set stop off") == [
         "temperature = 0.5",
         r'stop = "\n" "END"',
-        "top_k  0  Draw from the k likeliest only; 0 is off.",
+        "top_k  0  Keep only the k likeliest tokens; 0 is off.",
         "stop = off",
     ]
 

@@ -371,15 +371,10 @@ def test_a_full_disk_at_the_very_end_is_one_line_and_the_run_can_be_resumed(corp
 
     plan = plan_of(corpus, tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("textgen.training.run.manifest.seal", full_at_the_end(manifest.seal, full))
+        patch.setattr("textgen.training.run.seal", full)
         with pytest.raises(ModelError, match=r"No space left on device.*textgen train --resume --name novel"):
             run_plan(plan)
     resumed = resumed_plan(tmp_path)
     assert (resumed.begins.progress.step, resumed.notes) == (STEPS, ())
     assert run_plan(resumed).results.steps == STEPS
     assert model_directory.load_model("novel", tmp_path).is_finished
-
-
-def full_at_the_end(seal, full):
-    """Checkpoints are sealed as ever; the model is not."""
-    return lambda directory, names: (full if names == model_directory.MODEL_FILES else seal)(directory, names)

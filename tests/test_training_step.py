@@ -106,12 +106,6 @@ def test_a_step_against_a_sample_learns_from_the_right_and_the_sampled_tokens_al
     assert abs(bias.sum()) < 1e-6  # what the right tokens gain, the sampled ones lose
 
 
-def test_as_many_sampled_tokens_as_there_are_is_no_sample():
-    exact, sampled = step_of(), step_of(num_sampled=V)
-    assert sampled.sampler is None
-    assert run(sampled, [batch_of()]) == run(exact, [batch_of()])
-
-
 @pytest.mark.parametrize("xla", [slow(False), True], ids=["plain", "xla"])
 def test_the_mean_loss_over_many_samples_is_near_the_exact_one(xla):
     exact, sampled = step_of(), step_of(num_sampled=4, compile_with_xla=xla)
