@@ -83,7 +83,7 @@ def assert_steps_in_shards_are_those_of_the_whole_batch(cell: str, **settings) -
     [
         ("lstm", {"dropout": 0.4, "weight_drop": 0.3, "clip_norm": 0.05, "num_layers": 1}),
         ("lstm", EVERYTHING | {"compile_with_xla": False, "num_layers": 1}),
-        ("gru", EVERYTHING | {"compile_with_xla": False, "num_sampled": 3}),
+        ("gru", EVERYTHING | {"compile_with_xla": False, "num_layers": 1, "num_sampled": 3}),
     ],
     ids=["compiled", "everything", "everything, sampled, gru"],
 )

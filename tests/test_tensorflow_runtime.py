@@ -51,6 +51,7 @@ def test_sampling_takes_no_notice_of_another_keras_backend(models_dir):
     assert done.stdout == run_textgen(*arguments).stdout
 
 
+@pytest.mark.slow  # by default training and sampling stand for it
 def test_exporting_takes_no_notice_of_another_keras_backend(models_dir, tmp_path):
     output = str(tmp_path / "exported")
     done = run_textgen("export", "tiny", "--output", output, "--models-dir", str(models_dir), **OTHER_BACKEND)
