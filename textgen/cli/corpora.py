@@ -113,16 +113,6 @@ def _entry_document(entry: "CatalogueEntry") -> dict[str, Any]:
     }
 
 
-def _built_in_size(entry: "CatalogueEntry") -> int | None:
-    """None where this installation lacks the text, so that the list still lists."""
-    from textgen.corpus.catalogue import built_in_bytes
-
-    try:
-        return len(built_in_bytes(entry))
-    except CorpusError:
-        return None
-
-
 def _table(documents: list[dict[str, Any]]) -> Iterator[str]:
     """Aligned columns, numbers to the right; the last column is not padded."""
     rows = [("name", "bytes", "language", "licence", "cached", "description")]
