@@ -11,7 +11,9 @@ from textgen.tokenizers import text_blocks
 from textgen.tokenizers.base import Tokenizer
 from textgen.tokenizers.extending import check_extensible
 from textgen.tokenizers.fitting import SymbolFitter
+from textgen.tokenizers.text_blocks import code_points
 from textgen.tokenizers.word import WordTokenizer
+from textgen.tokenizers.word_classes import LETTER, SPACE, classes_of
 from textgen.tokenizers.word_pieces import Block, PieceStream, hash_pieces, places_in_pieces
 
 # With sampled negatives a large vocabulary trains no slower, and every word that need not be spelled saves its letters:
@@ -80,9 +82,28 @@ class WordFitter(SymbolFitter):
         num_repeated = sum(count > 1 for count in counts.values())
         size = choose_vocabulary_size(config.vocabulary_size, num_others, len(counts), num_repeated, len(kept))
         words = (*kept, *most_frequent(counts, size - num_others))
-        alone = {symbol for symbol in symbols if self._alone[ord(symbol)] > 1}
+        alone = self._standing_alone(symbols, frozenset(words))
         alone |= set(base.alone) if isinstance(base, WordTokenizer) else set()
         return WordTokenizer(symbols, words, config.document_separator, config.normalize, "".join(sorted(alone)))
+
+    def _standing_alone(self, symbols: str, words: frozenset[str]) -> set[str]:
+        """Those of the symbols that are pieces themselves: "I", a comma.
+
+        A piece of one character must occur twice. In a long text nearly every letter does so somewhere, as in "p.m.",
+        and a space does at the end of a line. They are also what the spelling of a rare word begins with. So a letter or
+        a space must besides stand alone more often than it begins a piece that has to be spelled; otherwise a model
+        that must not spell would write "Z" where it wants to begin with a name.
+        """
+        spelled: Counter[str] = Counter()
+        for piece, count in self._counts.items():
+            if piece not in words:
+                spelled[piece[0]] += count
+        may_only_spell = frozenset(np.flatnonzero(np.isin(classes_of(code_points(symbols)), (LETTER, SPACE))).tolist())
+        return {
+            symbol
+            for place, symbol in enumerate(symbols)
+            if self._alone[ord(symbol)] > (max(1, spelled[symbol]) if place in may_only_spell else 1)
+        }
 
     def _finish_text(self) -> None:
         self._count_waiting()
