@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import hypothesis
 import numpy as np
@@ -89,7 +90,7 @@ def make_stored_model(
     documents = {None: "whole", "\n": "line", "\n\n": "blank-line"}[tokenizer.document_separator]
     text = TextConfig(level=tokenizer.level, documents=documents, normalize=tokenizer.normalize)
     record = ModelRecord(config, text, training_config(), CorpusRecord(name="tiny"), ResultRecord(), {"textgen": "0"})
-    return StoredModel("tiny", None, record, tokenizer, random_weights(config, seed), "0" * 64, True)
+    return StoredModel("tiny", Path("models/tiny"), record, tokenizer, random_weights(config, seed), "0" * 64, True)
 
 
 def make_word_tokenizer(document_separator: str | None = None, normalize: str = "none") -> WordTokenizer:

@@ -86,8 +86,6 @@ def test_what_is_given_and_is_the_parent_s_own_is_no_contradiction():
             {"recurrent_initializer": "glorot"},
             "`recurrent_initializer=glorot` contradicts `init_from`: tiny has its weights already",
         ),
-        ({"documents": "line"}, "`documents=line` contradicts `init_from`: tiny is a model of one whole text"),
-        ({"column": "name"}, "`column=name` contradicts `init_from`: tiny is a model of one whole text"),
     ],
 )
 def test_a_setting_that_the_parent_does_not_have_is_refused_by_its_name(given, message):
@@ -96,15 +94,18 @@ def test_a_setting_that_the_parent_does_not_have_is_refused_by_its_name(given, m
     assert str(caught.value) == f"{message}. Leave it out, or train from nothing"
 
 
-def test_a_model_of_whole_text_stays_one_and_a_model_of_documents_too():
-    parent = PARENTS["words, documents"]
-    with pytest.raises(SettingError, match=r"`documents=whole` .* is a model of lines or rows"):
-        configs({"documents": "whole"}, parent)
-    with pytest.raises(SettingError, match=r"`documents=blank-line` .* is a model of lines or rows"):
-        configs({"documents": "blank-line"}, parent)
+def test_documents_may_be_of_another_kind_than_the_parent_s():
+    assert configs({"documents": "whole"}, PARENTS["words, documents"])[0] == TextConfig(level="word")
+    assert configs({"documents": "line"}, PARENTS["tied"])[0] == TextConfig(level="char", documents="line")
+    assert configs({"column": "a"}, PARENTS["tied"])[0] == TextConfig(level="char", column="a")
 
 
-def test_documents_may_be_read_from_elsewhere_if_they_are_of_the_same_kind():
+def test_a_shipped_model_s_documents_say_nothing_about_another_text(monkeypatch):
+    monkeypatch.setattr("textgen.training.init_from.is_shipped", lambda path: True)
+    assert configs({}, PARENTS["words, documents"])[0] == TextConfig(level="word")
+
+
+def test_documents_are_the_parent_s_unless_something_is_said_of_them():
     lines, rows = PARENTS["words, documents"], with_text(PARENTS["words, documents"], documents="whole", column="a")
     assert configs({}, rows)[0] == TextConfig(level="word", column="a")
     for parent in (lines, rows):

@@ -15,8 +15,8 @@ from textgen.cli.inspect import inspect
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
 from textgen.corpus import CorpusFacts, open_corpus
 from textgen.errors import CorpusError, TextgenError, TokenizerError
-from textgen.inspection import inspect_corpus
-from textgen.recipe import PRESETS, Asked, Facts, advise, fill, tokens_per_second
+from textgen.inspection import advise, inspect_corpus
+from textgen.recipe import PRESETS, Asked, Facts, fill, tokens_per_second
 from textgen.training.request import Request, configs_of
 
 RATE = 1e11  # operations per second of a small machine

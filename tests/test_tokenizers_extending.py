@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from textgen.config import TextConfig
 from textgen.errors import TokenizerError
 from textgen.tokenizers import CharacterTokenizer, Tokenizer, WordTokenizer, new_fitter, tokenizer_from_json
-from textgen.tokenizers.extending import former_ids
+from textgen.tokenizers.extending import former_ids, kept_unused
 from textgen.tokenizers.graph_word import graph_tokenizer
 from textgen.tokenizers.unknown import make_readable, trim_prompt
 from textgen.tokenizers.word_fitting import DEFAULT_VOCABULARY_SIZE, choose_vocabulary_size
@@ -66,28 +66,67 @@ def test_old_words_stay_before_new_ones_which_are_ordered_by_frequency():
     assert kept == [base.pieces[i] for i in former[former >= 0]] == list(base.pieces)
 
 
-def test_what_stood_alone_in_either_text_stands_alone():
+def test_what_stood_alone_in_either_text_stands_alone_if_the_new_one_has_it():
     base = fitted("a cat; a cat; I, I", level="word")
     assert base.alone == ";"
-    assert fitted("I am. I am. (I)", base, level="word").alone == ".;I"
+    assert fitted("I am. I am. (I)", base, level="word").alone == ".I"
+    assert fitted("I am. I am. (I);", base, level="word").alone == ".;I"
 
 
-def test_a_vocabulary_size_counts_all_ids_of_the_extended_tokenizer():
+def test_words_that_the_text_does_not_use_stay_unless_they_are_names_or_need_a_symbol_that_it_never_has():
+    old_text = "So it\u2019s Anna. Oh it\u2019s Anna. The sea and the dog; the sea and the dog; the cat. The cat. The"
+    base = fitted(old_text, level="word")
+    assert {" it\u2019s", " Anna", " The", " the", " sea", " and", " dog"} <= set(base.words)
+    words = fitted("The hat and gods and this. The hat", base, level="word").words
+    assert {" the", " sea", " dog"} <= set(words)
+    assert not {" it\u2019s", " Anna"} & set(words)
+    assert words[-1] == " hat"  # new words come last
+
+
+def test_the_most_frequent_unused_words_stay_and_no_more_than_so_many():
+    words = [" one", " two", " Three", " three", " Anna", " x\u2019"]
+    assert kept_unused(words, {" two": 1}, set(" onetwhrx"), 9) == [" one", " three"]  # no capital in the text
+    assert kept_unused(words, {" two": 1}, set(" onetwhrxTA"), 9) == [" one", " Three", " three"]
+    assert kept_unused(words, {" two": 1}, set(" onetwhrxTA"), 2) == [" one", " Three"]
+    assert kept_unused(words, {}, set(" onetwhrxTA"), 0) == []
+
+
+def test_a_vocabulary_size_counts_all_ids_and_takes_what_the_text_uses_first():
     base = fitted(OLD_TEXT, level="word", vocabulary_size=15)
-    num_must = len({*OLD_TEXT, *NEW_TEXT}) + 3
-    assert fitted(NEW_TEXT, base, level="word", vocabulary_size=num_must).words == base.words
-    assert fitted(NEW_TEXT, base, level="word", vocabulary_size=num_must + 1).words == (*base.words, " Matte")
-    with pytest.raises(TokenizerError, match=rf"what the first model knows, .* Give at least {num_must}$"):
-        fitted(NEW_TEXT, base, level="word", vocabulary_size=num_must - 1)
-    with pytest.raises(TokenizerError, match=rf"and 6 different new words\. Give at most {num_must + 6}$"):
-        fitted(NEW_TEXT, base, level="word", vocabulary_size=num_must + 7)
+    assert base.words == (" cat", " sat", " the")
+    num_symbols = len({*OLD_TEXT, *NEW_TEXT})
+
+    def words(num_words: int):
+        return fitted(NEW_TEXT, base, level="word", vocabulary_size=num_symbols + num_words).words
+
+    assert words(1) == (" Matte",)
+    assert words(6) == (" cat", " the", " Matte", " auf", " der", " sa\u00df")  # all that occurs twice, or is known
+    assert words(7) == (" cat", " sat", " the", " Matte", " auf", " der", " sa\u00df")  # what is known
+    assert set(words(8)) == {*words(7), " K\u00e4fer"}  # what occurs once
+    with pytest.raises(TokenizerError, match=rf"Give at least {num_symbols + 1}$"):
+        words(0)
+    with pytest.raises(TokenizerError, match=rf"and 9 different words\. Give at most {num_symbols + 9}$"):
+        words(10)
 
 
-def test_a_full_vocabulary_takes_no_more_words_unless_it_is_asked_to():
-    full = DEFAULT_VOCABULARY_SIZE + 5
-    assert choose_vocabulary_size(None, full, 100, 50, num_kept=full - 30) == full
-    assert choose_vocabulary_size(None, DEFAULT_VOCABULARY_SIZE - 20, 100, 50, num_kept=9) == DEFAULT_VOCABULARY_SIZE
-    assert choose_vocabulary_size(full + 40, full, 100, 50, num_kept=full - 30) == full + 40
+def test_a_default_vocabulary_is_no_larger_for_a_base():
+    assert choose_vocabulary_size(None, 90, DEFAULT_VOCABULARY_SIZE, 50) == 140
+    assert choose_vocabulary_size(None, 90, 2 * DEFAULT_VOCABULARY_SIZE, DEFAULT_VOCABULARY_SIZE) == (
+        DEFAULT_VOCABULARY_SIZE
+    )
+
+
+def test_a_text_of_documents_begins_with_a_model_of_one_text_and_the_other_way_round():
+    base = fitted(OLD_TEXT, level="word")
+    lines = fitted(NEW_TEXT, base, level="word", documents="line")
+    assert lines.eod_id == lines.vocabulary_size - 1
+    assert former_ids(lines, base)[-1] == -1
+    assert former_ids(base, lines).min() >= -1
+    again = fitted(OLD_TEXT, lines, level="word")
+    assert again.eod_id is None
+    assert set(former_ids(again, lines)) >= {0, 1}
+    rows = fitted(NEW_TEXT, lines, level="word", documents="file")
+    assert former_ids(rows, lines)[-1] == lines.eod_id
 
 
 # ---- both
@@ -98,21 +137,12 @@ def test_a_full_vocabulary_takes_no_more_words_unless_it_is_asked_to():
     [
         (CharacterTokenizer("ab"), {"level": "word"}),
         (WordTokenizer("ab", ["ab"]), {}),
-        (CharacterTokenizer("ab"), {"documents": "line"}),
-        (CharacterTokenizer("ab", "\n"), {"documents": "file"}),
         (CharacterTokenizer("ab"), {"normalize": "nfc"}),
     ],
 )
 def test_a_tokenizer_of_another_kind_is_not_extended(base, config):
     with pytest.raises(TokenizerError, match="is extended by one of the same level"):
         fitted("ab ab", base, **config)
-
-
-def test_a_tokenizer_that_lacks_something_is_no_extension():
-    with pytest.raises(TokenizerError, match="Missing: 'c'"):
-        former_ids(CharacterTokenizer("abd"), CharacterTokenizer("abc"))
-    with pytest.raises(TokenizerError, match="Missing: 'ca'"):
-        former_ids(WordTokenizer("abc", ["ab"]), WordTokenizer("abc", ["ab", "ca"]))
 
 
 @pytest.mark.parametrize("level", ["char", "word"])
@@ -123,7 +153,8 @@ def test_an_extended_tokenizer_reads_both_texts_and_comes_back_from_json(level, 
     for text in (old_text, new_text):
         assert extended.decode(extended.encode(text)) == text
     former = former_ids(extended, base)
-    assert sorted(former[former >= 0]) == list(range(base.vocabulary_size))
+    assert set(base.symbols) <= set(extended.symbols)
+    assert len(set(former[former >= 0])) == np.count_nonzero(former >= 0)
     assert all(base.pieces[old] == extended.pieces[new] for new, old in enumerate(former) if old >= 0)
     restored = tokenizer_from_json(json.loads(json.dumps(extended.to_json())))
     assert restored.pieces == extended.pieces

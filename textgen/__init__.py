@@ -14,12 +14,13 @@ The map, in the order in which text becomes a model and a model becomes text. A 
     corpus/             files, folders, catalogue and downloads -> text
     dataset/            a text -> token ids on disk, split, kept; token ids -> batches, a pure function of (seed, step)
     recipe              a text, a budget and a machine -> every setting that nobody has decided
-    inspection          a corpus -> what is odd about it, and a command that suits it
     tensorflow_runtime  importing TensorFlow quietly
     generation/         a model and a prompt -> text, with NumPy         (graph*.py: as TensorFlow operations)
     output              generated text on standard output, harmless on a terminal
     model/              the network in Keras: cuDNN on a GPU, our scan on a CPU
     evaluation/         a model and a text -> nats and bits per character     (dynamic.py: TensorFlow)
+    pretrained          the model that comes with textgen, and how well it reads a text before a step
+    inspection          a corpus -> what is odd about it, and a command that suits it
     training/           a request -> a plan -> a trainer -> a model directory
     benchmark           how fast this machine trains and samples, by size
     export/             a model -> a SavedModel: a prompt goes in, text comes out

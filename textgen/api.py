@@ -105,7 +105,8 @@ def train(
     Args:
         sources: files, folders, catalogue names; none is the starter corpus.
         name: of the model; None is the corpus's.
-        init_from: name or path of a model to begin with, whose shape and kind of text this one has; it stays as it is.
+        init_from: name or path of a model to begin with, whose shape and level this one has and which stays as it is;
+            "none" begins from nothing, None with the shipped model `english` where that reads the text well.
         preset: a size, tiny, small, medium or large; None chooses one that suits the corpus and the budget.
         reporter: told what happens while it trains; None is silent.
         settings: fields of TextConfig (level, documents ...), of TrainingConfig (minutes, epochs or steps,

@@ -9,7 +9,6 @@ the learning rate from the number of steps and the length of the text, and weigh
 runs behind these rules are in `tests/benchmarks/quality.md`.
 """
 
-import dataclasses
 import math
 import time
 from collections.abc import Sequence
@@ -18,10 +17,9 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from textgen.config import PRESET_NAMES, ModelConfig, TrainingConfig
-from textgen.corpus import CorpusFacts
 from textgen.corpus.sources import level_of
 from textgen.dataset.batches import minimum_tokens
-from textgen.errors import SettingError, TokenizerError
+from textgen.errors import SettingError
 
 
 class Size(NamedTuple):
@@ -60,6 +58,8 @@ DECAY_STEPS = 200  # but in no fewer steps
 MAX_DECAY = 10.0  # the most that `weight_decay` takes
 COMPARED_WORDS = 1_024  # the output layer's share of a step at word level: a sample of the vocabulary
 MOST_SCORED, NUM_SAMPLED = 4_096, 1_024  # up to so many ids a step scores all of them; else it draws so many
+# What suits a model that has learned already: it is to keep what it knows.
+ADAPTING = {"learning_rate": 0.001, "dropout": 0.25, "activation_reg": 0.0, "weight_decay": 0.0}
 MISJUDGED = 1.5  # a speed that is wrong by less does not change what is best by much
 
 
@@ -137,14 +137,15 @@ def fill(asked: Asked, facts: Facts) -> Recipe:
             "skip": not is_word,
         }
     )
+    if facts.begins_trained:
+        budget = budget.filled(ADAPTING)
     training = budget.filled(
         {
             "batch_size": batch_size,
             "learning_rate": rate,
             "dropout": up_to(DROPOUT[facts.level], passes),
             "activation_reg": up_to(ACTIVATION_REG[facts.level], passes),
-            # What a trained model knows must not fade.
-            "weight_decay": 0.0 if facts.begins_trained else weight_decay(facts.num_tokens / step_tokens, rate),
+            "weight_decay": weight_decay(facts.num_tokens / step_tokens, rate),
             "num_sampled": NUM_SAMPLED if facts.num_ids > MOST_SCORED else 0,
         }
     )
@@ -176,12 +177,21 @@ def _candidates(asked: Asked, level: str) -> list[str]:
     if asked.preset is not None:
         return [asked.preset]
     if asked.model.units is not None:
-        return [min(PRESETS, key=lambda name: abs(math.log(PRESETS[name].units / asked.model.units)))]
+        return [_nearest(asked.model.units)]
     return [name for name in reversed(PRESETS) if PRESETS[name].units <= PRESETS[LARGEST[level]].units]
 
 
+def size_of(units: int) -> Size:
+    """The size of a model with so many units: what suits the nearest preset."""
+    return PRESETS[_nearest(units)]._replace(units=units)
+
+
+def _nearest(units: int) -> str:
+    return min(PRESETS, key=lambda name: abs(math.log(PRESETS[name].units / units)))
+
+
 def _try(preset: str, model: ModelConfig, budget: TrainingConfig, facts: Facts) -> _Trial:
-    size = PRESETS[preset]._replace(units=model.units or PRESETS[preset].units)
+    size = PRESETS[preset] if model.units is None else size_of(model.units)
     is_word = facts.level == "word"
     embedding_size = size.units if is_word else EMBEDDING_SIZE
     batch_size = SMALL_BATCH if is_word else size.batch_size
@@ -250,49 +260,3 @@ def recurrent_rate(units: int = 256, rows: int = 32, rounds: int = 60) -> float:
         hidden = 0.5 * (o + 1) * np.tanh(memory)
         seconds.append(time.perf_counter() - begin)
     return 2 * rows * kernel.size / min(seconds)
-
-
-WORDS_FROM_CHARACTERS = 200_000  # from there on a model of words was the better one (`tests/benchmarks/quality.md`) ...
-WORDS_FROM_COVERAGE = 0.85  # ... where few words would be spelled
-EXPECTED_SIZE = ((300_000, "small"), (math.inf, "medium"))  # up to so many tokens, the size that minutes are meant for
-EPOCHS = ((300_000, 12.0), (3_000_000, 8.0), (30_000_000, 3.0), (math.inf, 1.0))  # passes that still pay
-FEWEST_MINUTES, MOST_MINUTES = 1, 60
-
-
-@dataclasses.dataclass(frozen=True)
-class Advice:
-    """A level and a time for a corpus, and what a run would do with them here."""
-
-    level: str
-    preset: str  # the size that training would choose
-    minutes: int
-    epochs: float  # in these minutes, about
-    tokens_per_second: float  # about
-    command: str
-
-
-def advise(corpus: CorpusFacts, words_covered: float, arguments: str, operations_per_second: float) -> Advice:
-    """A level, a size and a time for a corpus, by rules of thumb.
-
-    Args:
-        words_covered: share of the words that a default vocabulary holds.
-        arguments: how the corpus is named on a command line, with its flags.
-        operations_per_second: of this machine, see `recurrent_rate`.
-
-    Raises:
-        TokenizerError: the text holds a single symbol, from which nothing can be learned.
-    """
-    if corpus.symbols < 2:
-        raise TokenizerError("a text needs at least two different characters to learn from; found only one")
-    is_prose = corpus.words and corpus.characters / corpus.words < 12  # writing without spaces has no words to count
-    is_word = is_prose and corpus.characters >= WORDS_FROM_CHARACTERS and words_covered >= WORDS_FROM_COVERAGE
-    level = "word" if is_word else "char"
-    num_tokens = int(corpus.words * 1.3) if is_word else corpus.characters  # punctuation and line ends are tokens too
-    facts = Facts(level, num_tokens, corpus.symbols, operations_per_second)
-    per_second = tokens_per_second(PRESETS[up_to(EXPECTED_SIZE, num_tokens)], facts)
-    wanted = num_tokens * up_to(EPOCHS, num_tokens) / per_second / 60
-    minutes = min(MOST_MINUTES, max(FEWEST_MINUTES, math.ceil(wanted)))
-    recipe = fill(Asked(ModelConfig(), TrainingConfig(minutes=minutes)), facts)
-    flags = [*(["--level word"] if is_word else []), f"--minutes {minutes}"]
-    command = " ".join(filter(None, ["textgen train", arguments, *flags]))
-    return Advice(level, recipe.preset, minutes, recipe.tokens / num_tokens, recipe.tokens_per_second, command)

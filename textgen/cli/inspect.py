@@ -70,10 +70,14 @@ def _lines(found: "Inspection") -> Iterator[str]:
         label = "rare" if index == 0 else ""
         times = "once" if rare.count == 1 else f"{rare.count:,} times, first"
         yield f"{label:<13} {rare.symbol!r} {_name(rare.symbol)}: {times} at line {rare.line:,}, column {rare.column:,}"
+    if advice.begins_with is not None:
+        reads = f"reads this text at {advice.bits_per_character:.2f} bits per character; training gets below that"
+        yield f"begins        with {advice.begins_with}, which {reads}"
     yield f"try           {advice.command}"
     speed = f"{advice.tokens_per_second:,.0f} {'words' if advice.level == 'word' else 'characters'} per second"
     plan = f"about {counted(advice.minutes, 'minute')} here: {advice.epochs:.1f} passes at about {speed}"
-    yield f"              a {advice.preset} model, {plan}"
+    size = "" if advice.begins_with else f"a {advice.preset} model, "
+    yield f"              {size}{plan}"
 
 
 def _name(symbol: str) -> str:

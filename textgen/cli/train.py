@@ -16,7 +16,11 @@ from textgen.config import PRESET_NAMES, SUITS, ModelConfig, TextConfig, Trainin
 @options_of(TrainingConfig)
 @options_of(ModelConfig, skip=("vocabulary_size",))
 @click.option("--preset", type=click.Choice(PRESET_NAMES), help=f"Size of the model.  [default: {SUITS}]")
-@click.option("--init-from", metavar="MODEL", help="Start from a trained model and teach it this text, too.")
+@click.option(
+    "--init-from",
+    metavar="MODEL",
+    help="Model to begin with, or none to begin from nothing.  [default: english, where it reads the text well]",
+)
 @click.option("--resume", is_flag=True, help="Continue an unfinished run.")
 @click.option("--overwrite", is_flag=True, help="Replace a model of the same name.")
 @click.option("--dry-run", is_flag=True, help="Plan the run and measure its speed, but write nothing.")
@@ -38,6 +42,9 @@ def train(
 
     CORPUS is any number of files, folders of *.txt, catalogue names, or - for standard input. Files may be gzipped
     (.gz). Without CORPUS, the model learns the starter corpus that comes with textgen.
+
+    An English text is taught to a copy of the model `english`, which comes with textgen. Any other text begins from
+    nothing.
     """
     import json
 

@@ -5,10 +5,11 @@ END_OF_DOCUMENT; elsewhere one newline is put after a file that does not end in 
 that was named is an error; one that lies in a folder is passed over and noted.
 """
 
+import copy
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from textgen.config import END_OF_DOCUMENT, TextConfig
 from textgen.corpus.catalogue import CatalogueEntry
@@ -35,6 +36,12 @@ class CorpusReader:
         self.notes: tuple[str, ...] = ()
         self.passed = ""
         self._files = [(file, source.is_folder) for source in sources for file in source.files]
+
+    def read_as(self, config: TextConfig) -> Self:
+        """The same files, read in another way; standard input can be had only once."""
+        other = copy.copy(self)
+        other.config = config.replace(encoding=check_encoding(config.encoding))
+        return other
 
     def blocks(self, progress: Advance = unwatched) -> Iterator[str]:
         """The text from its start to its end in blocks of about a megabyte, cut anywhere; every call reads anew.

@@ -65,5 +65,5 @@ class CharacterFitter(SymbolFitter):
             TokenizerError: for a text that teaches nothing, or a `base` of another kind.
         """
         if base is not None:
-            check_extensible(base, config.level, config.document_separator, config.normalize)
+            check_extensible(base, config.level, config.normalize)
         return CharacterTokenizer(self.symbols(base), config.document_separator, config.normalize)

@@ -9,7 +9,7 @@ from textgen.config import TextConfig
 from textgen.errors import TokenizerError
 from textgen.tokenizers import text_blocks
 from textgen.tokenizers.base import Tokenizer
-from textgen.tokenizers.extending import check_extensible
+from textgen.tokenizers.extending import check_extensible, kept_unused
 from textgen.tokenizers.fitting import SymbolFitter
 from textgen.tokenizers.text_blocks import code_points
 from textgen.tokenizers.word import WordTokenizer
@@ -19,6 +19,7 @@ from textgen.tokenizers.word_pieces import Block, PieceStream, hash_pieces, plac
 # With sampled negatives a large vocabulary trains no slower, and every word that need not be spelled saves its letters:
 # on WikiText-2 30,000 ids make 2.3 million tokens, 10,000 make 3.3 million (`tests/benchmarks/word_softmax.py`).
 DEFAULT_VOCABULARY_SIZE = 30_000
+MOST_UNUSED = 12_000  # words of a base that stay though the text does not use them
 MAX_COUNTED = 1_000_000  # different pieces: some 150 MB of strings and counts
 
 
@@ -55,35 +56,47 @@ class WordFitter(SymbolFitter):
         return self.num_symbols + len(self._counts)
 
     def share_covered(self, num_words: int) -> float:
-        """Share of the text's words that the `num_words` most frequent ones make up. Asked for when it is over."""
+        """Share of the text's words that a vocabulary of `num_words` holds: the most frequent, none that occurs once.
+
+        Asked for when the text is over.
+        """
         self._finish_text()
         counts = -np.sort(-np.fromiter(self._counts.values(), np.int64, len(self._counts)))
-        return float(counts[:num_words].sum() / max(1, counts.sum()))
+        held = counts[:num_words]
+        return float(held[held > 1].sum() / max(1, counts.sum()))
 
     def finish(self, config: TextConfig, base: Tokenizer | None = None) -> WordTokenizer:
         """The tokenizer of the text, which is over.
 
         Args:
-            base: a word tokenizer whose characters and words all stay; the words of the text that it lacks come behind
-                its own, as far as the vocabulary size has room for them.
+            base: a word tokenizer whose characters stay, and whose words stay as `extending.py` says.
 
         Raises:
             TokenizerError: for a text that teaches nothing, a vocabulary size that does not fit it, or a `base` of
                 another kind.
         """
         if base is not None:
-            check_extensible(base, config.level, config.document_separator, config.normalize)
+            check_extensible(base, config.level, config.normalize)
         self._finish_text()
         symbols = self.symbols(base)
-        kept = base.words if isinstance(base, WordTokenizer) else ()
-        is_kept = frozenset(kept)
-        counts = {word: count for word, count in self._counts.items() if word not in is_kept}
-        num_others = len(symbols) + len(kept) + config.has_documents
-        num_repeated = sum(count > 1 for count in counts.values())
-        size = choose_vocabulary_size(config.vocabulary_size, num_others, len(counts), num_repeated, len(kept))
-        words = (*kept, *most_frequent(counts, size - num_others))
-        alone = self._standing_alone(symbols, frozenset(words))
-        alone |= set(base.alone) if isinstance(base, WordTokenizer) else set()
+        old = base.words if isinstance(base, WordTokenizer) else ()
+        unused = kept_unused(old, self._counts, frozenset(self.symbols()), MOST_UNUSED)
+        known = frozenset(old)
+        num_used = sum(count > 1 or word in known for word, count in self._counts.items())
+        num_others = len(symbols) + config.has_documents
+        num_words = len(self._counts) + len(unused)
+        size = choose_vocabulary_size(config.vocabulary_size, num_others, num_words, num_used + len(unused))
+        # What the text uses comes first, what it uses once and the base does not know comes last.
+        counts = {word: count + (word in known) for word, count in self._counts.items()}
+        chosen = most_frequent(counts, min(size - num_others, num_used))
+        unused = unused[: size - num_others - len(chosen)]
+        if size - num_others > len(chosen) + len(unused):
+            chosen = most_frequent(counts, size - num_others - len(unused))
+        is_chosen = frozenset(chosen).union(unused)
+        words = (*(word for word in old if word in is_chosen), *(word for word in chosen if word not in known))
+        alone = self._standing_alone(symbols, is_chosen)
+        if isinstance(base, WordTokenizer):
+            alone |= {symbol for symbol in base.alone if self._is_seen[ord(symbol)]}
         return WordTokenizer(symbols, words, config.document_separator, config.normalize, "".join(sorted(alone)))
 
     def _standing_alone(self, symbols: str, words: frozenset[str]) -> set[str]:
@@ -160,32 +173,27 @@ def most_frequent(counts: dict[str, int], num_words: int) -> list[str]:
     return [word for _, word in candidates[:num_words]]
 
 
-def choose_vocabulary_size(
-    wanted: int | None, num_others: int, num_words: int, num_repeated: int, num_kept: int = 0
-) -> int:
+def choose_vocabulary_size(wanted: int | None, num_others: int, num_words: int, num_usual: int) -> int:
     """How many ids a vocabulary gets.
 
     Args:
         wanted: `--vocabulary-size`; None is DEFAULT_VOCABULARY_SIZE, or what the text has or needs. Then words that
             occur only once are spelled: from them a model learns to spell, which it will need for words that are new.
-        num_others: ids that it must have: characters, `<eod>`, and words that it keeps.
-        num_words: other words that it can have.
-        num_repeated: those that occur more than once.
-        num_kept: words among `num_others`.
+        num_others: ids that it must have: characters and `<eod>`.
+        num_words: words that it can have.
+        num_usual: those that it has by default: what occurs more than once, and what a base knows.
     """
-    least, most = num_others + (0 if num_kept else min(1, num_words)), num_others + num_words
+    least, most = num_others + min(1, num_words), num_others + num_words
     if wanted is None:
-        return max(least, min(num_others + num_repeated, DEFAULT_VOCABULARY_SIZE))
+        return max(least, min(num_others + num_usual, DEFAULT_VOCABULARY_SIZE))
     if wanted < least:
         raise TokenizerError(
-            f"--vocabulary-size {wanted:,} is too small: every character of the text has an id, "
-            f"{'and so has what the first model knows, ' if num_kept else ''}which takes "
-            f"{num_others:,}{'' if num_kept else ', and words come on top'}. Give at least {least:,}"
+            f"--vocabulary-size {wanted:,} is too small: every character of the text has an id, which takes "
+            f"{num_others:,}, and words come on top. Give at least {least:,}"
         )
     if wanted > most:
-        had = f"{num_others:,} {'ids of characters and of what the first model knows' if num_kept else 'characters'}"
         raise TokenizerError(
-            f"--vocabulary-size {wanted:,} is more than the text has: {had} and {num_words:,} "
-            f"different {'new ' if num_kept else ''}words. Give at most {most:,}"
+            f"--vocabulary-size {wanted:,} is more than the text has: {num_others:,} characters and {num_words:,} "
+            f"different words. Give at most {most:,}"
         )
     return wanted

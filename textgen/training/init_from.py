@@ -1,4 +1,4 @@
-"""What a run takes from the model that it begins with: its settings, and weights for a vocabulary that may have grown.
+"""What a run takes from the model that it begins with: its shape, and weights for another vocabulary.
 
 The old model is never changed. Under the new weights, old tokens keep their odds against each other in every context.
 A new token's rows begin where the old model would have looked for it:
@@ -8,83 +8,91 @@ A new token's rows begin where the old model would have looked for it:
   at once.
 - Any other character begins with the mean of all rows, so that its score is an average one. A little noise of their
   spread keeps several such characters apart.
-- A word begins with the mean of the rows of its characters, which spelled it before: the layers above have read these
-  in its place.
+- A word that is known in another form begins with the rows of that form: with or without the space before it, small or
+  with a capital, with straight or typographic quotes.
+- Any other word begins with the mean of the rows of its characters, which spelled it before: the layers above have read
+  these in its place.
+- The end of a document begins like a line end, where the old model read one whole text.
 
-Biases hold the frequencies of tokens (`OutputLayer.start_from`). A new bias is the mean of the old ones, or that of the
-form, plus the logarithm of how much more often the token occurs in the new text.
+Biases hold the frequencies of tokens (`OutputLayer.start_from`). A new bias is the mean of those of the old tokens that
+the text uses, or that of the form, plus the logarithm of how much more often the token occurs in the new text.
 
 Measured with words: a model of Shakespeare's, given 9,438 words and 27 characters of Wikipedia's, begins at 6.43 nats
 per token and is at 4.213 after 150 steps; with words from the mean of all rows at 7.11 and 4.247.
 """
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from textgen.config import TextConfig, TrainingConfig
+from textgen.config import TrainingConfig
 from textgen.errors import SettingError
-from textgen.records import ParentRecord
+from textgen.records import ModelRecord, ParentRecord
 from textgen.schema import fields_with_kinds
 from textgen.store.model_directory import StoredModel
+from textgen.store.shipped import is_shipped
 from textgen.tokenizers import Tokenizer
 from textgen.tokenizers.extending import former_ids
 from textgen.tokenizers.unknown import nearest_known
 
 NOISE = 0.1  # of the spread of the old rows
+STRAIGHT = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
+TYPOGRAPHIC = str.maketrans("'", "\u2019")
 
 
 def inherited_settings(given: dict[str, Any], parent: StoredModel) -> dict[str, Any]:
-    """`given`, with the settings that make the parent what it is: its shape, its level, its normal form, its documents.
+    """`given`, with the settings that make the parent what it is: its shape, its level and its normal form.
 
-    How the new text is read and learned is free (`column`, `encoding`, `learning_rate`).
-
-    NOTE: a lower learning rate than usual is often advised here, but did not help: after 400 steps on 100 kB of tales,
-    a model of Shakespeare's is at 1.468, 1.419, 1.387, 1.375 and 1.369 nats per character with rates of 0.001, 0.002,
-    0.004, 0.006 (the default) and 0.01, where training from nothing is at 1.902. A rate that harms costs nothing: a run
-    keeps the weights that it began with until there are better ones.
+    How the new text is read and learned is free. Where nothing is said of documents, it is read as the parent's was,
+    unless that is a shipped model, whose text was another's.
 
     Raises:
         SettingError: a setting that was given is not the parent's.
     """
-    model, text = parent.record.model.to_json(), parent.record.text.to_json()
-    fixed = {name: value for name, value in model.items() if name != "vocabulary_size"}
-    fixed |= {name: text[name] for name in ("level", "normalize")}
-    for name, value in fixed.items():
-        if name in given and given[name] != value:
-            raise SettingError(_contradiction(name, given[name], parent.name, f"has {value}"))
-    for field, _ in fields_with_kinds(TrainingConfig):
-        if field.metadata["is_starting"] and field.name in given:
-            raise SettingError(_contradiction(field.name, given[field.name], parent.name, "has its weights already"))
+    if found := contradiction(given, parent.record, parent.name):
+        setting, fact = found
+        raise SettingError(f"{setting} contradicts `init_from`: {fact}. Leave it out, or train from nothing")
     reading = {name: given[name] for name in ("documents", "column") if name in given}
-    if not reading:
+    if not reading and not is_shipped(parent.path):
+        text = parent.record.text.to_json()
         reading = {name: text[name] for name in ("documents", "column")}
-    elif TextConfig(**reading).document_separator != parent.tokenizer.document_separator:
-        name = next(iter(reading))
-        of_text = {None: "of one whole text", "\n": "of lines or rows", "\n\n": "of texts with a blank line between"}
-        kind = of_text[parent.tokenizer.document_separator]
-        raise SettingError(_contradiction(name, reading[name], parent.name, f"is a model {kind}"))
-    return given | fixed | reading
+    return given | _fixed_settings(parent.record) | reading
 
 
-def _contradiction(name: str, value: Any, model: str, fact: str) -> str:
-    return f"`{name}={value}` contradicts `init_from`: {model} {fact}. Leave it out, or train from nothing"
+def contradiction(given: Mapping[str, Any], record: ModelRecord, name: str) -> tuple[str, str] | None:
+    """Which setting of `given` a run cannot have that begins with the model `name`, and what that has instead."""
+    for field, value in _fixed_settings(record).items():
+        if field in given and given[field] != value:
+            return f"`{field}={given[field]}`", f"{name} has {value}"
+    for starting, _ in fields_with_kinds(TrainingConfig):
+        if starting.metadata["is_starting"] and starting.name in given:
+            return f"`{starting.name}={given[starting.name]}`", f"{name} has its weights already"
+    return None
+
+
+def _fixed_settings(record: ModelRecord) -> dict[str, Any]:
+    """What a model has in common with the one that it begins with."""
+    model, text = record.model.to_json(), record.text.to_json()
+    fixed = {name: value for name, value in model.items() if name != "vocabulary_size"}
+    return fixed | {name: text[name] for name in ("level", "normalize")}
 
 
 def parent_record(parent: StoredModel, tokenizer: Tokenizer) -> ParentRecord:
-    """Where a model came from that has `tokenizer`, which knows all that the parent's does."""
-    num_symbols = len(tokenizer.symbols) - len(parent.tokenizer.symbols)
-    num_ids = tokenizer.vocabulary_size - parent.tokenizer.vocabulary_size
-    return ParentRecord(parent.name, parent.sha256, num_symbols, num_ids - num_symbols)
+    """Where a model came from that has `tokenizer`."""
+    is_new = former_ids(tokenizer, parent.tokenizer) < 0
+    num_symbols = len(tokenizer.symbols)
+    num_words = is_new[num_symbols:].sum() - bool(is_new[-1] and tokenizer.eod_id is not None)
+    return ParentRecord(parent.name, parent.sha256, int(is_new[:num_symbols].sum()), int(num_words))
 
 
 def initial_weights(
     parent: StoredModel, tokenizer: Tokenizer, token_counts: np.ndarray, seed: int
 ) -> dict[str, np.ndarray]:
-    """The parent's weights, with rows for the tokens that it lacks.
+    """The parent's weights, with the rows of the new tokenizer's tokens.
 
     Args:
-        tokenizer: knows all that the parent's does.
+        tokenizer: of the new text.
         token_counts: how often each id of `tokenizer` occurs in the text to be learned, [V].
         seed: of the noise.
 
@@ -92,32 +100,31 @@ def initial_weights(
         Float32 arrays, as `weight_shapes` lists them for the vocabulary of `tokenizer`.
     """
     old = parent.weights
-    grown = _Grown(parent.tokenizer, tokenizer, seed)
+    rows = _Rows(parent.tokenizer, tokenizer, seed)
     weights = dict(old)
-    weights["embedding"] = grown.rows(old["embedding"])
+    weights["embedding"] = rows.of(old["embedding"])
     if "output.kernel" in old:
-        weights["output.kernel"] = np.ascontiguousarray(grown.rows(old["output.kernel"].T).T)
-    weights["output.bias"] = grown.biases(old["output.bias"], token_counts)
+        weights["output.kernel"] = np.ascontiguousarray(rows.of(old["output.kernel"].T).T)
+    weights["output.bias"] = rows.biases(old["output.bias"], token_counts)
     return weights
 
 
-class _Grown:
-    """Arrays by id of an old tokenizer, as arrays by id of one that knows more."""
+class _Rows:
+    """Arrays by id of an old tokenizer, as arrays by id of a new one."""
 
     def __init__(self, old: Tokenizer, new: Tokenizer, seed: int):
         self.former = former_ids(new, old)  # int32 [V]
         self.is_old = self.former >= 0
         self.like = _nearest_ids(new, np.flatnonzero(~self.is_old), self.is_old)
-        self.num_symbols = len(new.symbols)
         self._seed = seed
 
-    def rows(self, old: np.ndarray) -> np.ndarray:
+    def of(self, old: np.ndarray) -> np.ndarray:
         """Float32 [V, D], of `old` [V_old, D]."""
         mean, spread = old.mean(axis=0, dtype=np.float64), old.std(axis=0, dtype=np.float64)
         draw = np.random.default_rng(self._seed)
         rows = np.empty((len(self.former), old.shape[1]), np.float32)
         rows[self.is_old] = old[self.former[self.is_old]]
-        for token_id, like in self.like.items():  # characters before words, which are made of them
+        for token_id, (like, _) in self.like.items():  # characters before words, which are made of them
             rows[token_id] = rows[like].mean(axis=0) if like else mean + NOISE * spread * draw.normal(size=mean.shape)
         return rows
 
@@ -126,22 +133,43 @@ class _Grown:
         shares = np.log(np.asarray(token_counts, np.float64) + 1)  # up to a constant
         biases = np.empty(len(self.former))
         biases[self.is_old] = old[self.former[self.is_old]]
-        all_old = np.flatnonzero(self.is_old)
-        for token_id, like in self.like.items():
-            is_form = bool(like) and token_id < self.num_symbols
-            others = like if is_form else all_old
+        is_used = self.is_old & (np.asarray(token_counts) > 0)
+        usual = np.flatnonzero(is_used if is_used.any() else self.is_old)
+        for token_id, (like, is_form) in self.like.items():
+            others = like if is_form else usual
             gain = shares[token_id] - shares[others].mean()
             biases[token_id] = biases[others].mean() + (min(gain, 0.0) if is_form else gain)
         return biases.astype(np.float32)
 
 
-def _nearest_ids(tokenizer: Tokenizer, new_ids: np.ndarray, is_old: np.ndarray) -> dict[int, list[int]]:
-    """Of each new id, ascending, those of the characters that it is like; none where nothing is known of it."""
-    place = {symbol: token_id for token_id, symbol in enumerate(tokenizer.symbols)}
-    known = {symbol for symbol, token_id in place.items() if is_old[token_id]}
-    pieces, found = tokenizer.pieces, {}
+def _nearest_ids(tokenizer: Tokenizer, new_ids: np.ndarray, is_old: np.ndarray) -> dict[int, tuple[list[int], bool]]:
+    """Of each new id, ascending, those that it is like, and whether they are a form of it.
+
+    None where nothing is known of it.
+    """
+    pieces = tokenizer.pieces
+    place = {piece: token_id for token_id, piece in enumerate(pieces)}
+    known = {symbol for symbol in tokenizer.symbols if is_old[place[symbol]]}
+    found = {}
     for token_id in new_ids.tolist():
         piece = pieces[token_id]
-        spelled = nearest_known(piece, known) if len(piece) == 1 else piece
-        found[token_id] = [place[symbol] for symbol in spelled]
+        if token_id == tokenizer.eod_id:
+            found[token_id] = ([place["\n"]] if "\n" in known else [], False)
+        elif len(piece) == 1:
+            form = [place[symbol] for symbol in nearest_known(piece, known)]
+            found[token_id] = (form, bool(form))
+        else:
+            form = next((place[f] for f in _forms(piece) if is_old[place.get(f, token_id)]), None)
+            found[token_id] = ([place[symbol] for symbol in piece], False) if form is None else ([form], True)
     return found
+
+
+def _forms(word: str) -> Iterator[str]:
+    """Other forms of a word that mean nearly the same, the nearest first."""
+    bare = word.lstrip(" ")
+    cases = dict.fromkeys((bare, bare.lower(), bare.capitalize()))
+    for case in cases:
+        for quoted in dict.fromkeys((case, case.translate(STRAIGHT), case.translate(TYPOGRAPHIC))):
+            for form in (f" {quoted}", quoted):
+                if form != word:
+                    yield form

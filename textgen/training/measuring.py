@@ -15,7 +15,8 @@ from textgen.training.pace import MIN_STEPS
 from textgen.training.plan import Plan
 from textgen.training.reporting import Reporter
 
-EVALUATIONS = 10  # in a run, unless --sample-every says otherwise
+EVALUATIONS = 10  # in a run, unless --sample-every says otherwise ...
+EVALUATION_SHARE = 0.12  # ... but no more than take this share of the time, and two at least
 CHECKPOINT_SECONDS = 30
 MIN_TIMED_STEPS = 5
 REHEARSAL_SHARE = 0.03  # of the budget
@@ -39,6 +40,7 @@ class Measured(NamedTuple):
     learner: Learner
     seconds_per_step: float
     initial_loss: float | None = None  # of the model that the run begins with, nats per token
+    evaluations: int = EVALUATIONS
     deadline: float | None = None  # seconds of the run by which its last step should be done; None with fixed steps
 
 
@@ -71,9 +73,11 @@ def measure(plan: Plan, learner: Learner, started: float, reporter: Reporter) ->
         final = speed.seconds_per_evaluation * learner.validate_fully.num_counted / learner.validate.num_counted
     left = seconds - (time.perf_counter() - started)
     left *= 1 - saving_share(num_parameters(plan.model), CHECKPOINT_SECONDS)
-    plan = dataclasses.replace(plan, total_steps=steps_in(left, speed, EVALUATIONS, final))
+    affordable = int(EVALUATION_SHARE * left / max(1e-9, speed.seconds_per_evaluation))
+    evaluations = min(EVALUATIONS, max(2, affordable))
+    plan = dataclasses.replace(plan, total_steps=steps_in(left, speed, evaluations, final))
     deadline = max(0.0, seconds - final - SAVING_SECONDS)
-    return Measured(plan, learner, speed.seconds_per_step, initial_loss, deadline)
+    return Measured(plan, learner, speed.seconds_per_step, initial_loss, evaluations, deadline)
 
 
 def rehearse(plan: Plan, learner: Learner, budget_seconds: float) -> Speed:

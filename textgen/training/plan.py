@@ -26,6 +26,7 @@ from textgen.store.lock import RunLock
 from textgen.store.model_directory import StoredModel
 from textgen.store.run_directory import recover
 from textgen.tokenizers import Tokenizer
+from textgen.training.beginning import begin
 from textgen.training.init_from import parent_record
 from textgen.training.request import Request, configs_of
 
@@ -98,21 +99,25 @@ class Plan:
 
 
 def make_plan(
-    request: Request, lock: RunLock | None = None, progress: Preparing = lambda stage, done, total: None
+    request: Request,
+    lock: RunLock | None = None,
+    progress: Preparing = lambda stage, done, total: None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Plan:
     """The plan of a run; raises TextgenError for whatever would keep it from starting.
 
     Args:
         lock: takes the model for this process, and what a killed one left is removed; None changes nothing on disk.
         progress: told of each pass over the corpus.
+        tell: told what a new run begins with, and why.
     """
-    return _resumed(request, lock, progress) if request.resume else _new(request, lock, progress)
+    return _resumed(request, lock, progress) if request.resume else _new(request, lock, progress, tell)
 
 
-def _new(request: Request, lock: RunLock | None, progress: Preparing) -> Plan:
-    parent = None if request.init_from is None else model_directory.load_model(request.init_from, request.models_dir)
+def _new(request: Request, lock: RunLock | None, progress: Preparing, tell: Callable[[str], None]) -> Plan:
+    parent, _, opened = begin(request, tell)
     text, model, training = configs_of(request, parent)
-    reader = open_corpus(request.sources, text)
+    reader = open_corpus(request.sources, text) if opened is None else opened.read_as(text)
     path = request.models_dir / model_directory.check_name(request.name or reader.name)
     _claim(path, lock, request.overwrite)
     prepared = prepare(

@@ -17,6 +17,9 @@ class Reporter:
     def preparing(self, stage: str, done: int, total: int) -> None:
         """A pass over the corpus: what it does, bytes done and bytes to do."""
 
+    def begins(self, line: str) -> None:
+        """What a new run begins with, and why."""
+
     def planned(self, plan: Plan) -> None:
         """Before anything is computed."""
 

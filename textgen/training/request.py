@@ -27,7 +27,7 @@ class Request:
     name: str | None = None  # of the model; None is the corpus's
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # fields of the configs; None is not given
     preset: str | None = None  # the size; None suits
-    init_from: str | None = None  # name or path of the model to begin with
+    init_from: str | None = None  # name or path of the model to begin with, "none" for nothing; None suits
     resume: bool = False
     overwrite: bool = False
     dry_run: bool = False  # plan and measure, and write nothing
@@ -41,6 +41,11 @@ class Request:
                 raise SettingError(f"`resume` goes on with the settings of the run; leave out {names}")
 
 
+def given_settings(request: Request) -> dict[str, Any]:
+    """The settings that the user has decided."""
+    return {name: value for name, value in request.settings.items() if value is not None}
+
+
 def configs_of(request: Request, parent: StoredModel | None = None) -> tuple[TextConfig, ModelConfig, TrainingConfig]:
     """How the text is read, the model's shape, and how it is trained; what is None is left to the recipe.
 
@@ -50,7 +55,7 @@ def configs_of(request: Request, parent: StoredModel | None = None) -> tuple[Tex
     Raises:
         SettingError: a setting is unknown, out of its range, or contradicts another or the parent.
     """
-    given = {name: value for name, value in request.settings.items() if value is not None}
+    given = given_settings(request)
     if parent is not None:
         given = inherited_settings(given, parent)
     given.setdefault("level", suited_level(request.sources))

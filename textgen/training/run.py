@@ -48,7 +48,7 @@ def train(request: Request, reporter: Reporter | None = None, *, started: float 
     started = time.perf_counter() if started is None else started
     with RunLock() as lock, StopRequest() as stop:
         with stop.raising():
-            plan = make_plan(request, None if request.dry_run else lock, reporter.preparing)
+            plan = make_plan(request, None if request.dry_run else lock, reporter.preparing, reporter.begins)
         reporter.planned(plan)
         result = carry_out(plan, reporter, stop, started=started, dry_run=request.dry_run)
     if result is not None:

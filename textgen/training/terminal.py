@@ -12,6 +12,7 @@ from rich.text import Text
 from textgen.cells import CELLS
 from textgen.messages import counted, visible
 from textgen.records import Evaluated, ParentRecord, ResultRecord
+from textgen.schema import with_flags
 from textgen.store.model_directory import num_parameters
 from textgen.training.advice import resume_command, sample_command
 from textgen.training.plan import Plan
@@ -72,6 +73,10 @@ class TerminalReporter(Reporter):
             self._preparing.stop()
             self._preparing = None
 
+    def begins(self, line: str) -> None:
+        """A line before the corpus is read, which may take long."""
+        self._say("begins", with_flags(line))
+
     def planned(self, plan: Plan) -> None:
         """The text and the model."""
         self._stop_preparing()
@@ -82,7 +87,7 @@ class TerminalReporter(Reporter):
         self._say_model(plan)
 
     def _say_model(self, plan: Plan) -> None:
-        if plan.recipe is not None:
+        if plan.recipe is not None and not plan.recipe.facts.begins_trained:
             reason = f"the budget pays for {plan.recipe.reason} (--preset, and every flag, overrules)"
             self._say("size", f"{plan.recipe.preset}: {reason}")
         m, t = plan.model, plan.training
@@ -104,11 +109,11 @@ class TerminalReporter(Reporter):
 
     def inherited(self, plan: Plan, parent: ParentRecord, loss: float | None) -> None:
         """The model that it begins with, and how well that one knows the text already."""
-        before = ""
+        added = _added(plan, parent)
         if loss is not None:
-            bits = plan.bits_per_character(loss)
-            before = f"; before: {loss:.2f} nats per {self._unit}, {bits:.2f} bits per character"
-        self._say("begins as", f"{_parent_line(plan, parent)}{before}")
+            bits = f"{plan.bits_per_character(loss):.3f} bits per character"
+            added = f"{loss:.2f} nats per {self._unit} on the validation part, {bits}; {added}"
+        self._say("before", added)
 
     def measuring(self) -> None:
         """While the step compiles and is timed."""
@@ -218,12 +223,12 @@ def _corpus_line(plan: Plan) -> str:
     return f"{corpus.name}: {corpus.characters:,} characters ({of_tokens}{sizes})"
 
 
-def _parent_line(plan: Plan, parent: ParentRecord) -> str:
+def _added(plan: Plan, parent: ParentRecord) -> str:
+    """How much of the text the model that the run begins with did not know."""
     counts = {"character": parent.symbols_added}
     if plan.text.level == "word":
         counts["word"] = parent.words_added
-    added = [counted(count, what) for what, count in counts.items()]
-    return f"{parent.name}, {' and '.join(added)} added"
+    return " and ".join(counted(count, what) for what, count in counts.items()) + " added"
 
 
 def _origins_line(results: ResultRecord) -> str:

@@ -29,7 +29,7 @@ from textgen.training.divergence import (
     updated_mean,
 )
 from textgen.training.learner import Learner
-from textgen.training.measuring import CHECKPOINT_SECONDS, EVALUATIONS, Measured
+from textgen.training.measuring import CHECKPOINT_SECONDS, Measured
 from textgen.training.pace import Pace
 from textgen.training.plan import Plan
 from textgen.training.reporting import Reporter
@@ -68,7 +68,7 @@ class Trainer:
         self.started = started
         self.progress = Progress(
             total_steps=total,
-            evaluate_every=config.sample_every or max(1, math.ceil(total / EVALUATIONS)),
+            evaluate_every=config.sample_every or max(1, math.ceil(total / measured.evaluations)),
             checkpoint_every=config.checkpoint_every or max(1, int(CHECKPOINT_SECONDS / measured.seconds_per_step)),
             best_loss=measured.initial_loss,
         )

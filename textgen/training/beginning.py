@@ -1,0 +1,64 @@
+"""What a run begins with: the model that was named, nothing, or the pretrained model where that reads the text well."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from textgen import pretrained
+from textgen.config import TextConfig
+from textgen.corpus import CorpusReader, open_corpus
+from textgen.store import model_directory
+from textgen.store.model_directory import StoredModel
+from textgen.training.init_from import contradiction
+from textgen.training.request import Request, given_settings
+
+NOTHING = "none"  # what --init-from says for it
+READING = ("normalize", "documents", "column", "encoding")  # how a text is read before its level is known
+
+
+class Beginning(NamedTuple):
+    """A model to begin with, or None for nothing, and why."""
+
+    parent: StoredModel | None = None
+    reason: str = ""  # for a user
+    reader: CorpusReader | None = None  # of the corpus, where it was opened to decide
+
+
+def begin(request: Request, tell: Callable[[str], None]) -> Beginning:
+    """What the run of `request` begins with.
+
+    Args:
+        tell: called with what it begins with and why, in one line.
+
+    Raises:
+        TextgenError: the model that was named, or the pretrained one, is missing or damaged; the corpus cannot be read.
+    """
+    if request.init_from == NOTHING:
+        return Beginning()
+    if request.init_from is None:
+        beginning = _chosen(request)
+    else:
+        parent = model_directory.load_model(request.init_from, request.models_dir)
+        beginning = Beginning(parent, f"with {parent.name}, as you asked")
+    tell(beginning.reason)
+    return beginning
+
+
+def _chosen(request: Request) -> Beginning:
+    given = given_settings(request)
+    if request.preset is not None:
+        return Beginning(reason=f"from nothing: `preset={request.preset}` was given, which is a size of its own")
+    if found := _contradiction(given):
+        return Beginning(reason=f"from nothing: {found[0]} was given, and {found[1]}")
+    model = pretrained.load()
+    reader = open_corpus(request.sources, TextConfig(**{name: given[name] for name in READING if name in given}))
+    reading = pretrained.read(model, reader)
+    figures = f"reads this text at {reading.bits:.2f} bits per character before a step"
+    if reading.suits:
+        return Beginning(model, f"with {model.name}: {figures}", reader)
+    floor = f"where the character before alone gives {reading.floor:.2f}"
+    return Beginning(None, f"from nothing: {model.name} {figures}, {floor}", reader)
+
+
+def _contradiction(given: Mapping[str, Any]) -> tuple[str, str] | None:
+    path = pretrained.find()
+    return contradiction(given, model_directory.read_record(path / model_directory.CONFIG), path.name)
