@@ -16,7 +16,11 @@ from textgen.store import manifest, model_directory
 from textgen.store.checkpoints import Checkpoint, save_checkpoint
 from textgen.store.model_directory import MODEL_FILES
 
-NOTICE = NoticeRecord("CC0-1.0", "It learned from two novels.", ("Emma, by Jane Austen", "The Warden, by A. Trollope"))
+NOTICE = NoticeRecord(
+    "CC0-1.0",
+    "It learned from two novels" + " of long ago" * 30 + ".",
+    ("Emma, by Jane Austen", "The Warden, by A. Trollope"),
+)
 HISTORY = (Evaluated(step=1, train_loss=3.5, sample="a sample"), Evaluated(step=2, validation_loss=2.0, sample="ü\n"))
 
 

@@ -33,8 +33,10 @@ def info(model: str, models_dir: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json_line(document))
         return
-    notice = document.pop("notice", None)
+    notice = stored.record.notice
     for key, value in document.items():
+        if key == "notice":
+            continue
         if not isinstance(value, dict):
             click.echo(f"{key:<30} {shown(value)}")
             continue
@@ -42,8 +44,8 @@ def info(model: str, models_dir: Path, as_json: bool) -> None:
         for name, item in value.items():
             click.echo(f"  {shown(name):<28} {_shown(item)}")
     if notice:
-        click.echo(f"\nnotice\n  {'licence':<28} {shown(notice['licence'])}\n  {shown(notice['text'], LONGEST_NOTICE)}")
-        click.echo("\n".join(["\nworks", *(f"  {shown(work)}" for work in notice["works"])]))
+        click.echo(f"\nnotice\n  {'licence':<28} {shown(notice.licence)}\n  {shown(notice.text, LONGEST_NOTICE)}")
+        click.echo("\n".join(["\nworks", *(f"  {shown(work)}" for work in notice.works)]))
 
 
 def _shown(item: Any) -> str:

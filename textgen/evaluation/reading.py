@@ -36,10 +36,10 @@ def read_validation_part(stored: StoredModel) -> Iterator[str]:
             model that comes with textgen do not come with it.
     """
     record = stored.record
-    if shipped.is_shipped(stored.path):
-        raise CorpusError(f"{stored.name} comes with textgen, but the texts it learned from do not; name a FILE")
     if "-" in record.corpus.sources and sys.stdin.isatty():
         raise CorpusError(f"{stored.name} read standard input; pipe the same text in again, or name a FILE")
+    if shipped.is_shipped(stored.path):
+        raise CorpusError(f"{stored.name} comes with textgen, but the texts it learned from do not; name a FILE")
     prepared = prepare(
         open_corpus(record.corpus.sources, record.text),
         Split(record.training.val_fraction, record.training.seed),
