@@ -12,7 +12,7 @@ from plans import TEXT
 
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
 from textgen.records import CorpusRecord, ModelRecord, ResultRecord
-from textgen.store import manifest, model_directory
+from textgen.store import manifest, model_directory, shipped
 from textgen.store.model_directory import StoredModel
 from textgen.tokenizers import CharacterTokenizer, Tokenizer
 from textgen.tokenizers.word import WordTokenizer
@@ -122,6 +122,14 @@ def cache_dir(tmp_path_factory):
         del os.environ["TEXTGEN_CACHE_DIR"]
     else:
         os.environ["TEXTGEN_CACHE_DIR"] = before
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_shipped_models(tmp_path_factory):
+    """In this process no model comes with textgen, unless a test says otherwise; commands of their own find them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shipped, "PACKAGE", tmp_path_factory.mktemp("nothing") / "textgen")
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,18 +11,25 @@ import safetensors.numpy
 from conftest import make_stored_model, make_word_tokenizer, random_weights, write_stored_model
 
 from textgen.errors import ModelError, TextgenError
-from textgen.records import Evaluated, Progress
+from textgen.records import Evaluated, NoticeRecord, Progress
 from textgen.store import manifest, model_directory
 from textgen.store.checkpoints import Checkpoint, save_checkpoint
 from textgen.store.model_directory import MODEL_FILES
 
+NOTICE = NoticeRecord(
+    "CC0-1.0",
+    "It learned from two novels" + " of long ago" * 30 + ".",
+    ("Emma, by Jane Austen", "The Warden, by A. Trollope"),
+)
 HISTORY = (Evaluated(step=1, train_loss=3.5, sample="a sample"), Evaluated(step=2, validation_loss=2.0, sample="ü\n"))
 
 
 def write_full_model(models_dir: Path, level: str = "char", name: str = "tiny") -> Path:
     """A finished model whose files all hold something."""
     tokenizer = make_word_tokenizer("\n", "nfc") if level == "word" else None
-    path = write_stored_model(models_dir, make_stored_model(tokenizer=tokenizer, tied=level == "word"), name)
+    model = make_stored_model(tokenizer=tokenizer, tied=level == "word")
+    record = dataclasses.replace(model.record, notice=NOTICE if level == "word" else None)
+    path = write_stored_model(models_dir, model._replace(record=record), name)
     rows = [json.dumps(row.to_json(), ensure_ascii=False) + "\n" for row in HISTORY]
     (path / model_directory.METRICS).write_text("".join(rows), encoding="utf-8")
     (path / model_directory.SAMPLES).write_text("--- step 2\nü\n", encoding="utf-8")

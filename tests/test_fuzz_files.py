@@ -42,6 +42,7 @@ def main(seed: int, rounds: int) -> None:
     from damaging import write_full_model, write_run
 
     from textgen.generation.generator import open_generator  # noqa: F401 (loaded before memory is limited)
+    from textgen.store import shipped
 
     os.fsync = lambda _: None
     warnings.simplefilter("error")
@@ -49,6 +50,7 @@ def main(seed: int, rounds: int) -> None:
     counts = {"read": 0, "refused": 0}
     with tempfile.TemporaryDirectory() as name:
         models_dir = Path(name)
+        shipped.PACKAGE = models_dir / "textgen"  # so that `models` lists none that comes with textgen
         directories = [write_full_model(models_dir, level, level) for level in ("char", "word")]
         directories += write_run(models_dir / "run", steps=(10,))
         use(models_dir, directories[0])

@@ -264,7 +264,10 @@ def test_the_page_on_models_names_every_file_key_and_tensor():
     named = set(spans(MODELS.read_text()))
     assert {*model_directory.MODEL_FILES, *model_directory.CHECKPOINT_FILES, manifest.MANIFEST} <= named
     record = make_stored_model().record.to_json()
-    assert {f'"{key}"' for key in (*record, *make_word_tokenizer().to_json(), "parent", "format")} <= named
+    assert {
+        f'"{key}"'
+        for key in (*record, *make_word_tokenizer().to_json(), "parent", "notice", "licence", "text", "works", "format")
+    } <= named
     shapes = [ModelConfig(num_layers=1, units=64, tied=tied) for tied in (False, True)]
     assert {name for config in shapes for name in model_directory.weight_shapes(config)} <= named
     format_line = f'has the key `"format"`, which is {json.dumps(strict_json.FORMAT)};'

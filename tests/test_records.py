@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from textgen.config import TextConfig
 from textgen.errors import SettingError
-from textgen.records import CorpusRecord, ModelRecord, ParentRecord, ResultRecord, installed_versions
+from textgen.records import CorpusRecord, ModelRecord, NoticeRecord, ParentRecord, ResultRecord, installed_versions
 
 RECORD = ModelRecord(
     model_config(vocabulary_size=65, units=256),
@@ -21,6 +21,7 @@ RECORD = ModelRecord(
     {"textgen": "0.1.0"},
 )
 
+NOTICE = {"licence": "CC0-1.0", "text": "It learned from novels.", "works": ["Emma, by Jane Austen"]}
 PARENT = {"name": "old", "sha256": "0" * 64, "symbols_added": 2, "words_added": 0}
 
 losses = st.none() | st.floats(allow_nan=False, allow_infinity=False)
@@ -33,6 +34,7 @@ records = st.builds(
     st.builds(ResultRecord, train_loss=losses, validation_loss=losses, epochs=st.floats(0, 1e9)),
     st.dictionaries(st.text(), st.text()),
     st.none() | st.builds(ParentRecord, st.text(), st.just("0a" * 32), st.integers(0), st.integers(0)),
+    st.none() | st.builds(NoticeRecord, st.text(), st.text(), st.lists(st.text()).map(tuple)),
 )
 
 
@@ -59,6 +61,13 @@ def test_where_a_model_came_from_is_there_only_where_it_came_from_another():
     assert read_changed(parent=PARENT).parent == ParentRecord("old", "0" * 64, 2, 0)
     assert "parent" not in RECORD.to_json()
     assert read_changed(parent=PARENT).to_json()["parent"] == PARENT
+
+
+def test_whose_works_a_model_learned_from_is_there_only_where_it_is_stated():
+    read = read_changed(notice=NOTICE)
+    assert read.notice == NoticeRecord("CC0-1.0", "It learned from novels.", ("Emma, by Jane Austen",))
+    assert "notice" not in RECORD.to_json()
+    assert (read.to_json()["notice"], list(read.to_json())[-1]) == (NOTICE, "notice")
 
 
 @pytest.mark.parametrize("sha256", ["", "0" * 63, "0" * 63 + "G", "0" * 64 + "\n", "A" * 64])
@@ -90,6 +99,10 @@ def test_a_part_too_many_or_too_few_is_refused():
         ("corpus", {"encoding": "utf-8"}, "CorpusRecord expects exactly the keys"),
         ("parent", {"symbols_added": -1}, "`symbols_added` must be at least 0"),
         ("parent", {"extra": 1}, "ParentRecord expects exactly the keys"),
+        ("notice", {"extra": 1}, "NoticeRecord expects exactly the keys"),
+        ("notice", {"licence": None}, "`licence` must be text"),
+        ("notice", {"works": "Emma"}, "`works` must be a list of strings"),
+        ("notice", {"works": ["Emma", 1]}, "`works` must hold strings only"),
         ("results", {"samples_new": -1}, "`samples_new` must be at least 0"),
         ("corpus", {"sources": "novel.txt"}, "`sources` must be a list of strings"),
         ("results", {"validation_loss": float("nan")}, "`validation_loss` must be a finite number"),
@@ -98,10 +111,10 @@ def test_a_part_too_many_or_too_few_is_refused():
 )
 def test_a_wrong_value_in_a_part_is_refused(part, change, message):
     with pytest.raises(SettingError, match=message):
-        read_changed(**{part: (RECORD.to_json() | {"parent": PARENT})[part] | change})
+        read_changed(**{part: (RECORD.to_json() | {"parent": PARENT, "notice": NOTICE})[part] | change})
 
 
-@pytest.mark.parametrize("part", ["model", "text", "training", "corpus", "results", "parent"])
+@pytest.mark.parametrize("part", ["model", "text", "training", "corpus", "results", "parent", "notice"])
 @pytest.mark.parametrize("value", [None, [], "text"])
 def test_a_part_that_is_not_an_object_is_refused(part, value):
     with pytest.raises(SettingError, match="expects exactly the keys"):

@@ -252,6 +252,7 @@ def test_what_a_config_says_moves_no_cursor(model_dir, run, command):
         config["corpus"].update(name=EVIL, sources=[EVIL, "novel.txt"])
         config["text"].update(encoding=EVIL)
         config["versions"].update({EVIL: EVIL, "textgen": "1\n2"})
+        config["notice"] = {"licence": EVIL, "text": f"1\n{EVIL}", "works": [EVIL, "a\nb"]}
 
     change_json(model_dir / "config.json", change)
     reseal(model_dir)

@@ -17,11 +17,11 @@ PICTURES = {code: 0x2400 + code for code in range(0x20) if code not in (0x09, 0x
 PICTURES |= {0x7F: 0x2421, **dict.fromkeys(range(0x80, 0xA0), 0xFFFD)}
 
 
-def shown(text: object) -> str:
-    """`text` as part of a one-line message: escaped where a character is not printable, cut where it is long."""
+def shown(text: object, longest: int = LONGEST_SHOWN) -> str:
+    """`text` as part of a one-line message: escaped where a character is not printable, cut to `longest` characters."""
     line = str(text)
     line = line if line.isprintable() else ascii(line)
-    return line if len(line) <= LONGEST_SHOWN else line[: LONGEST_SHOWN - 1] + "…"
+    return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
 def visible(text: str) -> str:

@@ -61,6 +61,15 @@ class ParentRecord(Settings):
             raise SettingError(f"a parent's sha256 must be 64 hexadecimal digits. Received: {self.sha256!r:.80}")
 
 
+@dataclasses.dataclass(frozen=True)
+class NoticeRecord(Settings):
+    """Whose works a published model learned from, and what others may do with it."""
+
+    licence: str = setting("", "Licence of the model, as SPDX names it: CC0-1.0.")
+    text: str = setting("", "What it learned from, and who edited the texts.")
+    works: tuple[str, ...] = setting((), "Each work with its author: The Warden, by Anthony Trollope.")
+
+
 PARTS = ("model", "text", "training", "corpus", "results")
 
 
@@ -75,17 +84,19 @@ class ModelRecord:
     results: ResultRecord
     versions: dict[str, str]
     parent: ParentRecord | None = None
+    notice: NoticeRecord | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """A dictionary of JSON values, "parent" only where there is one; `from_json` gives the same record back."""
+        """A dictionary of JSON values, "parent" and "notice" only where there are; `from_json` reads them back."""
         parts = {name: getattr(self, name).to_json() for name in PARTS}
         parent = {} if self.parent is None else {"parent": self.parent.to_json()}
-        return parts | parent | {"versions": dict(self.versions)}
+        notice = {} if self.notice is None else {"notice": self.notice.to_json()}
+        return parts | parent | {"versions": dict(self.versions)} | notice
 
     @classmethod
     def from_json(cls, document: Any) -> Self:
         """The record in `document`. Raises SettingError at anything unexpected."""
-        if not isinstance(document, dict) or set(document) - {"parent"} != {*PARTS, "versions"}:
+        if not isinstance(document, dict) or set(document) - {"parent", "notice"} != {*PARTS, "versions"}:
             given = sorted(document) if isinstance(document, dict) else type(document).__name__
             raise SettingError(f"a model's config expects {sorted({*PARTS, 'versions'})}. Received: {given!s:.300}")
         versions = document["versions"]
@@ -99,6 +110,7 @@ class ModelRecord:
             ResultRecord.from_json(document["results"]),
             versions,
             ParentRecord.from_json(document["parent"]) if "parent" in document else None,
+            NoticeRecord.from_json(document["notice"]) if "notice" in document else None,
         )
 
 

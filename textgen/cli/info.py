@@ -7,6 +7,8 @@ import click
 
 from textgen.cli.options import json_option, models_dir_option
 
+LONGEST_NOTICE = 2000  # characters
+
 
 @click.command()
 @click.argument("model")
@@ -15,7 +17,7 @@ from textgen.cli.options import json_option, models_dir_option
 def info(model: str, models_dir: Path, as_json: bool) -> None:
     """Show the settings, the corpus and the results of MODEL.
 
-    Its files are checked first.
+    Its files are checked first. A published model ends with its licence and the works that it learned from.
     """
     from textgen.messages import json_line, shown
     from textgen.store.model_directory import load_model
@@ -31,13 +33,19 @@ def info(model: str, models_dir: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json_line(document))
         return
+    notice = stored.record.notice
     for key, value in document.items():
+        if key == "notice":
+            continue
         if not isinstance(value, dict):
             click.echo(f"{key:<30} {shown(value)}")
             continue
         click.echo(f"\n{key}")
         for name, item in value.items():
             click.echo(f"  {shown(name):<28} {_shown(item)}")
+    if notice:
+        click.echo(f"\nnotice\n  {'licence':<28} {shown(notice.licence)}\n  {shown(notice.text, LONGEST_NOTICE)}")
+        click.echo("\n".join(["\nworks", *(f"  {shown(work)}" for work in notice.works)]))
 
 
 def _shown(item: Any) -> str:

@@ -10,6 +10,7 @@ from textgen.corpus import open_corpus
 from textgen.dataset import prepare
 from textgen.dataset.split import Split
 from textgen.errors import CorpusError
+from textgen.store import shipped
 from textgen.store.model_directory import StoredModel
 from textgen.tokenizers import Tokenizer
 
@@ -31,11 +32,14 @@ def read_validation_part(stored: StoredModel) -> Iterator[str]:
     """The validation part of the model's corpus, in blocks.
 
     Raises:
-        CorpusError: the corpus cannot be read again or has changed, or there is no validation part.
+        CorpusError: the corpus cannot be read again or has changed, or there is no validation part; the texts of a
+            model that comes with textgen do not come with it.
     """
     record = stored.record
     if "-" in record.corpus.sources and sys.stdin.isatty():
         raise CorpusError(f"{stored.name} read standard input; pipe the same text in again, or name a FILE")
+    if shipped.is_shipped(stored.path):
+        raise CorpusError(f"{stored.name} comes with textgen, but the texts it learned from do not; name a FILE")
     prepared = prepare(
         open_corpus(record.corpus.sources, record.text),
         Split(record.training.val_fraction, record.training.seed),

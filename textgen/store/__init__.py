@@ -4,6 +4,7 @@ atomic           files and directories that are the old or the new, whatever hap
 strict_json      plain files, and JSON of our format
 manifest         directories whose files are vouched for by size and hash
 tensors          named arrays in a file
+shipped          the models that come with textgen, which nothing is written to
 model_directory  a finished model, or an unfinished run: write, verify, load
 checkpoints      everything that the next step of a run depends on
 run_directory    what a killed run left in a model directory, and what it held before

@@ -28,6 +28,7 @@ from textgen.config import ModelConfig
 from textgen.errors import ModelError, TextgenError
 from textgen.messages import nearest
 from textgen.records import ModelRecord
+from textgen.store import shipped
 from textgen.store.manifest import MANIFEST, verify
 from textgen.store.strict_json import MAX_JSON_BYTES, read_json, write_json
 from textgen.store.tensors import check_finite, read_tensors, write_tensors
@@ -104,7 +105,7 @@ def write_model_files(
 
 
 def load_model(name_or_path: str | Path, models_dir: Path) -> StoredModel:
-    """The model of that name in `models_dir`, or at that path, verified.
+    """The model of that name in `models_dir`, or one that comes with textgen, or the one at that path, verified.
 
     Raises:
         ModelError: no such model (naming the nearest), or a damaged one (naming the file).
@@ -151,8 +152,12 @@ def set_aside_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.previous")
 
 
-def find_model(name_or_path: str | Path, models_dir: Path) -> Path:
-    """The directory of a model given by name or path. Raises ModelError, naming the nearest."""
+def find_model(name_or_path: str | Path, models_dir: Path, *, with_shipped: bool = True) -> Path:
+    """The directory of a model given by name or path. Raises ModelError, naming the nearest.
+
+    Args:
+        with_shipped: whether a model that comes with textgen is found where `models_dir` has none of its name.
+    """
     given = str(name_or_path)
     path = Path(given) if "/" in given else models_dir / given
     if path.name not in ("", ".", ".."):
@@ -162,19 +167,25 @@ def find_model(name_or_path: str | Path, models_dir: Path) -> Path:
             return aside  # the run that was to replace it was killed as it began
         if os.path.isdir(path):
             return path
-    names = [p.name for p in list_model_dirs(models_dir)]
-    advice = nearest(given, names)
-    if not advice:
-        advice = f"There are: {', '.join(names[:8])}" if names else "Make one with: textgen train"
+    if with_shipped and (found := shipped.find(given)):
+        return found
+    own = [p.name for p in list_model_dirs(models_dir)]
+    others = [p.name for p in shipped.find_all() if with_shipped and p.name not in own]
+    if with_shipped and given in shipped.SHIPPED:
+        advice = "It comes with textgen, and is missing here. Reinstall textgen"
+    elif not (advice := nearest(given, own + others)):
+        names = ", ".join(own[:8] + others)
+        advice = f"There are: {names}" if names else "Make one with: textgen train"
     raise ModelError(f"no model {given!r} in {models_dir}. {advice}")
 
 
 def list_model_dirs(models_dir: Path) -> list[Path]:
-    """Directories in `models_dir` that hold a model or an unfinished run, by name."""
+    """Directories in `models_dir` that hold a user's own model or unfinished run, by name."""
     if not models_dir.is_dir():
         return []
     holds_model = (p for p in models_dir.iterdir() if is_finished(p) or os.path.isdir(p / CHECKPOINTS))
-    return sorted(p for p in holds_model if NAME.fullmatch(p.name))
+    named = sorted(p for p in holds_model if NAME.fullmatch(p.name))
+    return [p for p in named if not (p.name in shipped.SHIPPED and shipped.is_shipped(p))]
 
 
 def check_name(name: str) -> str:

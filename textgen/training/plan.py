@@ -20,7 +20,7 @@ from textgen.dataset.split import Split
 from textgen.errors import CorpusError, ModelError
 from textgen.recipe import Asked, Facts, Recipe, fill, recurrent_rate
 from textgen.records import CorpusRecord, ParentRecord, Progress
-from textgen.store import model_directory
+from textgen.store import model_directory, shipped
 from textgen.store.checkpoints import Checkpoint, load_newest
 from textgen.store.lock import RunLock
 from textgen.store.model_directory import StoredModel
@@ -155,11 +155,13 @@ def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Pla
     """
     name = request.name or resolve(request.sources)[0].name
     path = Path(name) if "/" in name else request.models_dir / name
-    if lock is not None and path.parent.is_dir() and model_directory.NAME.fullmatch(path.name):
-        lock.acquire(path)
-        recover(path)
+    if path.parent.is_dir() and model_directory.NAME.fullmatch(path.name):
+        shipped.check_writable(path)
+        if lock is not None:
+            lock.acquire(path)
+            recover(path)
     try:
-        path = model_directory.find_model(name, request.models_dir)
+        path = model_directory.find_model(name, request.models_dir, with_shipped=False)
     except ModelError as problem:
         raise ModelError(f"{problem}. To begin a run, leave out --resume") from None
     if model_directory.is_finished(path):
@@ -191,6 +193,7 @@ def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Pla
 
 def _claim(path: Path, lock: RunLock | None, overwrite: bool) -> None:
     """Raise ModelError or TrainingError unless a new run may write its model to `path`."""
+    shipped.check_writable(path)
     if lock is not None:
         lock.acquire(path)
         recover(path)
