@@ -16,6 +16,7 @@ from textgen.store import manifest, model_directory, shipped
 from textgen.store.model_directory import StoredModel
 from textgen.tokenizers import CharacterTokenizer, Tokenizer
 from textgen.tokenizers.word import WordTokenizer
+from textgen.training import beginning
 
 # A busy machine is not a bug.
 hypothesis.settings.register_profile("textgen", deadline=None)
@@ -126,9 +127,13 @@ def cache_dir(tmp_path_factory):
 
 @pytest.fixture(scope="session", autouse=True)
 def no_shipped_models(tmp_path_factory):
-    """In this process no model comes with textgen, unless a test says otherwise; commands of their own find them."""
+    """In this process no model comes with textgen, unless a test says otherwise; commands of their own find them.
+
+    So a run begins from nothing.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shipped, "PACKAGE", tmp_path_factory.mktemp("nothing") / "textgen")
+        patch.setattr(beginning, "choose", lambda request: beginning.Beginning())
         yield
 
 

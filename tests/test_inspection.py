@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from conftest import make_stored_model
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textgen import inspection
+from textgen import inspection, pretrained
 from textgen.cli.inspect import inspect
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
 from textgen.corpus import CorpusFacts, open_corpus
@@ -27,6 +28,8 @@ def folder(tmp_path, monkeypatch) -> Path:
     """An empty working directory, an empty cache, and a machine of known speed."""
     monkeypatch.setenv("TEXTGEN_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(inspection, "recurrent_rate", lambda: RATE)
+    monkeypatch.setattr(pretrained, "load", make_stored_model)
+    monkeypatch.setattr(pretrained, "read", lambda model, reader: pretrained.Reading(4.0, 3.0))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

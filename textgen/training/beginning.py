@@ -19,7 +19,7 @@ class Beginning(NamedTuple):
     """A model to begin with, or None for nothing, and why."""
 
     parent: StoredModel | None = None
-    reason: str = ""  # for a user
+    reason: str = ""  # for a user, who did not decide
     reader: CorpusReader | None = None  # of the corpus, where it was opened to decide
 
 
@@ -27,23 +27,23 @@ def begin(request: Request, tell: Callable[[str], None]) -> Beginning:
     """What the run of `request` begins with.
 
     Args:
-        tell: called with what it begins with and why, in one line.
+        tell: called with one line on what it begins with and why, where it was not the user who decided.
 
     Raises:
         TextgenError: the model that was named, or the pretrained one, is missing or damaged; the corpus cannot be read.
     """
     if request.init_from == NOTHING:
         return Beginning()
-    if request.init_from is None:
-        beginning = _chosen(request)
-    else:
-        parent = model_directory.load_model(request.init_from, request.models_dir)
-        beginning = Beginning(parent, f"with {parent.name}, as you asked")
-    tell(beginning.reason)
+    if request.init_from is not None:
+        return Beginning(model_directory.load_model(request.init_from, request.models_dir))
+    beginning = choose(request)
+    if beginning.reason:
+        tell(beginning.reason)
     return beginning
 
 
-def _chosen(request: Request) -> Beginning:
+def choose(request: Request) -> Beginning:
+    """The pretrained model, where the run of `request` can begin with it and it reads the text well; else nothing."""
     given = given_settings(request)
     if request.preset is not None:
         return Beginning(reason=f"from nothing: `preset={request.preset}` was given, which is a size of its own")

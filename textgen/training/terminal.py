@@ -113,7 +113,7 @@ class TerminalReporter(Reporter):
         if loss is not None:
             bits = f"{plan.bits_per_character(loss):.3f} bits per character"
             added = f"{loss:.2f} nats per {self._unit} on the validation part, {bits}; {added}"
-        self._say("before", added)
+        self._say("before", f"{parent.name}: {added}")
 
     def measuring(self) -> None:
         """While the step compiles and is timed."""
