@@ -2,12 +2,13 @@
 
 - Unless new words are wanted, it does not spell: a character that never stands alone is not written. Each rare word is
   unlikely, all of them together are not: a low temperature would write little else.
-- Then it does not write letters after letters either, as "t" after " house". A text has them next to each other only
-  where a word is spelled; anywhere else they are one piece.
+- Then it writes no letters after letters either, as "t" after " house", nor after the space that begins a word. A text
+  has them next to each other only where a word is spelled or is too long; anywhere else they are one piece.
 - Where new words are wanted, letters may follow letters one by one, but neither a letter follows a word nor a word a
   letter.
 
-It depends on the latest id alone, whether it was written or read. Reading is free: a prompt may spell.
+It depends on the latest id alone, whether it was written or read. A prompt may spell: reading is free. The start token
+counts as the piece that it is.
 """
 
 from typing import NamedTuple, Self

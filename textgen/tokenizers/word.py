@@ -40,6 +40,7 @@ into another class, and then cut it elsewhere; texts still come back as they wer
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import compress
 from typing import Any, Self
 
 import numpy as np
@@ -148,7 +149,7 @@ class WordTokenizer(Tokenizer):
         A mark does not say what it stands on; of a word that is spelled it is a letter. After a piece of MAX_PIECE
         characters its word may go on.
         """
-        marks = "".join([symbol for symbol in self.symbols if classes_of(code_points(symbol)) == MARK])
+        marks = "".join(compress(self.symbols, self._are_of(self.symbols, MARK)))
         lasts = [(piece.rstrip(marks) or piece)[-1] for piece in self.pieces if piece]
         joined = self._are_of("".join(lasts), LETTER, MARK)
         joined |= [piece == " " for piece in self.pieces]
