@@ -230,21 +230,20 @@ class BarredEngine(AlphabetEngine):
 @pytest.mark.parametrize(
     ("tokenizer", "config", "expected"),
     [
-        (WordTokenizer(" abc", [" ab"], alone=" b"), SamplingConfig(), [1, 3]),
-        (WordTokenizer(" abc", [" ab"], alone=" b"), SamplingConfig(new_words=True), None),
-        (WordTokenizer(" abc", [" ab"]), SamplingConfig(), None),
+        (WordTokenizer(" abc", [" ab"], alone=" b"), SamplingConfig(), [[1, 3], [1, 2, 3]]),
+        (WordTokenizer(" abc", [" ab"], alone=" b"), SamplingConfig(new_words=True), [[], [1, 2, 3], []]),
+        (WordTokenizer(" abc", [" ab"]), SamplingConfig(), [[], [1, 2, 3]]),
         (CharacterTokenizer(" abc"), SamplingConfig(), None),
     ],
     ids=["known words", "new words", "all stand alone", "characters"],
 )
-def test_letters_that_only_spell_are_barred_unless_new_words_are_wanted(tokenizer, config, expected):
+def test_the_engine_is_told_what_is_barred(tokenizer, config, expected):
     engine = BarredEngine(1)
     generator = Generator(tokenizer, engine)
-    next(generator.write(0, config))
-    assert expected == (None if engine.was_barred is None else engine.was_barred.tolist())
-    engine.was_barred = "nothing"
-    generator.generate("", config.replace(length=1))
-    assert expected == (None if engine.was_barred is None else engine.was_barred.tolist())
+    for write in (lambda: next(generator.write(0, config)), lambda: generator.generate("", config.replace(length=1))):
+        engine.was_barred = "nothing"
+        write()
+        assert expected == (engine.was_barred and [ids.tolist() for ids in engine.was_barred.ids])
 
 
 class IdEngine(AlphabetEngine):

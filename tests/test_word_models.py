@@ -1,14 +1,17 @@
 """Models of words: one text from three engines, lengths in words, and the commands as a user runs them."""
 
+import functools
+import itertools
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from commands import one_line, run
 from conftest import make_stored_model, make_word_tokenizer
-from three_engines import ThreeEngines
+from three_engines import PROMPTS, ThreeEngines
 from whole_texts import surprisals
 
 from textgen.config import SamplingConfig
@@ -51,15 +54,36 @@ def test_the_export_passes_its_own_check(everywhere):
     everywhere.assert_passes_its_own_check()
 
 
-def test_no_engine_spells_a_word_unless_new_words_are_wanted(everywhere):
-    letters = frozenset("bfjkqruvwxyz")  # of no word
-    written = "".join(text for answer in everywhere.answers for text in answer["completion"])
-    assert len(written) > 1000
-    assert not letters.intersection(written)
-    for engine in ("numpy", "tensorflow"):
-        generator, config = open_generator(everywhere.model, engine), SamplingConfig(length=40, ignore_eod=True)
-        assert not letters.intersection(generator.generate("", config)[0].completion)
-        assert letters.intersection(generator.generate("", config.replace(new_words=True))[0].completion)
+WORDS_AND_LETTERS = {"the", "cat", "sat", "ing", "on", "mat", "a", "dog", "I"}  # what is written without new words
+
+
+def test_the_export_neither_spells_a_word_nor_writes_one_stuck_to_another(everywhere):
+    for answer in everywhere.answers:
+        for prompt, completion in zip(PROMPTS, answer["completion"], strict=True):
+            assert set(re.findall(r"[^\W_]+", completion)) <= WORDS_AND_LETTERS
+            assert not (prompt[-1:].isalpha() and completion[:1].isalpha())
+    assert sum(len(text) for answer in everywhere.answers for text in answer["completion"]) > 1000
+
+
+def is_stuck(before: str, after: str, new_words: bool) -> bool:
+    """Whether no text has the two pieces next to each other; if words may be spelled, two letters may be neighbours."""
+    is_within_a_word = (before == " " or before[-1:].isalpha()) and after[:1].isalpha()
+    return is_within_a_word and not (new_words and len(before) == len(after) == 1)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "tensorflow"])
+@pytest.mark.parametrize(("read", "new_words"), [(["a ze", "b"], False), (["the  "], True)])
+def test_no_engine_writes_letters_after_letters_unless_it_spells_a_new_word(everywhere, engine, read, new_words):
+    generator, pieces = open_generator(everywhere.model, engine), everywhere.model.tokenizer.pieces
+    context = functools.reduce(lambda context, text: generator.read(text, context), read, None)
+    config = SamplingConfig(temperature=2.0, new_words=new_words)
+    blocks = itertools.islice(generator.blocks(context, config, np.arange(40)), 100 if engine == "numpy" else 3)
+    token_ids = np.concatenate([np.repeat(context.recent[-1:, None], 40, axis=1), *blocks])  # [more than 100, 40]
+    pairs = {(pieces[x], pieces[y]) for column in token_ids.T for x, y in itertools.pairwise(column)}
+    assert len(pairs) > 200
+    assert not [pair for pair in pairs if is_stuck(*pair, new_words)]
+    spelled = {after for _, after in pairs}.intersection("bfjkqruvwxyz")  # letters of no word
+    assert bool(spelled) == new_words
 
 
 def test_the_export_says_what_its_length_counts_and_what_it_needs(everywhere):

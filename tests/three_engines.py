@@ -21,6 +21,7 @@ PROMPTS = [
     "Ünkn\u00f6wn \u2603 WORDS",
     "\u2603",
     "a dog.\n",
+    "a zeb",
     "sat on the\nmat, ",
 ]
 CONFIGS = [
@@ -28,6 +29,7 @@ CONFIGS = [
     SamplingConfig(length=1, temperature=1.0, seed=2**40 + 3),
     SamplingConfig(length=40, temperature=1.1, top_k=12, top_p=0.9, min_p=0.02, seed=1),
     SamplingConfig(length=30, temperature=0.0),
+    SamplingConfig(length=300, temperature=2.0, seed=5),
 ]
 
 

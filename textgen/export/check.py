@@ -14,8 +14,9 @@ import numpy as np
 from textgen.config import SamplingConfig
 from textgen.errors import ExportError
 from textgen.export.signature import CHECKED, request_of
+from textgen.generation.barred import Barred
 from textgen.generation.ending import Ending, with_start
-from textgen.generation.generator import Completion, barred_ids, open_generator
+from textgen.generation.generator import Completion, open_generator
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.generation.philox import uniforms
 from textgen.generation.sampling import next_ids
@@ -135,8 +136,9 @@ def _explained_at(model: StoredModel, case: Case, before: np.ndarray, expected: 
     uniform = uniforms(case.config.seed, np.array([0]), len(before), 1)[0]
     nearby = _logits_nearby(model, read)  # [NUM_NEARBY, V]
     recent = np.zeros((len(nearby), 0), int)  # an export has no repeat penalty
-    barred = barred_ids(tokenizer, case.config)
-    drawn = next_ids(nearby, np.repeat(uniform, len(nearby)), case.config, recent, barred)
+    barred = Barred.of(tokenizer, case.config)
+    rows = None if barred is None else [barred.ids[barred.group_after(read)]] * len(nearby)
+    drawn = next_ids(nearby, np.repeat(uniform, len(nearby)), case.config, recent, rows)
     return bool((np.isin(drawn, received) & (drawn != expected)).any())
 
 

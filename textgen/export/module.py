@@ -13,11 +13,11 @@ import tensorflow as tf
 
 from textgen.config import SamplingConfig
 from textgen.export.signature import as_function
-from textgen.generation.generator import barred_ids
+from textgen.generation.barred import Barred
 from textgen.generation.graph_ending import Ends, Tally, with_start
 from textgen.generation.graph_network import Network, State, fold_weights
 from textgen.generation.graph_philox import uniforms
-from textgen.generation.graph_sampling import acting, is_among, next_ids
+from textgen.generation.graph_sampling import GraphBarred, acting, next_ids
 from textgen.store.model_directory import StoredModel
 from textgen.tokenizers import Tokenizer
 from textgen.tokenizers.graph_word import graph_tokenizer
@@ -47,8 +47,10 @@ class TextModule(tf.Module):
         """
         network = Network(self.config, {name: variable.read_value() for name, variable in self.weights.items()})
         prompt_ids = self.graph_tokenizer.tokenize(prompt)
-        state = read_prompts(network, *with_start(prompt_ids, self.tokenizer))
-        completion = self.graph_tokenizer.detokenize(write(network, state, settings, self.tokenizer))
+        read_ids, lengths = with_start(prompt_ids, self.tokenizer)
+        state = read_prompts(network, read_ids, lengths)
+        latest = tf.gather(read_ids, lengths - 1, batch_dims=1)
+        completion = self.graph_tokenizer.detokenize(write(network, state, latest, settings, self.tokenizer))
         text = tf.strings.join([self.graph_tokenizer.detokenize(prompt_ids), completion])
         return {"text": text, "completion": completion}
 
@@ -67,26 +69,35 @@ def read_prompts(network: Network, token_ids: tf.Tensor, lengths: tf.Tensor) -> 
     return state
 
 
-def write(network: Network, state: State, settings: dict[str, tf.Tensor], tokenizer: Tokenizer) -> tf.RaggedTensor:
-    """Token ids that continue `state`, int32 [B, (T)]: up to the length, or to the end of the document."""
+def write(
+    network: Network, state: State, latest: tf.Tensor, settings: dict[str, tf.Tensor], tokenizer: Tokenizer
+) -> tf.RaggedTensor:
+    """Token ids that continue `state`, int32 [B, (T)]: up to the length, or to the end of the document.
+
+    Args: latest: int32 [B], the ids that were read last.
+    """
     ends, length, active = Ends(tokenizer), settings["length"], acting(settings)
-    barred = barred_ids(tokenizer, SamplingConfig())
-    is_barred = None if barred is None else is_among(barred, tokenizer.vocabulary_size)
+    barred = GraphBarred.of(Barred.of(tokenizer, SamplingConfig()))
+    group = tf.zeros_like(latest) if barred is None else tf.gather(barred.groups, latest)
     written = tf.TensorArray(tf.int32, size=0, dynamic_size=True, element_shape=[None])
     numbers = tf.zeros([UNIFORM_BLOCK, 1], tf.float64)  # made in the first step
 
-    def step(t: tf.Tensor, state: State, tally: Tally, numbers: tf.Tensor, written: tf.TensorArray) -> tuple[Any, ...]:
+    def step(
+        t: tf.Tensor, state: State, group: tf.Tensor, tally: Tally, numbers: tf.Tensor, written: tf.TensorArray
+    ) -> tuple[Any, ...]:
         place = t % UNIFORM_BLOCK
         numbers = tf.cond(tf.equal(place, 0), lambda: _uniform_block(settings["seed"], t), lambda: numbers)
+        is_barred = None if barred is None else tf.gather(barred.masks, group)
         token_ids = next_ids(network.logits(state), numbers[place], settings, active, barred=is_barred)
+        group = group if barred is None else tf.gather(barred.groups, token_ids)
         tally = ends.after(tally, token_ids, length)
-        return t + 1, network.advance(token_ids, state), tally, numbers, written.write(t, token_ids)
+        return t + 1, network.advance(token_ids, state), group, tally, numbers, written.write(t, token_ids)
 
-    def goes_on(t: tf.Tensor, _state: State, tally: Tally, *_: Any) -> tf.Tensor:
+    def goes_on(t: tf.Tensor, _state: State, _group: tf.Tensor, tally: Tally, *_: Any) -> tf.Tensor:
         return tf.equal(t, 0) | ends.want_more(tally, t, length)  # an empty batch takes one step, too
 
-    loop = (0, state, Tally.at_start(tf.shape(state.hidden[-1])[0]), numbers, written)
-    _, _, tally, _, written = tf.while_loop(goes_on, step, loop)
+    loop = (0, state, group, Tally.at_start(tf.shape(state.hidden[-1])[0]), numbers, written)
+    _, _, _, tally, _, written = tf.while_loop(goes_on, step, loop)
     return tf.RaggedTensor.from_tensor(tf.transpose(written.stack()), lengths=tally.kept)
 
 

@@ -9,12 +9,14 @@ from typing import Any
 
 import tensorflow as tf
 
+from textgen.config import SamplingConfig
 from textgen.errors import ExportError
 from textgen.export import reader
 from textgen.export.check import Answers, Requests
 from textgen.export.module import TextModule
 from textgen.export.operations import check_operations
 from textgen.export.signature import how_to_call, notes, signature
+from textgen.generation.barred import Barred
 from textgen.records import installed_versions
 from textgen.store import atomic
 from textgen.store.model_directory import StoredModel
@@ -87,7 +89,7 @@ def describe(model: StoredModel) -> dict[str, Any]:
 def _notes_of(tokenizer: Tokenizer) -> list[str]:
     units = "characters" if tokenizer.level == "char" else "words; a word that is spelled counts once"
     own = [f"length counts {units}."]
-    if tokenizer.spelling_ids.size:
+    if Barred.of(tokenizer, SamplingConfig()) is not None:
         own.append("Words outside the vocabulary are read, but not written.")
     if tokenizer.eod_id is not None:
         own.append("A text ends where its document does, or at its length; whichever comes first.")

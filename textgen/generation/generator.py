@@ -13,6 +13,7 @@ import numpy as np
 
 from textgen.config import END_OF_DOCUMENT, SamplingConfig
 from textgen.errors import SettingError
+from textgen.generation.barred import Barred
 from textgen.generation.ending import Ending, with_start
 from textgen.generation.state import Context
 from textgen.store.model_directory import StoredModel
@@ -32,9 +33,9 @@ class Engine(Protocol):
         """The context after `token_ids` [T], which follow `context`."""
 
     def write(
-        self, context: Context, config: SamplingConfig, samples: np.ndarray, barred: np.ndarray | None = None
+        self, context: Context, config: SamplingConfig, samples: np.ndarray, barred: Barred | None = None
     ) -> Iterator[np.ndarray]:
-        """Endless blocks of token ids, int32 [n, B], one column per sample; none of `barred` [N] among them."""
+        """Endless blocks of token ids, int32 [n, B], one column per sample, as `barred` allows."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Generator:
 
     def blocks(self, context: Context, config: SamplingConfig, samples: np.ndarray) -> Iterator[np.ndarray]:
         """Endless blocks of token ids after `context`, int32 [n, B], for the samples numbered `samples` [B]."""
-        return self.engine.write(context, config, samples, barred_ids(self.tokenizer, config))
+        return self.engine.write(context, config, samples, Barred.of(self.tokenizer, config))
 
     def write(self, context: Context, config: SamplingConfig, sample: int = 0) -> Iterator[str]:
         """Pieces of one sample's text after `context`, which is not changed."""
@@ -136,14 +137,6 @@ class Generator:
             Completion(prompt, "".join(pieces) + ending.finish(), config.seed, int(sample), ending.reason)
             for pieces, sample, ending in zip(texts, samples, endings, strict=True)
         ]
-
-
-def barred_ids(tokenizer: Tokenizer, config: SamplingConfig) -> np.ndarray | None:
-    """The ids that are not written, int [N] or None: letters that only spell, unless new words are wanted.
-
-    Each rare word is unlikely, all of them together are not: a low temperature would write little else.
-    """
-    return tokenizer.spelling_ids if tokenizer.spelling_ids.size and not config.new_words else None
 
 
 def open_generator(model: StoredModel, engine: str = "numpy", **options: Any) -> Generator:

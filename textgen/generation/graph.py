@@ -14,9 +14,10 @@ import numpy as np
 import tensorflow as tf
 
 from textgen.config import ModelConfig, SamplingConfig
+from textgen.generation.barred import Barred
 from textgen.generation.graph_network import Network, State, fold_weights
 from textgen.generation.graph_philox import uniforms
-from textgen.generation.graph_sampling import Active, Rules, is_among, next_ids, rules_of
+from textgen.generation.graph_sampling import Active, GraphBarred, Rules, next_ids, rules_of
 from textgen.generation.state import MAX_RECENT, Context
 
 READ_BLOCK = 512  # the longest run of tokens that one call reads
@@ -30,6 +31,7 @@ class Stream(NamedTuple):
 
     state: State
     last_seen: tf.Tensor  # int32 [B, V], at which token an id was written last; the first to be written is token 0
+    group: tf.Tensor  # int32 [B], that of the latest id in `Barred`
 
 
 class TensorFlowEngine:
@@ -58,35 +60,37 @@ class TensorFlowEngine:
         return Context(hidden, memory, logits.numpy()[0], recent)
 
     def write(
-        self, context: Context, config: SamplingConfig, samples: np.ndarray, barred: np.ndarray | None = None
+        self, context: Context, config: SamplingConfig, samples: np.ndarray, barred: Barred | None = None
     ) -> Iterator[np.ndarray]:
         """Yield blocks of token ids without end, int32 [n, B].
 
         Args:
             context: what all samples continue; it is not changed.
             samples: int [B], the samples' numbers: each has its own random numbers.
-            barred: int [N], ids that are not to be written; None is none.
+            barred: ids that are not to be written; None is none.
         """
         rules, active = rules_of(config)
         seed, last_n = tf.constant(config.seed, tf.int64), tf.constant(config.repeat_last_n)
-        stream, numbers = self._start(context, len(samples)), tf.constant(np.asarray(samples, np.int64))
-        is_barred = None if barred is None else is_among(barred, self.config.vocabulary_size)
+        stream, numbers = self._start(context, len(samples), barred), tf.constant(np.asarray(samples, np.int64))
+        graph_barred = GraphBarred.of(barred)
         position, count = 0, FIRST_BLOCK
         while True:
             first = tf.constant(position, tf.int64)
             uniform = (seed, numbers, first)
             with _full_precision():
                 written, stream = self._write(
-                    self.weights, stream, uniform, tf.constant(count), rules, last_n, is_barred, active=active
+                    self.weights, stream, uniform, tf.constant(count), rules, last_n, graph_barred, active=active
                 )
             yield written.numpy()[:count]
             position += count
             count = min(2 * count, WRITE_BLOCK)
 
-    def _start(self, context: Context, batch_size: int) -> Stream:
+    def _start(self, context: Context, batch_size: int, barred: Barred | None) -> Stream:
         last_seen = np.full(self.config.vocabulary_size, NEVER, np.int32)
         last_seen[context.recent] = np.arange(-len(context.recent), 0)  # of equal ids, the latest stays
-        return Stream(_state_of(context, batch_size), tf.constant(np.tile(last_seen, (batch_size, 1))))
+        group = 0 if barred is None else barred.group_after(context.recent)
+        rows = tf.constant(np.tile(last_seen, (batch_size, 1)))
+        return Stream(_state_of(context, batch_size), rows, tf.fill([batch_size], group))
 
     def _read_block(
         self, weights: dict[str, tf.Tensor], state: State, token_ids: tf.Tensor, count: tf.Tensor
@@ -108,7 +112,7 @@ class TensorFlowEngine:
         count: tf.Tensor,
         rules: Rules,
         last_n: tf.Tensor,
-        barred: tf.Tensor | None,
+        barred: GraphBarred | None,
         active: Active,
     ) -> tuple[tf.Tensor, Stream]:
         """Write `count` tokens of every row.
@@ -117,7 +121,6 @@ class TensorFlowEngine:
             uniform: seed, samples [B] and number of the first token, int64.
             count: at most WRITE_BLOCK.
             last_n: how many recent tokens the repeat penalty looks at.
-            barred: bool [V], or None.
 
         Returns:
             int32 [WRITE_BLOCK, B], of which the first `count` rows are meant, and what the next call goes on from.
@@ -129,12 +132,14 @@ class TensorFlowEngine:
 
         def step(t: tf.Tensor, stream: Stream, written: tf.TensorArray) -> tuple[tf.Tensor, Stream, tf.TensorArray]:
             seen = stream.last_seen >= first + t - last_n
-            token_ids = next_ids(network.logits(stream.state), numbers[t], rules, active, seen, barred)
+            is_barred = None if barred is None else tf.gather(barred.masks, stream.group)
+            token_ids = next_ids(network.logits(stream.state), numbers[t], rules, active, seen, is_barred)
             state = network.advance(token_ids, stream.state)
             last_seen = (
                 mark_seen(stream.last_seen, token_ids, first + t) if active["repeat_penalty"] else stream.last_seen
             )
-            return t + 1, Stream(state, last_seen), written.write(t, token_ids)
+            group = stream.group if barred is None else tf.gather(barred.groups, token_ids)
+            return t + 1, Stream(state, last_seen, group), written.write(t, token_ids)
 
         _, stream, written = tf.while_loop(lambda t, *_: t < count, step, (0, stream, written))
         return written.stack(), stream

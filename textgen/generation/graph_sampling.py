@@ -10,12 +10,13 @@ import itertools
 import math
 import operator
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import tensorflow as tf
 
 from textgen.config import FILTERS, SamplingConfig
+from textgen.generation.barred import Barred
 
 Rules = Mapping[str, tf.Tensor]  # setting -> its number, a scalar tensor: changing it traces nothing again
 Active = Mapping[str, bool | tf.Tensor]  # setting -> whether it acts: bool while tracing, else a bool scalar tensor
@@ -58,7 +59,7 @@ def next_ids(
         logits: float32 [B, V].
         uniform: float64 [B] or [1], in [0, 1).
         seen: bool [B, V], the ids that the repeat penalty is for; None leaves it out.
-        barred: bool [V], the ids that are not to be drawn; None is none.
+        barred: bool [B, V], the ids that are not to be drawn; None is none.
 
     Returns:
         int32 [B].
@@ -80,9 +81,20 @@ def next_ids(
     return choose(active["temperature"], drawn, likeliest)  # rule 3
 
 
-def is_among(ids: np.ndarray, num_ids: int) -> tf.Tensor:
-    """`ids`, int [N], as bool [V]."""
-    return tf.constant(np.isin(np.arange(num_ids), ids))
+class GraphBarred(NamedTuple):
+    """`Barred` as tensors. A loop carries the group of each row's latest id."""
+
+    groups: tf.Tensor  # int32 [V], the group of each id
+    masks: tf.Tensor  # bool [G, V], the ids that do not follow each group
+
+    @classmethod
+    def of(cls, barred: Barred | None) -> Self | None:
+        """The tensors of `barred`, where there is any."""
+        if barred is None:
+            return None
+        num_ids = np.arange(len(barred.groups))
+        masks = np.stack([np.isin(num_ids, ids) for ids in barred.ids])
+        return cls(tf.constant(barred.groups), tf.constant(masks))
 
 
 def filter_weights(weights: tf.Tensor, rules: Rules, active: Active) -> tf.Tensor:

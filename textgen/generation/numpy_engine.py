@@ -13,6 +13,7 @@ import numpy as np
 from threadpoolctl import OpenBLASController, ThreadpoolController
 
 from textgen.config import ModelConfig, SamplingConfig
+from textgen.generation.barred import Barred
 from textgen.generation.numpy_cells import NUMPY_CELLS, is_folded
 from textgen.generation.philox import uniforms
 from textgen.generation.sampling import next_ids
@@ -92,14 +93,14 @@ class NumpyEngine:
         return outputs @ self.output_kernel + self.output_bias
 
     def write(
-        self, context: Context, config: SamplingConfig, samples: np.ndarray, barred: np.ndarray | None = None
+        self, context: Context, config: SamplingConfig, samples: np.ndarray, barred: Barred | None = None
     ) -> Iterator[np.ndarray]:
         """Yield token ids for as long as they are asked for, int32 [1, B] at a time.
 
         Args:
             context: what all samples continue; it is not changed.
             samples: int [B], the samples' numbers: each has its own random numbers.
-            barred: int [N], ids that are not to be written; None is none.
+            barred: ids that are not to be written; None is none.
         """
         return _Writer(self, context, config, samples, barred).blocks()
 
@@ -120,7 +121,7 @@ class _Writer:
         context: Context,
         config: SamplingConfig,
         samples: np.ndarray,
-        barred: np.ndarray | None,
+        barred: Barred | None,
     ):
         self.engine, self.config, self.samples, self.barred = engine, config, np.asarray(samples), barred
         B, L, H = len(self.samples), engine.config.num_layers, engine.config.units
@@ -133,6 +134,8 @@ class _Writer:
         self.memory = np.repeat(context.memory[:, None], B, axis=1)  # [L, B, H]
         self.logits = np.tile(context.logits, (B, 1))
         self.recent = context.recent_rows(config.repeat_last_n, B)
+        if barred is not None:
+            self.groups = np.full(B, barred.group_after(context.recent))  # of each sample's latest id
         self.cells = [cell.prepared(B) for cell in engine.cells]
 
     def blocks(self) -> Iterator[np.ndarray]:
@@ -146,7 +149,10 @@ class _Writer:
 
     def next_token(self, uniform: np.ndarray) -> np.ndarray:
         """Draw one id for each sample and let the network read it; int32 [B]."""
-        token_ids = next_ids(self.logits, uniform, self.config, self.recent, self.barred)
+        barred = None if self.barred is None else [self.barred.ids[group] for group in self.groups]
+        token_ids = next_ids(self.logits, uniform, self.config, self.recent, barred)
+        if self.barred is not None:
+            self.groups = self.barred.groups[token_ids]
         if self.config.repeat_penalty != 1:
             self.recent[:, :-1] = self.recent[:, 1:]
             self.recent[:, -1] = token_ids

@@ -4,7 +4,7 @@ uniform number lies within rounding of a boundary.
 The rules act in this order, each on what the one before left. `graph_sampling.py` holds them as TensorFlow operations,
 by these numbers; a test compares the two for random settings:
 
-1. Barred ids are not drawn.
+1. Barred ids are not drawn. `barred.py` says which they are, from the latest id of a row.
 2. The repeat penalty divides the odds of every recent id.
 3. Temperature 0 takes the likeliest id, the first of equals. The rules below are not asked.
 4. The scores are divided by the temperature; their exponentials are the weights.
@@ -13,7 +13,7 @@ by these numbers; a test compares the two for random settings:
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -25,7 +25,7 @@ def next_ids(
     uniform: np.ndarray,
     config: SamplingConfig,
     recent: np.ndarray,
-    barred: np.ndarray | None = None,
+    barred: Sequence[np.ndarray] | None = None,
 ) -> np.ndarray:
     """The next id of each row.
 
@@ -33,14 +33,15 @@ def next_ids(
         logits: float [B, V].
         uniform: float64 [B], in [0, 1).
         recent: int [B, R], the latest ids of each row, -1 where there is none.
-        barred: int [N], ids that are not to be drawn, fewer than V; None is none.
+        barred: for each row the ids that are not to be drawn, int [N], fewer than V; None is none.
 
     Returns:
         int64 [B].
     """
     scores = logits.astype(np.float64)
     if barred is not None:  # rule 1
-        scores[:, barred] = -np.inf
+        for row, ids in zip(scores, barred, strict=True):
+            row[ids] = -np.inf
     if config.repeat_penalty != 1:  # rule 2
         scores = repeat_penalty(scores, recent, config.repeat_penalty)
     if config.temperature == 0:  # rule 3

@@ -109,11 +109,6 @@ class Tokenizer(abc.ABC):
     def continued(self) -> np.ndarray:
         """bool [V]: which tokens leave their unit open."""
 
-    @property
-    def spelling_ids(self) -> np.ndarray:
-        """int32 [N]: tokens that are no text of their own, but letters of words that have no id."""
-        return np.zeros(0, np.int32)
-
     def to_json(self) -> dict[str, Any]:
         """A description that `from_json` turns into an equal tokenizer."""
         return {

@@ -40,6 +40,7 @@ into another class, and then cut it elsewhere; texts still come back as they wer
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import compress
 from typing import Any, Self
 
 import numpy as np
@@ -122,12 +123,12 @@ class WordTokenizer(Tokenizer):
     @cached_property
     def continues(self) -> np.ndarray:
         """bool [V]: letters, numbers and marks, which go on with the word being spelled."""
-        return self._symbols_of(LETTER, NUMBER, MARK)
+        return self._are_of(self.symbols, LETTER, NUMBER, MARK)
 
     @cached_property
     def continued(self) -> np.ndarray:
         """bool [V]: letters, numbers and marks, and the space that begins a word."""
-        return self._symbols_of(LETTER, NUMBER, MARK, SPACE)
+        return self._are_of(self.symbols, LETTER, NUMBER, MARK, SPACE)
 
     @cached_property
     def spelling_ids(self) -> np.ndarray:
@@ -136,9 +137,28 @@ class WordTokenizer(Tokenizer):
         ids = [i for i, symbol in enumerate(self.symbols) if symbol not in alone]
         return np.array(ids if self.words or alone else [], np.int32)
 
-    def _symbols_of(self, *classes: int) -> np.ndarray:
+    @cached_property
+    def joins(self) -> np.ndarray:
+        """bool [V]: pieces that begin with a letter or mark. After one that is `joined` they are a spelled word's."""
+        return self._are_of("".join([piece[0] for piece in self.pieces if piece]), LETTER, MARK)
+
+    @cached_property
+    def joined(self) -> np.ndarray:
+        """bool [V]: pieces that a letter would have been a part of: those that end with a letter, and the single space.
+
+        A mark does not say what it stands on; of a word that is spelled it is a letter. After a piece of MAX_PIECE
+        characters its word may go on.
+        """
+        marks = "".join(compress(self.symbols, self._are_of(self.symbols, MARK)))
+        lasts = [(piece.rstrip(marks) or piece)[-1] for piece in self.pieces if piece]
+        joined = self._are_of("".join(lasts), LETTER, MARK)
+        joined |= [piece == " " for piece in self.pieces]
+        return joined & [len(piece) < MAX_PIECE for piece in self.pieces]
+
+    def _are_of(self, symbols: str, *classes: int) -> np.ndarray:
+        """bool [V]: whether the symbol that is given for each id, `<eod>` excepted, is of one of the classes."""
         found = np.zeros(self.vocabulary_size, bool)
-        found[: len(self.symbols)] = np.isin(classes_of(code_points(self.symbols)), classes)
+        found[: len(symbols)] = np.isin(classes_of(code_points(symbols)), classes)
         return found
 
     def to_json(self) -> dict[str, Any]:

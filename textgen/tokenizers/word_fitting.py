@@ -103,8 +103,8 @@ class WordFitter(SymbolFitter):
         """Those of the symbols that are pieces themselves: "I", a comma.
 
         A piece of one character must occur twice. In a long text nearly every letter does so somewhere, as in "p.m.",
-        and a space does at the end of a line. They are also what the spelling of a rare word begins with. So a letter or
-        a space must besides stand alone more often than it begins a piece that has to be spelled; otherwise a model
+        and a space does at the end of a line. They are also what the spelling of a rare word begins with. So a letter
+        or a space must besides stand alone more often than it begins a piece that has to be spelled; otherwise a model
         that must not spell would write "Z" where it wants to begin with a name.
         """
         spelled: Counter[str] = Counter()

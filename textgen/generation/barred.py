@@ -1,0 +1,49 @@
+"""Which ids a word model does not write after which. The rule, which both engines and the export apply:
+
+- Unless new words are wanted, it does not spell: a character that never stands alone is not written. Each rare word is
+  unlikely, all of them together are not: a low temperature would write little else.
+- Then it writes no letters after letters either, as "t" after " house", nor after the space that begins a word. A text
+  has them next to each other only where a word is spelled or is too long; anywhere else they are one piece.
+- Where new words are wanted, letters may follow letters one by one, but neither a letter follows a word nor a word a
+  letter.
+
+It depends on the latest id alone, whether it was written or read. A prompt may spell: reading is free. The start token
+counts as the piece that it is.
+"""
+
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from textgen.config import SamplingConfig
+from textgen.tokenizers import Tokenizer, WordTokenizer
+
+
+class Barred(NamedTuple):
+    """The ids that are not written, by the group of the latest id. After group 0 a new piece of text may begin."""
+
+    groups: np.ndarray  # int32 [V], the group of each id
+    ids: tuple[np.ndarray, ...]  # for each of G groups the ids that do not follow it, int [N], fewer than V
+
+    def group_after(self, recent: np.ndarray) -> int:
+        """The group of the latest of `recent`, int [R], oldest first; 0 where there is none."""
+        return int(self.groups[recent[-1]]) if len(recent) else 0
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer, config: SamplingConfig) -> Self | None:
+        """What is barred while a model writes with this `tokenizer`; None is nothing."""
+        if not isinstance(tokenizer, WordTokenizer):
+            return None
+        joins, joined = tokenizer.joins, tokenizer.joined
+        is_symbol = np.arange(tokenizer.vocabulary_size) < len(tokenizer.symbols)
+        if config.new_words:
+            groups = np.where(joined, np.where(is_symbol, 2, 1), 0)
+            always = np.zeros_like(joins)
+            barred = [always, joins, joins & ~is_symbol]
+        else:
+            groups = joined
+            always = np.isin(np.arange(tokenizer.vocabulary_size), tokenizer.spelling_ids)
+            barred = [always, always | joins]
+        # A vocabulary may hold nothing but letters. What is barred always leaves something.
+        ids = tuple(np.flatnonzero(always if row.all() else row) for row in barred)
+        return cls(groups.astype(np.int32), ids) if any(map(len, ids)) else None
