@@ -151,9 +151,19 @@ def test_a_model_to_begin_with_is_named_with_what_it_lacks_and_how_well_it_does(
     screen.reporter.inherited(shown_plan(), ParentRecord("old", "0" * 64, 1), 1.5)
     screen.reporter.inherited(shown_plan(level="word"), ParentRecord("old", "0" * 64, 0, 2345), None)
     assert screen.lines == [
-        " begins as  old, 1 character added; before: 1.50 nats per character, 2.16 bits per character",
-        " begins as  old, 0 characters and 2,345 words added",
+        "    before  old: 1.50 nats per character on the validation part, 2.164 bits per character; 1 character added",
+        "    before  old: 0 characters and 2,345 words added",
     ]
+
+
+def test_what_a_run_begins_with_is_said_with_flags_and_the_size_is_not():
+    screen = Screen()
+    screen.reporter.begins("from nothing: `units=9` was given, and english has 512")
+    assert screen.lines == ["    begins  from nothing: --units 9 was given, and english has 512"]
+    recipe = recipe_of(minutes=2.0)
+    trained = recipe._replace(facts=recipe.facts._replace(begins_trained=True))
+    screen.reporter.planned(shown_plan(recipe=trained))
+    assert not any(line.lstrip().startswith("size") for line in screen.lines)
 
 
 @pytest.mark.parametrize(

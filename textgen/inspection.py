@@ -17,8 +17,8 @@ from textgen.recipe import PRESETS, Asked, Facts, fill, recurrent_rate, size_of,
 from textgen.tokenizers.normalizing import normalize_blocks
 from textgen.tokenizers.word_fitting import DEFAULT_VOCABULARY_SIZE, WordFitter
 
-
-WORDS_FROM_CHARACTERS = 200_000  # from there on a model of words was the better one (`tests/benchmarks/quality.md`) ...
+# From so many characters on a model of words was the better one (`tests/benchmarks/quality.md`) ...
+WORDS_FROM_CHARACTERS = 200_000
 WORDS_FROM_COVERAGE = 0.85  # ... where few words would be spelled
 EXPECTED_SIZE = ((300_000, "small"), (math.inf, "medium"))  # up to so many tokens, the size that minutes are meant for
 EPOCHS = ((300_000, 12.0), (3_000_000, 8.0), (30_000_000, 3.0), (math.inf, 1.0))  # passes that still pay
@@ -124,7 +124,8 @@ def advise(
     size = PRESETS[up_to(EXPECTED_SIZE, num_tokens)] if begins is None else size_of(begins.units)
     wanted = num_tokens * up_to(EPOCHS, num_tokens) / tokens_per_second(size, facts) / 60
     minutes = min(MOST_MINUTES, max(FEWEST_MINUTES, math.ceil(wanted)))
-    recipe = fill(Asked(ModelConfig(units=begins and begins.units), TrainingConfig(minutes=minutes)), facts)
+    shape = ModelConfig() if begins is None else ModelConfig(units=begins.units)
+    recipe = fill(Asked(shape, TrainingConfig(minutes=minutes)), facts)
     flags = [*(["--level word"] if level == "word" and begins is None else []), f"--minutes {minutes}"]
     command = " ".join(filter(None, ["textgen train", arguments, *flags]))
     return Advice(

@@ -150,7 +150,7 @@ def _nearest_ids(tokenizer: Tokenizer, new_ids: np.ndarray, is_old: np.ndarray) 
     pieces = tokenizer.pieces
     place = {piece: token_id for token_id, piece in enumerate(pieces)}
     known = {symbol for symbol in tokenizer.symbols if is_old[place[symbol]]}
-    found = {}
+    found: dict[int, tuple[list[int], bool]] = {}
     for token_id in new_ids.tolist():
         piece = pieces[token_id]
         if token_id == tokenizer.eod_id:
@@ -159,8 +159,10 @@ def _nearest_ids(tokenizer: Tokenizer, new_ids: np.ndarray, is_old: np.ndarray) 
             form = [place[symbol] for symbol in nearest_known(piece, known)]
             found[token_id] = (form, bool(form))
         else:
-            form = next((place[f] for f in _forms(piece) if is_old[place.get(f, token_id)]), None)
-            found[token_id] = ([place[symbol] for symbol in piece], False) if form is None else ([form], True)
+            forms = (place[form] for form in _forms(piece) if is_old[place.get(form, token_id)])
+            nearest = next(forms, None)
+            spelled = [place[symbol] for symbol in piece]
+            found[token_id] = (spelled, False) if nearest is None else ([nearest], True)
     return found
 
 
