@@ -1,6 +1,8 @@
 """`textgen evaluate` with figures adapted at test time: what it prints, what it refuses, and that the model stays."""
 
+import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -9,8 +11,10 @@ from whole_texts import cached_surprisals
 
 from textgen.cli import main
 from textgen.config import CacheConfig
-from textgen.evaluation import tokenize
+from textgen.evaluation import Evaluation, tokenize
 from textgen.generation.numpy_engine import NumpyEngine
+from textgen.records import CorpusRecord
+from textgen.sketch import sketch_of
 
 TEXT = "the cat sat on the mat, and the dog sat on the cat.\n" * 6
 
@@ -73,6 +77,79 @@ def test_the_cache_is_that_of_its_settings(evaluate):
     token_ids = tokenize(TEXT, model.tokenizer).token_ids
     nats = cached_surprisals(token_ids, NumpyEngine(model.record.model, model.weights), config).sum()
     assert figures["nats_per_character"] == pytest.approx(nats / len(TEXT), rel=1e-12)
+
+
+# ---- a text that the model has read before
+
+WORDS = [f"the {n % 13}{'abcdefgh'[n % 8]} {'xyz'[n % 3] * (n * n % 101)} sat\n" for n in range(12_000)]
+BOOK, OTHER = "".join(WORDS[:8000]), "".join(WORDS[8000:]).replace("sat", "ran")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Some texts; the network is not asked, which would take long."""
+    monkeypatch.setattr("textgen.evaluation.evaluate_tokens", lambda *_, **__: Evaluation(9, 9, 9, 1.0, 1.0, 1.0, None))
+    (tmp_path / "book.txt").write_text(BOOK)
+    (tmp_path / "half.txt").write_text((BOOK[: len(OTHER)] + OTHER).replace("\n", "\r\n").upper())
+    (tmp_path / "other.txt").write_text(OTHER)
+    return tmp_path
+
+
+def write_model(folder, sketch: str, source: str = "/elsewhere/book.txt") -> None:
+    model = make_stored_model()
+    corpus = CorpusRecord("book", (source,), "0" * 64, len(BOOK), sketch=sketch)
+    shutil.rmtree(folder / "tiny", ignore_errors=True)
+    write_stored_model(folder, model._replace(record=dataclasses.replace(model.record, corpus=corpus)))
+
+
+@pytest.fixture
+def run(folder, capsys):
+    """Runs a command on the model and returns its status, standard output and standard error."""
+
+    def run_main(command: str, *arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as exited:
+            main([command, "tiny", *arguments, "--models-dir", str(folder)])
+        return (exited.value.code or 0, *capsys.readouterr())
+
+    return run_main
+
+
+def test_the_share_that_the_model_has_read_is_said(run, folder):
+    write_model(folder, sketch_of([BOOK]).to_text())
+    share = json.loads(run("evaluate", str(folder / "half.txt"), "--json")[1])["read_before"]
+    assert share == pytest.approx(0.5, abs=0.2)
+    assert run("evaluate", str(folder / "half.txt"))[2].splitlines()[-1] == (
+        f"textgen: tiny has read about {share:.0%} of this text before, so its figures are better than on a new text"
+    )
+    assert json.loads(run("evaluate", str(folder / "book.txt"), "--json")[1])["read_before"] == 1
+    assert json.loads(run("evaluate", str(folder / "other.txt"), "--json")[1])["read_before"] is None
+    assert "has read" not in run("evaluate", str(folder / "other.txt"))[2]
+
+
+def test_of_its_own_files_and_without_a_sketch_nothing_is_said(run, folder):
+    book = str(folder / "book.txt")
+    for sketch, source in ((sketch_of([BOOK]).to_text(), book), ("", "/elsewhere/book.txt")):
+        write_model(folder, sketch, source)
+        assert json.loads(run("evaluate", book, "--json")[1])["read_before"] is None
+
+
+def test_a_damaged_sketch_is_named(run, folder):
+    write_model(folder, "AAAA")
+    said = "the sketch of a corpus must be base64"
+    status, _, errors = run("evaluate", str(folder / "book.txt"))
+    assert (status, said in errors) == (1, True)
+    assert errors.splitlines()[-1].startswith(f"textgen: {folder / 'tiny' / 'config.json'}: {said}")
+    status, output, _ = run("verify")
+    assert (status, said in output) == (1, True)
+
+
+def test_info_counts_the_hashes_and_leaves_them_out_of_json(run, folder):
+    sketch = sketch_of([BOOK])
+    write_model(folder, sketch.to_text())
+    lines = run("info")[1].splitlines()
+    assert f"  {'sketch':<28} {len(sketch.hashes)} hashes of 8 words each" in lines
+    assert not any(sketch.to_text() in line for line in lines)
+    assert "sketch" not in json.loads(run("info", "--json")[1])["corpus"]
 
 
 WRONG = {

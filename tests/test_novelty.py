@@ -13,7 +13,17 @@ from textgen.dataset import Prepared
 from textgen.generation.generator import Completion
 from textgen.tokenizers import CharacterTokenizer, new_fitter
 from textgen.training import novelty
-from textgen.training.novelty import LONGEST, NUM_SAMPLES, Origins, contained, count_origins
+from textgen.training.novelty import (
+    LONGEST,
+    NUM_SAMPLES,
+    NUM_SEARCHED,
+    SEARCHED,
+    Copy,
+    Origins,
+    contained,
+    count_origins,
+    find_longest_copy,
+)
 
 
 class Scribe:
@@ -67,6 +77,22 @@ def test_a_hundred_documents_are_drawn_as_the_model_has_learned_them():
     assert scribe.asked == ("", LONGEST, NUM_SAMPLES)
     assert NUM_SAMPLES == 100
     assert (LONGEST.temperature, LONGEST.ignore_eod) == (1.0, False)
+
+
+# ---- what it copies
+
+
+def test_the_longest_run_is_searched_in_the_training_part_and_ends_where_documents_do():
+    scribe = Scribe("Zoe and Ann", "Twin", "Eve\nDee")
+    assert find_longest_copy(scribe, CORPUS) == Copy(3, "Ann", 22)
+    assert scribe.asked == ("", SEARCHED["char"], NUM_SEARCHED)
+    assert all(config.ignore_eod and config.temperature == 0.8 for config in SEARCHED.values())
+
+
+def test_only_the_beginning_of_a_long_run_is_kept():
+    text = "Zabob" * 50
+    copy = find_longest_copy(Scribe(text + "A"), prepared_of((text,), ("A",)))
+    assert copy == Copy(250, text[:200], 251)
 
 
 # ---- the search

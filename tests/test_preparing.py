@@ -16,6 +16,7 @@ from textgen.config import END_OF_DOCUMENT, TextConfig
 from textgen.dataset.split import DocumentDraw, Split
 from textgen.errors import CorpusError, TokenizerError
 from textgen.records import CorpusRecord
+from textgen.sketch import sketch_of
 from textgen.tokenizers import CharacterTokenizer, new_fitter
 from textgen.tokenizers.normalizing import normalize_text
 
@@ -30,6 +31,15 @@ def test_a_text_that_can_be_checked_by_eye():
     assert isinstance(prepared.train_ids, np.memmap)
     assert (prepared.characters, prepared.num_documents, prepared.num_validation_documents) == (10, 0, 0)
     assert prepared.sha256 == hashlib.sha256(b"abcabcabca").hexdigest()
+
+
+def test_the_sketch_is_that_of_the_whole_text():
+    text = " ".join(f"{n * n % 9973} bottles" for n in range(4000))
+    expected = sketch_of([text]).to_text()
+    assert len(expected) > 50
+    assert prepared_of(write("t.txt", text)).sketch == prepared_of("t.txt").sketch == expected
+    lines = text.replace("8 ", "8\n")
+    assert prepared_of(write("lines.txt", lines), config=LINES.replace(normalize="casefold")).sketch == expected
 
 
 def test_words_are_those_of_the_training_part_and_characters_those_of_all():

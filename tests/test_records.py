@@ -76,6 +76,16 @@ def test_a_parent_has_a_whole_sha256(sha256):
         read_changed(parent=PARENT | {"sha256": sha256})
 
 
+def test_a_model_from_before_sketches_and_copies_is_read():
+    document = RECORD.to_json()
+    del document["corpus"]["sketch"]
+    for name in ("longest_copy", "longest_copy_text", "longest_copy_among"):
+        del document["results"][name]
+    read = ModelRecord.from_json(document)
+    assert read == RECORD
+    assert (read.corpus.sketch, read.results.longest_copy) == ("", None)
+
+
 def test_a_part_too_many_or_too_few_is_refused():
     with pytest.raises(SettingError, match=r"a model's config expects .*'extra'"):
         read_changed(extra={})

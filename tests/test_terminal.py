@@ -358,6 +358,23 @@ def test_the_summary_says_where_the_documents_that_it_wrote_are_found():
     )
 
 
+@pytest.mark.parametrize(
+    ("length", "text", "shown"),
+    [
+        (23, "and the\ncaptain\x1b[2J said", "23 characters: “and the captain␛[2J said”"),
+        (230, "and so " * 28 + "and ", f"230 characters: “{('and so ' * 28).strip()} and ...”"),
+        (1, "a", "1 character: “a”"),
+    ],
+)
+def test_the_summary_shows_the_longest_run_that_it_copied(length, text, shown):
+    screen = Screen()
+    copied = {"longest_copy": length, "longest_copy_text": text, "longest_copy_among": 2001}
+    screen.reporter.finished(result_of(dataclasses.replace(RESULTS, **copied)))
+    assert screen.lines[2] == (
+        f"    copies  in 2,001 characters that it wrote, the longest run that stands in your text is {shown}"
+    )
+
+
 def test_the_summary_names_the_best_step_when_it_is_not_the_last():
     screen = Screen()
     screen.reporter.finished(result_of(dataclasses.replace(RESULTS, best_step=3200)))

@@ -31,7 +31,7 @@ from textgen.generation.numpy_engine import NumpyEngine
 from textgen.store import manifest, model_directory
 from textgen.store.checkpoints import load_newest
 from textgen.training.learner import Learner
-from textgen.training.novelty import count_origins
+from textgen.training.novelty import Copy, count_origins, find_longest_copy
 from textgen.training.schedule import learning_rate
 from textgen.training.step import TrainStep
 from textgen.training.trainer import SAMPLE
@@ -103,6 +103,15 @@ def test_the_results_are_those_of_the_run(finished):
     assert results.validation_bits_per_character == pytest.approx(results.validation_loss / math.log(2))
     assert results.tokens_per_second > 0
     assert results.seconds >= last["seconds"] > 0
+
+
+def test_the_longest_run_that_the_model_copies_is_that_of_the_stored_model(finished):
+    results = finished.result.results
+    found = Copy(results.longest_copy, results.longest_copy_text, results.longest_copy_among)
+    assert found == find_longest_copy(open_generator(finished.model), finished.plan.prepared)
+    assert found.longest_copy_among == 2000
+    assert 0 < found.longest_copy == len(found.longest_copy_text) < 200
+    assert found.longest_copy_text in split_text(TEXT, 0.1)[0]
 
 
 def test_the_validation_loss_is_what_evaluating_the_stored_model_gives(finished):

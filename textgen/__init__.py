@@ -10,6 +10,7 @@ The map, in the order in which text becomes a model and a model becomes text. A 
     config              every setting of a text, a model, a training, a sampling: declared once
     tokenizers/         text <-> token ids                               (graph_*.py: as TensorFlow operations)
     records             what a model says about itself
+    sketch              a text -> a sample of its passages, which tells whether a model has read it
     store/              the model directory, checkpoints, locks: written whole, read strictly
     corpus/             files, folders, catalogue and downloads -> text
     dataset/            a text -> token ids on disk, split, kept; token ids -> batches, a pure function of (seed, step)

@@ -24,6 +24,7 @@ class CorpusRecord(Settings):
     sha256: str = setting("", "SHA-256 of the text in UTF-8.")
     characters: int = setting(0, "Characters of the whole text.", minimum=0)
     documents: int = setting(0, "Documents in it; 0 where the text is one whole.", minimum=0)
+    sketch: str = setting("", "Sample of the hashes of its passages, see sketch.py.", is_new=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +45,11 @@ class ResultRecord(Settings):
     samples_new: int = setting(0, "Documents the model wrote at the end that are in no part of the corpus.", minimum=0)
     samples_in_training: int = setting(0, "Those that it learned from.", minimum=0)
     samples_in_validation: int = setting(0, "Those that are in the validation part.", minimum=0)
+    longest_copy: int | None = setting(
+        None, "Longest run of characters in its samples that stands in the training text.", minimum=0, is_new=True
+    )
+    longest_copy_text: str = setting("", "The run, or its first 200 characters.", is_new=True)
+    longest_copy_among: int = setting(0, "Characters of these samples.", minimum=0, is_new=True)
 
 
 @dataclasses.dataclass(frozen=True)

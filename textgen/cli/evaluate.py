@@ -50,9 +50,11 @@ def evaluate(
 
     The model's figures are those under fixed weights. --dynamic and --cache each adapt the model to FILE while it is
     measured; their figures are printed separately. The stored MODEL is never changed.
+
+    Where MODEL has read a part of FILE before, its figures are better than on a new text, and the command says so.
     """
     from textgen.evaluation import evaluate_tokens, readable_blocks, tokenize
-    from textgen.evaluation.reading import read_file, read_validation_part
+    from textgen.evaluation.reading import FileText, read_validation_part
     from textgen.generation.numpy_engine import NumpyEngine
     from textgen.store.model_directory import load_model
     from textgen.tokenizers.unknown import describe_replacements
@@ -63,8 +65,10 @@ def evaluate(
     dynamic_config = _chosen(DynamicConfig, dynamic, "--dynamic", flags)
     cache_config = _chosen(CacheConfig, cache, "--cache", flags)
     stored = load_model(model, models_dir)
-    blocks = read_validation_part(stored) if file is None else read_file(file, stored, encoding)
+    given_text = None if file is None else FileText(file, stored, encoding)
+    blocks = read_validation_part(stored) if given_text is None else given_text.blocks()
     text = tokenize(readable_blocks(blocks, stored.tokenizer, tell), stored.tokenizer)
+    read_before = None if given_text is None else given_text.read_before()
     with progress_bar("evaluating") as advance:
         engine = NumpyEngine(stored.record.model, stored.weights)
         is_char = stored.tokenizer.level == "char"
@@ -76,11 +80,17 @@ def evaluate(
         adapted["cache"] = result.cache, cache_config
     if as_json:
         document = {"model": stored.name, "model_sha256": stored.sha256, "file": file, **result._asdict()}
-        document |= {"dynamic": None, "cache": None}
+        document |= {"read_before": read_before, "dynamic": None, "cache": None}
         document |= {name: figures._asdict() | config.to_json() for name, (figures, config) in adapted.items()}
         click.echo(json.dumps(document, ensure_ascii=False))
     else:
         click.echo("\n".join(_lines(result, adapted)))
+    if read_before is not None:
+        click.echo(
+            f"textgen: {stored.name} has read about {read_before:.0%} of this text before, so its figures are better "
+            "than on a new text",
+            err=True,
+        )
 
 
 def _chosen(settings: type[AnySettings], is_wanted: bool, flag: str, flags: dict[str, Any]) -> AnySettings | None:

@@ -20,20 +20,25 @@ def info(model: str, models_dir: Path, as_json: bool) -> None:
     Its files are checked first. A published model ends with its licence and the works that it learned from.
     """
     from textgen.messages import json_line, shown
+    from textgen.sketch import SHINGLE_WORDS, Sketch
     from textgen.store.model_directory import load_model
 
     stored = load_model(model, models_dir)
-    head = {
+    document: dict[str, Any] = {
         "name": stored.name,
         "path": str(stored.path),
         "sha256": stored.sha256,
         "finished": stored.is_finished,
+        **stored.record.to_json(),
     }
-    document = head | stored.record.to_json()
+    sketch = document["corpus"].pop("sketch")  # too long to be looked at
     if as_json:
         click.echo(json_line(document))
         return
     notice = stored.record.notice
+    if sketch:
+        num_hashes = len(Sketch.from_text(sketch).hashes)
+        document["corpus"]["sketch"] = f"{num_hashes:,} hashes of {SHINGLE_WORDS} words each"
     for key, value in document.items():
         if key == "notice":
             continue

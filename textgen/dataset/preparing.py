@@ -1,9 +1,9 @@
 """The passes over a corpus, and the ids that the last one writes.
 
-The first pass finds the length, the number of documents and all characters: no text can then hold a symbol that has
-no id. The words of a vocabulary are counted in a pass of their own, over the training part alone. A word that only the
-validation part has is as new to the model as one that somebody else will write, and has to be spelled like that. The
-last pass writes the ids; nothing is written before there is known to be something to learn.
+The first pass finds the length, the number of documents, the sketch, and all characters: no text can then hold a
+symbol that has no id. The words of a vocabulary are counted in a pass of their own, over the training part alone. A
+word that only the validation part has is as new to the model as one that somebody else will write, and has to be
+spelled like that. The last pass writes the ids; nothing is written before there is known to be something to learn.
 
 Every pass ends by comparing what it has read with what the corpus was when it was looked up, so that nothing of a file
 that changes meanwhile is kept.
@@ -31,6 +31,7 @@ from textgen.dataset.split import DocumentDraw, Split, first_characters, trainin
 from textgen.errors import CorpusError
 from textgen.messages import Advance
 from textgen.records import CorpusRecord
+from textgen.sketch import Sketcher
 from textgen.tokenizers import SymbolFitter, Tokenizer, new_fitter
 from textgen.tokenizers.normalizing import normalize_blocks
 from textgen.tokenizers.text_blocks import to_utf_8
@@ -44,6 +45,7 @@ class Survey(NamedTuple):
     sha256: str
     characters: int
     num_documents: int
+    sketch: str
 
 
 def prepare(
@@ -118,16 +120,17 @@ def _whole_text(reader: CorpusReader, fingerprint: str, progress: Advance) -> It
 
 
 def _survey(blocks: Iterable[str], fitter: SymbolFitter | None) -> Survey:
-    digest = hashlib.sha256()
+    digest, sketcher = hashlib.sha256(), Sketcher()
     characters = num_documents = 0
     for block in blocks:
         digest.update(to_utf_8(block))
+        sketcher.add(block)
         num_ends = 0 if block.isascii() else block.count(END_OF_DOCUMENT)
         characters += len(block) - num_ends
         num_documents += num_ends
         if fitter is not None:
             fitter.add_symbols(block)
-    return Survey(digest.hexdigest(), characters, num_documents)
+    return Survey(digest.hexdigest(), characters, num_documents, sketcher.finish().to_text())
 
 
 def _training_part(blocks: Iterator[str], survey: Survey, split: Split) -> Iterator[str]:

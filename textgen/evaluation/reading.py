@@ -9,23 +9,54 @@ from textgen.config import END_OF_DOCUMENT
 from textgen.corpus import open_corpus
 from textgen.dataset import prepare
 from textgen.dataset.split import Split
-from textgen.errors import CorpusError
+from textgen.errors import CorpusError, ModelError
+from textgen.records import CorpusRecord
+from textgen.sketch import Sketcher, read_before
 from textgen.store import shipped
-from textgen.store.model_directory import StoredModel
+from textgen.store.model_directory import CONFIG, StoredModel
 from textgen.tokenizers import Tokenizer
 
 DECODED_AT_ONCE = 1 << 18
 
 
-def read_file(file: str, stored: StoredModel, encoding: str | None = None) -> Iterator[str]:
-    """The text of `file` in blocks, read as the model's corpus was. Raises CorpusError.
+class FileText:
+    """The text of a file, read as the model's corpus was."""
 
-    Args:
-        file: what `open_corpus` takes.
-        encoding: of the file; None is that of the corpus.
-    """
-    config = stored.record.text
-    return open_corpus([file], config.replace(encoding=encoding or config.encoding)).blocks()
+    def __init__(self, file: str, stored: StoredModel, encoding: str | None = None):
+        """Find the file. Raises CorpusError.
+
+        Args:
+            file: what `open_corpus` takes.
+            encoding: of the file; None is that of the corpus.
+        """
+        config = stored.record.text
+        self._reader = open_corpus([file], config.replace(encoding=encoding or config.encoding))
+        self._stored = stored
+        self._sketcher = Sketcher()
+
+    def blocks(self) -> Iterator[str]:
+        """The text in blocks. Raises CorpusError."""
+        for block in self._reader.blocks():
+            self._sketcher.add(block)
+            yield block
+
+    def read_before(self) -> float | None:
+        """About which share of the text the model has read; to be asked when all blocks were taken.
+
+        None where it has not read it, where nobody knows, and of the files that the model was made of: everybody knows
+        that it has read those.
+
+        Raises:
+            ModelError: the model's sketch is damaged.
+        """
+        reader, corpus = self._reader, self._stored.record.corpus
+        if set(reader.sources) <= set(corpus.sources) - {"-"}:
+            return None
+        text = CorpusRecord(reader.name, reader.sources, sketch=self._sketcher.finish().to_text())
+        try:
+            return read_before(corpus, text)
+        except ModelError as problem:
+            raise ModelError(f"{self._stored.path / CONFIG}: {problem}") from None
 
 
 def read_validation_part(stored: StoredModel) -> Iterator[str]:

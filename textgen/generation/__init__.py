@@ -8,6 +8,7 @@
     numpy_engine  the network with NumPy alone; numpy_cells: its cells          graph, graph_network
     prompts       prompts from files
     generator     a prompt -> text that streams
+    copies        what was written and another text -> the longest run that both have
 
 The files on the right do the same with TensorFlow; no other file here imports it. `graph` is the engine of `--engine
 tensorflow`, one compiled loop. The export is made of the rest of them. Twins number their rules alike.

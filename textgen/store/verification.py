@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from textgen.errors import ModelError, TextgenError
 from textgen.records import Evaluated
+from textgen.sketch import Sketch
 from textgen.store import model_directory
 from textgen.store.checkpoints import Checkpoint
 from textgen.store.manifest import ADVICE, MANIFEST, check_file, is_left_alone, read_manifest
@@ -127,6 +128,7 @@ class _Directory:
         """Read the contents of every file that agrees with the manifest; the manifest may agree with bad contents."""
         record = self._try(model_directory.CONFIG, model_directory.read_record)
         if record is not None:
+            self._try(model_directory.CONFIG, lambda path: Sketch.from_text(record.corpus.sketch))
             self._try(model_directory.WEIGHTS, lambda path: model_directory.read_weights(path, record))
             self._try(model_directory.TOKENIZER, lambda path: model_directory.read_tokenizer(path, record))
         for name, check in _CHECKS.items():

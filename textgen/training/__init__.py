@@ -6,7 +6,7 @@
     learner        a plan -> its model, its compiled step (`step`) and its evaluations (`validation`)
     measuring      minutes -> a number of steps; a plan with another model where the speed is not the expected one
     trainer        the steps: train, evaluate, save, go back (`divergence`), keep the pace (`pace`, `schedule`)
-    results        what came out, as the model says it; `novelty` of the documents that it writes
+    results        what came out, as the model says it; `novelty` of the texts that it writes
     run            the line: request -> plan -> trainer -> result
 
 `checkpoints` keep what the next step depends on, `lock` lets one run at a time write a model, `run_directory` tidies

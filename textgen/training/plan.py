@@ -222,4 +222,5 @@ def _check_writable(models_dir: Path) -> None:
 
 
 def _corpus_record(reader: CorpusReader, prepared: Prepared) -> CorpusRecord:
-    return CorpusRecord(reader.name, reader.sources, prepared.sha256, prepared.characters, prepared.num_documents)
+    counts = prepared.characters, prepared.num_documents
+    return CorpusRecord(reader.name, reader.sources, prepared.sha256, *counts, prepared.sketch)

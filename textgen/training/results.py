@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from textgen.records import Evaluated, ModelRecord, Progress, ResultRecord, installed_versions
 from textgen.store import atomic, model_directory
-from textgen.training.novelty import Origins
+from textgen.training.novelty import Copy, Origins
 from textgen.training.plan import Plan
 
 
@@ -25,6 +25,7 @@ def record_of(
     history: tuple[Evaluated, ...],
     final_loss: float | None = None,
     origins: Origins = Origins(),  # noqa: B008 (immutable)
+    copy: Copy = Copy(),  # noqa: B008
 ) -> ModelRecord:
     """The `config.json` of a run that has come so far.
 
@@ -45,6 +46,7 @@ def record_of(
         tokens_per_second=plan.tokens_per_second(progress),
         seconds=progress.seconds,
         **origins._asdict(),
+        **copy._asdict(),
     )
     return ModelRecord(plan.model, plan.text, plan.training, plan.corpus, results, installed_versions(), plan.parent)
 

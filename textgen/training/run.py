@@ -19,7 +19,7 @@ from textgen.store.manifest import seal
 from textgen.store.run_directory import replacing
 from textgen.tensorflow_runtime import quiet_import
 from textgen.training.advice import resume_command
-from textgen.training.novelty import Origins, count_origins
+from textgen.training.novelty import Origins, count_origins, find_longest_copy
 from textgen.training.plan import Plan, make_plan
 from textgen.training.reporting import Reporter
 from textgen.training.request import Request
@@ -123,13 +123,12 @@ def _run_to_the_end(trainer: "Trainer", stop: StopRequest) -> ModelRecord | None
 
 
 def _final_record(trainer: "Trainer") -> ModelRecord:
-    """Evaluate the best weights on the whole validation part, and look at the documents that the model writes."""
+    """Evaluate the best weights on the whole validation part, and look at what the model writes."""
     plan, learner = trainer.plan, trainer.learner
     learner.model.set_named_weights(trainer.best_weights)
     final_loss = learner.validate_fully() if learner.validate_fully else None
     progress = dataclasses.replace(trainer.progress, seconds=trainer.seconds)
-    origins = Origins()
-    if plan.text.has_documents:
-        writer = Generator(plan.tokenizer, NumpyEngine(plan.model, trainer.best_weights))
-        origins = count_origins(writer, plan.prepared)
-    return record_of(plan, progress, trainer.history, final_loss, origins)
+    writer = Generator(plan.tokenizer, NumpyEngine(plan.model, trainer.best_weights))
+    origins = count_origins(writer, plan.prepared) if plan.text.has_documents else Origins()
+    copy = find_longest_copy(writer, plan.prepared)
+    return record_of(plan, progress, trainer.history, final_loss, origins, copy)

@@ -199,6 +199,8 @@ class TerminalReporter(Reporter):
             self._say("validation", f"{loss:.4f} nats per {self._unit}, {bits}{best}")
         if origins := _origins_line(results):
             self._say("samples", origins)
+        if results.longest_copy:
+            self._say("copies", _copies_line(results))
         self._say("model", str(result.path))
         self._say("sample it", sample_command(result.path))
 
@@ -239,6 +241,15 @@ def _origins_line(results: ResultRecord) -> str:
     new, training, validation = counts
     found = f"{new} are new, {training} learned by heart, {validation} in the validation part"
     return f"of {sum(counts)} documents that it wrote {found}"
+
+
+def _copies_line(results: ResultRecord) -> str:
+    """The longest run of characters that the last samples have in common with the training text."""
+    length, text = results.longest_copy or 0, results.longest_copy_text
+    run = visible(" ".join(text.split())) + (" ..." if length > len(text) else "")
+    among = counted(results.longest_copy_among, "character")
+    found = f"the longest run that stands in your text is {counted(length, 'character')}"
+    return f"in {among} that it wrote, {found}: “{run}”"
 
 
 def _duration_note(plan: Plan, seconds_per_step: float | None) -> str:
