@@ -10,6 +10,8 @@ from conftest import ALPHABET, make_stored_model, make_word_tokenizer
 from textgen.config import TextConfig, TrainingConfig
 from textgen.errors import SettingError
 from textgen.generation.numpy_engine import NumpyEngine
+from textgen.records import CorpusRecord
+from textgen.sketch import sketch_of
 from textgen.store.model_directory import StoredModel, weight_shapes
 from textgen.tokenizers import CharacterTokenizer, Tokenizer, WordTokenizer
 from textgen.tokenizers.extending import former_ids
@@ -218,6 +220,17 @@ def test_a_word_begins_like_the_characters_that_spelled_it_new_ones_among_them()
 
 @pytest.mark.parametrize(("name", "words_added"), [("characters", 0), ("words, documents", 2)])
 def test_the_record_says_which_model_it_was_and_what_it_lacked(name, words_added):
-    record = parent_record(PARENTS[name], GROWN[name])
+    record = parent_record(PARENTS[name], GROWN[name], CorpusRecord(name="other"))
     assert (record.name, record.sha256) == ("tiny", "0" * 64)
     assert (record.symbols_added, record.words_added) == (3, words_added)
+    assert record.read_before is None
+
+
+def test_the_record_says_how_much_of_the_text_the_model_had_read_before():
+    words = "".join(f"word{n} " for n in range(30_000))
+    sketch = sketch_of([words]).to_text()
+    parent = PARENTS["characters"]
+    record = dataclasses.replace(parent.record, corpus=CorpusRecord(name="tiny", sketch=sketch))
+    half = sketch_of([words[: len(words) // 2] + "".join(f"other{n} " for n in range(15_000))]).to_text()
+    share = parent_record(parent._replace(record=record), GROWN["characters"], CorpusRecord(sketch=half)).read_before
+    assert 0.3 < share < 0.7

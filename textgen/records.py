@@ -60,6 +60,9 @@ class ParentRecord(Settings):
     sha256: str = setting("", "SHA-256 of its weights file.")
     symbols_added: int = setting(0, "Characters that it did not know.", minimum=0)
     words_added: int = setting(0, "Words that had no id in it.", minimum=0)
+    read_before: float | None = setting(
+        None, "Share of the text that it had read before, about.", minimum=0, maximum=1, is_new=True
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -28,8 +28,9 @@ import numpy as np
 
 from textgen.config import TrainingConfig
 from textgen.errors import SettingError
-from textgen.records import ModelRecord, ParentRecord
+from textgen.records import CorpusRecord, ModelRecord, ParentRecord
 from textgen.schema import fields_with_kinds
+from textgen.sketch import read_before
 from textgen.store.model_directory import StoredModel
 from textgen.store.shipped import is_shipped
 from textgen.tokenizers import Tokenizer
@@ -78,12 +79,13 @@ def _fixed_settings(record: ModelRecord) -> dict[str, Any]:
     return fixed | {name: text[name] for name in ("level", "normalize")}
 
 
-def parent_record(parent: StoredModel, tokenizer: Tokenizer) -> ParentRecord:
-    """Where a model came from that has `tokenizer`."""
+def parent_record(parent: StoredModel, tokenizer: Tokenizer, corpus: CorpusRecord) -> ParentRecord:
+    """Where a model of `corpus` came from that has `tokenizer`. Raises ModelError: the parent's sketch is damaged."""
     is_new = former_ids(tokenizer, parent.tokenizer) < 0
     num_symbols = len(tokenizer.symbols)
     num_words = is_new[num_symbols:].sum() - bool(is_new[-1] and tokenizer.eod_id is not None)
-    return ParentRecord(parent.name, parent.sha256, int(is_new[:num_symbols].sum()), int(num_words))
+    share = read_before(parent.record.corpus, corpus)
+    return ParentRecord(parent.name, parent.sha256, int(is_new[:num_symbols].sum()), int(num_words), share)
 
 
 def initial_weights(

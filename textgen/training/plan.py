@@ -70,12 +70,12 @@ class Plan:
         """Passes over the training part that `total_steps` make."""
         return self.batches.epoch_of(self.total_steps or 0)
 
-    @property
+    @functools.cached_property
     def parent(self) -> ParentRecord | None:
         """The model that the run began with, where it did not begin from nothing."""
         if isinstance(self.begins, Checkpoint):
             return self.begins.record.parent
-        return self.begins and parent_record(self.begins, self.tokenizer)
+        return self.begins and parent_record(self.begins, self.tokenizer, self.corpus)
 
     @functools.cached_property
     def tokens_per_character(self) -> float:

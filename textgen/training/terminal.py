@@ -49,6 +49,7 @@ class TerminalReporter(Reporter):
         self._stages: dict[str, Any] = {}
         self._smoothed: float | None = None
         self._said_steps = 0
+        self._flattered = ""  # what is said beside the last figure
 
     def __enter__(self) -> "TerminalReporter":
         return self
@@ -84,6 +85,10 @@ class TerminalReporter(Reporter):
         for note in plan.notes:
             self.noted(note)
         self._say("corpus", _corpus_line(plan))
+        if plan.parent is not None and plan.parent.read_before is not None:
+            read = f"{plan.parent.name} has read about {plan.parent.read_before:.0%} of this text before"
+            self.noted(f"{read}, so the figures of this run are better than on a new text")
+            self._flattered = f"; {read}"
         self._say_model(plan)
 
     def _say_model(self, plan: Plan) -> None:
@@ -196,7 +201,7 @@ class TerminalReporter(Reporter):
         if loss is not None:
             bits = f"{results.validation_bits_per_character:.3f} bits per character"
             best = "" if results.best_step == results.steps else f", best at step {results.best_step:,}"
-            self._say("validation", f"{loss:.4f} nats per {self._unit}, {bits}{best}")
+            self._say("validation", f"{loss:.4f} nats per {self._unit}, {bits}{best}{self._flattered}")
         if origins := _origins_line(results):
             self._say("samples", origins)
         if results.longest_copy:
