@@ -19,10 +19,11 @@ from textgen.store.model_directory import MODEL_FILES
 HISTORY = (Evaluated(step=1, train_loss=3.5, sample="a sample"), Evaluated(step=2, validation_loss=2.0, sample="ü\n"))
 
 
-def write_full_model(models_dir: Path, level: str = "char", name: str = "tiny") -> Path:
+def write_full_model(models_dir: Path, level: str = "char", name: str = "tiny", storage: str = "float32") -> Path:
     """A finished model whose files all hold something."""
     tokenizer = make_word_tokenizer("\n", "nfc") if level == "word" else None
-    path = write_stored_model(models_dir, make_stored_model(tokenizer=tokenizer, tied=level == "word"), name)
+    model = make_stored_model(tokenizer=tokenizer, tied=level == "word", storage=storage)
+    path = write_stored_model(models_dir, model, name)
     rows = [json.dumps(row.to_json(), ensure_ascii=False) + "\n" for row in HISTORY]
     (path / model_directory.METRICS).write_text("".join(rows), encoding="utf-8")
     (path / model_directory.SAMPLES).write_text("--- step 2\nü\n", encoding="utf-8")

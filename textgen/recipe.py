@@ -79,6 +79,7 @@ class Facts(NamedTuple):
     num_ids: int  # different tokens
     operations_per_second: float  # of this machine, see `recurrent_rate`
     begins_trained: bool = False  # whether the weights are those of a model that has learned already
+    storage: str = "float32"  # of that model
 
 
 class Recipe(NamedTuple):
@@ -146,6 +147,7 @@ def fill(asked: Asked, facts: Facts) -> Recipe:
             # What a trained model knows must not fade.
             "weight_decay": 0.0 if facts.begins_trained else weight_decay(facts.num_tokens / step_tokens, rate),
             "num_sampled": NUM_SAMPLED if facts.num_ids > MOST_SCORED else 0,
+            "storage": facts.storage,
         }
     )
     if training.num_sampled is not None and training.num_sampled >= facts.num_ids:

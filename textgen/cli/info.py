@@ -18,13 +18,16 @@ def info(model: str, models_dir: Path, as_json: bool) -> None:
     Its files are checked first.
     """
     from textgen.messages import json_line, shown
-    from textgen.store.model_directory import load_model
+    from textgen.store.model_directory import WEIGHTS, load_model
+    from textgen.store.tensors import storage_of
 
     stored = load_model(model, models_dir)
+    storage, num_bytes = storage_of(stored.path / WEIGHTS)
     head = {
         "name": stored.name,
         "path": str(stored.path),
         "sha256": stored.sha256,
+        **({"storage": storage, "weights_bytes": num_bytes} if as_json else {"weights": _weights(storage, num_bytes)}),
         "finished": stored.is_finished,
     }
     document = head | stored.record.to_json()
@@ -38,6 +41,12 @@ def info(model: str, models_dir: Path, as_json: bool) -> None:
         click.echo(f"\n{key}")
         for name, item in value.items():
             click.echo(f"  {shown(name):<28} {_shown(item)}")
+
+
+def _weights(storage: str, num_bytes: int) -> str:
+    """`int8 with a scale a row, 11.9 MB`."""
+    size = f"{num_bytes / 1e6:,.1f} MB" if num_bytes >= 1e6 else f"{num_bytes:,} bytes"
+    return f"{storage}{' with a scale a row' if storage == 'int8' else ''}, {size}"
 
 
 def _shown(item: Any) -> str:
