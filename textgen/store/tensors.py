@@ -104,7 +104,6 @@ def read_tensors(path: Path, shapes: dict[str, Shape] | None = None) -> dict[str
         for name in names:
             if name + SCALE in stored:
                 _check_integers(name, stored[name], stored[name + SCALE])
-    del content
     return {name: _values(stored.pop(name), stored.get(name + SCALE)) for name in shapes or names}
 
 
