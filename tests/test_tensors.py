@@ -144,6 +144,16 @@ def test_rounding_costs_half_a_step_of_the_row(path):
     assert (np.abs(rounded({"a": matrix}, "int8")["a"] - matrix) <= 0.5001 * steps).all()
 
 
+@pytest.mark.parametrize("storage", STORAGES)
+def test_what_was_read_is_written_as_the_same_bytes(path, storage):
+    draw = np.random.default_rng(1)
+    scales = np.exp(draw.uniform(-9, 9, size=(100_000, 1)))
+    write_tensors(path, {"a": (scales * draw.normal(size=(100_000, 2))).astype(np.float32)}, storage)
+    content = path.read_bytes()
+    write_tensors(path, read_tensors(path), storage)
+    assert path.read_bytes() == content
+
+
 def test_the_smallest_numbers_are_within_the_range_of_the_integers(path):
     matrix = np.float32([[178 * 2.0**-149, 2.0**-149], [2.0**-149, 0]])  # scales of 1 and 0 times the smallest number
     write_tensors(path, {"a": matrix}, "int8")
