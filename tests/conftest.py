@@ -77,12 +77,19 @@ def model_config(**changes) -> ModelConfig:
 def training_config(**changes) -> TrainingConfig:
     """Settings in which nothing is left to the recipe; for two minutes, unless another budget is given."""
     decided = {"batch_size": 16, "learning_rate": 0.006, "dropout": 0.05, "activation_reg": 0.0, "weight_decay": 0.0}
-    decided |= {"num_sampled": 0} | ({} if {"epochs", "steps"} & changes.keys() else {"minutes": 2.0})
+    decided |= {"num_sampled": 0, "storage": "float32"} | (
+        {} if {"epochs", "steps"} & changes.keys() else {"minutes": 2.0}
+    )
     return TrainingConfig(**decided | changes)
 
 
 def make_stored_model(
-    cell: str = "lstm", seed: int = 0, symbols: str = ALPHABET, tokenizer: Tokenizer | None = None, **shape
+    cell: str = "lstm",
+    seed: int = 0,
+    symbols: str = ALPHABET,
+    tokenizer: Tokenizer | None = None,
+    storage: str = "float32",
+    **shape,
 ) -> StoredModel:
     """A model with random weights that was never on a disk; of characters, unless a tokenizer is given."""
     shape = {"units": 12, "embedding_size": 8, "num_layers": 2} | shape
@@ -90,7 +97,8 @@ def make_stored_model(
     config = model_config(vocabulary_size=tokenizer.vocabulary_size, cell=cell, **shape)
     documents = {None: "whole", "\n": "line", "\n\n": "blank-line"}[tokenizer.document_separator]
     text = TextConfig(level=tokenizer.level, documents=documents, normalize=tokenizer.normalize)
-    record = ModelRecord(config, text, training_config(), CorpusRecord(name="tiny"), ResultRecord(), {"textgen": "0"})
+    training = training_config(storage=storage)
+    record = ModelRecord(config, text, training, CorpusRecord(name="tiny"), ResultRecord(), {"textgen": "0"})
     return StoredModel("tiny", Path("models/tiny"), record, tokenizer, random_weights(config, seed), "0" * 64, True)
 
 
@@ -102,10 +110,11 @@ def make_word_tokenizer(document_separator: str | None = None, normalize: str = 
 
 
 def write_stored_model(models_dir, model: StoredModel, name: str = "tiny"):
-    """Write `model` as a finished model directory and return its path."""
+    """Write `model` as a finished model directory, stored as its record says, and return its path."""
     path = models_dir / name
     path.mkdir(parents=True)
-    model_directory.write_model_files(path, model.record, model.tokenizer, model.weights)
+    storage = model.record.training.storage
+    model_directory.write_model_files(path, model.record, model.tokenizer, model.weights, storage)
     (path / model_directory.METRICS).write_text("")
     (path / model_directory.SAMPLES).write_text("")
     manifest.seal(path, model_directory.MODEL_FILES)

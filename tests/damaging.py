@@ -24,10 +24,10 @@ NOTICE = NoticeRecord(
 HISTORY = (Evaluated(step=1, train_loss=3.5, sample="a sample"), Evaluated(step=2, validation_loss=2.0, sample="ü\n"))
 
 
-def write_full_model(models_dir: Path, level: str = "char", name: str = "tiny") -> Path:
+def write_full_model(models_dir: Path, level: str = "char", name: str = "tiny", storage: str = "float32") -> Path:
     """A finished model whose files all hold something."""
     tokenizer = make_word_tokenizer("\n", "nfc") if level == "word" else None
-    model = make_stored_model(tokenizer=tokenizer, tied=level == "word")
+    model = make_stored_model(tokenizer=tokenizer, tied=level == "word", storage=storage)
     record = dataclasses.replace(model.record, notice=NOTICE if level == "word" else None)
     path = write_stored_model(models_dir, model._replace(record=record), name)
     rows = [json.dumps(row.to_json(), ensure_ascii=False) + "\n" for row in HISTORY]

@@ -56,6 +56,7 @@ RANGES = [
     (TrainingConfig, "seed", (0, LONGEST), (-1, LONGEST + 1)),
     (TrainingConfig, "checkpoint_every", (0, 10**6), (-1,)),
     (TrainingConfig, "keep_checkpoints", (1, 10**6), (0, -1)),
+    (TrainingConfig, "storage", ("float32", "float16", "int8", None), ("", "int4", 8)),
     (TrainingConfig, "sample_every", (0, 10**6), (-1,)),
     (SamplingConfig, "length", (1, LONGEST), (0, LONGEST + 1)),
     (SamplingConfig, "repeat_penalty", (0.01, 100), (0.009, 101)),
@@ -305,6 +306,7 @@ def test_settings_of_an_older_version_get_what_it_did():
     """A version that had no name for these could do nothing else."""
     document = training_config(seed=3).to_json()
     new = {"schedule": "one-cycle", "recurrent_initializer": "orthogonal", "forget_bias": 1.0, "unigram_bias": True}
+    new["storage"] = "float32"  # though its default leaves it open
     older = {name: value for name, value in document.items() if name not in new}
     assert document == older | new
     assert TrainingConfig.from_json(older) == TrainingConfig.from_json(document) == training_config(seed=3)

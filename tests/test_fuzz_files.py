@@ -51,7 +51,8 @@ def main(seed: int, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         models_dir = Path(name)
         shipped.PACKAGE = models_dir / "textgen"  # so that `models` lists none that comes with textgen
-        directories = [write_full_model(models_dir, level, level) for level in ("char", "word")]
+        kinds = (("char", "float32"), ("word", "float32"), ("char", "int8"), ("word", "float16"))
+        directories = [write_full_model(models_dir, level, f"{level}-{storage}", storage) for level, storage in kinds]
         directories += write_run(models_dir / "run", steps=(10,))
         use(models_dir, directories[0])
         limit_memory()

@@ -244,6 +244,11 @@ def test_a_word_tokenizer_with_anything_unexpected_is_refused(tmp_path, change, 
         (lambda w: w.update({"extra": np.zeros(1, np.float32)}), "there is a tensor 'extra'"),
         (lambda w: w.pop("layers.1.kernel"), "there is no tensor 'layers.1.kernel'"),
         (lambda w: w.clear(), "there is no tensor 'embedding'"),
+        (lambda w: w.update({"output.kernel": w["output.kernel"].astype(np.int8)}), "is of type I8 and has no scale"),
+        (
+            lambda w: w.update({"output.kernel.scale": np.ones(12, np.float32)}),
+            "there is a scale 'output.kernel.scale'",
+        ),
     ],
 )
 def test_tensors_that_disagree_with_the_config_are_refused(model_dir, change, message):

@@ -198,13 +198,21 @@ def test_a_model_of_words_and_documents_learns_new_words(models):
     assert new.record.parent.words_added == 4
     assert new.record.text == TextConfig(level="word", documents="line")
     assert new.record.model == old.record.model.replace(vocabulary_size=tokenizer.vocabulary_size)
-    suited = {"num_sampled": 0, **ADAPTING}
+    suited = {"num_sampled": 0, "storage": "float32", **ADAPTING}
     given = {name: value for name, value in settings.items() if name != "models_dir"}
     assert new.record.training == TrainingConfig(**given, **suited | {"dropout": 0.2})
     assert old.record.training.weight_decay > 0  # which begins from nothing
     assert new.generate("the cat", length=5) != ""
     with pytest.raises(SettingError, match="`units=9` contradicts `init_from`: lines has 8"):
         textgen.train("more.txt", init_from=models / "lines", name="other", units=9, **settings)
+
+
+def test_a_model_is_stored_as_the_one_that_it_begins_with_unless_it_is_asked_for_otherwise(models):
+    symbols = "".join(sorted({*OLD_TEXT}))
+    write_stored_model(models, make_stored_model(symbols=symbols, storage="int8"), "small")
+    assert plan_from("small", models).training.storage == "int8"
+    assert plan_from("small", models, storage="float16").training.storage == "float16"
+    assert plan_from("old", models).training.storage == "float32"
 
 
 # ---- the command

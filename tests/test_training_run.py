@@ -30,6 +30,7 @@ from textgen.generation.generator import Generator, open_generator
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.store import manifest, model_directory
 from textgen.store.checkpoints import load_newest
+from textgen.store.tensors import storage_of
 from textgen.training.learner import Learner
 from textgen.training.novelty import Copy, count_origins, find_longest_copy
 from textgen.training.schedule import learning_rate
@@ -121,6 +122,31 @@ def test_the_validation_loss_is_what_evaluating_the_stored_model_gives(finished)
     nats = surprisals(model.tokenizer.encode(validation_text), engine)
     assert len(nats) == len(validation_text) - 1  # nothing comes before the first
     assert finished.result.results.validation_loss == pytest.approx(np.mean(nats), rel=1e-5)
+
+
+@pytest.mark.usefixtures("without_xla")
+def test_the_figures_of_a_run_are_those_of_its_weights_as_they_are_stored(corpus, tmp_path):
+    """Checkpoints stay float32, so that a run goes on with what it has learned."""
+    plan, checkpoints, evaluated = plan_of(corpus, tmp_path, storage="int8"), [], []
+    learner = Learner(plan)
+    validate_fully = learner.validate_fully
+
+    def look() -> None:
+        checkpoints.append(storage_of(model_directory.checkpoint_dirs(plan.path)[0] / model_directory.WEIGHTS))
+
+    def validate() -> float:
+        evaluated.append(learner.model.get_named_weights())
+        return validate_fully()
+
+    learner.validate_fully = validate
+    results = run_plan(plan, Watcher({20: look}), learner=learner).results
+    model = model_directory.load_model("novel", tmp_path)
+    stored, num_bytes = storage_of(model.path / model_directory.WEIGHTS)
+    assert (checkpoints[0][0], stored, model.record.training.storage) == ("float32", "int8", "int8")
+    assert num_bytes < checkpoints[0][1]
+    assert all(evaluated[-1][name].tobytes() == weights.tobytes() for name, weights in model.weights.items())
+    nats = surprisals(model.tokenizer.encode(split_text(TEXT, 0.1)[1]), NumpyEngine(model.record.model, model.weights))
+    assert results.validation_loss == pytest.approx(np.mean(nats), rel=1e-5)
 
 
 def test_the_samples_are_what_the_model_wrote_as_it_learned(finished):
@@ -216,7 +242,7 @@ def test_the_settings_that_are_not_the_runs_own_cannot_be_mixed_in(corpus, tmp_p
 
 KINDS = {
     "words": {"level": "word", "vocabulary_size": 24, "normalize": "casefold", "tied": True},
-    "documents": {"documents": "line", "val_fraction": 0.2},
+    "documents": {"documents": "line", "val_fraction": 0.2, "storage": "int8"},
 }
 
 

@@ -61,9 +61,9 @@ def run(capsys) -> Callable[..., Ended]:
 # ---- sound
 
 
-@pytest.mark.parametrize("level", ["char", "word"])
-def test_a_sound_model_has_nothing_but_sound_files(tmp_path, level):
-    path = write_full_model(tmp_path, level)
+@pytest.mark.parametrize(("level", "storage"), [("char", "float32"), ("word", "int8"), ("char", "float16")])
+def test_a_sound_model_has_nothing_but_sound_files(tmp_path, level, storage):
+    path = write_full_model(tmp_path, level, storage=storage)
     found = verify_model("tiny", tmp_path)
     assert [finding.name for finding in found.findings] == [*MODEL_FILES, MANIFEST]
     assert {(finding.problem, finding.note) for finding in found.findings} == {(None, None)}
@@ -96,6 +96,20 @@ def test_every_damaged_file_is_said_and_what_else_lies_there(model_dir):
         "tokenizer.json": "is missing",
         "plugin.py": "is no part of the model. Move it elsewhere",
     }
+
+
+@pytest.mark.parametrize(
+    ("storage", "number", "problem"),
+    [
+        ("int8", -128, "cannot be read: tensor 'embedding' holds the integer -128"),
+        ("float16", np.inf, "tensor 'embedding' holds numbers that are not finite, or too large"),
+    ],
+)
+def test_numbers_of_16_and_8_bits_are_looked_at(tmp_path, storage, number, problem):
+    path = write_full_model(tmp_path, storage=storage)
+    change_weights(path / "weights.safetensors", lambda w: w["embedding"].__setitem__((3, 1), number))
+    reseal(path)
+    assert problems(path) == {"weights.safetensors": problem}
 
 
 def test_without_a_whole_manifest_the_files_are_still_read(model_dir):

@@ -13,12 +13,14 @@ from textgen.schema import Settings, setting
 
 MAX_LAYERS = 16
 MAX_SIZE = 65_536  # units, embedding: a weight file of unknown origin cannot ask for more
+MAX_POSITIONS = 2**22  # of a step
+PRESET_NAMES = ("tiny", "small", "medium", "large")  # sizes of models, see `recipe.py`
 
 # The one symbol that stands behind every document where a corpus is many short texts. Half of a surrogate pair: no
 # valid text can hold it, so documents need no escaping.
 END_OF_DOCUMENT = "\udc00"
-
 NORMAL_FORMS = ("none", "nfc", "nfkc", "casefold")
+STORAGES = ("float32", "float16", "int8")  # of the weights of a model, see `store/tensors.py`
 DOCUMENT_KINDS = ("whole", "file", "line", "blank-line")
 SUITS = "suits the text and the budget"  # what help says of a setting that `recipe` decides
 
@@ -91,9 +93,6 @@ class ModelConfig(Settings):
     def features(self) -> int:
         """Numbers that the output layer sees of each position (F): H, or L * H with skip connections."""
         return self.units * (self.num_layers if self.skip else 1)
-
-
-MAX_POSITIONS = 2**22  # of a step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,6 +190,13 @@ class TrainingConfig(Settings):
     checkpoint_every: int = setting(0, "Steps between checkpoints; 0 saves about every 30 seconds.", minimum=0)
     keep_checkpoints: int = setting(
         2, "Number of checkpoints to keep. Each holds the best weights so far, too.", minimum=1
+    )
+    storage: str = setting(
+        None,
+        "How the finished model's weights are stored: float32, float16, or 8 bits with a scale a row.",
+        choices=STORAGES,
+        unset="that of the model it begins with, else float32",
+        before="float32",
     )
     sample_every: int = setting(0, "Steps between evaluations, each with a sample; 0 makes ten in a run.", minimum=0)
 
@@ -292,6 +298,3 @@ class CacheConfig(Settings):
     cache_weight: float = setting(
         0.2, "Weight of the cache in the mixture; the model has the rest.", minimum=0, maximum=0.99
     )
-
-
-PRESET_NAMES = ("tiny", "small", "medium", "large")  # sizes of models, see `recipe.py`

@@ -79,6 +79,7 @@ class Facts(NamedTuple):
     num_ids: int  # different tokens
     operations_per_second: float  # of this machine, see `recurrent_rate`
     begins_trained: bool = False  # whether the weights are those of a model that has learned already
+    storage: str = "float32"  # of that model
 
 
 class Recipe(NamedTuple):
@@ -147,6 +148,7 @@ def fill(asked: Asked, facts: Facts) -> Recipe:
             "activation_reg": up_to(ACTIVATION_REG[facts.level], passes),
             "weight_decay": weight_decay(facts.num_tokens / step_tokens, rate),
             "num_sampled": NUM_SAMPLED if facts.num_ids > MOST_SCORED else 0,
+            "storage": facts.storage,
         }
     )
     if training.num_sampled is not None and training.num_sampled >= facts.num_ids:

@@ -27,6 +27,7 @@ def setting(
     above: float | None = None,
     choices: tuple[str, ...] = (),
     is_new: bool = False,
+    before: Any = None,
     is_starting: bool = False,
     unset: str = "",
     **others: Any,
@@ -37,12 +38,13 @@ def setting(
         default: None leaves the choice to `recipe`, unless the field's type knows None.
         above: an exclusive minimum.
         is_new: whether models were written before there was this setting. Its default must then be what they did.
+        before: what they did, where the default is None; the setting is new then.
         is_starting: whether it acts on weights before the first step alone, and so not on those of a trained model.
         unset: what help says of a default that is None.
         others: what else the users of the settings look up in the field's metadata.
     """
     limits = {"minimum": minimum, "maximum": maximum, "above": above, "choices": tuple(choices)}
-    facts = {"is_new": is_new, "is_starting": is_starting, "unset": unset}
+    facts = {"is_new": is_new or before is not None, "before": before, "is_starting": is_starting, "unset": unset}
     if isinstance(default, (list, dict, set)):
         raise TypeError(f"a default must be immutable. Received: default={default}")
     return dataclasses.field(default=default, metadata={"description": description, **limits, **facts, **others})
@@ -78,7 +80,9 @@ class Settings:
         for field, kinds in fields:
             if field.name in document and document[field.name] is None and types.NoneType not in kinds:
                 raise SettingError(f"`{field.name}` must be {KIND_NAMES[kinds[0]]}. Received: None")
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in document.items()})
+        older = {field.name: field.metadata["before"] for field, _ in fields if field.metadata["before"] is not None}
+        values = (older | document).items()
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values})
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed, validated again."""

@@ -21,13 +21,16 @@ def info(model: str, models_dir: Path, as_json: bool) -> None:
     """
     from textgen.messages import json_line, shown
     from textgen.sketch import SHINGLE_WORDS, Sketch
-    from textgen.store.model_directory import load_model
+    from textgen.store.model_directory import WEIGHTS, load_model
+    from textgen.store.tensors import storage_of
 
     stored = load_model(model, models_dir)
+    storage, num_bytes = storage_of(stored.path / WEIGHTS)
     document: dict[str, Any] = {
         "name": stored.name,
         "path": str(stored.path),
         "sha256": stored.sha256,
+        **({"storage": storage, "weights_bytes": num_bytes} if as_json else {"weights": _weights(storage, num_bytes)}),
         "finished": stored.is_finished,
         **stored.record.to_json(),
     }
@@ -51,6 +54,12 @@ def info(model: str, models_dir: Path, as_json: bool) -> None:
     if notice:
         click.echo(f"\nnotice\n  {'licence':<28} {shown(notice.licence)}\n  {shown(notice.text, LONGEST_NOTICE)}")
         click.echo("\n".join(["\nworks", *(f"  {shown(work)}" for work in notice.works)]))
+
+
+def _weights(storage: str, num_bytes: int) -> str:
+    """`int8 with a scale a row, 11.9 MB`."""
+    size = f"{num_bytes / 1e6:,.1f} MB" if num_bytes >= 1e6 else f"{num_bytes:,} bytes"
+    return f"{storage}{' with a scale a row' if storage == 'int8' else ''}, {size}"
 
 
 def _shown(item: Any) -> str:

@@ -3,7 +3,7 @@
     saved_models/<name>/
         config.json            every setting, the corpus, versions, results   (records.py)
         tokenizer.json         the vocabulary
-        weights.safetensors    float32 tensors, names and shapes fixed by the config
+        weights.safetensors    tensors, names and shapes fixed by the config
         metrics.jsonl          one line per evaluation
         samples.txt            what the model wrote while it learned
         manifest.json          size and SHA-256 of each file above, written last
@@ -92,14 +92,21 @@ def num_parameters(config: ModelConfig) -> int:
 
 
 def write_model_files(
-    directory: Path, record: ModelRecord, tokenizer: Tokenizer, weights: dict[str, np.ndarray]
+    directory: Path,
+    record: ModelRecord,
+    tokenizer: Tokenizer,
+    weights: dict[str, np.ndarray],
+    storage: str = "float32",
 ) -> None:
     """Write config, tokenizer and weights into `directory`, each atomically. `seal` makes them a model.
+
+    Args:
+        storage: of the weights, see `write_tensors`. The best weights of a checkpoint stay float32.
 
     Raises:
         OSError: a file cannot be written.
     """
-    write_tensors(directory / WEIGHTS, weights)
+    write_tensors(directory / WEIGHTS, weights, storage)
     write_json(directory / TOKENIZER, tokenizer.to_json())
     write_json(directory / CONFIG, record.to_json())
 

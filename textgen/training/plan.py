@@ -127,7 +127,8 @@ def _new(request: Request, lock: RunLock | None, progress: Preparing, tell: Call
         progress=progress,
     )
     num_tokens, num_ids = len(prepared.train_ids), prepared.tokenizer.vocabulary_size
-    facts = Facts(text.level, num_tokens, num_ids, recurrent_rate(), begins_trained=parent is not None)
+    storage = parent.record.training.storage if parent else "float32"
+    facts = Facts(text.level, num_tokens, num_ids, recurrent_rate(), begins_trained=parent is not None, storage=storage)
     recipe = fill(Asked(model, training, request.preset), facts)
     plan = Plan(
         path=path,

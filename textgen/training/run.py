@@ -17,6 +17,7 @@ from textgen.store.checkpoints import Checkpoint
 from textgen.store.lock import RunLock
 from textgen.store.manifest import seal
 from textgen.store.run_directory import replacing
+from textgen.store.tensors import rounded
 from textgen.tensorflow_runtime import quiet_import
 from textgen.training.advice import resume_command
 from textgen.training.novelty import Origins, count_origins, find_longest_copy
@@ -109,7 +110,8 @@ def _run_to_the_end(trainer: "Trainer", stop: StopRequest) -> ModelRecord | None
     except Stopped:
         return None
     try:
-        model_directory.write_model_files(path, record, trainer.plan.tokenizer, trainer.best_weights)
+        storage = record.training.storage
+        model_directory.write_model_files(path, record, trainer.plan.tokenizer, trainer.best_weights, storage)
         write_history(path, trainer.history)
         seal(path, model_directory.MODEL_FILES)
     except OSError as problem:
@@ -123,12 +125,16 @@ def _run_to_the_end(trainer: "Trainer", stop: StopRequest) -> ModelRecord | None
 
 
 def _final_record(trainer: "Trainer") -> ModelRecord:
-    """Evaluate the best weights on the whole validation part, and look at what the model writes."""
+    """Evaluate the best weights on the whole validation part, and look at what the model writes.
+
+    They are evaluated as they will be read back: after rounding, where they are not stored as float32.
+    """
     plan, learner = trainer.plan, trainer.learner
-    learner.model.set_named_weights(trainer.best_weights)
+    weights = rounded(trainer.best_weights, plan.training.storage)
+    learner.model.set_named_weights(weights)
     final_loss = learner.validate_fully() if learner.validate_fully else None
     progress = dataclasses.replace(trainer.progress, seconds=trainer.seconds)
-    writer = Generator(plan.tokenizer, NumpyEngine(plan.model, trainer.best_weights))
+    writer = Generator(plan.tokenizer, NumpyEngine(plan.model, weights))
     origins = count_origins(writer, plan.prepared) if plan.text.has_documents else Origins()
     copy = find_longest_copy(writer, plan.prepared)
     return record_of(plan, progress, trainer.history, final_loss, origins, copy)
