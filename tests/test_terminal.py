@@ -195,8 +195,22 @@ def test_a_dry_run_says_that_nothing_was_written():
     assert screen.lines == [
         "    budget  measuring the speed of this machine ...",
         f"     steps  4,000 ({shown_plan().epochs:.1f} epochs), about 1.0 minutes of training",
+        "      disk  checkpoints take up to 12 MB during the run, the model about 1.0 MB",
         "            would be written to saved_models/novel; nothing was",
     ]
+
+
+def test_a_text_that_the_first_model_has_read_is_said_before_and_beside_the_last_figure():
+    screen = Screen()
+    parent = ParentRecord("old", "0" * 64, read_before=0.62)
+    plan = shown_plan()
+    plan.__dict__["parent"] = parent
+    screen.reporter.planned(plan)
+    read = "old has read about 62% of this text before"
+    assert f"note: {read}, so the figures of this run are better than on a new text" in screen.lines
+    screen.reporter.finished(result_of())
+    (line,) = [line for line in screen.lines if line.startswith("validation")]
+    assert line.endswith(f"bits per character; {read}")
 
 
 # ---- while it runs

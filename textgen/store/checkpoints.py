@@ -27,6 +27,8 @@ from textgen.store.strict_json import read_json, write_json
 from textgen.store.tensors import read_tensors, write_tensors
 from textgen.tokenizers import Tokenizer
 
+CHECKPOINT_BYTES_PER_PARAMETER = 16  # the weights, two slots of the optimizer, and the best weights, float32
+
 
 class Checkpoint(NamedTuple):
     """One moment of a run."""

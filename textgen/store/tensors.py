@@ -42,6 +42,7 @@ MAX_HEADER_BYTES = 2**20  # some ten thousand tensors
 MAX_RANK = 8
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
 TYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "I8": np.dtype("i1")}
+BYTES_PER_NUMBER = dict(zip(STORAGES, (4, 2, 1), strict=True))
 LARGEST_INTEGER = 127  # -128 is refused: it would be a second way to write a row
 SCALE = ".scale"  # ends the name of the tensor that holds the scales of an I8 tensor
 LENGTH_BYTES = 8

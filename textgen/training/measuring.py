@@ -9,6 +9,7 @@ import statistics
 import time
 from typing import NamedTuple
 
+from textgen.store.checkpoints import CHECKPOINT_BYTES_PER_PARAMETER
 from textgen.store.model_directory import num_parameters
 from textgen.training.learner import Learner
 from textgen.training.pace import MIN_STEPS
@@ -22,7 +23,6 @@ MIN_TIMED_STEPS = 5
 REHEARSAL_SHARE = 0.03  # of the budget
 LONGEST_REHEARSAL = 30.0  # seconds
 SAVING_SECONDS = 1.0  # the last checkpoint and the model directory
-SAVED_BYTES_PER_PARAMETER = 16  # the weights, two slots of the optimizer, and the best weights, float32
 SAVED_BYTES_PER_SECOND = 100e6  # writing, syncing and hashing a checkpoint of 140 MB took 1.4 seconds
 
 
@@ -118,5 +118,5 @@ def steps_in(seconds: float, speed: Speed, num_evaluations: int, final_evaluatio
 
 def saving_share(num_parameters: int, seconds_between: float) -> float:
     """Share of a run's time that checkpoints take, when one is due every so many seconds."""
-    seconds = num_parameters * SAVED_BYTES_PER_PARAMETER / SAVED_BYTES_PER_SECOND
+    seconds = num_parameters * CHECKPOINT_BYTES_PER_PARAMETER / SAVED_BYTES_PER_SECOND
     return seconds / (seconds + seconds_between)

@@ -13,7 +13,9 @@ from textgen.cells import CELLS
 from textgen.messages import counted, visible
 from textgen.records import Evaluated, ParentRecord, ResultRecord
 from textgen.schema import with_flags
+from textgen.store.checkpoints import CHECKPOINT_BYTES_PER_PARAMETER
 from textgen.store.model_directory import num_parameters
+from textgen.store.tensors import BYTES_PER_NUMBER
 from textgen.training.advice import resume_command, sample_command
 from textgen.training.plan import Plan
 from textgen.training.reporting import Reporter
@@ -135,6 +137,7 @@ class TerminalReporter(Reporter):
             "steps",
             f"{plan.total_steps or 0:,} ({plan.epochs:.1f} epochs){_duration_note(plan, seconds_per_step)}",
         )
+        self._say("disk", _disk_line(plan))
         self._say("", f"would be written to {plan.path}; nothing was")
 
     def started(self, plan: Plan, first_step: int, seconds_per_step: float | None) -> None:
@@ -255,6 +258,14 @@ def _copies_line(results: ResultRecord) -> str:
     among = counted(results.longest_copy_among, "character")
     found = f"the longest run that stands in your text is {counted(length, 'character')}"
     return f"in {among} that it wrote, {found}: “{run}”"
+
+
+def _disk_line(plan: Plan) -> str:
+    """What the run and its model take."""
+    numbers = num_parameters(plan.model)
+    checkpoints = (plan.training.keep_checkpoints + 1) * CHECKPOINT_BYTES_PER_PARAMETER * numbers  # one being written
+    model = numbers * BYTES_PER_NUMBER[plan.training.storage]
+    return f"checkpoints take up to {checkpoints / 1e6:,.0f} MB during the run, the model about {model / 1e6:,.1f} MB"
 
 
 def _duration_note(plan: Plan, seconds_per_step: float | None) -> str:
