@@ -17,7 +17,7 @@ STEPS = "--steps 30 --sample-every 10"
 RUNS = {
     "characters": f"{SMALL} {STEPS} --dropout 0.2 --weight-drop 0.2 --num-layers 2 --ema 0.9 --state-reset 0.1",
     "words": f"{SMALL} {STEPS} --level word --num-sampled 9 --weight-drop 0.2 --keep-checkpoints 1 --num-layers 1",
-    "minutes": f"{SMALL} --minutes 0.02 --dropout 0.3 --num-layers 1",
+    "minutes": f"{SMALL} --minutes 0.02 --sample-every 9 --dropout 0.3 --num-layers 1",
     "documents": f"{SMALL} {STEPS} --documents line --cell gru --num-layers 1 --dropout 0.2",
 }
 RESUME = ("train", "--resume", "--name", "novel")

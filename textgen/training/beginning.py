@@ -1,6 +1,6 @@
 """What a run begins with: the model that was named, nothing, or the pretrained model where that reads the text well."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from textgen import pretrained
@@ -23,11 +23,8 @@ class Beginning(NamedTuple):
     reader: CorpusReader | None = None  # of the corpus, where it was opened to decide
 
 
-def begin(request: Request, tell: Callable[[str], None]) -> Beginning:
+def begin(request: Request) -> Beginning:
     """What the run of `request` begins with.
-
-    Args:
-        tell: called with one line on what it begins with and why, where it was not the user who decided.
 
     Raises:
         TextgenError: the model that was named, or the pretrained one, is missing or damaged; the corpus cannot be read.
@@ -36,10 +33,7 @@ def begin(request: Request, tell: Callable[[str], None]) -> Beginning:
         return Beginning()
     if request.init_from is not None:
         return Beginning(model_directory.load_model(request.init_from, request.models_dir))
-    beginning = choose(request)
-    if beginning.reason:
-        tell(beginning.reason)
-    return beginning
+    return choose(request)
 
 
 def choose(request: Request) -> Beginning:

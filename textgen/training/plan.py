@@ -109,17 +109,19 @@ def make_plan(
     Args:
         lock: takes the model for this process, and what a killed one left is removed; None changes nothing on disk.
         progress: told of each pass over the corpus.
-        tell: told what a new run begins with, and why.
+        tell: told what a new run begins with, and why, where it was not the user who decided.
     """
     return _resumed(request, lock, progress) if request.resume else _new(request, lock, progress, tell)
 
 
 def _new(request: Request, lock: RunLock | None, progress: Preparing, tell: Callable[[str], None]) -> Plan:
-    parent, _, opened = begin(request, tell)
+    parent, reason, opened = begin(request)
     text, model, training = configs_of(request, parent)
     reader = open_corpus(request.sources, text) if opened is None else opened.read_as(text)
     path = request.models_dir / model_directory.check_name(request.name or reader.name)
     _claim(path, lock, request.overwrite)
+    if reason:
+        tell(reason)
     prepared = prepare(
         reader,
         Split(training.val_fraction, training.seed),
