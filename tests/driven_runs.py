@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from commands import Command
+from conftest import make_stored_model, make_word_tokenizer, write_stored_model
 
 from textgen.store import manifest, model_directory
 
@@ -19,6 +20,7 @@ RUNS = {
     "words": f"{SMALL} {STEPS} --level word --num-sampled 9 --weight-drop 0.2 --keep-checkpoints 1 --num-layers 1",
     "minutes": f"{SMALL} --minutes 0.02 --sample-every 9 --dropout 0.3 --num-layers 1",
     "documents": f"{SMALL} {STEPS} --documents line --cell gru --num-layers 1 --dropout 0.2",
+    "adapting": f"{STEPS} --init-from ./first --batch-size 4 --sequence-length 8 --checkpoint-every 4",
 }
 RESUME = ("train", "--resume", "--name", "novel")
 
@@ -39,6 +41,8 @@ class Driver:
             "TEXTGEN_CACHE_DIR": str(folder / "cache"),
             "TEXTGEN_MODELS_DIR": str(self.models_dir),
         }
+        first = make_stored_model(tokenizer=make_word_tokenizer("\n"), tied=True, embedding_size=12, storage="int8")
+        write_stored_model(folder, first, "first")  # what the kind "adapting" begins with
         (folder / "novel.txt").write_text(" ".join(random.Random(0).choices(WORDS, k=900)))
 
     def start(self, *arguments: str, events: tuple = (), log: Path | None = None) -> Command:

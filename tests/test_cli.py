@@ -317,8 +317,8 @@ WRONG_INPUT = {
     "a missing file": (["train", "gone.txt"], 1, "gone.txt"),
     "an empty file": (["train", "empty.txt"], 1, "empty"),
     "not UTF-8": (["train", "latin.txt"], 1, "byte 0xE9 at offset 3 (line 1). Try --encoding latin-1"),
-    "too short": (["train", "short.txt"], 1, "--batch-size"),
-    "one repeated symbol": (["train", "same.txt"], 1, "two different characters"),
+    "too short": (["train", "short.txt", "--init-from", "none"], 1, "--batch-size"),
+    "one repeated symbol": (["train", "same.txt", "--init-from", "none"], 1, "two different characters"),
     "a folder without text": (["train", "folder"], 1, "folder"),
     "two budgets": (
         ["train", "long.txt", "--steps", "5", "--epochs", "1"],

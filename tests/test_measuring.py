@@ -139,10 +139,18 @@ def seconds_at(plan: Plan, share: float) -> float:
     return positions / (share * plan.recipe.tokens_per_second)
 
 
+def test_evaluations_take_no_more_than_their_share_of_the_time_and_there_are_two_at_least(machine):
+    plan = plan_with(recipe_of(minutes=1.0))
+    for seconds, least, most in ((0.1, EVALUATIONS, EVALUATIONS), (1.5, 3, 5), (40.0, 2, 2)):
+        speed = Speed(0.01, seconds_per_evaluation=seconds)
+        measured = machine.measure(plan, speed, started=1000.0, learner=FakeLearner(plan, 100, 100))
+        assert least <= measured.evaluations <= most
+
+
 def test_minutes_become_steps_in_another_plan_and_the_plan_stays_as_it_was(machine):
     """Ten seconds were spent on planning, the last evaluation takes nine times as long as the others."""
     plan = plan_with(recipe_of(minutes=2.0))
-    before = dict(vars(plan))
+    before = dataclasses.replace(plan)
     speed = Speed(seconds_at(plan, 1.0), seconds_per_evaluation=0.5)
     measured = machine.measure(plan, speed, started=990.0, learner=FakeLearner(plan, 100, 900))
     share = saving_share(num_parameters(plan.model), CHECKPOINT_SECONDS)
@@ -150,8 +158,8 @@ def test_minutes_become_steps_in_another_plan_and_the_plan_stays_as_it_was(machi
     assert steps > 1000
     assert measured.plan == dataclasses.replace(plan, total_steps=steps)
     assert (measured.seconds_per_step, measured.deadline) == (speed.seconds_per_step, 120 - 9 * 0.5 - SAVING_SECONDS)
-    assert measured.initial_loss is None
-    assert vars(plan) == before
+    assert (measured.initial_loss, measured.evaluations) == (None, EVALUATIONS)
+    assert plan == before
     assert plan.total_steps is None
     assert machine.rehearsed == [(plan.model.units, 120.0)]
     assert machine.listener.said == ["measuring"]

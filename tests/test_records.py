@@ -60,7 +60,8 @@ def test_json_has_a_part_for_each_question():
 def test_where_a_model_came_from_is_there_only_where_it_came_from_another():
     assert read_changed(parent=PARENT).parent == ParentRecord("old", "0" * 64, 2, 0)
     assert "parent" not in RECORD.to_json()
-    assert read_changed(parent=PARENT).to_json()["parent"] == PARENT
+    assert read_changed(parent=PARENT).to_json()["parent"] == PARENT | {"read_before": None}
+    assert read_changed(parent=PARENT | {"read_before": 0.5}).parent.read_before == 0.5
 
 
 def test_whose_works_a_model_learned_from_is_there_only_where_it_is_stated():

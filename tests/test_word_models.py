@@ -279,7 +279,16 @@ WRONG = {
 def test_wrong_input_is_one_line_and_leaves_nothing(case, workshop, tmp_path):
     flags, status, said = WRONG[case]
     (tmp_path / "tale.txt").write_text((workshop / "tale.txt").read_text())
-    done = run("train", "tale.txt", *FLAGS, *flags, cwd=tmp_path, TEXTGEN_CACHE_DIR=str(tmp_path / "cache"))
+    done = run(
+        "train",
+        "tale.txt",
+        "--init-from",
+        "none",
+        *FLAGS,
+        *flags,
+        cwd=tmp_path,
+        TEXTGEN_CACHE_DIR=str(tmp_path / "cache"),
+    )
     assert done.returncode == status, done.stderr.decode()
     assert said in done.stderr.decode().splitlines()[-1]
     assert b"Traceback" not in done.stderr
