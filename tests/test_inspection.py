@@ -1,5 +1,6 @@
 """`textgen inspect`: facts that can be checked by hand, and the command that they lead to."""
 
+import dataclasses
 import json
 import math
 import os
@@ -15,9 +16,11 @@ from textgen import inspection, pretrained
 from textgen.cli.inspect import inspect
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
 from textgen.corpus import CorpusFacts, open_corpus
-from textgen.errors import CorpusError, TextgenError, TokenizerError
+from textgen.errors import CorpusError, ModelError, TextgenError, TokenizerError
 from textgen.inspection import advise, inspect_corpus
 from textgen.recipe import PRESETS, Asked, Facts, fill, tokens_per_second
+from textgen.records import CorpusRecord
+from textgen.sketch import sketch_of
 from textgen.training.request import Request, configs_of
 
 RATE = 1e11  # operations per second of a small machine
@@ -133,6 +136,27 @@ def test_a_text_that_the_pretrained_model_reads_well_begins_with_it(monkeypatch)
     shown = run("tale.txt").stdout
     assert "begins        with tiny, which reads this text at 1.50 bits per character; training gets below" in shown
     assert " model, about" not in shown
+    assert "has read" not in shown
+
+
+def test_what_the_pretrained_model_has_read_of_a_text_is_said(monkeypatch):
+    text = "".join(f"word{n} " for n in range(30_000))
+    model = make_stored_model()
+    record = dataclasses.replace(model.record, corpus=CorpusRecord(name="tiny", sketch=sketch_of([text]).to_text()))
+    monkeypatch.setattr(pretrained, "load", lambda: model._replace(record=record))
+    monkeypatch.setattr(pretrained, "read", lambda model, reader: pretrained.Reading(1.5, 3.0))
+    assert inspected(text).recommendation.read_before == 1
+    assert "(tiny has read about 100% of this text before)" in run("tale.txt").stdout
+
+
+def test_without_the_pretrained_model_the_rest_is_said_and_that_it_is_missing(monkeypatch):
+    def missing():
+        raise ModelError("the pretrained model english is missing")
+
+    monkeypatch.setattr(pretrained, "load", missing)
+    found = inspected("a cat sat on a mat\n" * 90)
+    assert found.notes == ("the pretrained model english is missing",)
+    assert found.recommendation.begins_with is None
 
 
 def test_a_list_of_names_is_for_characters():

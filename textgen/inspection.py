@@ -12,8 +12,11 @@ from textgen import pretrained
 from textgen.config import END_OF_DOCUMENT, ModelConfig, TrainingConfig
 from textgen.corpus import CorpusFacts, CorpusReader
 from textgen.corpus.describing import Describer, PartFacts, Parts
-from textgen.errors import TokenizerError
+from textgen.errors import ModelError, TokenizerError
 from textgen.recipe import PRESETS, Asked, Facts, fill, recurrent_rate, size_of, tokens_per_second, up_to
+from textgen.records import CorpusRecord
+from textgen.sketch import Sketch, Sketcher, read_before
+from textgen.store.model_directory import StoredModel
 from textgen.tokenizers.normalizing import normalize_blocks
 from textgen.tokenizers.word_fitting import DEFAULT_VOCABULARY_SIZE, WordFitter
 
@@ -31,6 +34,7 @@ class Begins(NamedTuple):
     name: str
     units: int
     bits: float  # per character of the text, before a step
+    read_before: float | None = None  # share of the text that it has read, about; None is nothing of it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +44,7 @@ class Advice:
     level: str
     begins_with: str | None  # the pretrained model that training would begin with
     bits_per_character: float | None  # what that reads the text at before a step, which training gets below
+    read_before: float | None  # share of the text that it has read, about, which makes that figure better than others
     preset: str  # the size that training would choose; of no use where it begins with a model
     minutes: int
     epochs: float  # in these minutes, about
@@ -73,27 +78,39 @@ def inspect_corpus(
     Raises:
         CorpusError: it cannot be read, or holds nothing.
     """
-    describer, documents, words = Describer(), Parts(END_OF_DOCUMENT), WordFitter()
+    describer, documents, words, sketcher = Describer(), Parts(END_OF_DOCUMENT), WordFitter(), Sketcher()
     for block in normalize_blocks(reader.blocks(progress), reader.config.normalize):
         describer.add(block)
         words.add(block)
+        sketcher.add(block)
         if reader.config.has_documents:
             documents.add(block)
-    model = pretrained.load()
-    reading = pretrained.read(model, reader)
-    begins = Begins(model.name, model.record.model.units, reading.bits) if reading.suits else None
+    begins, notes = None, reader.notes
+    try:
+        begins = _begins(pretrained.load(), reader, sketcher.finish())
+    except ModelError as problem:
+        notes = (*notes, str(problem))
     facts, different_words = describer.facts(), words.num_pieces - words.num_symbols
     covered = words.share_covered(max(0, DEFAULT_VOCABULARY_SIZE - words.num_symbols))
     return Inspection(
         name=reader.name,
         encoding=reader.config.encoding,
-        notes=reader.notes,
+        notes=notes,
         characters=facts,
         documents=documents.finish() if reader.config.has_documents else None,
         different_words=different_words,
         words_covered=covered,
         recommendation=advise(facts, covered, arguments, recurrent_rate(), begins),
     )
+
+
+def _begins(model: StoredModel, reader: CorpusReader, sketch: Sketch) -> Begins | None:
+    """The pretrained model, if it reads the text well. Raises ModelError where its sketch is damaged."""
+    reading = pretrained.read(model, reader)
+    if not reading.suits:
+        return None
+    share = read_before(model.record.corpus, CorpusRecord(sketch=sketch.to_text()))
+    return Begins(model.name, model.record.model.units, reading.bits, share)
 
 
 def advise(
@@ -132,6 +149,7 @@ def advise(
         level=level,
         begins_with=begins and begins.name,
         bits_per_character=begins and begins.bits,
+        read_before=begins and begins.read_before,
         preset=recipe.preset,
         minutes=minutes,
         epochs=recipe.tokens / num_tokens,

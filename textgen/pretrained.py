@@ -32,7 +32,7 @@ MOST_TOKENS = 192  # of a passage
 WARM_UP = 32  # of them, which are read but not counted
 UNKNOWN_BITS = 16.0
 SHARE_OF_FLOOR = 0.95  # a model that reads a text at no less than this of its floor does not know its language
-ROWS_AT_ONCE = 256
+ROWS_AT_ONCE = 64
 
 
 class Reading(NamedTuple):

@@ -73,6 +73,8 @@ def _lines(found: "Inspection") -> Iterator[str]:
     if advice.begins_with is not None:
         reads = f"reads this text at {advice.bits_per_character:.2f} bits per character; training gets below that"
         yield f"begins        with {advice.begins_with}, which {reads}"
+        if advice.read_before is not None:
+            yield f"              ({advice.begins_with} has read about {advice.read_before:.0%} of this text before)"
     yield f"try           {advice.command}"
     speed = f"{advice.tokens_per_second:,.0f} {'words' if advice.level == 'word' else 'characters'} per second"
     plan = f"about {counted(advice.minutes, 'minute')} here: {advice.epochs:.1f} passes at about {speed}"

@@ -95,8 +95,8 @@ class WordFitter(SymbolFitter):
         is_chosen = frozenset(chosen).union(unused)
         words = (*(word for word in old if word in is_chosen), *(word for word in chosen if word not in known))
         alone = self._standing_alone(symbols, is_chosen)
-        if isinstance(base, WordTokenizer):
-            alone |= {symbol for symbol in base.alone if self._is_seen[ord(symbol)]}
+        if isinstance(base, WordTokenizer):  # it knows of what may be by chance that the text has it so once
+            alone |= {symbol for symbol in base.alone if self._alone[ord(symbol)]}
         return WordTokenizer(symbols, words, config.document_separator, config.normalize, "".join(sorted(alone)))
 
     def _standing_alone(self, symbols: str, words: frozenset[str]) -> set[str]:
