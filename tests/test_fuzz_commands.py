@@ -47,21 +47,6 @@ PATHS = ("tale.txt", "tale.csv", "empty.txt", "noise.bin", "nul.txt", "folder", 
 PATHS += ("x" * 300, "tale.txt/x", "link", "noise.gz", "\udcff.txt", "~", "tale", "chronicles", "shakespeare")
 MODELS = ("none", "english", "char", "word", "run", "damaged", "chra", "", ".", "..", "../models/char", "models/word")
 MODELS += ("x" * 300, "\udcff")
-    "char",
-    "word",
-    "run",
-    "damaged",
-    "none",
-    "english",
-    "chra",
-    "",
-    ".",
-    "..",
-    "../models/char",
-    "models/word",
-    "x" * 300,
-    "\udcff",
-)
 URLS = ("https://127.0.0.1:9", "http://127.0.0.1:9/", "http://example.com", "file:///etc/passwd", "https://[", "x:y")
 SMALL = {  # what would take long if it were large, and is not refused
     "length": ("0", "1", "20", "-1", "x", "1.5", "9" * 30),
