@@ -34,9 +34,13 @@ def works(catalogue: Path) -> tuple[str, ...]:
     """Every book with its author."""
     with catalogue.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
-    translated = {row["title"]: f", translated by {row['translator']}" for row in rows if row["translator"]}
-    books = sorted((row["author"].split()[-1], row["title"], row["author"]) for row in rows)
-    return (*(f"{title}, by {author}{translated.get(title, '')}" for _, title, author in books), *MODERN)
+    rows.sort(key=lambda row: (row["author"].split()[-1], row["title"]))
+    return (*map(_credit, rows), *MODERN)
+
+
+def _credit(row: dict[str, str]) -> str:
+    translator = f", translated by {row['translator']}" if row["translator"] else ""
+    return f"{row['title']}, by {row['author']}{translator}"
 
 
 def sketch_of_corpus(corpus: Path) -> str:
