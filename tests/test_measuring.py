@@ -13,7 +13,7 @@ from screens import shown_plan
 from watching import Watcher
 
 from textgen.config import ModelConfig, TrainingConfig
-from textgen.recipe import PRESETS, Asked, Facts, Recipe, fill
+from textgen.recipe import ADAPTING_PASSES, PRESETS, Asked, Facts, Recipe, fill
 from textgen.store.model_directory import num_parameters
 from textgen.training import measuring
 from textgen.training.learner import Learner
@@ -29,7 +29,7 @@ from textgen.training.measuring import (
     saving_share,
     steps_in,
 )
-from textgen.training.pace import MIN_STEPS
+from textgen.training.pace import MIN_STEPS, Pace
 from textgen.training.plan import Plan
 from textgen.training.step import TrainStep
 from textgen.training.validation import Validation
@@ -137,6 +137,20 @@ def seconds_at(plan: Plan, share: float) -> float:
     """Of a step, at so much of the speed that the recipe expects."""
     positions = plan.training.batch_size * plan.training.sequence_length
     return positions / (share * plan.recipe.tokens_per_second)
+
+
+def test_a_model_that_begins_trained_makes_no_more_steps_than_the_text_is_worth(machine):
+    recipe = recipe_of(begins_trained=True, minutes=20.0, units=256, embedding_size=64)
+    plan = plan_with(recipe)
+    worth = plan.batches.steps_for(ADAPTING_PASSES)
+    fast, slow = Speed(0.0001, 0.01), Speed(1200 / worth, 0.01)
+    measured = machine.measure(plan, fast, started=1000.0, learner=FakeLearner(plan, 100, 100))
+    assert (measured.plan.total_steps, measured.most_steps) == (worth, worth)
+    assert Pace(worth, measured.deadline, measured.most_steps).most_steps == worth
+    measured = machine.measure(plan, slow, started=1000.0, learner=FakeLearner(plan, 100, 100))
+    assert measured.plan.total_steps < worth
+    steps = plan_with(recipe_of(begins_trained=True, steps=10 * worth, units=256, embedding_size=64))
+    assert steps.recipe.most_steps(plan.batches) is None
 
 
 def test_evaluations_take_no_more_than_their_share_of_the_time_and_there_are_two_at_least(machine):

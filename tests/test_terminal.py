@@ -188,6 +188,17 @@ def test_the_start_says_how_many_steps_and_how_long():
     ]
 
 
+def test_a_text_that_is_worth_no_more_steps_is_said_to_be():
+    screen, recipe = Screen(), recipe_of(minutes=2.0)
+    recipe = recipe._replace(facts=recipe.facts._replace(begins_trained=True))
+    plan = shown_plan(recipe=recipe)
+    plan = dataclasses.replace(plan, total_steps=recipe.most_steps(plan.batches))
+    screen.reporter.started(plan, 0, None)
+    assert screen.lines == [
+        f"     steps  {plan.total_steps:,} (8.0 epochs), and no more: the text would be learned by heart"
+    ]
+
+
 def test_a_dry_run_says_that_nothing_was_written():
     screen = Screen()
     screen.reporter.measuring()

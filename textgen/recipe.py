@@ -18,7 +18,7 @@ import numpy as np
 
 from textgen.config import PRESET_NAMES, ModelConfig, TrainingConfig
 from textgen.corpus.sources import level_of
-from textgen.dataset.batches import minimum_tokens
+from textgen.dataset.batches import Batches, minimum_tokens
 from textgen.errors import SettingError
 
 
@@ -60,6 +60,7 @@ COMPARED_WORDS = 1_024  # the output layer's share of a step at word level: a sa
 MOST_SCORED, NUM_SAMPLED = 4_096, 1_024  # up to so many ids a step scores all of them; else it draws so many
 # What suits a model that has learned already: it is to keep what it knows.
 ADAPTING = {"learning_rate": 0.001, "dropout": 0.25, "activation_reg": 0.0, "weight_decay": 0.0}
+ADAPTING_PASSES = 8.0
 MISJUDGED = 1.5  # a speed that is wrong by less does not change what is best by much
 
 
@@ -93,6 +94,14 @@ class Recipe(NamedTuple):
     tokens_per_second: float  # the speed that was expected
     asked: Asked
     facts: Facts
+
+    def most_steps(self, batches: Batches) -> int | None:
+        """After so many steps a model that began trained learns its text by heart; None where it began from nothing.
+
+        It limits minutes, not steps or passes that were asked for.
+        """
+        is_limited = self.facts.begins_trained and self.training.minutes is not None
+        return batches.steps_for(ADAPTING_PASSES) if is_limited else None
 
     def at_speed(self, tokens_per_second: float) -> "Recipe":
         """The recipe for the speed that training was measured to have; itself where that changes nothing."""

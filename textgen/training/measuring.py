@@ -40,8 +40,9 @@ class Measured(NamedTuple):
     learner: Learner
     seconds_per_step: float
     initial_loss: float | None = None  # of the model that the run begins with, nats per token
-    evaluations: int = EVALUATIONS
     deadline: float | None = None  # seconds of the run by which its last step should be done; None with fixed steps
+    evaluations: int = EVALUATIONS
+    most_steps: int | None = None  # that the text is worth, whatever the minutes pay for
 
 
 def measure(plan: Plan, learner: Learner, started: float, reporter: Reporter) -> Measured:
@@ -75,9 +76,11 @@ def measure(plan: Plan, learner: Learner, started: float, reporter: Reporter) ->
     left *= 1 - saving_share(num_parameters(plan.model), CHECKPOINT_SECONDS)
     affordable = int(EVALUATION_SHARE * left / max(1e-9, speed.seconds_per_evaluation))
     evaluations = min(EVALUATIONS, max(2, affordable))
-    plan = dataclasses.replace(plan, total_steps=steps_in(left, speed, evaluations, final))
+    steps = steps_in(left, speed, evaluations, final)
+    most_steps = plan.recipe and plan.recipe.most_steps(plan.batches)
+    plan = dataclasses.replace(plan, total_steps=steps if most_steps is None else min(steps, most_steps))
     deadline = max(0.0, seconds - final - SAVING_SECONDS)
-    return Measured(plan, learner, speed.seconds_per_step, initial_loss, evaluations, deadline)
+    return Measured(plan, learner, speed.seconds_per_step, initial_loss, deadline, evaluations, most_steps)
 
 
 def rehearse(plan: Plan, learner: Learner, budget_seconds: float) -> Speed:

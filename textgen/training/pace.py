@@ -13,12 +13,15 @@ class Pace:
     or recovers, the number is raised, so that the minutes that were given are used.
     """
 
-    def __init__(self, planned_steps: int, deadline: float | None):
+    def __init__(self, planned_steps: int, deadline: float | None, most_steps: int | None = None):
         """Args:
         planned_steps: what the rehearsal promised.
         deadline: seconds of the run by which the last step should be done; None keeps the number as it is.
+        most_steps: that the text is worth. However fast the machine, no more are made than a quarter more than planned.
         """
         self.planned_steps = planned_steps
+        more = int(MOST_OF_PLANNED * planned_steps)
+        self.most_steps = more if most_steps is None else min(more, most_steps)
         self.deadline = deadline
         self.from_moments = [(0, 0.0)]  # step and second of the last two evaluations
 
@@ -27,8 +30,7 @@ class Pace:
         self.from_moments = [(step, seconds)]
 
     def settle(self, total_steps: int, step: int, seconds: float) -> int:
-        """How many steps the run makes, after `step` of them in `seconds`: as many as fit, up to a quarter more than
-        planned.
+        """How many steps the run makes, after `step` of them in `seconds`: as many as fit, up to `most_steps`.
 
         The speed is the slower of two: since the last evaluation and since the one before.
 
@@ -41,7 +43,7 @@ class Pace:
         self.from_moments = [self.from_moments[-1], (step, seconds)]
         fitting = step + int(max(0.0, self.deadline - seconds) / seconds_per_step)
         affordable = max(min(MIN_STEPS, self.planned_steps), fitting)
-        found = min(int(MOST_OF_PLANNED * self.planned_steps), affordable)
+        found = min(self.most_steps, affordable)
         is_worth_it = (
             found - total_steps > WORTH_RAISING * self.planned_steps
             or total_steps - found > WORTH_CUTTING * self.planned_steps

@@ -144,7 +144,10 @@ class TerminalReporter(Reporter):
         """Start the bar."""
         total = self._said_steps = plan.total_steps or 0
         begin = f", from step {first_step:,} on" if first_step else ""
-        self._say("steps", f"{total:,} ({plan.epochs:.1f} epochs){begin}{_duration_note(plan, seconds_per_step)}")
+        note = _duration_note(plan, seconds_per_step)
+        if plan.recipe is not None and plan.total_steps == plan.recipe.most_steps(plan.batches):
+            note += ", and no more: the text would be learned by heart"
+        self._say("steps", f"{total:,} ({plan.epochs:.1f} epochs){begin}{note}")
         if self.console.is_terminal:
             self._task = self.bar.add_task("", total=total, completed=first_step, epoch="epoch 0.0", figures="")
             self.bar.start()

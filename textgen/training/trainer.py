@@ -72,7 +72,7 @@ class Trainer:
             checkpoint_every=config.checkpoint_every or max(1, int(CHECKPOINT_SECONDS / measured.seconds_per_step)),
             best_loss=measured.initial_loss,
         )
-        self.pace = Pace(total, measured.deadline)
+        self.pace = Pace(total, measured.deadline, measured.most_steps)
         self.pace.restart(0, self.seconds)
         try:
             self.save()
