@@ -13,7 +13,17 @@ from textgen.config import END_OF_DOCUMENT, ModelConfig, TrainingConfig
 from textgen.corpus import CorpusFacts, CorpusReader
 from textgen.corpus.describing import Describer, PartFacts, Parts
 from textgen.errors import ModelError, TokenizerError
-from textgen.recipe import PRESETS, Asked, Facts, fill, recurrent_rate, size_of, tokens_per_second, up_to
+from textgen.recipe import (
+    ADAPTING_PASSES,
+    PRESETS,
+    Asked,
+    Facts,
+    fill,
+    recurrent_rate,
+    size_of,
+    tokens_per_second,
+    up_to,
+)
 from textgen.records import CorpusRecord
 from textgen.sketch import Sketch, Sketcher, read_before
 from textgen.store.model_directory import StoredModel
@@ -138,8 +148,10 @@ def advise(
     level = "word" if begins or (is_prose and is_long) else "char"
     num_tokens = int(corpus.words * 1.3) if level == "word" else corpus.characters  # punctuation and line ends, too
     facts = Facts(level, num_tokens, corpus.symbols, operations_per_second, begins_trained=begins is not None)
-    size = PRESETS[up_to(EXPECTED_SIZE, num_tokens)] if begins is None else size_of(begins.units)
-    wanted = num_tokens * up_to(EPOCHS, num_tokens) / tokens_per_second(size, facts) / 60
+    size, passes = PRESETS[up_to(EXPECTED_SIZE, num_tokens)], up_to(EPOCHS, num_tokens)
+    if begins is not None:
+        size, passes = size_of(begins.units), min(passes, ADAPTING_PASSES)
+    wanted = num_tokens * passes / tokens_per_second(size, facts) / 60
     minutes = min(MOST_MINUTES, max(FEWEST_MINUTES, math.ceil(wanted)))
     shape = ModelConfig() if begins is None else ModelConfig(units=begins.units)
     recipe = fill(Asked(shape, TrainingConfig(minutes=minutes)), facts)
@@ -152,7 +164,7 @@ def advise(
         read_before=begins and begins.read_before,
         preset=recipe.preset,
         minutes=minutes,
-        epochs=recipe.tokens / num_tokens,
+        epochs=min(recipe.tokens / num_tokens, ADAPTING_PASSES if begins else math.inf),
         tokens_per_second=recipe.tokens_per_second,
         command=command,
     )
