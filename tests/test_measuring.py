@@ -123,10 +123,10 @@ def machine(monkeypatch) -> Machine:
     return Machine(monkeypatch)
 
 
-def recipe_of(begins_trained: bool = False, **asked) -> Recipe:
+def recipe_of(begins_at: float | None = None, **asked) -> Recipe:
     """For a million characters, on a machine of 180 billion operations per second."""
     model = ModelConfig(**{name: asked.pop(name) for name in ("units", "embedding_size") if name in asked})
-    return fill(Asked(model, TrainingConfig(**asked)), Facts("char", 1_000_000, 65, 180e9, begins_trained))
+    return fill(Asked(model, TrainingConfig(**asked)), Facts("char", 1_000_000, 65, 180e9, begins_at))
 
 
 def plan_with(recipe: Recipe, **more) -> Plan:
@@ -140,7 +140,7 @@ def seconds_at(plan: Plan, share: float) -> float:
 
 
 def test_a_model_that_begins_trained_makes_no_more_steps_than_the_text_is_worth(machine):
-    recipe = recipe_of(begins_trained=True, minutes=20.0, units=256, embedding_size=64)
+    recipe = recipe_of(begins_at=0.5, minutes=20.0, units=256, embedding_size=64)
     plan = plan_with(recipe)
     worth = plan.batches.steps_for(ADAPTING_PASSES)
     fast, slow = Speed(0.0001, 0.01), Speed(1200 / worth, 0.01)
@@ -149,7 +149,7 @@ def test_a_model_that_begins_trained_makes_no_more_steps_than_the_text_is_worth(
     assert Pace(worth, measured.deadline, measured.most_steps).most_steps == worth
     measured = machine.measure(plan, slow, started=1000.0, learner=FakeLearner(plan, 100, 100))
     assert measured.plan.total_steps < worth
-    steps = plan_with(recipe_of(begins_trained=True, steps=10 * worth, units=256, embedding_size=64))
+    steps = plan_with(recipe_of(begins_at=0.5, steps=10 * worth, units=256, embedding_size=64))
     assert steps.recipe.most_steps(plan.batches) is None
 
 
@@ -218,7 +218,7 @@ def test_about_the_expected_speed_changes_no_setting(machine, share):
 
 
 def test_a_model_to_begin_with_is_asked_what_it_knows_and_stays_what_it_is(machine):
-    recipe = recipe_of(begins_trained=True, minutes=5.0, units=256, embedding_size=64)
+    recipe = recipe_of(begins_at=0.5, minutes=5.0, units=256, embedding_size=64)
     plan = plan_with(recipe, begins=make_stored_model(symbols="ab"))
     measured = machine.measure(plan, Speed(seconds_at(plan, 0.01), 0.0))
     assert machine.listener.said == [("inherited", "tiny", 1.5), "measuring"]

@@ -108,7 +108,7 @@ def some_of(values: dict[str, st.SearchStrategy]) -> st.SearchStrategy:
         st.sampled_from(["char", "word"]),
         st.integers(2, 10**9),
         st.integers(2_001, 50_000),  # so many that no number of sampled ones is all of them
-        begins_trained=st.booleans(),
+        begins_at=st.none() | st.floats(0, 2),
     ),
 )
 def test_what_is_given_stays_and_nothing_else_is_left_open(shape, training, budget, preset, facts):
@@ -346,10 +346,10 @@ def test_the_decay_of_a_short_text_leaves_a_weight_some_steps():
 
 
 def test_what_a_trained_model_knows_does_not_fade_unless_that_is_asked_for():
-    facts = facts_of(begins_trained=True)
+    facts = facts_of(begins_at=0.5)
     asked = Asked(ModelConfig(units=128, embedding_size=64), TrainingConfig())
     assert fill(asked, facts).training.weight_decay == 0
-    assert fill(asked, facts._replace(begins_trained=False)).training.weight_decay > 0
+    assert fill(asked, facts._replace(begins_at=None)).training.weight_decay > 0
     assert fill(asked._replace(training=TrainingConfig(weight_decay=0.5)), facts).training.weight_decay == 0.5
 
 
@@ -392,7 +392,7 @@ def test_a_budget_of_steps_or_passes_does_not_ask_for_the_speed(budget):
 
 
 def test_a_model_that_has_learned_already_stays_what_it_is():
-    facts = facts_of(begins_trained=True)
+    facts = facts_of(begins_at=0.5)
     recipe = fill(Asked(ModelConfig(units=256, embedding_size=64), TrainingConfig(minutes=5.0)), facts)
     assert at_share_of_speed(recipe, 1e-3) is recipe
 

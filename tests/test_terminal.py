@@ -161,7 +161,7 @@ def test_what_a_run_begins_with_is_said_with_flags_and_the_size_is_not():
     screen.reporter.begins("from nothing: `units=9` was given, and english has 512")
     assert screen.lines == ["    begins  from nothing: --units 9 was given, and english has 512"]
     recipe = recipe_of(minutes=2.0)
-    trained = recipe._replace(facts=recipe.facts._replace(begins_trained=True))
+    trained = recipe._replace(facts=recipe.facts._replace(begins_at=0.5))
     screen.reporter.planned(shown_plan(recipe=trained))
     assert not any(line.lstrip().startswith("size") for line in screen.lines)
 
@@ -190,7 +190,7 @@ def test_the_start_says_how_many_steps_and_how_long():
 
 def test_a_text_that_is_worth_no_more_steps_is_said_to_be():
     screen, recipe = Screen(), recipe_of(minutes=2.0)
-    recipe = recipe._replace(facts=recipe.facts._replace(begins_trained=True))
+    recipe = recipe._replace(facts=recipe.facts._replace(begins_at=0.5))
     plan = shown_plan(recipe=recipe)
     plan = dataclasses.replace(plan, total_steps=recipe.most_steps(plan.batches))
     screen.reporter.started(plan, 0, None)

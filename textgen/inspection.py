@@ -44,6 +44,7 @@ class Begins(NamedTuple):
     name: str
     units: int
     bits: float  # per character of the text, before a step
+    share: float  # the same of the text's floor
     read_before: float | None = None  # share of the text that it has read, about; None is nothing of it
 
 
@@ -120,7 +121,7 @@ def _begins(model: StoredModel, reader: CorpusReader, sketch: Sketch) -> Begins 
     if not reading.suits:
         return None
     share = read_before(model.record.corpus, CorpusRecord(sketch=sketch.to_text()))
-    return Begins(model.name, model.record.model.units, reading.bits, share)
+    return Begins(model.name, model.record.model.units, reading.bits, reading.share, share)
 
 
 def advise(
@@ -147,7 +148,7 @@ def advise(
     is_long = corpus.characters >= WORDS_FROM_CHARACTERS and words_covered >= WORDS_FROM_COVERAGE
     level = "word" if begins or (is_prose and is_long) else "char"
     num_tokens = int(corpus.words * 1.3) if level == "word" else corpus.characters  # punctuation and line ends, too
-    facts = Facts(level, num_tokens, corpus.symbols, operations_per_second, begins_trained=begins is not None)
+    facts = Facts(level, num_tokens, corpus.symbols, operations_per_second, begins and begins.share)
     size, passes = PRESETS[up_to(EXPECTED_SIZE, num_tokens)], up_to(EPOCHS, num_tokens)
     if begins is not None:
         size, passes = size_of(begins.units), min(passes, ADAPTING_PASSES)

@@ -1,4 +1,4 @@
-"""How well the pretrained model reads a text before a step, and so whether a run should begin with it.
+"""How well a model reads a text before a step, and so whether a run should begin with the pretrained one.
 
 The model decides, not a list of languages. It reads some passages of the text, and its bits per character there are
 compared with a floor of the text itself: the bits of the best guess that knows only the character before. A text in
@@ -28,7 +28,7 @@ ADVICE = "Train without it: --init-from none"
 READ_CHARACTERS = 1 << 21  # of the text's beginning, from which the passages are taken
 NUM_PASSAGES = 8
 PASSAGE = 800  # characters
-MOST_TOKENS = 192  # of a passage
+MOST_TOKENS = {"char": 800, "word": 192}  # of a passage
 WARM_UP = 32  # of them, which are read but not counted
 UNKNOWN_BITS = 16.0
 SHARE_OF_FLOOR = 0.95  # a model that reads a text at no less than this of its floor does not know its language
@@ -36,15 +36,20 @@ ROWS_AT_ONCE = 64
 
 
 class Reading(NamedTuple):
-    """What the pretrained model makes of a text that it was not taught."""
+    """What a model makes of a text that it was not taught."""
 
     bits: float  # per character
     floor: float  # bits per character of the text, from the character before
 
     @property
+    def share(self) -> float:
+        """The bits as a share of the floor."""
+        return self.bits / self.floor if self.floor else math.inf
+
+    @property
     def suits(self) -> bool:
         """Whether a run on the text should begin with the model."""
-        return self.bits < SHARE_OF_FLOOR * self.floor
+        return self.share < SHARE_OF_FLOOR
 
 
 def find() -> Path:
@@ -75,7 +80,7 @@ def read(model: StoredModel, reader: CorpusReader) -> Reading:
         readable = "".join(readable_blocks([passage], model.tokenizer, lambda replaced: None))
         num_lost = len(passage) - len(readable)
         bits, characters = bits + max(0, num_lost) * UNKNOWN_BITS, characters + max(0, num_lost)
-        encoded.append(model.tokenizer.encode(readable)[:MOST_TOKENS])
+        encoded.append(model.tokenizer.encode(readable)[: MOST_TOKENS[model.tokenizer.level]])
     nats, counted = _nats(model, encoded)
     bits, characters = bits + nats / math.log(2), characters + counted
     return Reading(bits / max(1, characters), describe(text).bigram_bits)

@@ -58,7 +58,9 @@ DECAY_STEPS = 200  # but in no fewer steps
 MAX_DECAY = 10.0  # the most that `weight_decay` takes
 COMPARED_WORDS = 1_024  # the output layer's share of a step at word level: a sample of the vocabulary
 MOST_SCORED, NUM_SAMPLED = 4_096, 1_024  # up to so many ids a step scores all of them; else it draws so many
-# What suits a model that has learned already: it is to keep what it knows.
+# A model that reads the text at less than this share of its floor is to keep what it knows, and this suits it. One that
+# knows less has to learn as much as one that begins from nothing, and gets that one's rate.
+KNOWS_WELL = 0.85
 ADAPTING = {"learning_rate": 0.001, "dropout": 0.25, "activation_reg": 0.0, "weight_decay": 0.0}
 ADAPTING_PASSES = 8.0
 MISJUDGED = 1.5  # a speed that is wrong by less does not change what is best by much
@@ -79,8 +81,18 @@ class Facts(NamedTuple):
     num_tokens: int  # of the training part
     num_ids: int  # different tokens
     operations_per_second: float  # of this machine, see `recurrent_rate`
-    begins_trained: bool = False  # whether the weights are those of a model that has learned already
+    begins_at: float | None = None  # bits of the model that the run begins with, of the text's floor; None is no model
     storage: str = "float32"  # of that model
+
+    @property
+    def begins_trained(self) -> bool:
+        """Whether the weights are those of a model that has learned already."""
+        return self.begins_at is not None
+
+    @property
+    def begins_well(self) -> bool:
+        """Whether that model knows most of what there is to know about the text."""
+        return self.begins_at is not None and self.begins_at < KNOWS_WELL
 
 
 class Recipe(NamedTuple):
@@ -96,11 +108,11 @@ class Recipe(NamedTuple):
     facts: Facts
 
     def most_steps(self, batches: Batches) -> int | None:
-        """After so many steps a model that began trained learns its text by heart; None where it began from nothing.
+        """After so many steps a model that knew the text well learns it by heart; None where it knew little.
 
         It limits minutes, not steps or passes that were asked for.
         """
-        is_limited = self.facts.begins_trained and self.training.minutes is not None
+        is_limited = self.facts.begins_well and self.training.minutes is not None
         return batches.steps_for(ADAPTING_PASSES) if is_limited else None
 
     def at_speed(self, tokens_per_second: float) -> "Recipe":
@@ -147,7 +159,7 @@ def fill(asked: Asked, facts: Facts) -> Recipe:
             "skip": not is_word,
         }
     )
-    if facts.begins_trained:
+    if facts.begins_well:
         budget = budget.filled(ADAPTING)
     training = budget.filled(
         {
@@ -155,7 +167,8 @@ def fill(asked: Asked, facts: Facts) -> Recipe:
             "learning_rate": rate,
             "dropout": up_to(DROPOUT[facts.level], passes),
             "activation_reg": up_to(ACTIVATION_REG[facts.level], passes),
-            "weight_decay": weight_decay(facts.num_tokens / step_tokens, rate),
+            # What a trained model knows must not fade.
+            "weight_decay": 0.0 if facts.begins_trained else weight_decay(facts.num_tokens / step_tokens, rate),
             "num_sampled": NUM_SAMPLED if facts.num_ids > MOST_SCORED else 0,
             "storage": facts.storage,
         }

@@ -9,7 +9,7 @@ from textgen.corpus import CorpusReader, open_corpus
 from textgen.store import model_directory
 from textgen.store.model_directory import StoredModel
 from textgen.training.init_from import contradiction
-from textgen.training.request import Request, given_settings
+from textgen.training.request import Request, configs_of, given_settings
 
 NOTHING = "none"  # what --init-from says for it
 READING = ("normalize", "documents", "column", "encoding")  # how a text is read before its level is known
@@ -20,7 +20,8 @@ class Beginning(NamedTuple):
 
     parent: StoredModel | None = None
     reason: str = ""  # for a user, who did not decide
-    reader: CorpusReader | None = None  # of the corpus, where it was opened to decide
+    reader: CorpusReader | None = None  # of the corpus, where it was opened
+    share: float | None = None  # at which the model reads the text, of its floor
 
 
 def begin(request: Request) -> Beginning:
@@ -32,7 +33,9 @@ def begin(request: Request) -> Beginning:
     if request.init_from == NOTHING:
         return Beginning()
     if request.init_from is not None:
-        return Beginning(model_directory.load_model(request.init_from, request.models_dir))
+        parent = model_directory.load_model(request.init_from, request.models_dir)
+        reader = open_corpus(request.sources, configs_of(request, parent)[0])
+        return Beginning(parent, "", reader, pretrained.read(parent, reader).share)
     return choose(request)
 
 
@@ -48,7 +51,7 @@ def choose(request: Request) -> Beginning:
     reading = pretrained.read(model, reader)
     figures = f"reads this text at {reading.bits:.2f} bits per character before a step"
     if reading.suits:
-        return Beginning(model, f"with {model.name}: {figures}", reader)
+        return Beginning(model, f"with {model.name}: {figures}", reader, reading.share)
     floor = f"where the character before alone gives {reading.floor:.2f}"
     return Beginning(None, f"from nothing: {model.name} {figures}, {floor}", reader)
 

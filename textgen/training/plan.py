@@ -115,7 +115,7 @@ def make_plan(
 
 
 def _new(request: Request, lock: RunLock | None, progress: Preparing, tell: Callable[[str], None]) -> Plan:
-    parent, reason, opened = begin(request)
+    parent, reason, opened, share = begin(request)
     text, model, training = configs_of(request, parent)
     reader = open_corpus(request.sources, text) if opened is None else opened.read_as(text)
     path = request.models_dir / model_directory.check_name(request.name or reader.name)
@@ -130,7 +130,7 @@ def _new(request: Request, lock: RunLock | None, progress: Preparing, tell: Call
     )
     num_tokens, num_ids = len(prepared.train_ids), prepared.tokenizer.vocabulary_size
     storage = parent.record.training.storage if parent else "float32"
-    facts = Facts(text.level, num_tokens, num_ids, recurrent_rate(), begins_trained=parent is not None, storage=storage)
+    facts = Facts(text.level, num_tokens, num_ids, recurrent_rate(), share, storage)
     recipe = fill(Asked(model, training, request.preset), facts)
     plan = Plan(
         path=path,
