@@ -7,6 +7,7 @@ from conftest import make_stored_model, make_word_tokenizer, write_stored_model
 
 from textgen import pretrained
 from textgen.errors import ModelError
+from textgen.recipe import ADAPTING
 from textgen.store import shipped
 from textgen.training import beginning
 from textgen.training.plan import make_plan
@@ -92,6 +93,15 @@ def test_a_model_of_the_user_s_own_can_be_named_and_one_called_english_comes_fir
     mine = write_stored_model(Path("models"), make_stored_model(), "english")
     assert planned(init_from="english").begins.path == mine
     assert planned().begins.path == english  # by default it is the one that comes with textgen
+
+
+@pytest.mark.parametrize(("bits", "is_gentle"), [(1.5, True), (2.9, False)])
+def test_how_well_a_named_model_reads_the_text_decides_the_recipe(english, monkeypatch, bits, is_gentle):
+    monkeypatch.setattr(pretrained, "read", lambda model, reader: pretrained.Reading(bits, 3.0))
+    plan = planned(init_from=str(english))
+    assert plan.recipe.facts.begins_at == pytest.approx(bits / 3.0)
+    assert (plan.training.learning_rate == ADAPTING["learning_rate"]) == is_gentle
+    assert plan.training.weight_decay == 0
 
 
 def test_without_the_pretrained_model_a_run_is_refused_and_says_how_to_go_on(english, monkeypatch):
