@@ -143,11 +143,11 @@ def test_a_model_that_begins_trained_makes_no_more_steps_than_the_text_is_worth(
     recipe = recipe_of(begins_at=0.5, minutes=20.0, units=256, embedding_size=64)
     plan = plan_with(recipe)
     worth = plan.batches.steps_for(ADAPTING_PASSES)
-    fast, slow = Speed(0.0001, 0.01), Speed(1200 / worth, 0.01)
-    measured = machine.measure(plan, fast, started=1000.0, learner=FakeLearner(plan, 100, 100))
+    quick, sluggish = Speed(0.0001, 0.01), Speed(1200 / worth, 0.01)
+    measured = machine.measure(plan, quick, started=1000.0, learner=FakeLearner(plan, 100, 100))
     assert (measured.plan.total_steps, measured.most_steps) == (worth, worth)
     assert Pace(worth, measured.deadline, measured.most_steps).most_steps == worth
-    measured = machine.measure(plan, slow, started=1000.0, learner=FakeLearner(plan, 100, 100))
+    measured = machine.measure(plan, sluggish, started=1000.0, learner=FakeLearner(plan, 100, 100))
     assert measured.plan.total_steps < worth
     steps = plan_with(recipe_of(begins_at=0.5, steps=10 * worth, units=256, embedding_size=64))
     assert steps.recipe.most_steps(plan.batches) is None
