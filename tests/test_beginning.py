@@ -7,7 +7,6 @@ from conftest import make_stored_model, make_word_tokenizer, write_stored_model
 
 from textgen import pretrained
 from textgen.errors import ModelError
-from textgen.recipe import ADAPTING
 from textgen.store import shipped
 from textgen.training import beginning
 from textgen.training.plan import make_plan
@@ -95,12 +94,12 @@ def test_a_model_of_the_user_s_own_can_be_named_and_one_called_english_comes_fir
     assert planned().begins.path == english  # by default it is the one that comes with textgen
 
 
-@pytest.mark.parametrize(("bits", "is_gentle"), [(1.5, True), (2.9, False)])
-def test_how_well_a_named_model_reads_the_text_decides_the_recipe(english, monkeypatch, bits, is_gentle):
+@pytest.mark.parametrize(("bits", "rate"), [(1.5, 0.001), (2.2, 0.002), (2.9, 0.012)])
+def test_how_well_a_named_model_reads_the_text_decides_the_recipe(english, monkeypatch, bits, rate):
     monkeypatch.setattr(pretrained, "read", lambda model, reader: pretrained.Reading(bits, 3.0))
     plan = planned(init_from=str(english))
     assert plan.recipe.facts.begins_at == pytest.approx(bits / 3.0)
-    assert (plan.training.learning_rate == ADAPTING["learning_rate"]) == is_gentle
+    assert plan.training.learning_rate == rate
     assert plan.training.weight_decay == 0
 
 

@@ -61,7 +61,8 @@ MOST_SCORED, NUM_SAMPLED = 4_096, 1_024  # up to so many ids a step scores all o
 # A model that reads the text at less than this share of its floor is to keep what it knows, and this suits it. One that
 # knows less has to learn as much as one that begins from nothing, and gets that one's rate.
 KNOWS_WELL = 0.85
-ADAPTING = {"learning_rate": 0.001, "dropout": 0.25, "activation_reg": 0.0, "weight_decay": 0.0}
+ADAPTING = {"dropout": 0.25, "activation_reg": 0.0, "weight_decay": 0.0}
+ADAPTING_RATE = ((0.6, 0.001), (KNOWS_WELL, 0.002))  # up to such a share, so much
 ADAPTING_PASSES = 8.0
 MISJUDGED = 1.5  # a speed that is wrong by less does not change what is best by much
 
@@ -159,8 +160,8 @@ def fill(asked: Asked, facts: Facts) -> Recipe:
             "skip": not is_word,
         }
     )
-    if facts.begins_well:
-        budget = budget.filled(ADAPTING)
+    if facts.begins_at is not None and facts.begins_well:
+        budget = budget.filled(ADAPTING | {"learning_rate": up_to(ADAPTING_RATE, facts.begins_at)})
     training = budget.filled(
         {
             "batch_size": batch_size,

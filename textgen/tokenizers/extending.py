@@ -27,20 +27,16 @@ def check_extensible(base: Tokenizer, level: str, normalize: str) -> None:
         )
 
 
-def kept_unused(words: Sequence[str], used: Collection[str], symbols: Collection[str], most: int) -> list[str]:
+def kept_unused(words: Sequence[str], used: Collection[str], symbols: Collection[str]) -> list[str]:
     """Those of a base's `words` that stay though the text does not use them, in their order.
 
     Args:
-        words: the most frequent first.
         used: the pieces of the text; a set or a dictionary.
         symbols: the characters of the text; likewise.
-        most: how many stay.
     """
     small = frozenset(word.lstrip(" ") for word in words if word == word.lower())
     kept: list[str] = []
     for word in words:
-        if len(kept) == most:
-            break
         is_name = word != word.lower() and word.lstrip(" ").lower() not in small
         if word not in used and not is_name and all(symbol in symbols for symbol in word):
             kept.append(word)

@@ -19,7 +19,6 @@ from textgen.tokenizers.word_pieces import Block, PieceStream, hash_pieces, plac
 # With sampled negatives a large vocabulary trains no slower, and every word that need not be spelled saves its letters:
 # on WikiText-2 30,000 ids make 2.3 million tokens, 10,000 make 3.3 million (`tests/benchmarks/word_softmax.py`).
 DEFAULT_VOCABULARY_SIZE = 30_000
-MOST_UNUSED = 12_000  # words of a base that stay though the text does not use them
 MAX_COUNTED = 1_000_000  # different pieces: some 150 MB of strings and counts
 
 
@@ -80,7 +79,7 @@ class WordFitter(SymbolFitter):
         self._finish_text()
         symbols = self.symbols(base)
         old = base.words if isinstance(base, WordTokenizer) else ()
-        unused = kept_unused(old, self._counts, frozenset(self.symbols()), MOST_UNUSED)
+        unused = kept_unused(old, self._counts, frozenset(self.symbols()))
         known = frozenset(old)
         num_used = sum(count > 1 or word in known for word, count in self._counts.items())
         num_others = len(symbols) + config.has_documents
