@@ -22,7 +22,7 @@ CHECKPOINT_SECONDS = 30
 MIN_TIMED_STEPS = 5
 REHEARSAL_SHARE = 0.03  # of the budget
 LONGEST_REHEARSAL = 30.0  # seconds
-SAVING_SECONDS = 1.0  # the last checkpoint and the model directory
+SAVING_SECONDS = 2.5  # the last checkpoint, the search for what the model copies, and the model directory
 SAVED_BYTES_PER_SECOND = 100e6  # writing, syncing and hashing a checkpoint of 140 MB took 1.4 seconds
 
 
