@@ -9,6 +9,7 @@ from hard_texts import HARD_TEXTS, mixed_texts
 from hypothesis import assume, example, given, settings
 
 from textgen.config import SamplingConfig
+from textgen.errors import TokenizerError
 from textgen.generation.barred import Barred
 from textgen.generation.generator import open_generator
 from textgen.tokenizers import CharacterTokenizer, Tokenizer, WordTokenizer
@@ -100,3 +101,20 @@ def test_where_there_are_letters_only_something_is_left_to_write(tokenizer, expe
 
 def test_nothing_is_barred_for_a_model_of_characters():
     assert Barred.of(CharacterTokenizer(" ab"), WRITES_WORDS) is None
+
+
+def test_words_that_are_only_read_are_not_written_unless_new_words_are_wanted():
+    tokenizer = WordTokenizer(" abc", [" ab", " ac", " bc"], alone=" ", num_silent=2)
+    silent = {tokenizer.pieces.index(" ac"), tokenizer.pieces.index(" bc")}
+    for ids in Barred.of(tokenizer, SamplingConfig()).ids:
+        assert silent <= set(ids.tolist())
+    for ids in Barred.of(tokenizer, SamplingConfig(new_words=True)).ids:
+        assert not silent & set(ids.tolist())
+    assert tokenizer.encode(" ac").tolist() == [tokenizer.pieces.index(" ac")]
+
+
+@pytest.mark.parametrize("silent", [-1, 4, True, None, "1", 1.0])
+def test_a_number_of_silent_words_that_cannot_be_is_refused(silent):
+    document = WordTokenizer(" abc", [" ab", " ac", " bc"]).to_json() | {"silent": silent}
+    with pytest.raises(TokenizerError):
+        WordTokenizer.from_json(document)

@@ -33,7 +33,7 @@ from textgen.store.model_directory import TOKENIZER
 from textgen.store.strict_json import FORMAT, read_json, write_json
 from textgen.tokenizers import Tokenizer, tokenizer_from_json
 
-PREPARED_FORMAT = 6  # goes up with every change of what an entry holds, or of how a vocabulary is chosen
+PREPARED_FORMAT = 7  # goes up with every change of what an entry holds, or of how a vocabulary is chosen
 NUM_KEPT = 10
 TRAIN_IDS, VALIDATION_IDS, FACTS = "train_ids", "validation_ids", "facts.json"
 FILES = (TRAIN_IDS, VALIDATION_IDS, TOKENIZER, FACTS)

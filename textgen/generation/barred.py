@@ -42,7 +42,8 @@ class Barred(NamedTuple):
             barred = [always, joins, joins & ~is_symbol]
         else:
             groups = joined
-            always = np.isin(np.arange(tokenizer.vocabulary_size), tokenizer.spelling_ids)
+            unwritten = np.concatenate([tokenizer.spelling_ids, tokenizer.silent_ids])
+            always = np.isin(np.arange(tokenizer.vocabulary_size), unwritten)
             barred = [always, always | joins]
         # A vocabulary may hold nothing but letters. What is barred always leaves something.
         ids = tuple(np.flatnonzero(always if row.all() else row) for row in barred)

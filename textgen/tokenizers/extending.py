@@ -4,10 +4,10 @@ Such a tokenizer is like any other: characters in code point order, words behind
 it needs to know how it was made. But ids move, and all that is kept by id has to move with them. NOTE: old words come
 before new ones, so the words are not in the order of their frequency.
 
-All characters stay. Of the words, those that the new text uses stay, and most others, so that a model does not lose a
-language to a text of twenty pages. Two kinds of unused words go, because a writer would take them for a fault: words
-with a character that the text never has, as “it’s” in a text that writes "it's"; and capitalised words that are never
-written small, which are nearly all names of the texts before.
+All characters and words stay as far as there is room, so that a model does not lose a language to a text of twenty
+pages. But of the words that the new text does not use, some are only read and never written, because a writer would
+take them for a fault: words with a character that the text never has, as “it’s” in a text that writes "it's"; and
+capitalised words that are never written small, which are nearly all names of the texts before.
 """
 
 from collections.abc import Collection, Sequence
@@ -27,20 +27,22 @@ def check_extensible(base: Tokenizer, level: str, normalize: str) -> None:
         )
 
 
-def kept_unused(words: Sequence[str], used: Collection[str], symbols: Collection[str]) -> list[str]:
-    """Those of a base's `words` that stay though the text does not use them, in their order.
+def unused_words(words: Sequence[str], used: Collection[str], symbols: Collection[str]) -> tuple[list[str], list[str]]:
+    """Those of a base's `words` that the text does not use, in their order: what may be written, and what is only read.
 
     Args:
         used: the pieces of the text; a set or a dictionary.
         symbols: the characters of the text; likewise.
     """
     small = frozenset(word.lstrip(" ") for word in words if word == word.lower())
-    kept: list[str] = []
+    written: list[str] = []
+    silent: list[str] = []
     for word in words:
-        is_name = word != word.lower() and word.lstrip(" ").lower() not in small
-        if word not in used and not is_name and all(symbol in symbols for symbol in word):
-            kept.append(word)
-    return kept
+        if word not in used:
+            is_name = word != word.lower() and word.lstrip(" ").lower() not in small
+            is_foreign = not all(symbol in symbols for symbol in word)
+            (silent if is_name or is_foreign else written).append(word)
+    return written, silent
 
 
 def former_ids(tokenizer: Tokenizer, base: Tokenizer) -> np.ndarray:

@@ -65,16 +65,21 @@ class WordTokenizer(Tokenizer):
         document_separator: str | None = None,
         normalize: str = "none",
         alone: str | None = None,
+        num_silent: int = 0,
     ):
         """Args: symbols, document_separator, normalize: see `Tokenizer`.
 
         words: distinct, of two to 64 of the symbols each, the most frequent first.
         alone: those of the symbols that are pieces themselves ("I", ","), sorted; the others are there to spell with.
             None is all of them.
+        num_silent: so many words at the end are read and not written.
         """
         super().__init__(symbols, document_separator, normalize)
         check_words(words, symbols)
         self.words = tuple(words)
+        if not 0 <= num_silent <= len(words):
+            raise TokenizerError(f"a vocabulary's silent words are at most its words. Received: {num_silent}")
+        self.num_silent = num_silent
         self.alone = symbols if alone is None else alone
         if list(self.alone) != sorted(set(symbols).intersection(self.alone)):
             raise TokenizerError(f"what stands alone are symbols of the vocabulary, sorted. Received: {alone!r:.40}")
@@ -155,6 +160,12 @@ class WordTokenizer(Tokenizer):
         joined |= [piece == " " for piece in self.pieces]
         return joined & [len(piece) < MAX_PIECE for piece in self.pieces]
 
+    @property
+    def silent_ids(self) -> np.ndarray:
+        """int [N]: words that are read and not written."""
+        end = len(self.symbols) + len(self.words)
+        return np.arange(end - self.num_silent, end)
+
     def _are_of(self, symbols: str, *classes: int) -> np.ndarray:
         """bool [V]: whether the symbol that is given for each id, `<eod>` excepted, is of one of the classes."""
         found = np.zeros(self.vocabulary_size, bool)
@@ -163,16 +174,19 @@ class WordTokenizer(Tokenizer):
 
     def to_json(self) -> dict[str, Any]:
         """A description that `from_json` turns into an equal tokenizer."""
-        return super().to_json() | {"words": list(self.words), "alone": self.alone}
+        return super().to_json() | {"words": list(self.words), "alone": self.alone, "silent": self.num_silent}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
         """The tokenizer of `document`. Raises TokenizerError when anything in it is not as `to_json` writes it."""
         kinds = {"symbols": str, "document_separator": (str, type(None)), "normalize": str, "words": list, "alone": str}
+        kinds["silent"] = int
         if isinstance(document, dict):
-            document = {"alone": document.get("symbols")} | document  # older models do not say
+            document = {"alone": document.get("symbols"), "silent": 0} | document  # older models do not say
         checked_document(document, kinds, cls)
-        names = ("symbols", "words", "document_separator", "normalize", "alone")
+        if isinstance(document["silent"], bool):
+            raise TokenizerError("a vocabulary's silent words are a number")
+        names = ("symbols", "words", "document_separator", "normalize", "alone", "silent")
         return cls(*(document[name] for name in names))
 
 

@@ -9,7 +9,7 @@ from textgen.config import TextConfig
 from textgen.errors import TokenizerError
 from textgen.tokenizers import text_blocks
 from textgen.tokenizers.base import Tokenizer
-from textgen.tokenizers.extending import check_extensible, kept_unused
+from textgen.tokenizers.extending import check_extensible, unused_words
 from textgen.tokenizers.fitting import SymbolFitter
 from textgen.tokenizers.text_blocks import code_points
 from textgen.tokenizers.word import WordTokenizer
@@ -79,24 +79,30 @@ class WordFitter(SymbolFitter):
         self._finish_text()
         symbols = self.symbols(base)
         old = base.words if isinstance(base, WordTokenizer) else ()
-        unused = kept_unused(old, self._counts, frozenset(self.symbols()))
+        written, silent = unused_words(old, self._counts, frozenset(self.symbols()))
         known = frozenset(old)
         num_used = sum(count > 1 or word in known for word, count in self._counts.items())
         num_others = len(symbols) + config.has_documents
-        num_words = len(self._counts) + len(unused)
-        size = choose_vocabulary_size(config.vocabulary_size, num_others, num_words, num_used + len(unused))
+        num_unused = len(written) + len(silent)
+        num_words = len(self._counts) + num_unused
+        size = choose_vocabulary_size(config.vocabulary_size, num_others, num_words, num_used + num_unused)
         # What the text uses comes first, what it uses once and the base does not know comes last.
         counts = {word: count + (word in known) for word, count in self._counts.items()}
         chosen = most_frequent(counts, min(size - num_others, num_used))
-        unused = unused[: size - num_others - len(chosen)]
-        if size - num_others > len(chosen) + len(unused):
-            chosen = most_frequent(counts, size - num_others - len(unused))
-        is_chosen = frozenset(chosen).union(unused)
-        words = (*(word for word in old if word in is_chosen), *(word for word in chosen if word not in known))
-        alone = self._standing_alone(symbols, is_chosen)
+        written = written[: size - num_others - len(chosen)]
+        silent = silent[: size - num_others - len(chosen) - len(written)]
+        if (room := size - num_others - len(written) - len(silent)) > len(chosen):
+            chosen = most_frequent(counts, room)
+        is_chosen = frozenset(chosen).union(written)
+        kept = (word for word in old if word in is_chosen)
+        words = (*kept, *(word for word in chosen if word not in known), *silent)
+        alone = self._standing_alone(symbols, frozenset(words))
         if isinstance(base, WordTokenizer):  # it knows of what may be by chance that the text has it so once
             alone |= {symbol for symbol in base.alone if self._alone[ord(symbol)]}
-        return WordTokenizer(symbols, words, config.document_separator, config.normalize, "".join(sorted(alone)))
+        alone_symbols = "".join(sorted(alone))
+        return WordTokenizer(
+            symbols, words, config.document_separator, config.normalize, alone_symbols, num_silent=len(silent)
+        )
 
     def _standing_alone(self, symbols: str, words: frozenset[str]) -> set[str]:
         """Those of the symbols that are pieces themselves: "I", a comma.
