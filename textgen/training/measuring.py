@@ -22,7 +22,8 @@ CHECKPOINT_SECONDS = 30
 MIN_TIMED_STEPS = 5
 REHEARSAL_SHARE = 0.03  # of the budget
 LONGEST_REHEARSAL = 30.0  # seconds
-SAVING_SECONDS = 2.5  # the last checkpoint, the search for what the model copies, and the model directory
+SAVING_SECONDS = 1.0  # the last checkpoint and the model directory
+PARAMETERS_PER_SECOND = 5_000_000  # of a model that writes at the end, and whose weights are rounded
 SAVED_BYTES_PER_SECOND = 100e6  # writing, syncing and hashing a checkpoint of 140 MB took 1.4 seconds
 
 
@@ -72,6 +73,7 @@ def measure(plan: Plan, learner: Learner, started: float, reporter: Reporter) ->
     final = 0.0
     if learner.validate and learner.validate_fully:
         final = speed.seconds_per_evaluation * learner.validate_fully.num_counted / learner.validate.num_counted
+    final += num_parameters(plan.model) // PARAMETERS_PER_SECOND
     left = seconds - (time.perf_counter() - started)
     left *= 1 - saving_share(num_parameters(plan.model), CHECKPOINT_SECONDS)
     affordable = int(EVALUATION_SHARE * left / max(1e-9, speed.seconds_per_evaluation))
