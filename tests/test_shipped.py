@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -249,6 +250,22 @@ def test_a_path_to_it_cannot_be_resumed(checkout, name):
 def test_a_disk_that_does_not_tell_capitals_apart_is_no_way_in(checkout, monkeypatch):
     monkeypatch.setattr(os.path, "samefile", lambda one, other: os.path.realpath(one).lower() == str(other).lower())
     assert refusal_of(Request(Path("Saved_Models"), ("novel.txt",), name="English", overwrite=True)) == REFUSED
+
+
+def test_a_checkout_whose_package_is_installed_elsewhere_keeps_its_copy(english):
+    copy = Path("saved_models/english")
+    shutil.copytree(english, copy)
+    before = state_of(copy)
+    for overwrite in (False, True):
+        with pytest.raises(ModelError) as caught:
+            make_plan(Request(Path("saved_models"), (), name="english", init_from="none", overwrite=overwrite))
+        assert str(caught.value) == REFUSED
+    assert state_of(copy) == before
+    assert [row["shipped"] for row in json.loads(run("models", "--json").stdout)] == [True]
+    shutil.copytree(copy, "saved_models/mine")
+    shipped.check_writable(Path("saved_models/mine"))  # another name is a user's own
+    (copy / "manifest.json").write_text("{}")
+    shipped.check_writable(copy)  # and so is another model
 
 
 def test_its_name_is_free_elsewhere(english):

@@ -4,10 +4,12 @@ In a checkout their directory is `saved_models` beside the package, which is the
 too; a wheel carries it inside the package. Every file that a wheel carries is named in setup.cfg.
 """
 
+import filecmp
 import os
 from pathlib import Path
 
 from textgen.errors import ModelError
+from textgen.store.manifest import MANIFEST
 
 SHIPPED = ("english",)
 PACKAGE = Path(__file__).parents[1]
@@ -45,7 +47,18 @@ def check_writable(path: Path) -> None:
 
 def _shipped_name(path: Path) -> str | None:
     places = [directory / name for directory in directories() for name in SHIPPED]
-    return next((place.name for place in places if _is_same(path, place)), None)
+    found = next((place.name for place in places if _is_same(path, place)), None)
+    return path.name if found is None and _is_copy(path) else found
+
+
+def _is_copy(path: Path) -> bool:
+    """Whether `path` holds the shipped model of its name, as a checkout does whose package is installed elsewhere."""
+    own = find(path.name)
+    manifests = [directory / MANIFEST for directory in (path, own) if directory is not None]
+    try:
+        return len(manifests) == 2 and all(map(os.path.isfile, manifests)) and filecmp.cmp(*manifests, shallow=False)
+    except OSError:
+        return False
 
 
 def _is_same(one: Path, other: Path) -> bool:
