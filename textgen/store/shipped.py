@@ -54,9 +54,10 @@ def _shipped_name(path: Path) -> str | None:
 def _is_copy(path: Path) -> bool:
     """Whether `path` holds the shipped model of its name, as a checkout does whose package is installed elsewhere."""
     own = find(path.name)
-    manifests = [directory / MANIFEST for directory in (path, own) if directory is not None]
+    if own is None or not os.path.isfile(path / MANIFEST):
+        return False
     try:
-        return len(manifests) == 2 and all(map(os.path.isfile, manifests)) and filecmp.cmp(*manifests, shallow=False)
+        return filecmp.cmp(path / MANIFEST, own / MANIFEST, shallow=False)
     except OSError:
         return False
 
