@@ -52,7 +52,11 @@ def take(model_path: Path) -> int:
     """Take the lock and give it back; the process id that was in it."""
     with RunLock() as lock:
         lock.acquire(model_path)
-        return int(model_path.with_name(".novel.lock").read_text())
+        return holder_in(model_path)
+
+
+def holder_in(model_path: Path) -> int:
+    return int(model_path.with_name(".novel.lock").read_text().split()[0])
 
 
 def leave_lock(model_path: Path, content: str) -> None:
@@ -65,7 +69,7 @@ def test_a_second_run_is_told_which_process_is_the_first(model_path, holder):
         f"{model_path} is being trained by process {holder.pid}. "
         f"Wait for it, stop it (kill {holder.pid}), or use another --name"
     )
-    assert int(model_path.with_name(".novel.lock").read_text()) == holder.pid  # the refused one leaves it alone
+    assert holder_in(model_path) == holder.pid  # the refused one leaves it alone
 
 
 def test_another_model_has_a_lock_of_its_own(model_path, holder):
@@ -143,18 +147,48 @@ def test_a_file_that_its_holder_removes_at_that_moment_is_made_anew(model_path, 
 
 
 @pytest.mark.parametrize(
-    ("process_id", "is_refused"),
-    [(os.getppid(), True), (GONE, False), (os.getpid(), False)],
-    ids=["the parent", "a process that is gone", "this process"],
+    ("content", "told"),
+    [
+        (f"{os.getppid()} {textgen.store.lock._started(os.getppid())}\n", f"process {os.getppid()}."),
+        (f"{os.getppid()}\n", "another process."),
+        (f"{os.getppid()} 7@another-boot\n", ""),
+        (f"{GONE}\n", ""),
+        (f"{os.getpid()}\n", ""),
+    ],
+    ids=["the parent", "of an older version", "its id again", "a process that is gone", "this process"],
 )
-def test_where_a_disk_has_no_locks_the_process_id_decides(model_path, monkeypatch, process_id, is_refused):
-    """One's own is a stale one: in a container every run may have the same."""
+def test_where_a_disk_has_no_locks_the_process_decides(model_path, monkeypatch, content, told):
+    """One's own is a stale one: in a container every run may have the same. Only a process that holds it is named."""
     monkeypatch.setattr(textgen.store.lock, "try_lock", lambda descriptor: None)
-    leave_lock(model_path, f"{process_id}\n")
-    if is_refused:
-        assert f"process {process_id}." in refusal(model_path)
+    leave_lock(model_path, content)
+    if told:
+        assert told in refusal(model_path)
     else:
         assert take(model_path) == os.getpid()
+
+
+def test_a_process_of_another_container_is_not_to_be_killed(model_path, holder):
+    """Its id is another process's here."""
+    model_path.with_name(".novel.lock").write_text(f"{os.getppid()} 7@another-boot\n")
+    assert refusal(model_path) == (
+        f"{model_path} is being trained by another process. Wait for it, stop it, or use another --name"
+    )
+
+
+def test_a_link_to_the_directory_is_locked_with_it(model_path, holder, tmp_path):
+    model_path.mkdir()
+    for link in (model_path.with_name("linked"), tmp_path / "far"):
+        link.symlink_to(model_path)
+        assert f"{link} is being trained by process {holder.pid}." in refusal(link)
+    assert sorted(os.listdir(tmp_path)) == ["far", "models"]
+    assert sorted(os.listdir(model_path.parent)) == [".novel.lock", "linked", "novel"]
+
+
+def test_a_pipe_in_the_place_of_the_lock_is_not_waited_for(model_path):
+    model_path.parent.mkdir()
+    os.mkfifo(model_path.with_name(".novel.lock"))
+    with RunLock() as lock, pytest.raises(ModelError, match=r"\.novel\.lock is not a plain file"):
+        lock.acquire(model_path)
 
 
 def test_a_models_directory_that_is_a_file_is_refused(tmp_path):

@@ -1,12 +1,17 @@
 """One run at a time for each model: a lock file beside its directory, `saved_models/.NAME.lock`.
 
-The run keeps the file open and locked; the file's content is the process id, for the error message. The system releases
-the lock when the process ends, so a file that a killed process left does not lock anything, even when its process id is
-in use again. Where a disk has no locks (some network disks), the process id alone decides.
+The lock is the directory's: where a link leads to it, the file lies beside the directory itself. The run keeps the file
+open and locked. The file holds the process id, for the error message, and when the process was started. The system
+releases the lock when the process ends, so a file that a killed process left does not lock anything. Where a disk has
+no locks (some network disks), the process decides, if it still lives; one that has its id by now was started at another
+time, which Linux tells.
 """
 
 import contextlib
+import errno
 import os
+import re
+import stat
 from pathlib import Path
 
 from textgen.errors import ModelError, TrainingError
@@ -34,11 +39,12 @@ class RunLock:
             TrainingError: another process holds the lock.
             ModelError: the lock file cannot be written.
         """
-        models_dir = model_path.parent
+        directory = Path(os.path.realpath(model_path)) if model_path.is_symlink() else model_path
+        models_dir = directory.parent
         self._made = [directory for directory in (models_dir, *models_dir.parents) if not directory.exists()]
         try:
             make_directory(models_dir)
-            self._open(models_dir / f".{model_path.name}.lock", model_path)
+            self._open(models_dir / f".{directory.name}.lock", model_path)
         except OSError as problem:
             self.release()
             raise ModelError(f"cannot write models in {models_dir}: {problem.strerror or problem}") from problem
@@ -58,20 +64,22 @@ class RunLock:
 
     def _open(self, path: Path, model_path: Path) -> None:
         while self._path is None:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
             try:
-                holder = _process_id_in(descriptor)
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise OSError(errno.EINVAL, f"{path} is not a plain file. Remove it")
+                holder, started = _holder_in(descriptor)
                 is_ours = try_lock(descriptor)
-                if is_ours is False or (is_ours is None and _lives(holder)):
-                    who = f"process {holder}" if holder else "another process"
-                    how = f" (kill {holder})" if holder else ""
+                if is_ours is False or (is_ours is None and _lives(holder, started)):
+                    is_it = holder and _started(holder) == started  # or its id is that of an innocent one here
+                    who, how = (f"process {holder}", f" (kill {holder})") if is_it else ("another process", "")
                     raise TrainingError(
                         f"{model_path} is being trained by {who}. Wait for it, stop it{how}, or use another --name"
                     )
                 if not _is_at(descriptor, path):  # the holder has removed it just now
                     continue
                 os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+                os.pwrite(descriptor, f"{os.getpid()} {_started(os.getpid())}\n".encode(), 0)
                 self._path, self._descriptor = path, descriptor
             finally:
                 if self._path is None:
@@ -86,15 +94,24 @@ def _is_at(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _process_id_in(descriptor: int) -> int:
-    """The process id in a lock file, or 0."""
-    content = os.pread(descriptor, 20, 0).strip()
-    return int(content) if content.isdigit() else 0
+def _holder_in(descriptor: int) -> tuple[int, str]:
+    """The process id in a lock file, or 0, and when that process was started, where the file says it."""
+    process_id, _, started = os.pread(descriptor, 100, 0).decode("ascii", "replace").strip().partition(" ")
+    return (int(process_id) if re.fullmatch("[0-9]{1,19}", process_id) else 0), started
 
 
-def _lives(process_id: int) -> bool:
-    """Whether another process has this id."""
-    if process_id in (0, os.getpid()):
+def _started(process_id: int) -> str:
+    """When a process was started: in clock ticks since which start of the machine; nothing where that is not known."""
+    with contextlib.suppress(OSError, IndexError):
+        of_process = Path(f"/proc/{process_id}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        of_machine = Path("/proc/sys/kernel/random/boot_id").read_text()
+        return f"{of_process[19]}@{of_machine.strip()}"  # the 22nd field of proc(5), behind a name in brackets
+    return ""
+
+
+def _lives(process_id: int, started: str) -> bool:
+    """Whether the process of that id, another than this one, lives; it is not one that was started at another time."""
+    if process_id in (0, os.getpid()) or (started and _started(process_id) not in ("", started)):
         return False
     try:
         os.kill(process_id, 0)
