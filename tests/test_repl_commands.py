@@ -161,7 +161,7 @@ def test_files_that_cannot_be_read(tmp_path):
 
 
 def test_files_that_cannot_be_written(tmp_path):
-    lines = notices("a", f"/save {tmp_path}/missing/x", f"/save! {tmp_path}", "/save! /dev/null", "/save \0")
+    lines = notices("a", f"/save {tmp_path}/missing/x", f"/save! {tmp_path}", "/save /dev/null", "/save \0")
     assert lines[0] == f"{tmp_path}/missing/x cannot be written: No such file or directory"
-    assert lines[1:3] == [f"{tmp_path} is not a file", "/dev/null is not a file"]
+    assert lines[1:3] == [f"{tmp_path} is not a file", "/dev/null exists. /save! /dev/null replaces it"]
     assert "cannot be written" in lines[3]

@@ -32,7 +32,7 @@ MAX_PROMPT_BYTES = 16 * 2**20  # a few novels; a device may never end
 @click.option("--num-samples", default=1, show_default=True, help="Number of texts to write.")
 @click.option("--sample-delimiter", default="\n---\n", help="Text between two samples.  [default: a line of ---]")
 @click.option("--no-prompt", is_flag=True, help="Write the text without its prompt.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to this file.")
+@click.option("-o", "--output", type=click.Path(), help="Write to this file; - is standard output.")
 @engine_option
 @on_unknown_option
 @models_dir_option
@@ -44,7 +44,7 @@ def sample(
     num_samples: int,
     sample_delimiter: str,
     no_prompt: bool,
-    output: Path | None,
+    output: str | None,
     engine: str,
     on_unknown: str,
     models_dir: Path,
@@ -106,18 +106,17 @@ def _as_json(completions: "list[Completion]", config: SamplingConfig, stored: "S
     return json.dumps(documents[0] if len(documents) == 1 else documents, ensure_ascii=False) + "\n"
 
 
-def _write(pieces: Iterable[str], output: Path | None) -> None:
+def _write(pieces: Iterable[str], output: str | None) -> None:
     """To standard output piece by piece, or to a file as a whole."""
     from textgen.errors import TextgenError
-    from textgen.output import prepare_output, write_text
-    from textgen.store import atomic
+    from textgen.output import prepare_output, write_file, write_text
 
-    if output is None:
+    if output is None or output == "-":
         prepare_output()
         for piece in pieces:
             write_text(piece)
         return
     try:
-        atomic.write_bytes(output, "".join(pieces).encode())
+        write_file(Path(output), "".join(pieces))
     except OSError as problem:
         raise TextgenError(f"cannot write {output}: {problem.strerror}") from None

@@ -4,20 +4,22 @@ import os
 from pathlib import Path
 
 from textgen.generation.prompts import read_prompt
+from textgen.output import write_file
 from textgen.repl.session import CommandError
-from textgen.store import atomic
 
 # A few chapters. NumPy reads 5,000 to 20,000 characters a second, and a model soon forgets what it read.
 MAX_READ_BYTES = 256 * 2**10
 
 
 def save_text(name: str, text: str, *, may_replace: bool) -> Path:
-    """Write `text` as UTF-8 to the file `name`, whole or not at all. Raises CommandError."""
+    """Write `text` as UTF-8 to the file `name`, as `output.write_file`. Raises CommandError."""
     path = _path(name, "/save")
-    if os.path.exists(path) and not may_replace:
+    if os.path.isdir(path):
+        raise CommandError(f"{path} is not a file")
+    if os.path.lexists(path) and not may_replace:
         raise CommandError(f"{path} exists. /save! {name} replaces it")
     try:
-        atomic.write_bytes(path, text.encode("utf-8"))
+        write_file(path, text)
     except (OSError, ValueError) as problem:
         raise CommandError(f"{path} cannot be written: {getattr(problem, 'strerror', None) or problem}") from None
     return path
@@ -26,6 +28,8 @@ def save_text(name: str, text: str, *, may_replace: bool) -> Path:
 def load_text(name: str) -> str:
     """The text of the UTF-8 file `name`. Raises CommandError, or what `read_prompt` raises."""
     path = _path(name, "/read")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise CommandError(f"{path} is not a file")
     text = read_prompt(path, MAX_READ_BYTES)
     if not text:
         raise CommandError(f"{path} is empty")
@@ -37,9 +41,6 @@ def _path(name: str, command: str) -> Path:
     if not name:
         raise CommandError(f"{command} expects the name of a file")
     try:
-        path = Path(name).expanduser()
+        return Path(name).expanduser()
     except RuntimeError:
         raise CommandError(f"{name} names no home directory") from None
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise CommandError(f"{path} is not a file")
-    return path
