@@ -209,6 +209,16 @@ def test_models_and_unfinished_runs_are_listed_by_name_and_nothing_else(tmp_path
     assert model_directory.list_model_dirs(tmp_path / "none") == []
 
 
+def test_a_model_that_is_set_aside_has_its_own_name_in_the_list(tmp_path):
+    """The runs that were to replace them were killed as they began, one of them inside its first checkpoint."""
+    for name in ("novel", "Alice"):
+        write_stored_model(tmp_path, make_stored_model(), f".{name}.previous")
+    (tmp_path / "novel" / "checkpoints" / ".step-00000000.abc.tmp").mkdir(parents=True)
+    paths = model_directory.list_model_dirs(tmp_path)
+    assert paths == [tmp_path / "Alice", tmp_path / "novel"]
+    assert [model_directory.load_model(path.name, tmp_path).name for path in paths] == ["Alice", "novel"]
+
+
 @contextlib.contextmanager
 def as_nobody():
     """Give up root's right to enter every directory, where the tests run as root."""

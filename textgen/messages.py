@@ -43,6 +43,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def few(lines: list[str], most: int = 3) -> list[str]:
+    """The first `most` of `lines`, and how many more there are."""
+    return lines[:most] + ([f"and {len(lines) - most:,} more"] if len(lines) > most else [])
+
+
 def nearest(name: str, candidates: Iterable[str]) -> str:
     """A question such as `Did you mean novel.txt?`, or nothing when no candidate is near."""
     matches = difflib.get_close_matches(name, list(candidates), n=2, cutoff=0.5)

@@ -26,7 +26,7 @@ import numpy as np
 from textgen.cells import CELLS
 from textgen.config import ModelConfig
 from textgen.errors import ModelError, TextgenError
-from textgen.messages import nearest
+from textgen.messages import few, nearest
 from textgen.records import ModelRecord
 from textgen.store import shipped
 from textgen.store.manifest import MANIFEST, verify
@@ -119,14 +119,14 @@ def load_model(name_or_path: str | Path, models_dir: Path) -> StoredModel:
     """
     path = find_model(name_or_path, models_dir)
     if is_finished(path):
-        return _read_model(path, path.name, MODEL_FILES)
+        return _read_model(path, model_name(path), MODEL_FILES)
     problems = []
     for checkpoint in checkpoint_dirs(path):
         try:
-            return read_checkpoint_model(checkpoint)._replace(name=path.name)
+            return read_checkpoint_model(checkpoint)._replace(name=model_name(path))
         except TextgenError as problem:
             problems.append(str(problem))
-    raise ModelError("; ".join(problems) or f"{path} holds no model: no {MANIFEST} and no checkpoint")
+    raise ModelError("; ".join(few(problems)) or f"{path} holds no model: no {MANIFEST} and no checkpoint")
 
 
 def read_checkpoint_model(directory: Path) -> StoredModel:
@@ -159,6 +159,12 @@ def set_aside_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.previous")
 
 
+def model_name(path: Path) -> str:
+    """The name of the model in the directory `path`, which may have been set aside."""
+    found = re.fullmatch(rf"\.({NAME.pattern})\.previous", path.name)
+    return found[1] if found else path.name
+
+
 def find_model(name_or_path: str | Path, models_dir: Path, *, with_shipped: bool = True) -> Path:
     """The directory of a model given by name or path. Raises ModelError, naming the nearest.
 
@@ -187,11 +193,14 @@ def find_model(name_or_path: str | Path, models_dir: Path, *, with_shipped: bool
 
 
 def list_model_dirs(models_dir: Path) -> list[Path]:
-    """Directories in `models_dir` that hold a user's own model or unfinished run, by name."""
+    """The paths of a user's own models and unfinished runs in `models_dir`, by name.
+
+    One that is set aside has the path that it comes back to; `find_model` finds it by that.
+    """
     if not models_dir.is_dir():
         return []
     holds_model = (p for p in models_dir.iterdir() if is_finished(p) or os.path.isdir(p / CHECKPOINTS))
-    named = sorted(p for p in holds_model if NAME.fullmatch(p.name))
+    named = sorted(models_dir / name for name in {model_name(p) for p in holds_model} if NAME.fullmatch(name))
     return [p for p in named if not (p.name in shipped.SHIPPED and shipped.is_shipped(p))]
 
 

@@ -55,7 +55,7 @@ def verify_model(name_or_path: str | Path, models_dir: Path) -> Verification:
     path = model_directory.find_model(name_or_path, models_dir)
     if model_directory.is_finished(path):
         findings = _Directory(path, model_directory.MODEL_FILES).findings()
-        return Verification(path.name, path, True, tuple(findings), None)
+        return Verification(model_directory.model_name(path), path, True, tuple(findings), None)
     checkpoints = model_directory.checkpoint_dirs(path)
     if not checkpoints:
         model_directory.load_model(name_or_path, models_dir)  # which says why it holds no model
@@ -66,7 +66,9 @@ def verify_model(name_or_path: str | Path, models_dir: Path) -> Verification:
             used = directory.name
         prefix = f"{model_directory.CHECKPOINTS}/{directory.name}/"
         findings += [finding._replace(name=(prefix + finding.name).rstrip("/")) for finding in found]
-    return Verification(path.name, path, False, (*findings, *_beside_checkpoints(path, checkpoints)), used)
+    return Verification(
+        model_directory.model_name(path), path, False, (*findings, *_beside_checkpoints(path, checkpoints)), used
+    )
 
 
 def _checkpoint_findings(directory: Path) -> list[Finding]:
