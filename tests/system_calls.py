@@ -50,7 +50,9 @@ class SystemCalls:
 
     def _counted(self, name: str, call: Callable) -> Callable:
         def counted(*arguments, **options):
-            if self._concerns(arguments[0], options.get("dir_fd")) and not (name == "open" and _reads(*arguments)):
+            if self._concerns(arguments[0], options.get("dir_fd", options.get("src_dir_fd"))) and not (
+                name == "open" and _reads(*arguments)
+            ):
                 self.count(name)
                 if name in ("rename", "replace"):
                     self.synced.append(-1)

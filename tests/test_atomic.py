@@ -18,6 +18,7 @@ from system_calls import SystemCalls, failing
 
 from textgen.store import atomic
 
+OWNED = atomic.temporaries_of("[a-z]+")
 OLD, NEW = b"old bytes", b"new bytes, more of them"
 
 
@@ -233,7 +234,7 @@ def test_a_directory_is_replaced_whole_or_stands_as_it_was_whatever_call_fails(t
         hidden = [name for name in names_in(tmp_path) if name != "directory"]
         assert raised == (not hidden)
         for name in hidden:
-            assert atomic.TEMPORARY.fullmatch(name)
+            assert atomic.temporaries_of("directory").fullmatch(name)
             shutil.rmtree(tmp_path / name)
     assert failed.count("rename") == 2
     assert {"unlink", "rmdir", "fsync"} < set(failed)
@@ -282,7 +283,7 @@ def test_no_reader_sees_half_of_a_directory_that_is_removed(tmp_path, monkeypatc
         with monkeypatch.context() as patch:
             calls = SystemCalls(number, failing(errno.EIO), for_good=True).install(patch)
             with contextlib.suppress(OSError):
-                atomic.remove_directory(path)
+                atomic.remove_directory(path.parent, path.name)
         if not calls.has_acted:
             break
         if path.exists():
@@ -295,7 +296,7 @@ def test_a_directory_can_be_removed_where_an_earlier_try_got_stuck(tmp_path):
     for _ in range(2):
         fill(tmp_path / "directory")
         (tmp_path / f".directory.{os.getpid()}.tmp").mkdir(exist_ok=True)
-        atomic.remove_directory(tmp_path / "directory")
+        atomic.remove_directory(tmp_path, "directory")
         assert names_in(tmp_path) == []
 
 
@@ -318,14 +319,14 @@ def test_what_a_living_process_writes_is_left_alone_and_what_a_killed_one_wrote_
     with subprocess.Popen([sys.executable, "-c", HOLDS, tmp_path], stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"writing\n"
         temporaries = {name for name in names_in(tmp_path) if name.startswith(".") and name.endswith(".tmp")}
-        atomic.remove_abandoned(tmp_path, seconds=0)
+        atomic.remove_abandoned(tmp_path, owned=OWNED, seconds=0)
         left = temporaries & set(names_in(tmp_path))
         process.kill()
     assert len(temporaries) == 2
     assert left == temporaries
-    atomic.remove_abandoned(tmp_path)
+    atomic.remove_abandoned(tmp_path, owned=OWNED)
     assert temporaries < set(names_in(tmp_path))  # it is not an hour old
-    atomic.remove_abandoned(tmp_path, seconds=0)
+    atomic.remove_abandoned(tmp_path, owned=OWNED, seconds=0)
     assert names_in(tmp_path) == [".mine", "file", "file.tmp"]
 
 
@@ -334,7 +335,7 @@ def test_where_a_disk_has_no_locks_age_decides(tmp_path, monkeypatch):
     for name, age in ((".a.old.tmp", 2 * atomic.ABANDONED_SECONDS), (".a.young.tmp", 10)):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (time.time() - age,) * 2)
-    atomic.remove_abandoned(tmp_path)
+    atomic.remove_abandoned(tmp_path, owned=OWNED)
     assert names_in(tmp_path) == [".a.young.tmp"]
     with atomic.replacing_file(tmp_path / "file") as file:
         file.write(NEW)

@@ -142,14 +142,25 @@ def test_the_newest_ten_are_kept_and_what_is_used_counts_as_new():
 
 def test_what_a_killed_process_left_is_removed_later_and_what_is_at_work_is_not():
     prepared_of(write("t.txt", "first"))
-    for name, age in ((".dead.abc.tmp", 2 * ABANDONED_SECONDS), (".alive.abc.tmp", 2 * ABANDONED_SECONDS)):
+    dead, alive = (f".{digit * 32}.abc.tmp" for digit in "de")
+    for name, age in ((dead, 2 * ABANDONED_SECONDS), (alive, 2 * ABANDONED_SECONDS)):
         directory = Path("cache/prepared", name)
         directory.mkdir()
         (directory / TRAIN_IDS).write_bytes(b"half")
         os.utime(directory, (time.time() - age,) * 2)
-    os.utime("cache/prepared/.dead.abc.tmp/train_ids", (time.time() - age,) * 2)
+    os.utime(f"cache/prepared/{dead}/train_ids", (time.time() - age,) * 2)
     prepared_of(write("t.txt", "second"))
-    assert [name for name in entries() if name.startswith(".")] == [".alive.abc.tmp"]
+    assert [name for name in entries() if name.startswith(".")] == [alive]
+
+
+def test_what_the_cache_has_not_made_is_not_removed():
+    """The folder that is named may be one of the user's."""
+    for number in range(2 * cache.NUM_KEPT):
+        Path("cache/prepared", f"diary {number}").mkdir(parents=True)
+    Path("cache/prepared/.diary.tmp").touch()
+    os.utime("cache/prepared/.diary.tmp", (1000.0, 1000.0))
+    prepared_of(write("t.txt", NAMES))
+    assert len(entries()) == 2 * cache.NUM_KEPT + 2
 
 
 def test_a_download_removes_what_a_killed_one_left(monkeypatch):

@@ -16,7 +16,7 @@ from textgen.corpus.catalogue import CatalogueEntry
 from textgen.corpus.connection import BASE_URL_VARIABLE, SILENCE_SECONDS, choose_base_url, explain, open_url
 from textgen.errors import DownloadError
 from textgen.messages import shown
-from textgen.store.atomic import remove_abandoned, replacing_file, sha256_of
+from textgen.store.atomic import remove_abandoned, replacing_file, sha256_of, temporaries_of
 
 CACHE_VARIABLE = "TEXTGEN_CACHE_DIR"
 # A file must be here after SILENCE_SECONDS and its size by this: eleven minutes for the largest of the catalogue. The
@@ -79,7 +79,7 @@ def fetch(
     digest, received = hashlib.sha256(), 0
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        remove_abandoned(path.parent)
+        remove_abandoned(path.parent, owned=temporaries_of(r"[a-z0-9-]+\.txt"))
         with replacing_file(path) as file:
             for block in _blocks(url, download.bytes + 1, timeout_seconds):
                 file.write(block)

@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
+import re
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +35,7 @@ from textgen.tokenizers import Tokenizer, tokenizer_from_json
 
 PREPARED_FORMAT = 7  # goes up with every change of what an entry holds, or of how a vocabulary is chosen
 NUM_KEPT = 10
+ENTRY = re.compile(r"[0-9a-f]{32}")  # what an entry is called; nothing of another name is removed
 TRAIN_IDS, VALIDATION_IDS, FACTS = "train_ids", "validation_ids", "facts.json"
 FILES = (TRAIN_IDS, VALIDATION_IDS, TOKENIZER, FACTS)
 
@@ -124,8 +125,9 @@ def _opened(directory: Path) -> Prepared:
 def _clean(folder: Path, path: Path) -> None:
     """Remove what is damaged at `path`, what killed processes left, and all but the newest entries."""
     if path.exists() and find(path) is None:
-        shutil.rmtree(path, ignore_errors=True)
-    atomic.remove_abandoned(folder)
-    whole = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+        atomic.remove_directory(folder, path.name)
+    atomic.remove_abandoned(folder, owned=atomic.temporaries_of(ENTRY.pattern))
+    whole = [entry for entry in folder.iterdir() if ENTRY.fullmatch(entry.name)]
     for entry in sorted(whole, key=atomic.seconds_untouched)[NUM_KEPT - 1 :]:
-        shutil.rmtree(entry, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            atomic.remove_directory(folder, entry.name)

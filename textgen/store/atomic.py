@@ -3,14 +3,19 @@
 The new content is written under a temporary name in the same directory, flushed to the disk and renamed; then the
 rename is flushed. Temporary names begin with a dot and end in `.tmp`, so that no reader takes one for a finished file.
 Each is locked while its process lives, which tells the temporaries of a killed process from those of a running one.
+
+What is removed is named by an open directory and a name in it. So no link leads the removal to another place, not even
+one that takes the place of a directory meanwhile. Only plain files and directories are removed, or opened.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,7 +27,6 @@ try:
 except ImportError:
     fcntl = None  # type: ignore[assignment]  # Windows has none
 
-TEMPORARY = re.compile(r"\..*\.tmp")
 ABANDONED_SECONDS = 3600.0  # a process that is alive writes to its temporaries more often than that
 
 
@@ -75,40 +79,43 @@ def replacing_directory(path: Path, *, overwrite: bool = False) -> Iterator[Path
     Raises:
         OSError: the directory cannot be written. Nothing new is left, unless only the rename could not be flushed.
     """
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
-    aside = _temporary_sibling(path)
-    try:
-        os.chmod(temporary, 0o777 & ~_umask())
-        with _held(temporary):
-            yield temporary
-            for entry in sorted(temporary.rglob("*")):
-                sync_directory(entry) if entry.is_dir() else _sync_file(entry)
-            sync_directory(temporary)
-            if overwrite and path.exists():
-                set_aside(path, aside)
-            os.rename(temporary, path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if overwrite:
-            bring_back(path, aside)
-        raise
-    try:
-        sync_directory(path.parent)
-    finally:
-        if overwrite:
-            shutil.rmtree(aside, ignore_errors=True)
+    aside = path.with_name(_doomed(path.name))
+    with opened(path.parent) as parent:
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+        try:
+            os.chmod(temporary, 0o777 & ~_umask())
+            with _held(temporary):
+                yield temporary
+                for entry in sorted(temporary.rglob("*")):
+                    sync_directory(entry) if entry.is_dir() else _sync_file(entry)
+                sync_directory(temporary)
+                if overwrite and path.exists():
+                    set_aside(path, aside)
+                os.rename(temporary, path)
+        except BaseException:
+            _remove(temporary.name, parent)
+            if overwrite:
+                bring_back(path, aside)
+            raise
+        try:
+            sync_directory(path.parent)
+        finally:
+            if overwrite:
+                _remove(aside.name, parent)
 
 
 def set_aside(path: Path, aside: Path) -> None:
-    """Rename the directory `path` to `aside`, durably, in place of what stands there. Raises OSError."""
-    remove_directory(aside)
+    """Rename the directory `path` to `aside`, durably, in place of a directory that stands there. Raises OSError."""
+    remove_directory(aside.parent, aside.name)
+    if os.path.lexists(aside):
+        raise FileExistsError(errno.EEXIST, f"{aside} is in the way and is no directory. Move it elsewhere")
     os.rename(path, aside)
     sync_directory(path.parent)
 
 
 def bring_back(path: Path, aside: Path) -> None:
     """Undo `set_aside`; nothing happens where it was not done, or where `path` has been made anew. Raises OSError."""
-    if aside.exists() and not path.exists():
+    if os.path.isdir(aside) and not os.path.islink(aside) and not os.path.lexists(path):
         os.rename(aside, path)
         sync_directory(path.parent)
 
@@ -121,47 +128,84 @@ def make_directory(path: Path) -> None:
         sync_directory(directory.parent)
 
 
-def remove_directory(path: Path) -> None:
-    """Remove a directory and its contents, if it is there.
+@contextlib.contextmanager
+def opened(directory: Path, *names: str) -> Iterator[int]:
+    """Open `directory`, in it the directory names[0], in that names[1] and so on; yield the last one's descriptor.
+
+    Links are followed to `directory`, which the user named, and not below it.
+
+    Raises:
+        OSError: one of them is missing, or a link, or no directory.
+    """
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for name in names:
+            inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = inner
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def remove_directory(directory: Path, *names: str) -> None:
+    """Remove the directory that `names` lead to, as `opened`, with its contents; what is no directory stays.
 
     It is renamed first, so that no reader sees half of it. Files that cannot be deleted then stay as a temporary.
 
     Raises:
         OSError: it cannot be renamed, and is as it was.
     """
-    if not path.exists():
-        return
-    doomed = _temporary_sibling(path)
-    shutil.rmtree(doomed, ignore_errors=True)
-    os.rename(path, doomed)
-    shutil.rmtree(doomed, ignore_errors=True)
+    *above, name = names
+    with opened(directory, *above) as parent:
+        if stat.S_ISDIR(_mode(name, parent)):
+            _remove(_doomed(name), parent)
+            os.rename(name, _doomed(name), src_dir_fd=parent, dst_dir_fd=parent)
+            _remove(_doomed(name), parent)
 
 
-def remove_abandoned(
-    directory: Path, *, names: re.Pattern[str] = TEMPORARY, seconds: float = ABANDONED_SECONDS
-) -> None:
-    """Remove the temporaries in `directory` that killed processes left; one that cannot be removed stays.
+def remove_empty(directory: Path, *names: str) -> None:
+    """Remove the directory that `names` lead to, as `opened`, if it is there and empty. Raises OSError."""
+    *above, name = names
+    try:
+        with opened(directory, *above) as parent:
+            os.rmdir(name, dir_fd=parent)
+    except OSError as problem:
+        if problem.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENOTEMPTY, errno.EEXIST):
+            raise
+
+
+def temporaries_of(names: str) -> re.Pattern[str]:
+    """The temporary names of files and directories whose own names match the regular expression `names`."""
+    return re.compile(rf"\.(?:{names})\.[a-z0-9_]+\.tmp")
+
+
+def remove_abandoned(directory: Path, *names: str, owned: re.Pattern[str], seconds: float = ABANDONED_SECONDS) -> None:
+    """Remove what killed processes left in the directory that `names` lead to, as `opened`, as far as that can be done.
 
     Args:
-        directory: where they lie; directories in it are not searched.
-        names: pattern of the names to remove.
-        seconds: a temporary that was written to more recently stays; 0 if no other process writes here.
+        owned: the names of what may be removed; directories are not searched.
+        seconds: what was written to more recently stays; 0 if no other process writes here.
     """
-    with contextlib.suppress(OSError):
-        for entry in directory.iterdir():
-            if names.fullmatch(entry.name) and seconds_untouched(entry) >= seconds and not _is_held(entry):
-                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    with contextlib.suppress(OSError), opened(directory, *names) as parent:
+        for name in os.listdir(parent):
+            if owned.fullmatch(name) and _is_abandoned(name, parent, seconds):
+                _remove(name, parent)
 
 
-def seconds_untouched(path: Path) -> float:
-    """Seconds since `path` or a file in it was written to; 0 where it no longer exists."""
+def seconds_untouched(path: Path | int) -> float:
+    """Seconds since a file, or a directory or a file in it, was written to; 0 where it no longer exists.
+
+    A time that lies in the future, because the clock was set back, counts as now.
+    """
     try:
-        times = [path.stat().st_mtime]
-        if path.is_dir():
-            times += [file.stat().st_mtime for file in path.iterdir()]
+        times = [os.stat(path).st_mtime]
+        if os.path.isdir(path):
+            with os.scandir(path) as entries:
+                times += [entry.stat(follow_symlinks=False).st_mtime for entry in entries]
     except OSError:
         return 0.0
-    return time.time() - max(times)
+    return max(0.0, time.time() - max(times))
 
 
 def try_lock(descriptor: int) -> bool | None:
@@ -206,16 +250,40 @@ def _held(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _is_held(path: Path) -> bool:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+def _is_abandoned(name: str, parent: int, seconds: float) -> bool:
+    mode = _mode(name, parent)
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        return False
     try:
-        return try_lock(descriptor) is False
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=parent)
+    except OSError:
+        return False
+    try:
+        return seconds_untouched(descriptor) >= seconds and try_lock(descriptor) is not False
     finally:
         os.close(descriptor)
 
 
-def _temporary_sibling(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def _remove(name: str, parent: int) -> None:
+    """Remove a file or a directory in the open directory `parent`, as far as that can be done; a link stays."""
+    with contextlib.suppress(OSError):
+        mode = _mode(name, parent)
+        if stat.S_ISDIR(mode):
+            shutil.rmtree(name, ignore_errors=True, dir_fd=parent)  # follows no link, and removes those inside
+        elif stat.S_ISREG(mode):
+            os.unlink(name, dir_fd=parent)
+
+
+def _mode(name: str, parent: int) -> int:
+    """What `name` is in the open directory `parent`; 0 where nothing has that name."""
+    try:
+        return os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return 0
+
+
+def _doomed(name: str) -> str:
+    return f".{name}.{os.getpid()}.tmp"
 
 
 def _sync_file(path: Path) -> None:

@@ -20,6 +20,7 @@ import numpy as np
 
 from textgen.config import TrainingConfig
 from textgen.errors import CheckpointError, ModelError, SettingError, TextgenError
+from textgen.messages import few
 from textgen.records import Evaluated, ModelRecord, Progress
 from textgen.store import atomic, model_directory
 from textgen.store.manifest import seal
@@ -58,7 +59,8 @@ def save_checkpoint(run_dir: Path, checkpoint: Checkpoint, keep: int = TrainingC
     directory = run_dir / model_directory.CHECKPOINTS
     try:
         atomic.make_directory(directory)
-        target = _free_path(directory, checkpoint.progress.step)
+        with atomic.opened(run_dir.parent, run_dir.name, directory.name):  # or a link would lead to another place
+            target = _free_path(directory, checkpoint.progress.step)
         with atomic.replacing_directory(target) as temporary:
             _write(temporary, checkpoint)
     except OSError as problem:
@@ -82,13 +84,13 @@ def _remove_others(run_dir: Path, newest: Path, keep: int) -> None:
     for path in others:
         if path not in earlier[: keep - 1]:
             with contextlib.suppress(OSError):
-                atomic.remove_directory(path)
+                atomic.remove_directory(run_dir.parent, run_dir.name, model_directory.CHECKPOINTS, path.name)
 
 
 def load_newest(
     run_dir: Path, is_wanted: Callable[[Progress], bool] = lambda progress: True
 ) -> tuple[Checkpoint, list[str]]:
-    """The newest whole checkpoint of a run that is wanted, and a line for every newer one that is damaged.
+    """The newest whole checkpoint of a run that is wanted, and a line for each of a few newer ones that are damaged.
 
     Raises:
         ModelError: no such checkpoint.
@@ -98,10 +100,12 @@ def load_newest(
         try:
             checkpoint = Checkpoint.read(directory)
             if is_wanted(checkpoint.progress):
-                return checkpoint, problems
+                return checkpoint, few(problems)
         except TextgenError as problem:
             problems.append(f"checkpoint {directory.name} is damaged and not used: {problem}")
-    raise ModelError("; ".join(problems) or f"{run_dir} has no checkpoint to resume from. To begin, leave out --resume")
+    raise ModelError(
+        "; ".join(few(problems)) or f"{run_dir} has no checkpoint to resume from. To begin, leave out --resume"
+    )
 
 
 def _write(directory: Path, checkpoint: Checkpoint) -> None:

@@ -11,6 +11,25 @@ from pathlib import Path
 
 from textgen.errors import ModelError
 from textgen.store import atomic, model_directory
+from textgen.store.manifest import MANIFEST, unexpected_names
+
+MODEL_NAMES = (*model_directory.MODEL_FILES, MANIFEST, model_directory.CHECKPOINTS)
+# What an interrupted save leaves in the directory of a model, and among its checkpoints.
+TEMPORARIES = atomic.temporaries_of("|".join(map(re.escape, MODEL_NAMES)))
+CHECKPOINT_TEMPORARIES = atomic.temporaries_of(model_directory.CHECKPOINT_NAME.pattern)
+
+
+def check_replaceable(path: Path) -> None:
+    """Raise ModelError unless all that lies in the directory `path` is a model's or a run's."""
+    checkpoints = path / model_directory.CHECKPOINTS
+    names = unexpected_names(path, MODEL_NAMES)
+    if checkpoints.is_dir() and not checkpoints.is_symlink():
+        found = unexpected_names(checkpoints, ())
+        names += [f"{checkpoints.name}/{name}" for name in found if not model_directory.CHECKPOINT_NAME.fullmatch(name)]
+    for name in names:
+        raise ModelError(
+            f"{path} holds {name!r}, which is no part of a model. Move it elsewhere, or use another --name"
+        )
 
 
 def recover(path: Path) -> None:
@@ -27,16 +46,25 @@ def recover(path: Path) -> None:
     try:
         names = "|".join(re.escape(own.name) for own in (path, aside))
         own = re.compile(rf"\.(?:{names})\.\d+\.tmp")  # not those of a model whose name begins alike
-        atomic.remove_abandoned(path.parent, names=own, seconds=0)
-        for directory in (path, path / model_directory.CHECKPOINTS):
-            atomic.remove_abandoned(directory, seconds=0)
+        checkpoints = path.parent, path.name, model_directory.CHECKPOINTS
+        atomic.remove_abandoned(path.parent, owned=own, seconds=0)
+        atomic.remove_abandoned(path.parent, path.name, owned=TEMPORARIES, seconds=0)
+        atomic.remove_abandoned(*checkpoints, owned=CHECKPOINT_TEMPORARIES, seconds=0)
         if model_directory.is_finished(path):
-            atomic.remove_directory(path / model_directory.CHECKPOINTS)
-            atomic.remove_directory(aside)
+            remove_checkpoints(path)
+            atomic.remove_directory(path.parent, aside.name)
         else:
             _bring_back(path, aside)
     except OSError as problem:
         raise ModelError(f"cannot write in {path}: {problem.strerror or problem}") from problem
+
+
+def remove_checkpoints(path: Path) -> None:
+    """Remove the checkpoints of a finished model; what else lies among them stays. Raises OSError."""
+    checkpoints = path.parent, path.name, model_directory.CHECKPOINTS
+    for owned in (model_directory.CHECKPOINT_NAME, CHECKPOINT_TEMPORARIES):
+        atomic.remove_abandoned(*checkpoints, owned=owned, seconds=0)
+    atomic.remove_empty(*checkpoints)
 
 
 @contextlib.contextmanager
@@ -55,14 +83,15 @@ def replacing(path: Path, overwrite: bool) -> Iterator[Callable[[], None]]:
     try:
         if overwrite and path.exists():
             if aside.exists() and not model_directory.is_finished(path):
-                atomic.remove_directory(path)  # a run that never finished; the model before it is set aside
+                # A run that never finished; the model before it is set aside.
+                atomic.remove_directory(path.parent, path.name)
             else:
                 atomic.set_aside(path, aside)
     except OSError as problem:
         _try(_bring_back, path, aside)
         raise ModelError(f"cannot replace {path}: {problem.strerror or problem}") from problem
     try:
-        yield lambda: _try(atomic.remove_directory, aside)
+        yield lambda: _try(atomic.remove_directory, aside.parent, aside.name)
     except BaseException:
         _try(_bring_back, path, aside)
         raise
@@ -72,13 +101,12 @@ def _bring_back(path: Path, aside: Path) -> None:
     """Where a run has no checkpoint yet, replace its empty directories by the model set aside; other files stay."""
     if model_directory.checkpoint_dirs(path):
         return
-    for directory in (path / model_directory.CHECKPOINTS, path):
-        with contextlib.suppress(OSError):
-            directory.rmdir()
+    for names in ((path.name, model_directory.CHECKPOINTS), (path.name,)):
+        _try(atomic.remove_empty, path.parent, *names)
     atomic.bring_back(path, aside)
 
 
-def _try(action: Callable[..., None], *paths: Path) -> None:
+def _try(action: Callable[..., None], *paths: Path | str) -> None:
     """Do what the next run does where it fails now."""
     with contextlib.suppress(OSError):
         action(*paths)

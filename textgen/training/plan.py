@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import math
+import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from textgen.store import model_directory, shipped
 from textgen.store.checkpoints import Checkpoint, load_newest
 from textgen.store.lock import RunLock
 from textgen.store.model_directory import StoredModel
-from textgen.store.run_directory import recover
+from textgen.store.run_directory import check_replaceable, recover
 from textgen.tokenizers import Tokenizer
 from textgen.training.beginning import begin
 from textgen.training.init_from import parent_record
@@ -158,6 +159,9 @@ def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Pla
     """
     name = request.name or resolve(request.sources)[0].name
     path = Path(name) if "/" in name else request.models_dir / name
+    if path.is_symlink() and model_directory.checkpoint_dirs(path):
+        path = Path(os.path.realpath(path))  # where the run is locked, cleaned and goes on
+        name = str(path)
     if path.parent.is_dir() and model_directory.NAME.fullmatch(path.name):
         shipped.check_writable(path)
         if lock is not None:
@@ -197,9 +201,15 @@ def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Pla
 def _claim(path: Path, lock: RunLock | None, overwrite: bool) -> None:
     """Raise ModelError or TrainingError unless a new run may write its model to `path`."""
     shipped.check_writable(path)
+    if path.is_symlink():
+        raise ModelError(
+            f"{path} is a link, and a new run makes its own directory. Remove the link, or use another --name"
+        )
     if lock is not None:
         lock.acquire(path)
         recover(path)
+    if path.exists():
+        check_replaceable(path)
     if path.exists() and not overwrite:
         unfinished = not model_directory.is_finished(path) and model_directory.checkpoint_dirs(path)
         if unfinished:

@@ -16,7 +16,7 @@ from textgen.store import atomic, model_directory
 from textgen.store.checkpoints import Checkpoint
 from textgen.store.lock import RunLock
 from textgen.store.manifest import seal
-from textgen.store.run_directory import replacing
+from textgen.store.run_directory import remove_checkpoints, replacing
 from textgen.store.tensors import rounded
 from textgen.tensorflow_runtime import quiet_import
 from textgen.training.advice import resume_command
@@ -110,17 +110,18 @@ def _run_to_the_end(trainer: "Trainer", stop: StopRequest) -> ModelRecord | None
     except Stopped:
         return None
     try:
-        storage = record.training.storage
-        model_directory.write_model_files(path, record, trainer.plan.tokenizer, trainer.best_weights, storage)
-        write_history(path, trainer.history)
-        seal(path, model_directory.MODEL_FILES)
+        with atomic.opened(path.parent, path.name):  # or a link would lead to another place
+            storage = record.training.storage
+            model_directory.write_model_files(path, record, trainer.plan.tokenizer, trainer.best_weights, storage)
+            write_history(path, trainer.history)
+            seal(path, model_directory.MODEL_FILES)
     except OSError as problem:
         raise ModelError(
             f"cannot write the model in {path}: {problem.strerror or problem}. "
             f"The run is saved; once that is mended: {resume_command(path)}"
         ) from problem
     with contextlib.suppress(OSError):  # the model is whole; the next run removes what is left
-        atomic.remove_directory(path / model_directory.CHECKPOINTS)
+        remove_checkpoints(path)
     return record
 
 
