@@ -75,6 +75,8 @@ def open_history(path: Path) -> History:
     """Lines typed in earlier sessions, or in this one alone where the file cannot be written."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            return InMemoryHistory()
         path.open("a+").close()
     except OSError:
         return InMemoryHistory()

@@ -37,11 +37,13 @@ def recover(path: Path) -> None:
 
     Temporaries of killed processes are removed. A run that was killed before its first checkpoint leaves nothing, and
     the model that it was to replace comes back. A run that was killed after its model was complete leaves that model
-    alone.
+    alone. Where `path` is a link, nothing is changed.
 
     Raises:
         ModelError: the directory cannot be written.
     """
+    if path.is_symlink():
+        return
     aside = model_directory.set_aside_path(path)
     try:
         names = "|".join(re.escape(own.name) for own in (path, aside))
