@@ -1,20 +1,33 @@
 """How things are said to people: text that is harmless on a terminal, near misses, plurals, and JSON for programs.
 
 Names, paths and texts come from files of unknown origin. A control character in one of them would move the cursor,
-rename the window or type for the reader.
+rename the window or type for the reader. An override of the writing direction would show what is not there, a character
+without a width would hide what is.
 """
 
 import difflib
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Any
 
 LONGEST_SHOWN = 300
 UNPRINTABLE = re.compile(r"[^ -~]")
 
-PICTURES = {code: 0x2400 + code for code in range(0x20) if code not in (0x09, 0x0A)}
+PICTURES = {code: 0x2400 + code for code in range(0x20)}
 PICTURES |= {0x7F: 0x2421, **dict.fromkeys(range(0x80, 0xA0), 0xFFFD)}
+PICTURES_IN_TEXT = {code: picture for code, picture in PICTURES.items() if chr(code) not in "\t\n"}
+
+# What shows nothing and moves, joins or hides what stands around it: marks, overrides and isolates of the direction,
+# characters without a width, tags; and the halves of surrogate pairs, which stand for the bytes of undecodable names.
+FORMATS = re.compile(
+    "[\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+JOINERS = (
+    "\u200b\u200c\u200d"  # Persian, Khmer and the scripts of India are not spelled without them, nor is many an emoji
+)
+MARKS = "\u00ad\u061c\u200e\u200f"  # a place to break a word; the direction of a comma in Hebrew or Arabic
 
 
 def shown(text: object, longest: int = LONGEST_SHOWN) -> str:
@@ -24,9 +37,33 @@ def shown(text: object, longest: int = LONGEST_SHOWN) -> str:
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
-def visible(text: str) -> str:
-    """`text` with every control character except tab and newline as its picture."""
-    return text.translate(PICTURES)
+def harmless(message: object) -> str:
+    """`message` as one line for people: control characters as pictures, what shows nothing as escapes."""
+    return FORMATS.sub(lambda match: _escape(match[0]), str(message).translate(PICTURES))
+
+
+def visible(text: str, before: str = "") -> str:
+    """`text` that a model or somebody wrote, harmless on a terminal and as readable as it was.
+
+    Control characters except tab and newline become pictures. Overrides and isolates of the direction, tags and what
+    has no width become escapes. Joiners stay where a script needs them: after a letter, accent or symbol beyond the
+    Latin, Greek and Cyrillic ones.
+
+    Args:
+        before: the character that was shown before `text`, if any.
+    """
+
+    def shown_as(match: re.Match[str]) -> str:
+        character, place = match[0], match.start()
+        previous = text[place - 1] if place else before
+        is_joining = character in JOINERS and previous >= "\u0590" and unicodedata.category(previous)[0] in "LMS"
+        return character if is_joining or character in MARKS else _escape(character)
+
+    return FORMATS.sub(shown_as, text.translate(PICTURES_IN_TEXT))
+
+
+def _escape(character: str) -> str:
+    return ascii(character)[1:-1]
 
 
 def json_line(document: Any) -> str:
