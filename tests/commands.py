@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+CLOSED = Path("closed")  # in the place of a stream's path
+
 
 class ForkServer:
     """The process that is forked from; see fork_server.py. What XLA compiled for one command is there for the next."""
@@ -62,7 +64,7 @@ class Command:
     """`textgen ARGUMENTS`, running; events are fork_server.py's.
 
     The models directory is the default one, unless the environment says another. `output` and `errors` are files and
-    can be read while it runs; `log`, where it is given, takes both.
+    can be read while it runs; `log`, where it is given, takes both. What is CLOSED the command finds closed.
     """
 
     def __init__(
@@ -73,14 +75,16 @@ class Command:
         environment: Mapping[str, str] = MappingProxyType({}),
         events: tuple = (),
         log: Path | None = None,
+        output: Path | None = None,
+        errors: Path | None = None,
     ):
         server = fork_server()
         self.arguments = [str(argument) for argument in arguments]
         folder = Path(server.folder.name, str(next(server.numbers)))
         folder.mkdir()
         (folder / "stdin").write_bytes(stdin)
-        self.output, self.errors = (log, log) if log else (folder / "stdout", folder / "stderr")
-        for path in (self.output, self.errors):
+        self.output, self.errors = output or log or folder / "stdout", errors or log or folder / "stderr"
+        for path in {self.output, self.errors} - {CLOSED}:
             path.write_bytes(b"")
         self.number = server.ask(
             arguments=self.arguments,

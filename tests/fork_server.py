@@ -6,8 +6,8 @@ lines of JSON on standard input, answers go as lines of JSON to standard output;
     {"arguments", "cwd", "environment", "streams", "events"}  ->  {"process"}   its number; it runs
     {"wait": process}                                         ->  {"status"}    negative for a signal
 
-The streams are the paths of standard input, output and error. An event is [moment, number, seconds, what]; `MOMENTS`
-and `happen` say what these are. An event counts from the one before it.
+The streams are the paths of standard input, output and error, or "closed". An event is [moment, number, seconds,
+what]; `MOMENTS` and `happen` say what these are. An event counts from the one before it.
 """
 
 import io
@@ -128,9 +128,14 @@ def child(request: dict) -> None:
 def _take_place(request: dict) -> None:
     """Streams, environment and working directory, as a shell would give them."""
     for number, path in enumerate(request["streams"]):
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND if number else os.O_RDONLY
-        os.dup2(os.open(path, flags), number)
+        if path != "closed":
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND if number else os.O_RDONLY
+            os.dup2(os.open(path, flags), number)
     sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0)), sys.stdin.encoding, sys.stdin.errors)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if request["streams"][number] == "closed":  # last, so that no other file gets its number
+            os.close(number)
+            setattr(sys, name, None)
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["cwd"])

@@ -69,6 +69,12 @@ def test_only_the_command_line_knows_click():
     assert users == {"cli"}
 
 
+def test_what_is_printed_passes_where_it_becomes_harmless():
+    printing = re.compile(r"click\.s?echo\(|\bprint\(|sys\.std(out|err)\.write|Console\(")
+    printers = {str(f.relative_to(PACKAGE)) for f in FILES if printing.search(f.read_text().partition('"""\n\n')[2])}
+    assert printers == {"streams.py", "training/terminal.py", "cli/bars.py", "repl/terminal.py"}
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(PACKAGE)))
 def test_files_stay_short(file):
     assert len(file.read_text().splitlines()) <= MAX_LINES

@@ -1,13 +1,16 @@
 """Whole commands that are stopped by signals, starved of disk or simply repeated: real processes, real model files."""
 
 import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+from commands import CLOSED
 from conftest import slow
 from driven_runs import RESUME, Driver, assert_nothing_else, left_by, train
 
@@ -67,6 +70,37 @@ def test_a_signal_stops_the_run_within_two_steps_and_saves_it(driver, undisturbe
     assert last_lines(driver) == ["go on  textgen train --resume --name novel"]
     assert os.listdir(driver.models_dir) == ["novel"]
     assert finish(driver, *RESUME) == undisturbed
+
+
+def test_ctrl_c_saves_the_run_though_it_ended_the_reader_of_its_log_too(driver, undisturbed):
+    """As in `2>&1 | tee log`: what the evaluation says goes nowhere, and so does what the end says."""
+    pipe = driver.folder / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDWR)  # so that the command finds a reader whenever it begins
+    command = driver.start(*train("words"), "--json", log=pipe, events=[["step", 6 + 10, 0, "SIGINT"]])
+    select.select([reader], [], [])
+    os.close(reader)
+    assert command.wait() == 130
+    assert load_newest(driver.path)[0].progress.step in (10, 11)
+    assert finish(driver, *RESUME) == undisturbed
+
+
+@pytest.mark.parametrize("log", [Path("/dev/full"), slow(CLOSED)], ids=str)
+def test_a_run_whose_log_cannot_be_written_goes_on_without_it(driver, undisturbed, log):
+    assert driver.start(*train("words"), log=log).wait() == 0
+    assert left_by(driver.path) == undisturbed
+
+
+@pytest.mark.slow
+def test_a_run_whose_terminal_is_gone_goes_on_without_it(driver, undisturbed):
+    """Its bar is drawn by a thread, and every writing fails from its first line on."""
+    ours, theirs = os.openpty()
+    command = driver.start(*train("words"), log=Path(os.ttyname(theirs)))
+    os.read(ours, 1)
+    os.close(theirs)
+    os.close(ours)
+    assert command.wait() == 0
+    assert left_by(driver.path) == undisturbed
 
 
 @pytest.mark.parametrize("call", [20, slow(75)], ids=lambda number: f"call {number}")

@@ -5,6 +5,7 @@ The map, in the order in which text becomes a model and a model becomes text. A 
 
     errors              everything a user can cause, shown as one line
     messages            how things are said: harmless on a terminal, near misses, plurals, how far a task is
+    streams             standard output and error: whether they can be written, and harmless on a terminal
     schema              what a setting is: a range, a sentence, to and from JSON
     cells               the facts of the recurrent cells, one record a cell
     config              every setting of a text, a model, a training, a sampling: declared once
@@ -17,7 +18,6 @@ The map, in the order in which text becomes a model and a model becomes text. A 
     recipe              a text, a budget and a machine -> every setting that nobody has decided
     tensorflow_runtime  importing TensorFlow quietly
     generation/         a model and a prompt -> text, with NumPy         (graph*.py: as TensorFlow operations)
-    output              generated text on standard output, harmless on a terminal
     model/              the network in Keras: cuDNN on a GPU, our scan on a CPU
     evaluation/         a model and a text -> nats and bits per character     (dynamic.py: TensorFlow)
     pretrained          the model that comes with textgen, and how well it reads a text before a step

@@ -57,7 +57,8 @@ def hidden_stderr() -> Iterator[None]:
         except BaseException:
             os.dup2(saved, 2)
             hidden.seek(0)
-            os.write(2, hidden.read())
+            with contextlib.suppress(OSError):
+                os.write(2, hidden.read())
             raise
         finally:
             os.dup2(saved, 2)

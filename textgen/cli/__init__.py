@@ -5,14 +5,15 @@ and `options` at its top and the rest inside its body, so that `--help` answers 
 """
 
 import importlib
+import io
 import sys
 import time
 
 import click
 
 from textgen.errors import SettingError, TextgenError
-from textgen.messages import visible
 from textgen.schema import with_flags
+from textgen.streams import OutputError, take_streams, tell
 
 STARTED = time.perf_counter()  # `--minutes` counts from here
 
@@ -54,23 +55,27 @@ def cli() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit: 0, 1 for a TextgenError, 2 for wrong usage, 130 after Ctrl-C."""
+    """Run the command line and exit: 0, 1 for an error, 2 for wrong usage, 130 after Ctrl-C."""
+    take_streams()
     try:
         sys.exit(cli.main(arguments, prog_name="textgen", standalone_mode=False))
     except click.ClickException as problem:
-        problem.show()
+        shown = io.StringIO()
+        problem.show(shown)
+        for line in shown.getvalue().splitlines():
+            tell(line)
         sys.exit(problem.exit_code)
     except TextgenError as problem:
         message = with_flags(str(problem)) if isinstance(problem, SettingError) else str(problem)
-        click.echo(f"textgen: {visible(' '.join(message.split()))}", err=True)
+        tell(f"textgen: {' '.join(message.split())}")
         sys.exit(problem.exit_status)
     except MemoryError:
-        click.echo("textgen: there is not enough memory. Close other programs, or ask for less at once", err=True)
+        tell("textgen: there is not enough memory. Close other programs, or ask for less at once")
         sys.exit(1)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("textgen: stopped", err=True)
+        tell("textgen: stopped")
         sys.exit(130)
-    except BrokenPipeError:
-        # The reader (head, say) has what it wanted; keep Python from complaining when it closes stdout.
-        sys.stdout = None
-        sys.exit(0)
+    except OutputError as problem:
+        if problem.is_wanted:
+            tell(f"textgen: {problem}")
+        sys.exit(1)

@@ -6,6 +6,7 @@ import click
 
 from textgen.cli.options import given, json_option, options_of
 from textgen.config import TrainingConfig
+from textgen.streams import write_line
 
 USED = ("batch_size", "sequence_length", "dropout")
 
@@ -19,9 +20,8 @@ def benchmark(units: tuple[int, ...], as_json: bool, **flags: Any) -> None:
 
     Models of characters, as `train` would make them, on made-up text. It takes about ten seconds for each size.
     """
-    import json
-
     from textgen.config import ModelConfig
+    from textgen.messages import json_line
     from textgen.tensorflow_runtime import quiet_import
 
     training = TrainingConfig(**given(flags))
@@ -31,13 +31,13 @@ def benchmark(units: tuple[int, ...], as_json: bool, **flags: Any) -> None:
     from textgen.benchmark import UNITS, measure
 
     if not as_json:
-        click.echo(f"{'units':>6}{'parameters':>13}{'trains tokens/s':>18}{'in 2 minutes':>15}{'samples tokens/s':>18}")
+        write_line(f"{'units':>6}{'parameters':>13}{'trains tokens/s':>18}{'in 2 minutes':>15}{'samples tokens/s':>18}")
     rows = []
     for row in measure(training, units or UNITS):
         rows.append(row._asdict())
         if not as_json:
             trained = row.training_tokens_per_second
             line = f"{row.units:>6}{row.parameters:>13,}{trained:>18,.0f}{trained * 120:>15,.0f}"
-            click.echo(f"{line}{row.sampling_tokens_per_second:>18,.0f}")
+            write_line(f"{line}{row.sampling_tokens_per_second:>18,.0f}")
     if as_json:
-        click.echo(json.dumps(rows))
+        write_line(json_line(rows))

@@ -14,6 +14,7 @@ import click
 from textgen.cli.bars import progress_bar
 from textgen.cli.options import json_option
 from textgen.errors import CorpusError
+from textgen.streams import tell, write_lines, write_path
 
 if TYPE_CHECKING:
     from textgen.corpus import CorpusFacts
@@ -32,7 +33,7 @@ def list_corpora(as_json: bool) -> None:
     from textgen.corpus.catalogue import CATALOGUE
 
     documents = [_entry_document(entry) for entry in CATALOGUE]
-    click.echo(_json(documents) if as_json else "\n".join(_table(documents)))
+    write_lines(_json(documents) if as_json else _table(documents))
 
 
 @corpora.command("fetch")
@@ -53,11 +54,11 @@ def fetch_corpus(name: str, base_url: str | None, as_json: bool) -> None:
         with progress_bar(entry.name, in_bytes=True) as progress:
             path = str(fetch(entry, base_url=base_url, progress=progress))
     else:
-        click.echo(f"{entry.name} is built in: there is nothing to fetch.", err=True)
+        tell(f"{entry.name} is built in: there is nothing to fetch.")
     if as_json:
-        click.echo(_json({**_entry_document(entry), "path": path}))
+        write_lines(_json({**_entry_document(entry), "path": path}))
     elif path:
-        click.echo(path)
+        write_path(path)
 
 
 @corpora.command("info")
@@ -71,8 +72,8 @@ def corpus_info(name: str, as_json: bool) -> None:
     entry = find_entry(name)
     document = _entry_document(entry)
     if not document["cached"]:
-        click.echo(_json(document) if as_json else "\n".join(_entry_lines(document)))
-        click.echo(f"Its text is not here yet. Run: textgen corpora fetch {entry.name}", err=True)
+        write_lines(_json(document) if as_json else _entry_lines(document))
+        tell(f"Its text is not here yet. Run: textgen corpora fetch {entry.name}")
         return
     reader = open_entry(entry)
     text = "".join(reader.blocks())
@@ -80,13 +81,13 @@ def corpus_info(name: str, as_json: bool) -> None:
     if as_json:
         text_sha256 = hashlib.sha256(text.encode()).hexdigest()
         document |= {"text_sha256": text_sha256, "notes": reader.notes, **dataclasses.asdict(facts)}
-        click.echo(_json(document))
+        write_lines(_json(document))
     else:
-        click.echo("\n".join([*_entry_lines(document), *_facts_lines(reader.notes, facts)]))
+        write_lines([*_entry_lines(document), *_facts_lines(reader.notes, facts)])
 
 
-def _json(document: Any) -> str:
-    return json.dumps(document, indent=2)
+def _json(document: Any) -> list[str]:
+    return json.dumps(document, indent=2).splitlines()
 
 
 def _entry_document(entry: "CatalogueEntry") -> dict[str, Any]:

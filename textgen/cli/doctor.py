@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from textgen.cli.options import json_option, models_dir_option
+from textgen.streams import write_line
 
 
 @click.command()
@@ -21,12 +22,12 @@ def doctor(models_dir: Path, as_json: bool) -> None:
 
     report = _report(models_dir)
     if as_json:
-        click.echo(json_line(report))
+        write_line(json_line(report))
         return
     for key, value in report.items():
         rows = value.items() if isinstance(value, dict) else [("", value)]
         for index, (name, item) in enumerate(rows):
-            click.echo(f"{key if index == 0 else '':<12} {name:<18} {item}".rstrip())
+            write_line(f"{key if index == 0 else '':<12} {name:<18} {item}".rstrip())
 
 
 def _report(models_dir: Path) -> dict[str, Any]:

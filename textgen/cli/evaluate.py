@@ -1,6 +1,5 @@
 """`textgen evaluate`: how well a model predicts a text."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,7 +10,9 @@ from textgen.cli.bars import progress_bar
 from textgen.cli.options import given, json_option, models_dir_option, options_of
 from textgen.config import CacheConfig, DynamicConfig
 from textgen.errors import SettingError
+from textgen.messages import json_line
 from textgen.schema import Settings, flag_of
+from textgen.streams import tell, write_line, write_lines
 
 if TYPE_CHECKING:
     from textgen.evaluation import Evaluation, Figures, TokenizedText
@@ -59,15 +60,15 @@ def evaluate(
     from textgen.store.model_directory import load_model
     from textgen.tokenizers.unknown import describe_replacements
 
-    def tell(replaced: dict[str, str]) -> None:
-        click.echo(f"textgen: {describe_replacements(replaced)}", err=True)
+    def name_unknown(replaced: dict[str, str]) -> None:
+        tell(f"textgen: {describe_replacements(replaced)}")
 
     dynamic_config = _chosen(DynamicConfig, dynamic, "--dynamic", flags)
     cache_config = _chosen(CacheConfig, cache, "--cache", flags)
     stored = load_model(model, models_dir)
     given_text = None if file is None else FileText(file, stored, encoding)
     blocks = read_validation_part(stored) if given_text is None else given_text.blocks()
-    text = tokenize(readable_blocks(blocks, stored.tokenizer, tell), stored.tokenizer)
+    text = tokenize(readable_blocks(blocks, stored.tokenizer, name_unknown), stored.tokenizer)
     read_before = None if given_text is None else given_text.read_before()
     with progress_bar("evaluating") as advance:
         engine = NumpyEngine(stored.record.model, stored.weights)
@@ -82,14 +83,13 @@ def evaluate(
         document = {"model": stored.name, "model_sha256": stored.sha256, "file": file, **result._asdict()}
         document |= {"read_before": read_before, "dynamic": None, "cache": None}
         document |= {name: figures._asdict() | config.to_json() for name, (figures, config) in adapted.items()}
-        click.echo(json.dumps(document, ensure_ascii=False))
+        write_line(json_line(document))
     else:
-        click.echo("\n".join(_lines(result, adapted)))
+        write_lines(_lines(result, adapted))
     if read_before is not None:
-        click.echo(
+        tell(
             f"textgen: {stored.name} has read about {read_before:.0%} of this text before, so its figures are better "
-            "than on a new text",
-            err=True,
+            "than on a new text"
         )
 
 

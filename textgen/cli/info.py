@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from textgen.cli.options import json_option, models_dir_option
+from textgen.streams import write_line, write_lines
 
 LONGEST_NOTICE = 2000  # characters
 
@@ -36,7 +37,7 @@ def info(model: str, models_dir: Path, as_json: bool) -> None:
     }
     sketch = document["corpus"].pop("sketch")  # too long to be looked at
     if as_json:
-        click.echo(json_line(document))
+        write_line(json_line(document))
         return
     notice = stored.record.notice
     if sketch:
@@ -46,14 +47,16 @@ def info(model: str, models_dir: Path, as_json: bool) -> None:
         if key == "notice":
             continue
         if not isinstance(value, dict):
-            click.echo(f"{key:<30} {shown(value)}")
+            write_line(f"{key:<30} {shown(value)}")
             continue
-        click.echo(f"\n{key}")
+        write_lines(["", key])
         for name, item in value.items():
-            click.echo(f"  {shown(name):<28} {_shown(item)}")
+            write_line(f"  {shown(name):<28} {_shown(item)}")
     if notice:
-        click.echo(f"\nnotice\n  {'licence':<28} {shown(notice.licence)}\n  {shown(notice.text, LONGEST_NOTICE)}")
-        click.echo("\n".join(["\nworks", *(f"  {shown(work)}" for work in notice.works)]))
+        write_lines(
+            ["", "notice", f"  {'licence':<28} {shown(notice.licence)}", f"  {shown(notice.text, LONGEST_NOTICE)}"]
+        )
+        write_lines(["", "works", *(f"  {shown(work)}" for work in notice.works)])
 
 
 def _weights(storage: str, num_bytes: int) -> str:

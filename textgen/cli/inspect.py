@@ -9,7 +9,8 @@ import click
 from textgen.cli.bars import progress_bar
 from textgen.cli.options import given, json_option, options_of
 from textgen.config import TextConfig
-from textgen.messages import counted
+from textgen.messages import counted, json_line
+from textgen.streams import write_line, write_lines
 
 if TYPE_CHECKING:
     from textgen.inspection import Inspection
@@ -26,7 +27,6 @@ def inspect(corpus: tuple[str, ...], as_json: bool, **flags: Any) -> None:
     below. CORPUS is whatever `train` takes. Nothing is written.
     """
     import dataclasses
-    import json
 
     from textgen.corpus import open_corpus
     from textgen.inspection import inspect_corpus
@@ -36,9 +36,9 @@ def inspect(corpus: tuple[str, ...], as_json: bool, **flags: Any) -> None:
     with progress_bar("reading") as progress:
         found = inspect_corpus(open_corpus(corpus, config), arguments=arguments, progress=progress)
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(found), ensure_ascii=False))
+        write_line(json_line(dataclasses.asdict(found)))
     else:
-        click.echo("\n".join(_lines(found)))
+        write_lines(_lines(found))
 
 
 def _typed(flags: dict[str, Any]) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from textgen.cli.options import json_option, models_dir_option
+from textgen.streams import tell, write_line, write_lines
 
 
 @click.command()
@@ -25,12 +26,11 @@ def models(models_dir: Path, as_json: bool) -> None:
     rows = [_row(path) | {"shipped": False} for path in own]
     rows += [_row(path) | {"shipped": True} for path in shipped.find_all() if path.name not in names]
     if as_json:
-        click.echo(json_line(rows))
+        write_line(json_line(rows))
         return
     if not own:
-        click.echo(f"no models in {models_dir}. Make one with: textgen train", err=True)
-    if rows:
-        click.echo("\n".join(map(_line, rows)))
+        tell(f"no models in {models_dir}. Make one with: textgen train")
+    write_lines(map(_line, rows))
 
 
 def _row(path: Path) -> dict[str, Any]:

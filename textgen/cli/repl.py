@@ -12,6 +12,7 @@ from textgen.cli.options import (
     sampling_config,
     sampling_options,
 )
+from textgen.streams import text_writer
 
 if TYPE_CHECKING:
     from textgen.store.model_directory import StoredModel
@@ -29,7 +30,6 @@ def repl(model: str, on_unknown: str, engine: str, models_dir: Path, **sampling:
     A line that begins with a slash is a command; /help lists them. Generated text goes to standard output, everything
     else to standard error. A file or a pipe as standard input gives the lines to type.
     """
-    from textgen import output
     from textgen.generation.generator import open_generator
     from textgen.repl import Repl, terminal
     from textgen.store.model_directory import load_model
@@ -43,14 +43,13 @@ def repl(model: str, on_unknown: str, engine: str, models_dir: Path, **sampling:
         on_unknown=on_unknown,
         on_replaced=lambda replaced: terminal.show_notice(describe_replacements(replaced)),
     )
-    output.prepare_output()
     description = describe(stored)
     terminal.show_notice(f"{description}\nType text and the model goes on; /help lists commands, Ctrl-D leaves.")
     session = Repl(
         generator,
         config,
         read_line=terminal.line_reader(),
-        write=output.write_text,
+        write=text_writer(),
         notice=terminal.show_notice,
         model=description,
         is_typed=terminal.is_typed(),

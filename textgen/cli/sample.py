@@ -16,6 +16,8 @@ from textgen.cli.options import (
     sampling_options,
 )
 from textgen.config import SamplingConfig
+from textgen.messages import json_line
+from textgen.streams import tell, text_writer
 
 if TYPE_CHECKING:
     from textgen.generation.generator import Completion, Generator
@@ -69,8 +71,8 @@ def sample(
     stored = load_model(model, models_dir)
     if not stored.is_finished:
         step = stored.record.results.best_step
-        click.echo(f"textgen: {stored.name} is not finished; this is its best at step {step:,}", err=True)
-    notify = lambda replaced: click.echo(f"textgen: {describe_replacements(replaced)}", err=True)  # noqa: E731
+        tell(f"textgen: {stored.name} is not finished; this is its best at step {step:,}")
+    notify = lambda replaced: tell(f"textgen: {describe_replacements(replaced)}")  # noqa: E731
     generator = open_generator(stored, engine, on_unknown=on_unknown, on_replaced=notify)
     pieces: Iterable[str]
     if as_json:
@@ -99,22 +101,20 @@ def _several(completions: "list[Completion]", delimiter: str, no_prompt: bool) -
 
 def _as_json(completions: "list[Completion]", config: SamplingConfig, stored: "StoredModel") -> str:
     """One JSON document: a sample's, or a list where several were asked for. It holds all that repeats the text."""
-    import json
-
     facts = {"settings": config.to_json(), "model": stored.name, "model_sha256": stored.sha256}
     documents = [dataclasses.asdict(completion) | facts for completion in completions]
-    return json.dumps(documents[0] if len(documents) == 1 else documents, ensure_ascii=False) + "\n"
+    return json_line(documents[0] if len(documents) == 1 else documents) + "\n"
 
 
 def _write(pieces: Iterable[str], output: str | None) -> None:
     """To standard output piece by piece, or to a file as a whole."""
     from textgen.errors import TextgenError
-    from textgen.output import prepare_output, write_file, write_text
+    from textgen.output_file import write_file
 
     if output is None or output == "-":
-        prepare_output()
+        write = text_writer()
         for piece in pieces:
-            write_text(piece)
+            write(piece)
         return
     try:
         write_file(Path(output), "".join(pieces))

@@ -7,6 +7,8 @@ import click
 
 from textgen.cli.options import given, json_option, models_dir_option, options_of
 from textgen.config import PRESET_NAMES, SUITS, ModelConfig, TextConfig, TrainingConfig
+from textgen.messages import json_line
+from textgen.streams import tell, write_line
 
 
 @click.command()
@@ -46,8 +48,6 @@ def train(
     An English text is taught to a copy of the model `english`, which comes with textgen. Any other text begins from
     nothing.
     """
-    import json
-
     from textgen.cli import STARTED
     from textgen.training.request import Request
     from textgen.training.run import train
@@ -69,12 +69,14 @@ def train(
         with TerminalReporter() as reporter:
             result = train(request, reporter, started=STARTED)
     except Stopped as stopped:
-        click.echo("textgen: stopped before a step was made; nothing has changed", err=True)
+        tell("textgen: stopped before a step was made; nothing has changed")
         raise SystemExit(stopped.exit_status) from None
     if result is None:
         return
-    if as_json:
-        document = {"name": result.name, "path": str(result.path), **result.results.to_json()}
-        click.echo(json.dumps(document | {"finished": result.stopped_by is None}, ensure_ascii=False))
-    if result.stopped_by is not None:
-        raise SystemExit(128 + result.stopped_by)
+    try:
+        if as_json:
+            document = {"name": result.name, "path": str(result.path), **result.results.to_json()}
+            write_line(json_line(document | {"finished": result.stopped_by is None}))
+    finally:  # Ctrl-C may have ended the reader of the result, too
+        if result.stopped_by is not None:
+            raise SystemExit(128 + result.stopped_by)

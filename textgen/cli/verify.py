@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from textgen.cli.options import json_option, models_dir_option
+from textgen.streams import write_lines
 
 if TYPE_CHECKING:
     from textgen.store.verification import Verification
@@ -27,7 +28,7 @@ def verify(model: str, models_dir: Path, as_json: bool) -> None:
     from textgen.store.verification import verify_model
 
     found = verify_model(model, models_dir)
-    click.echo(json_line(_document(found)) if as_json else "\n".join(_lines(found)))
+    write_lines([json_line(_document(found))] if as_json else _lines(found))
     if found.num_problems:
         verb = "is" if found.num_problems == 1 else "are"
         raise ModelError(

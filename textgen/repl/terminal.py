@@ -17,7 +17,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.shortcuts import CompleteStyle
 
-from textgen.messages import visible
+from textgen.messages import harmless
 from textgen.repl.commands import COMMANDS, SETTINGS
 from textgen.repl.session import CommandError
 
@@ -37,10 +37,9 @@ def is_typed() -> bool:
 
 def show_notice(text: str) -> None:
     """Show a notice on standard error, dim on a terminal, so that the story stands out."""
-    if sys.stderr.isatty():
-        text = visible(text)
-        if not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
-            text = f"{DIM}{text}{PLAIN}"
+    text = "\n".join(map(harmless, text.split("\n")))
+    if sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
+        text = f"{DIM}{text}{PLAIN}"
     print(text, file=sys.stderr, flush=True)
 
 

@@ -3,6 +3,7 @@
 Everything goes to standard error. Where that is not a terminal there is no bar, one line per evaluation instead.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -10,7 +11,7 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 from rich.text import Text
 
 from textgen.cells import CELLS
-from textgen.messages import counted, visible
+from textgen.messages import counted, harmless, visible
 from textgen.records import Evaluated, ParentRecord, ResultRecord
 from textgen.schema import with_flags
 from textgen.store.checkpoints import CHECKPOINT_BYTES_PER_PARAMETER
@@ -191,7 +192,7 @@ class TerminalReporter(Reporter):
 
     def noted(self, message: str) -> None:
         """A line of its own."""
-        self.console.print(Text.assemble(("note:", "yellow"), " ", message), soft_wrap=True)
+        self.console.print(Text.assemble(("note:", "yellow"), " ", harmless(message)), soft_wrap=True)
 
     def finished(self, result: TrainingResult) -> None:
         """The summary, and what to type next."""
@@ -211,7 +212,7 @@ class TerminalReporter(Reporter):
         if origins := _origins_line(results):
             self._say("samples", origins)
         if results.longest_copy:
-            self._say("copies", _copies_line(results))
+            self._say("copies", _copies_line(results), visible)
         self._say("model", str(result.path))
         self._say("sample it", sample_command(result.path))
 
@@ -222,9 +223,9 @@ class TerminalReporter(Reporter):
             self.bar.stop()
             self._task = None
 
-    def _say(self, label: str, text: str) -> None:
+    def _say(self, label: str, text: str, shown: Callable[[str], str] = harmless) -> None:
         # As Text, not as markup: what a model writes or a folder is called may look like markup.
-        self.console.print(Text.assemble((f"{label:>10}", "cyan"), "  ", text), soft_wrap=True)
+        self.console.print(Text.assemble((f"{label:>10}", "cyan"), "  ", shown(text)), soft_wrap=True)
 
 
 def _corpus_line(plan: Plan) -> str:
@@ -257,7 +258,7 @@ def _origins_line(results: ResultRecord) -> str:
 def _copies_line(results: ResultRecord) -> str:
     """The longest run of characters that the last samples have in common with the training text."""
     length, text = results.longest_copy or 0, results.longest_copy_text
-    run = visible(" ".join(text.split())) + (" ..." if length > len(text) else "")
+    run = " ".join(text.split()) + (" ..." if length > len(text) else "")
     among = counted(results.longest_copy_among, "character")
     found = f"the longest run that stands in your text is {counted(length, 'character')}"
     return f"in {among} that it wrote, {found}: “{run}”"
