@@ -212,14 +212,14 @@ def test_a_refusal_is_named_in_standard_words(server, cache, status, phrase):
 )
 def test_a_server_that_only_trickles_is_left(server, cache, before, drop):
     line = failure(server, cache, trickles(before, drop), timeout_seconds=0.4)
-    limits = "it sent nothing for 30 seconds, or not all of it in 0.4 seconds"
+    limits = "no text came for 30 seconds, or not all of it in 0.4 seconds"
     assert line == f"is too slow: {limits}. Try again later."
 
 
 def test_a_server_that_falls_silent_is_left_before_the_deadline(server, cache, monkeypatch):
     monkeypatch.setattr(connection, "SILENCE_SECONDS", 0.3)
     line = failure(server, cache, trickles(b"HTTP/1.0 200 OK\r\n\r\n" + CONTENT[:100], b""), timeout_seconds=60)
-    assert line.startswith("is too slow: it sent nothing for 0.3 seconds")
+    assert line.startswith("is too slow: no text came for 0.3 seconds")
 
 
 def test_the_deadline_suits_the_size_of_the_file(server, monkeypatch):

@@ -3,12 +3,14 @@
 import contextlib
 import gzip
 import threading
+import time
 import tracemalloc
 from pathlib import Path
 
 import pytest
 from test_download import CONTENT, ENTRY, URL_PATH, Server, failure, sends, trickles
 
+from textgen.corpus import connection
 from textgen.corpus.connection import check_url, open_url
 from textgen.corpus.download import fetch
 from textgen.errors import DownloadError
@@ -165,3 +167,28 @@ def test_one_bit_makes_another_file(server, cache):
 def test_an_answer_that_stops_and_keeps_the_line_open_is_left(server, cache):
     line = failure(server, cache, trickles(b"HTTP/1.0 200 OK\r\n\r\n" + CONTENT[:100], b""), timeout_seconds=0.3)
     assert line.startswith("is too slow")
+
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "drop"),
+    [(b"", CONTINUE), (b"", CONTINUE * 5000), (b"", b"H"), (b"HTTP/1.1 200 OK\r\n", b"X: x\r\n")],
+    ids=["continue", "a flood of it", "a status line", "headers"],
+)
+def test_an_answer_whose_head_does_not_end_is_left_long_before_the_deadline(server, cache, monkeypatch, before, drop):
+    monkeypatch.setattr(connection, "SILENCE_SECONDS", 0.1)
+    assert failure(server, cache, trickles(before, drop), timeout_seconds=60).startswith("is too slow")
+    assert server.num_drops < 100
+
+
+def test_redirects_have_one_deadline_together(server, cache):
+    def answer(handler) -> None:
+        time.sleep(0.1)
+        sends(b"", 302, Location=f"{server.base_url}/{len(server.paths)}")(handler)
+
+    server.answer = answer
+    with pytest.raises(DownloadError, match="is too slow"):
+        fetch(ENTRY, base_url=server.base_url, timeout_seconds=0.25)
+    assert 2 <= len(server.paths) <= 4

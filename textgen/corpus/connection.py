@@ -2,7 +2,8 @@
 
 Only https is fetched from, or http on this machine; a redirect must obey the same rule and never leaves https.
 NOTE: a socket's own timeout starts anew with every byte, so a server that sends one byte now and then would never be
-left. Here the timeout is a deadline for the whole answer, its headers included.
+left. Here one deadline holds for the whole request, its redirects included, and a shorter one for each answer's head:
+a server may send `100 Continue` as often as it likes before it.
 """
 
 import http.client
@@ -12,6 +13,7 @@ import os
 import socket
 import time
 import urllib.request
+from functools import partial
 from typing import IO, Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
@@ -22,7 +24,7 @@ from textgen.messages import shown
 
 DEFAULT_BASE_URL = "https://raw.githubusercontent.com"
 BASE_URL_VARIABLE = "TEXTGEN_CORPORA_URL"
-SILENCE_SECONDS = 30.0  # without a single byte, after which a server is left before the deadline
+SILENCE_SECONDS = 30.0  # without a byte, or without the end of an answer's head, after which a server is left
 BUFFER_BYTES = 1 << 16
 
 
@@ -54,15 +56,15 @@ def open_url(url: str, timeout_seconds: float) -> http.client.HTTPResponse:
 
     Args:
         url: as `check_url` allows.
-        timeout_seconds: for connecting, and then for the whole answer; each redirect begins anew. A TimeoutError ends
-            it, also while the body is read.
+        timeout_seconds: for the whole of it, redirects included, whatever arrives meanwhile. A TimeoutError ends it,
+            also while the body is read.
 
     Raises:
         DownloadError: the URL, or one that it redirects to, is refused.
         OSError, http.client.HTTPException, ValueError: see `explain`.
     """
     check_url(url)
-    handlers: list[urllib.request.BaseHandler] = [_DeadlineHandler(), _CheckedRedirects()]
+    handlers: list[urllib.request.BaseHandler] = [_DeadlineHandler(timeout_seconds), _CheckedRedirects()]
     if urlsplit(url).scheme == "http":  # loopback: no proxy stands between us and this machine
         handlers.append(urllib.request.ProxyHandler({}))
     request = Request(url, headers={"User-Agent": "textgen"})
@@ -92,21 +94,25 @@ class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-class _DeadlineStream(io.RawIOBase):
-    """A socket's incoming bytes until its timeout, counted from now. Closing it closes `reader`, the socket's file."""
+def _seconds_until(deadline: float) -> float:
+    """How long the next call may wait. Raises TimeoutError when `deadline`, on time.monotonic's clock, has passed."""
+    seconds_left = deadline - time.monotonic()
+    if seconds_left <= 0:
+        raise TimeoutError
+    return min(seconds_left, SILENCE_SECONDS)
 
-    def __init__(self, connected: socket.socket, reader: io.BufferedIOBase):
-        self._socket, self._reader = connected, reader
-        self._deadline = time.monotonic() + (connected.gettimeout() or 0.0)
+
+class _DeadlineStream(io.RawIOBase):
+    """A socket's incoming bytes until `deadline`. Closing it closes `reader`, the socket's file."""
+
+    def __init__(self, connected: socket.socket, reader: io.BufferedIOBase, deadline: float):
+        self._socket, self._reader, self.deadline = connected, reader, deadline
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        seconds_left = self._deadline - time.monotonic()
-        if seconds_left <= 0:
-            raise TimeoutError
-        self._socket.settimeout(min(seconds_left, SILENCE_SECONDS))
+        self._socket.settimeout(_seconds_until(self.deadline))
         return self._socket.recv_into(buffer)
 
     def close(self) -> None:
@@ -115,25 +121,37 @@ class _DeadlineStream(io.RawIOBase):
 
 
 class _Response(http.client.HTTPResponse):
-    def __init__(self, sock: socket.socket, *arguments: Any, **options: Any):
+    def __init__(self, sock: socket.socket, *arguments: Any, deadline: float, **options: Any):
         super().__init__(sock, *arguments, **options)
-        self.fp = io.BufferedReader(_DeadlineStream(sock, self.fp), BUFFER_BYTES)
+        self._deadline = deadline
+        self._stream = _DeadlineStream(sock, self.fp, min(deadline, time.monotonic() + SILENCE_SECONDS))
+        self.fp = io.BufferedReader(self._stream, BUFFER_BYTES)
 
-
-class _HTTPConnection(http.client.HTTPConnection):
-    response_class = _Response
-
-
-class _HTTPSConnection(http.client.HTTPSConnection):
-    response_class = _Response
+    def begin(self) -> None:
+        """Read the head; the body has time until the deadline."""
+        super().begin()
+        self._stream.deadline = self._deadline
 
 
 class _DeadlineHandler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
+    def __init__(self, timeout_seconds: float):
+        super().__init__()
+        self._deadline = time.monotonic() + timeout_seconds
+
     def http_open(self, req: Request) -> http.client.HTTPResponse:
-        return self.do_open(_HTTPConnection, req)
+        return self._open(http.client.HTTPConnection, req)
 
     def https_open(self, req: Request) -> http.client.HTTPResponse:
-        return self.do_open(_HTTPSConnection, req)
+        return self._open(http.client.HTTPSConnection, req)
+
+    def _open(self, kind: type[http.client.HTTPConnection], req: Request) -> http.client.HTTPResponse:
+        def connection(host: str, **options: Any) -> http.client.HTTPConnection:
+            made = kind(host, **options)
+            made.response_class = partial(_Response, deadline=self._deadline)  # type: ignore[assignment]  # only called
+            return made
+
+        req.timeout = _seconds_until(self._deadline)  # for an address, for the handshake, and for sending
+        return self.do_open(connection, req)
 
 
 def explain(url: str, error: Exception, timeout_seconds: float) -> DownloadError:
@@ -147,7 +165,7 @@ def explain(url: str, error: Exception, timeout_seconds: float) -> DownloadError
         return DownloadError(f"{shown(url)} {said}. Check --base-url and {BASE_URL_VARIABLE}.")
     reason = getattr(error, "reason", error)  # URLError wraps the error that says more
     if isinstance(reason, TimeoutError):
-        limits = f"it sent nothing for {SILENCE_SECONDS:g} seconds, or not all of it in {timeout_seconds:.3g} seconds"
+        limits = f"no text came for {SILENCE_SECONDS:g} seconds, or not all of it in {timeout_seconds:.3g} seconds"
         return DownloadError(f"{shown(url)} is too slow: {limits}. Try again later.")
     cause = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
     return DownloadError(f"{shown(url)} cannot be fetched: {shown(cause)}. Check the network, and try again.")
