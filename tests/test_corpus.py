@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import io
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -234,9 +235,14 @@ def test_a_corpus_that_is_not_fetched_yet_says_how_to_fetch_it():
     assert message_of("names") == "names is not on this machine yet. Run: textgen corpora fetch names"
 
 
-def test_devices_and_pipes_are_refused_without_being_opened():
+def test_what_is_no_file_on_a_disk_is_refused_without_being_opened():
+    """The environment of a process is a regular file by its mode."""
     os.mkfifo("pipe.txt")
-    for path in ("pipe.txt", "/dev/zero"):
+    os.symlink("/proc/self/environ", "link.txt")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("socket.txt")
+    paths = ("pipe.txt", "socket.txt", "/dev/zero", "/proc/self/environ", "link.txt", "/sys/kernel/notes")
+    for path in filter(os.path.exists, paths):
         assert message_of(path) == f"{path} is not a regular file. Pipe its text into stdin and give '-' instead."
 
 

@@ -1,7 +1,9 @@
 """Prompts from files: the text of a corpus, and one line where there is none."""
 
 import io
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +52,13 @@ def test_a_file_that_is_too_large_is_not_read_to_its_end(prompt):
     prompt.write_bytes(b"a" * (MOST + 1))
     with pytest.raises(SettingError, match="expected at most 100 bytes"):
         read_prompt(prompt, MOST)
+
+
+def test_what_is_no_file_on_a_disk_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/tty"), Path("/proc/self/environ")):
+        with pytest.raises(CorpusError, match=f"^{path} cannot be read: it is not a regular file$"):
+            read_prompt(path, MOST)
 
 
 def test_a_file_that_cannot_be_read_is_named_with_the_reason(prompt):

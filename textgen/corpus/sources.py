@@ -11,7 +11,6 @@ import hashlib
 import io
 import itertools
 import os
-import stat
 import sys
 import tempfile
 import weakref
@@ -29,6 +28,7 @@ from textgen.corpus.names import model_name
 from textgen.corpus.tables import TABLE_FORMATS
 from textgen.errors import CorpusError
 from textgen.messages import nearest, shown
+from textgen.store.opening import SpecialFileError, open_regular
 
 STDIN = "-"
 NUM_NEIGHBOURS = 1000  # how many names of a folder are searched for the one that was meant
@@ -204,13 +204,14 @@ def _file_at(path: Path, encoding: str | None = None) -> SourceFile:
 
 
 def _open_file(path: Path) -> BinaryIO:
-    """Open a regular file. NOTE: a device or a pipe could be endless, so it is refused."""
     try:
-        if stat.S_ISREG(path.stat().st_mode):
-            return path.open("rb")
+        return open_regular(path)
+    except SpecialFileError:
+        raise CorpusError(
+            f"{shown(path)} is not a regular file. Pipe its text into stdin and give '-' instead."
+        ) from None
     except OSError as error:
         raise unreadable(shown(path), error) from error
-    raise CorpusError(f"{shown(path)} is not a regular file. Pipe its text into stdin and give '-' instead.")
 
 
 class SpooledInput:

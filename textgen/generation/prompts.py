@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from textgen.errors import CorpusError, SettingError
+from textgen.store.opening import open_regular
 
 
 def read_prompt(path: Path | None, max_bytes: int) -> str:
@@ -16,7 +17,7 @@ def read_prompt(path: Path | None, max_bytes: int) -> str:
     """
     name = path or "standard input"
     try:
-        with path.open("rb") if path else contextlib.nullcontext(sys.stdin.buffer) as file:
+        with open_regular(path) if path else contextlib.nullcontext(sys.stdin.buffer) as file:
             content = file.read(max_bytes + 1)
     except (OSError, ValueError) as problem:  # ValueError: a path that holds NUL
         raise CorpusError(f"{name} cannot be read: {getattr(problem, 'strerror', None) or problem}") from None

@@ -1,6 +1,7 @@
 """What is on disk: written whole or not at all, read as what anybody may have written.
 
 atomic           files and directories that are the old or the new, whatever happens in between
+opening          a text that is named, if it is a file on a disk
 strict_json      plain files, and JSON of our format
 manifest         directories whose files are vouched for by size and hash
 tensors          named arrays in a file
