@@ -1,6 +1,5 @@
 """What several test files share: tiny models, made in a moment, and their directories."""
 
-import os
 import signal
 from pathlib import Path
 
@@ -123,15 +122,12 @@ def write_stored_model(models_dir, model: StoredModel, name: str = "tiny"):
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_dir(tmp_path_factory):
-    """A cache of its own for the tests and for the processes that they start; the user's is never touched."""
-    path = tmp_path_factory.mktemp("cache")
-    before = os.environ.get("TEXTGEN_CACHE_DIR")
-    os.environ["TEXTGEN_CACHE_DIR"] = str(path)
-    yield path
-    if before is None:
-        del os.environ["TEXTGEN_CACHE_DIR"]
-    else:
-        os.environ["TEXTGEN_CACHE_DIR"] = before
+    """A cache and a state of their own for the tests and for the processes that they start; not the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        path = tmp_path_factory.mktemp("cache")
+        patch.setenv("TEXTGEN_CACHE_DIR", str(path))
+        patch.setenv("TEXTGEN_STATE_DIR", str(tmp_path_factory.mktemp("state")))
+        yield path
 
 
 @pytest.fixture(scope="session", autouse=True)

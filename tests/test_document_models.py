@@ -16,6 +16,7 @@ from whole_texts import surprisals
 
 from textgen.config import END_OF_DOCUMENT, TextConfig
 from textgen.corpus import open_corpus
+from textgen.corpus.remembered import remember
 from textgen.dataset import prepare
 from textgen.dataset.split import Split
 from textgen.errors import CorpusError
@@ -204,6 +205,7 @@ def test_a_model_without_a_validation_part_needs_a_file(tmp_path):
     model = make_stored_model(symbols="".join(sorted(set(text))))
     prepared = prepare(open_corpus([tmp_path / "tale.txt"], TextConfig(level="char")), Split(0))
     corpus = CorpusRecord("tale", (str(tmp_path / "tale.txt"),), prepared.sha256, prepared.characters)
+    remember(corpus)
     record = dataclasses.replace(model.record, corpus=corpus, training=training_config(val_fraction=0.0))
     write_stored_model(tmp_path / "saved_models", model._replace(record=record))
     done = run("evaluate", "tiny", cwd=tmp_path)
@@ -220,7 +222,9 @@ def test_a_model_of_standard_input_asks_for_the_same_text_where_somebody_types(m
 
     monkeypatch.setattr(sys, "stdin", Keyboard())
     record = dataclasses.replace(MODEL.record, corpus=CorpusRecord("stdin", ("-",)))
-    with pytest.raises(CorpusError, match="tiny read standard input; pipe the same text in again, or name a FILE"):
+    remember(record.corpus)
+    said = r"tiny read standard input; pipe the same text in again\. Name a text: textgen evaluate tiny FILE"
+    with pytest.raises(CorpusError, match=said):
         read_validation_part(MODEL._replace(record=record))
 
 
@@ -231,6 +235,7 @@ def test_a_model_of_standard_input_is_evaluated_on_the_same_text_again(tmp_path)
     prepared = prepare(open_corpus(["-"], config, stdin=io.BytesIO(text.encode())), Split(0.1))
     model = make_stored_model(tokenizer=prepared.tokenizer)
     corpus = CorpusRecord("stdin", ("-",), prepared.sha256, prepared.characters, prepared.num_documents)
+    remember(corpus)
     record = dataclasses.replace(model.record, text=config, corpus=corpus)
     write_stored_model(tmp_path / "saved_models", model._replace(record=record))
     result = json.loads(run("evaluate", "tiny", "--json", cwd=tmp_path, stdin=text).stdout)

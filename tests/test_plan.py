@@ -9,6 +9,7 @@ from conftest import make_stored_model, write_stored_model
 from plans import everything_in, request_of, resumed_plan
 
 from textgen import recipe
+from textgen.corpus.remembered import remember
 from textgen.errors import CorpusError, ModelError, SettingError, TextgenError, TokenizerError
 from textgen.records import ParentRecord, Progress
 from textgen.store import manifest, model_directory
@@ -55,6 +56,7 @@ def begin_run(step: int = 3) -> Path:
 
 
 def begin(plan: Plan, model: StoredModel, step: int = 3) -> Path:
+    remember(plan.corpus)
     record = dataclasses.replace(model.record, text=plan.text, training=plan.training, corpus=plan.corpus)
     progress = Progress(step=step, total_steps=7)
     save_checkpoint(plan.path, Checkpoint(record, plan.tokenizer, progress, (), model.weights, {}))

@@ -47,7 +47,8 @@ def evaluate(
 
     FILE may be anything that `train` takes. It is read as the corpus was, documents and columns included. Symbols that
     the model has never seen are replaced or left out first. Without FILE, MODEL is measured on the validation part of
-    its corpus, which is read again and must be unchanged.
+    its corpus, which is read again and must be unchanged. You must have trained on it here: what somebody else's model
+    names is not opened.
 
     The model's figures are those under fixed weights. --dynamic and --cache each adapt the model to FILE while it is
     measured; their figures are printed separately. The stored MODEL is never changed.

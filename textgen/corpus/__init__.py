@@ -5,6 +5,7 @@
       decoding   bytes -> text, block by block, with exact errors
       documents  text -> documents: files, lines, or what stands between blank lines
       tables     CSV, TSV, JSONL -> documents: the cells of a column
+    remembered   which corpora this user has trained from; what a model names is opened only then
     splitting    characters or documents -> training part, validation part
     describing   text -> counts and entropy floors
     catalogue    the corpora that have a name; the starter corpus
@@ -18,5 +19,6 @@ END_OF_DOCUMENT.
 
 from textgen.corpus.describing import CorpusFacts, describe
 from textgen.corpus.reading import CorpusReader, open_corpus, open_entry
+from textgen.corpus.remembered import reopen_corpus
 
-__all__ = ["CorpusFacts", "CorpusReader", "describe", "open_corpus", "open_entry"]
+__all__ = ["CorpusFacts", "CorpusReader", "describe", "open_corpus", "open_entry", "reopen_corpus"]

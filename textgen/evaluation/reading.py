@@ -1,15 +1,16 @@
 """Which text a model is measured on: the part of its corpus that it did not learn from, or a file."""
 
-import sys
+import shlex
 from collections.abc import Iterator
 
 import numpy as np
 
 from textgen.config import END_OF_DOCUMENT
-from textgen.corpus import open_corpus
+from textgen.corpus import open_corpus, reopen_corpus
 from textgen.dataset import prepare
 from textgen.dataset.split import Split
 from textgen.errors import CorpusError, ModelError
+from textgen.messages import shown
 from textgen.records import CorpusRecord
 from textgen.sketch import Sketcher, read_before
 from textgen.store import shipped
@@ -63,16 +64,15 @@ def read_validation_part(stored: StoredModel) -> Iterator[str]:
     """The validation part of the model's corpus, in blocks.
 
     Raises:
-        CorpusError: the corpus cannot be read again or has changed, or there is no validation part; the texts of a
-            model that comes with textgen do not come with it.
+        CorpusError: the corpus is none that this user has trained from, cannot be read again or has changed, or there
+            is no validation part; the texts of a model that comes with textgen do not come with it.
     """
     record = stored.record
-    if "-" in record.corpus.sources and sys.stdin.isatty():
-        raise CorpusError(f"{stored.name} read standard input; pipe the same text in again, or name a FILE")
     if shipped.is_shipped(stored.path):
         raise CorpusError(f"{stored.name} comes with textgen, but the texts it learned from do not; name a FILE")
+    advice = f"Name a text: textgen evaluate {shlex.quote(shown(stored.name))} FILE"
     prepared = prepare(
-        open_corpus(record.corpus.sources, record.text),
+        reopen_corpus(record.corpus, record.text, model=stored.name, advice=advice),
         Split(record.training.val_fraction, record.training.seed),
         tokenizer=stored.tokenizer,
         expected=record.corpus,

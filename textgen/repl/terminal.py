@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-import platformdirs
 from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
 from prompt_toolkit.document import Document
@@ -20,6 +19,7 @@ from prompt_toolkit.shortcuts import CompleteStyle
 from textgen.messages import harmless
 from textgen.repl.commands import COMMANDS, SETTINGS
 from textgen.repl.session import CommandError
+from textgen.store.private import private_directory, state_dir
 
 HISTORY = "repl_history"
 DIM, PLAIN = "\x1b[2m", "\x1b[0m"
@@ -48,7 +48,7 @@ def line_reader() -> Callable[[str], str]:
     if not is_terminal():
         return read_plain_line
     session: PromptSession[str] = PromptSession(
-        history=open_history(platformdirs.user_state_path("textgen") / HISTORY),
+        history=open_history(state_dir() / HISTORY),
         completer=CommandCompleter(),
         complete_while_typing=False,
         complete_style=CompleteStyle.READLINE_LIKE,
@@ -73,10 +73,10 @@ def read_plain_line(_prompt: str) -> str:
 def open_history(path: Path) -> History:
     """Lines typed in earlier sessions, or in this one alone where the file cannot be written."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if path.exists() and not path.is_file():  # a pipe would be waited for
             return InMemoryHistory()
-        path.open("a+").close()
+        with private_directory(path.parent), path.open("a+") as file:
+            os.chmod(file.fileno(), 0o600)
     except OSError:
         return InMemoryHistory()
     return _LenientHistory(str(path))

@@ -6,9 +6,10 @@ from pathlib import Path
 from textgen.store import model_directory
 
 
-def resume_command(path: Path) -> str:
-    """What goes on with the run in the model directory `path`."""
-    return f"textgen train --resume --name {shlex.quote(path.name)}{models_dir_flag(path)}"
+def resume_command(path: Path, corpus: str = "") -> str:
+    """What goes on with the run in the model directory `path`, with its `corpus` named if it must be."""
+    named = f"{corpus} " if corpus else ""
+    return f"textgen train {named}--resume --name {shlex.quote(path.name)}{models_dir_flag(path)}"
 
 
 def sample_command(path: Path) -> str:

@@ -5,7 +5,6 @@ import dataclasses
 import functools
 import math
 import os
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
-from textgen.corpus import CorpusReader, open_corpus
+from textgen.corpus import CorpusReader, open_corpus, reopen_corpus
 from textgen.corpus.sources import resolve
 from textgen.dataset import Prepared, prepare
 from textgen.dataset.batches import Batches, count_token_ids
 from textgen.dataset.split import Split
-from textgen.errors import CorpusError, ModelError
+from textgen.errors import ModelError
 from textgen.recipe import Asked, Facts, Recipe, fill, recurrent_rate
 from textgen.records import CorpusRecord, ParentRecord, Progress
 from textgen.store import model_directory, shipped
@@ -27,6 +26,7 @@ from textgen.store.lock import RunLock
 from textgen.store.model_directory import StoredModel
 from textgen.store.run_directory import check_replaceable, recover
 from textgen.tokenizers import Tokenizer
+from textgen.training.advice import resume_command
 from textgen.training.beginning import begin
 from textgen.training.init_from import parent_record
 from textgen.training.request import Request, configs_of
@@ -175,9 +175,11 @@ def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Pla
         raise ModelError(f"{path} is finished; there is nothing to resume. Sample it: textgen sample {path.name}")
     checkpoint, problems = load_newest(path)
     record = checkpoint.record
-    if not request.sources and "-" in record.corpus.sources and sys.stdin.isatty():
-        raise CorpusError("this run read standard input; pipe the same text in again, or name a file that holds it")
-    reader = open_corpus(request.sources or record.corpus.sources, record.text)
+    if request.sources:
+        reader = open_corpus(request.sources, record.text)
+    else:
+        advice = f"Name the text: {resume_command(path, 'FILE')}"
+        reader = reopen_corpus(record.corpus, record.text, model=path.name, advice=advice)
     prepared = prepare(
         reader,
         Split(record.training.val_fraction, record.training.seed),

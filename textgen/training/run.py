@@ -8,6 +8,7 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING
 
+from textgen.corpus.remembered import remember
 from textgen.errors import CheckpointError, ModelError
 from textgen.generation.generator import Generator
 from textgen.generation.numpy_engine import NumpyEngine
@@ -82,6 +83,7 @@ def carry_out(
     if dry_run:
         reporter.would_start(plan, seconds_per_step)
         return None
+    remember(plan.corpus)
     reporter.started(plan, checkpoint.progress.step if checkpoint else 0, seconds_per_step)
     trainer = Trainer(plan, learner, reporter)
     with replacing(plan.path, plan.overwrite) as finished:
