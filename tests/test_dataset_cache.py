@@ -1,8 +1,10 @@
 """Prepared corpora that are kept: found again, made anew, removed, and never used when they are not whole."""
 
+import json
 import os
 import resource
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -17,10 +19,12 @@ from whole_texts import read_corpus, split_text
 from textgen.config import TextConfig
 from textgen.corpus import catalogue, download
 from textgen.dataset import cache
-from textgen.dataset.cache import FILES, TRAIN_IDS
+from textgen.dataset.cache import FILES, TRAIN_IDS, VALIDATION_IDS
 from textgen.errors import CorpusError, DownloadError
+from textgen.records import CorpusRecord
 from textgen.store import manifest
 from textgen.store.atomic import ABANDONED_SECONDS
+from textgen.store.strict_json import document_bytes
 from textgen.tokenizers import CharacterTokenizer
 
 
@@ -123,6 +127,108 @@ def test_an_entry_without_one_of_its_files_is_made_anew(name):
     prepared_of("names.txt", config=LINES)
     Path("cache/prepared", entries()[0], name).unlink()
     assert "encoding" in stages_of("names.txt", config=LINES)
+
+
+def test_what_is_prepared_is_for_its_owner_alone(folder):  # noqa: F811
+    """Also where an older version left its directory open."""
+    (folder / "cache" / "prepared").mkdir(parents=True)
+    os.chmod("cache/prepared", 0o755)
+    before = os.umask(0o022)
+    try:
+        prepared_of(write("names.txt", NAMES))
+        modes = {path: stat.S_IMODE(path.stat().st_mode) for path in Path("cache/prepared").rglob("*")}
+        assert {modes[path] for path in modes if path.is_dir()} == {0o700}
+        assert {modes[path] for path in modes if not path.is_dir()} == {0o600}
+        assert stat.S_IMODE(os.stat("cache/prepared").st_mode) == 0o700
+        os.chmod("cache/prepared", 0o755)
+        prepared_of("names.txt")
+        assert stat.S_IMODE(os.stat("cache/prepared").st_mode) == 0o700
+        assert os.umask(0o022) == 0o022
+    finally:
+        os.umask(before)
+
+
+# ---- an entry that somebody changed and sealed again
+
+
+def changed_json(name: str, **changes):
+    def change(entry: Path) -> None:
+        document = json.loads((entry / name).read_text()) | changes
+        (entry / name).write_bytes(document_bytes({key: value for key, value in document.items() if key != "format"}))
+
+    return change
+
+
+def changed_ids(change, name: str = TRAIN_IDS):
+    def change_file(entry: Path) -> None:
+        (entry / name).write_bytes(change((entry / name).read_bytes()))
+
+    return change_file
+
+
+def moved_to_training(entry: Path) -> None:
+    ids = (entry / TRAIN_IDS).read_bytes() + (entry / VALIDATION_IDS).read_bytes()
+    (entry / TRAIN_IDS).write_bytes(ids)
+    (entry / VALIDATION_IDS).write_bytes(b"")
+
+
+TOKENIZER, FACTS = FILES[2:]
+RESEALED = {
+    "an id beyond the vocabulary": changed_ids(lambda ids: b"\xff" + ids[1:]),
+    "one in the validation part": changed_ids(lambda ids: b"\xff" + ids[1:], VALIDATION_IDS),
+    "an id less": changed_ids(lambda ids: ids[:-1]),
+    "no ids": changed_ids(lambda ids: b""),
+    "many ids more": changed_ids(lambda ids: ids * 9),
+    "one id alone": changed_ids(lambda ids: b"\1" * len(ids)),
+    "all for training": moved_to_training,
+    "a character less": changed_json(TOKENIZER, symbols="ABCDabdeino"),
+    "more characters": changed_json(TOKENIZER, symbols="\nABCDabdeinoyz\u00e4\u4e16"),
+    "two bytes for an id": changed_json(TOKENIZER, symbols="".join(map(chr, range(10, 400)))),
+    "another form": changed_json(TOKENIZER, normalize="casefold"),
+    "another separator": changed_json(TOKENIZER, document_separator="\n\n"),
+    "another kind of tokenizer": changed_json(TOKENIZER, type="word", words=["An"], alone=""),
+    "a tokenizer of nothing": changed_json(TOKENIZER, symbols=None),
+    "a fact more": changed_json(FACTS, more=1),
+    "no hash": changed_json(FACTS, sha256="none"),
+    "a hash that is a number": changed_json(FACTS, sha256=5),
+    "fewer characters": changed_json(FACTS, characters=3),
+    "characters without end": changed_json(FACTS, characters=1e18),
+    "characters below zero": changed_json(FACTS, characters=-1),
+    "true characters": changed_json(FACTS, characters=True),
+    "documents": changed_json(FACTS, num_documents=7),
+    "documents to validate on": changed_json(FACTS, num_validation_documents=3),
+    "notes that are none": changed_json(FACTS, notes=None),
+    "notes of numbers": changed_json(FACTS, notes=[1]),
+    "a note alone": changed_json(FACTS, notes="abc"),
+    "a sketch that is none": changed_json(FACTS, sketch="A"),
+    "a list of facts": lambda entry: (entry / FACTS).write_text("[]"),
+}
+
+
+@pytest.mark.parametrize("documents", ["whole", "line"])
+@pytest.mark.parametrize("case", RESEALED)
+def test_an_entry_that_was_changed_and_sealed_again_is_made_anew(case, documents):
+    config = TextConfig(level="char", documents=documents)
+    first = prepared_of(write("names.txt", NAMES), config=config)
+    train_ids, facts = first.train_ids.copy(), first[3:]
+    entry = Path("cache/prepared", entries()[0])
+    before = {name: (entry / name).read_bytes() for name in FILES}
+    RESEALED[case](entry)
+    assert {name: (entry / name).read_bytes() for name in FILES} != before
+    manifest.seal(entry, FILES)
+    assert "encoding" in stages_of("names.txt", config=config)
+    again = prepared_of("names.txt", config=config)
+    np.testing.assert_array_equal(again.train_ids, train_ids)
+    assert (again.tokenizer.to_json(), again[3:]) == (first.tokenizer.to_json(), facts)
+
+
+def test_a_resumed_run_does_not_take_another_hash_from_a_changed_entry():
+    first = prepared_of(write("names.txt", NAMES))
+    entry = Path("cache/prepared", entries()[0])
+    changed_json(FACTS, sha256="0" * 64)(entry)
+    manifest.seal(entry, FILES)
+    again = prepared_of("names.txt", tokenizer=first.tokenizer, expected=CorpusRecord(sha256=first.sha256))
+    assert again.sha256 == first.sha256
 
 
 def test_the_newest_ten_are_kept_and_what_is_used_counts_as_new():

@@ -20,7 +20,8 @@ from textgen.corpus.sources import STDIN, entry_source, resolve
 from textgen.errors import CorpusError
 from textgen.messages import shown
 from textgen.records import CorpusRecord
-from textgen.store.private import private_directory, state_dir
+from textgen.store.private import private_directory
+from textgen.store.state import state_dir
 
 DIRECTORY = "trained_from"
 NUM_KEPT = 1000  # the newest

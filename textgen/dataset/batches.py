@@ -27,16 +27,28 @@ def append_token_ids(file: BinaryIO, token_ids: np.ndarray, vocabulary_size: int
 
 
 def open_token_ids(path: Path, vocabulary_size: int) -> np.ndarray:
-    """The ids of `append_token_ids`, [N], memory-mapped read-only: a corpus larger than memory trains."""
+    """The ids of `append_token_ids`, [N], memory-mapped read-only: a corpus larger than memory trains.
+
+    Raises CorpusError for a file that ends within a number, and OSError.
+    """
     dtype = smallest_dtype(vocabulary_size).newbyteorder("<")
-    return np.memmap(path, dtype, mode="r") if path.stat().st_size else np.zeros(0, dtype)
+    num_bytes = path.stat().st_size
+    if num_bytes % dtype.itemsize:
+        raise CorpusError(f"{path} ends within an id")
+    return np.memmap(path, dtype, mode="r") if num_bytes else np.zeros(0, dtype)
 
 
 def count_token_ids(token_ids: np.ndarray, vocabulary_size: int) -> np.ndarray:
-    """How often each id occurs in `token_ids` [N], int64 [V]; a mapped file is read piece by piece."""
+    """How often each id occurs in `token_ids` [N], int64 [V]; a mapped file is read piece by piece.
+
+    Raises CorpusError at an id that is no id of the vocabulary.
+    """
     counts = np.zeros(vocabulary_size, np.int64)
     for start in range(0, len(token_ids), COUNTED_AT_ONCE):
-        counts += np.bincount(token_ids[start : start + COUNTED_AT_ONCE], minlength=vocabulary_size)
+        block = token_ids[start : start + COUNTED_AT_ONCE]
+        if (largest := block.max()) >= vocabulary_size:
+            raise CorpusError(f"there is a token id {largest:,} in a vocabulary of {vocabulary_size:,}")
+        counts += np.bincount(block, minlength=vocabulary_size)
     return counts
 
 

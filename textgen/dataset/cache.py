@@ -5,10 +5,13 @@
     manifest.json                 size and SHA-256 of each file above, written last
 
 A directory gets its name when all of it is on disk, so one that is half-written is never found. It is verified
-whenever it is opened, and one that is damaged is made anew. A later process removes what a killed one left.
+whenever it is opened, and made anew where it is damaged, or is not what its name and its own facts say: a manifest can
+be written by anybody. A later process removes what a killed one left. A text can be spelled out from its ids, so all of
+this is closed to other users.
 """
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import os
@@ -22,89 +25,116 @@ import numpy as np
 
 from textgen.config import TextConfig
 from textgen.corpus.download import CACHE_VARIABLE, cache_dir
-from textgen.dataset.batches import open_token_ids
+from textgen.dataset.batches import count_token_ids, open_token_ids
 from textgen.dataset.split import Split
 from textgen.errors import CorpusError, TextgenError
 from textgen.messages import shown
 from textgen.records import installed_versions
+from textgen.schema import Settings, setting
+from textgen.sketch import Sketch
 from textgen.store import atomic
-from textgen.store.manifest import seal, verify
+from textgen.store.manifest import SHA256, seal, verify
 from textgen.store.model_directory import TOKENIZER
+from textgen.store.private import close_to_others, private_directory
 from textgen.store.strict_json import FORMAT, read_json, write_json
 from textgen.tokenizers import Tokenizer, tokenizer_from_json
 
 PREPARED_FORMAT = 7  # goes up with every change of what an entry holds, or of how a vocabulary is chosen
 NUM_KEPT = 10
-ENTRY = re.compile(r"[0-9a-f]{32}")  # what an entry is called; nothing of another name is removed
+ENTRY_NAME = re.compile(r"[0-9a-f]{32}")  # what an entry is called; nothing of another name is removed
 TRAIN_IDS, VALIDATION_IDS, FACTS = "train_ids", "validation_ids", "facts.json"
 FILES = (TRAIN_IDS, VALIDATION_IDS, TOKENIZER, FACTS)
 
 
+@dataclasses.dataclass(frozen=True)
+class Facts(Settings):
+    """What is known of a prepared text beside its ids."""
+
+    sha256: str = setting("", "SHA-256 of the whole text in UTF-8, normalised, END_OF_DOCUMENT included.")
+    characters: int = setting(0, "Characters of the whole text, END_OF_DOCUMENT not counted.", minimum=0)
+    num_documents: int = setting(0, "Documents of the whole corpus; 0 where it is one text.", minimum=0)
+    num_validation_documents: int = setting(0, "Those of the validation part.", minimum=0)
+    notes: tuple[str, ...] = setting((), "Facts about the reading to show.")
+    sketch: str = setting("", "Of the whole text, validation part included.")
+
+
 class Prepared(NamedTuple):
-    """A corpus, ready to be learned from."""
+    """A corpus, ready to be learned from; what has no comment is as in `Facts`."""
 
     tokenizer: Tokenizer
     train_ids: np.ndarray  # unsigned [N], memory-mapped
     validation_ids: np.ndarray  # unsigned [N], memory-mapped
-    sha256: str  # of the whole text in UTF-8, normalised, END_OF_DOCUMENT included
-    characters: int  # of the whole text, END_OF_DOCUMENT not counted
-    num_documents: int  # of the whole corpus; 0 where it is one text
+    sha256: str
+    characters: int
+    num_documents: int
     num_validation_documents: int
-    notes: tuple[str, ...]  # facts about the reading to show
-    sketch: str = ""  # of the whole text, validation part included
+    notes: tuple[str, ...]
+    sketch: str = ""
 
 
-def entry_path(
-    fingerprint: str, config: TextConfig, split: Split, tokenizer: Tokenizer | None, base: Tokenizer | None = None
-) -> Path:
-    """Where a corpus of that fingerprint lies, or would lie, when it is prepared in that way."""
-    parts: dict[str, Any] = {
-        "format": [PREPARED_FORMAT, FORMAT],
-        "versions": [installed_versions()["textgen"], unicodedata.unidata_version],
-        "fingerprint": fingerprint,
-        "config": config.to_json(),
-        "val_fraction": float(split.val_fraction),
-        "seed": split.seed if config.has_documents else None,
-        "tokenizer": None if tokenizer is None else tokenizer.to_json(),
-        "base": None if base is None else base.to_json(),
-    }
-    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
-    return cache_dir("prepared") / digest.hexdigest()[:32]
+class Entry(NamedTuple):
+    """All that a prepared corpus depends on."""
+
+    fingerprint: str
+    config: TextConfig
+    split: Split
+    tokenizer: Tokenizer | None  # None learns one
+    base: Tokenizer | None = None  # whose pieces the learned one keeps
+    sha256: str | None = None  # of the text, where it is known; it follows from the others
+
+    @property
+    def path(self) -> Path:
+        """Where the corpus lies, or would lie."""
+        parts: dict[str, Any] = {
+            "format": [PREPARED_FORMAT, FORMAT],
+            "versions": [installed_versions()["textgen"], unicodedata.unidata_version],
+            "fingerprint": self.fingerprint,
+            "config": self.config.to_json(),
+            "val_fraction": float(self.split.val_fraction),
+            "seed": self.split.seed if self.config.has_documents else None,
+            "tokenizer": None if self.tokenizer is None else self.tokenizer.to_json(),
+            "base": None if self.base is None else self.base.to_json(),
+        }
+        digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
+        return cache_dir("prepared") / digest.hexdigest()[:32]
 
 
-def find(path: Path) -> Prepared | None:
-    """The entry at `path`, if it is there and whole."""
+def find(entry: Entry) -> Prepared | None:
+    """What is prepared for `entry`, if it is there, whole, and what it should be."""
+    path = entry.path
     try:
         verify(path, FILES)
         prepared = _opened(path)
+        _check(prepared, entry)
     except (TextgenError, OSError):
         return None
     with contextlib.suppress(OSError):
+        close_to_others(path.parent)
         os.utime(path)  # the newest are kept
     return prepared
 
 
-def make(path: Path, tokenizer: Tokenizer, write: Callable[[Path], dict[str, Any]]) -> Prepared:
-    """Make the entry at `path`.
+def make(entry: Entry, tokenizer: Tokenizer, write: Callable[[Path], Facts]) -> Prepared:
+    """Prepare `entry`.
 
     Args:
-        write: writes the ids into a directory, and returns the other fields of `Prepared`.
+        write: writes the ids into a directory.
 
     Raises:
         CorpusError: it cannot be written. Nothing half-written is left.
     """
-    folder = path.parent
+    folder = entry.path.parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _clean(folder, path)
-        with atomic.replacing_directory(path) as directory:
-            facts = write(directory)
-            write_json(directory / TOKENIZER, tokenizer.to_json())
-            write_json(directory / FACTS, facts)
-            seal(directory, FILES)
-            return _opened(directory)  # mapped files stay, whatever becomes of their names
+        with private_directory(folder):
+            _clean(entry)
+            with atomic.replacing_directory(entry.path) as directory:
+                facts = write(directory)
+                write_json(directory / TOKENIZER, tokenizer.to_json())
+                write_json(directory / FACTS, facts.to_json())
+                seal(directory, FILES)
+                return _opened(directory)  # mapped files stay, whatever becomes of their names
     except OSError as problem:
-        if (prepared := find(path)) is not None:  # another process has made the same, and was faster
+        if (prepared := find(entry)) is not None:  # another process has made the same, and was faster
             return prepared
         reason = problem.strerror or problem
         raise CorpusError(
@@ -114,20 +144,50 @@ def make(path: Path, tokenizer: Tokenizer, write: Callable[[Path], dict[str, Any
 
 def _opened(directory: Path) -> Prepared:
     """What lies in `directory`, which was verified or has just been written. Raises TextgenError or OSError."""
-    document, facts = (read_json(directory / name) for name in (TOKENIZER, FACTS))
-    tokenizer = tokenizer_from_json(document)
+    tokenizer = tokenizer_from_json(read_json(directory / TOKENIZER))
+    facts = Facts.from_json(read_json(directory / FACTS))
     train_ids, validation_ids = (
         open_token_ids(directory / name, tokenizer.vocabulary_size) for name in (TRAIN_IDS, VALIDATION_IDS)
     )
-    return Prepared(tokenizer, train_ids, validation_ids, **facts | {"notes": tuple(facts["notes"])})
+    return Prepared(tokenizer, train_ids, validation_ids, **vars(facts))
 
 
-def _clean(folder: Path, path: Path) -> None:
-    """Remove what is damaged at `path`, what killed processes left, and all but the newest entries."""
-    if path.exists() and find(path) is None:
+def _check(prepared: Prepared, entry: Entry) -> None:
+    """Raise TextgenError unless ids, tokenizer and facts fit each other, and what `entry` asks for."""
+    tokenizer, config, split = prepared.tokenizer, entry.config, entry.split
+    Sketch.from_text(prepared.sketch)
+    lengths = np.array([len(piece) for piece in tokenizer.pieces])
+    counts = [count_token_ids(ids, tokenizer.vocabulary_size) for ids in (prepared.train_ids, prepared.validation_ids)]
+    characters = [int(count @ lengths) for count in counts]
+    documents = [0 if tokenizer.eod_id is None else int(count[tokenizer.eod_id]) for count in counts]
+    num_validation = split.num_validation_documents(prepared.num_documents)
+    wanted = (config.level, config.normalize, config.document_separator)
+    fits = (
+        (tokenizer.level, tokenizer.normalize, tokenizer.document_separator) == wanted
+        and (prepared.sha256 == entry.sha256 if entry.sha256 is not None else SHA256.fullmatch(prepared.sha256))
+        and sum(characters) == prepared.characters
+        and documents == [prepared.num_documents - num_validation, num_validation]
+        and prepared.num_validation_documents == num_validation
+        and (config.has_documents or characters[0] == split.num_train_characters(prepared.characters))
+    )
+    if entry.tokenizer is not None:
+        fits = fits and tokenizer.to_json() == entry.tokenizer.to_json()
+    elif entry.base is not None:
+        fits = fits and set(entry.base.symbols) <= set(tokenizer.symbols)
+    elif config.level == "char":
+        fits = fits and bool((counts[0] + counts[1]).all())  # it was learned from these ids
+    if not fits:
+        raise CorpusError("what was prepared is not what it says")
+
+
+def _clean(entry: Entry) -> None:
+    """Remove what is damaged at its path, what killed processes left, and all but the newest entries."""
+    path = entry.path
+    folder = path.parent
+    if path.exists() and find(entry) is None:
         atomic.remove_directory(folder, path.name)
-    atomic.remove_abandoned(folder, owned=atomic.temporaries_of(ENTRY.pattern))
-    whole = [entry for entry in folder.iterdir() if ENTRY.fullmatch(entry.name)]
-    for entry in sorted(whole, key=atomic.seconds_untouched)[NUM_KEPT - 1 :]:
+    atomic.remove_abandoned(folder, owned=atomic.temporaries_of(ENTRY_NAME.pattern))
+    whole = [other for other in folder.iterdir() if ENTRY_NAME.fullmatch(other.name)]
+    for other in sorted(whole, key=atomic.seconds_untouched)[NUM_KEPT - 1 :]:
         with contextlib.suppress(OSError):
-            atomic.remove_directory(folder, entry.name)
+            atomic.remove_directory(folder, other.name)

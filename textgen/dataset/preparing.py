@@ -16,7 +16,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from textgen.corpus.decoding import Tally
 from textgen.corpus.documents import without_empty
 from textgen.dataset import cache
 from textgen.dataset.batches import append_token_ids
-from textgen.dataset.cache import TRAIN_IDS, VALIDATION_IDS, Prepared
+from textgen.dataset.cache import TRAIN_IDS, VALIDATION_IDS, Facts, Prepared
 from textgen.dataset.split import DocumentDraw, Split, first_characters, training_documents
 from textgen.errors import CorpusError
 from textgen.messages import Advance
@@ -40,7 +40,7 @@ Preparing = Callable[[str, int, int], None]  # what is being done, bytes of the 
 
 
 class Survey(NamedTuple):
-    """What the first pass finds out; see `Prepared`."""
+    """What the first pass finds out; see `Facts`."""
 
     sha256: str
     characters: int
@@ -72,13 +72,14 @@ def prepare(
         TokenizerError: there is nothing to learn from, or `tokenizer` does not know a symbol.
     """
     fingerprint = reader.fingerprint(partial(progress, "checking"))
-    paths = [
-        cache.entry_path(fingerprint, reader.config, split, known, base) for known in dict.fromkeys((None, tokenizer))
+    sha256 = None if expected is None else expected.sha256
+    entries = [
+        cache.Entry(fingerprint, reader.config, split, known, base, sha256)
+        for known in dict.fromkeys((None, tokenizer))
     ]
-    for path in paths:
-        found = cache.find(path)
+    for entry in entries:
+        found = cache.find(entry)
         if found is not None and (tokenizer is None or found.tokenizer.to_json() == tokenizer.to_json()):
-            _check_expected(reader.name, found.sha256, expected)
             return found
 
     def text(stage: str) -> Iterator[str]:
@@ -93,12 +94,12 @@ def prepare(
                 fitter.add(block)
         tokenizer = fitter.finish(reader.config, base)
 
-    def write(directory: Path) -> dict[str, Any]:
+    def write(directory: Path) -> Facts:
         _write_ids(directory, text("encoding"), tokenizer, survey, split)
         num_validation = split.num_validation_documents(survey.num_documents)
-        return survey._asdict() | {"num_validation_documents": num_validation, "notes": list(reader.notes)}
+        return Facts(**survey._asdict(), num_validation_documents=num_validation, notes=reader.notes)
 
-    return cache.make(paths[-1], tokenizer, write)
+    return cache.make(entries[-1], tokenizer, write)
 
 
 def _check_expected(name: str, sha256: str, expected: CorpusRecord | None) -> None:

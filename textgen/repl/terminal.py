@@ -19,7 +19,8 @@ from prompt_toolkit.shortcuts import CompleteStyle
 from textgen.messages import harmless
 from textgen.repl.commands import COMMANDS, SETTINGS
 from textgen.repl.session import CommandError
-from textgen.store.private import private_directory, state_dir
+from textgen.store.private import private_directory
+from textgen.store.state import state_dir
 
 HISTORY = "repl_history"
 DIM, PLAIN = "\x1b[2m", "\x1b[0m"

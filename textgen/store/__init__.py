@@ -2,6 +2,8 @@
 
 atomic           files and directories that are the old or the new, whatever happens in between
 opening          a text that is named, if it is a file on a disk
+private          what is for its owner alone, and who can read a file
+state            where textgen remembers what it was used for
 strict_json      plain files, and JSON of our format
 manifest         directories whose files are vouched for by size and hash
 tensors          named arrays in a file

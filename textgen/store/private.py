@@ -9,16 +9,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-import platformdirs
-
-STATE_VARIABLE = "TEXTGEN_STATE_DIR"
 OWNER_ONLY = 0o700
-
-
-def state_dir() -> Path:
-    """The user's state directory of textgen, or the one that TEXTGEN_STATE_DIR names; it may be missing."""
-    stated = os.environ.get(STATE_VARIABLE)
-    return Path(stated) if stated else platformdirs.user_state_path("textgen")
 
 
 @contextlib.contextmanager
