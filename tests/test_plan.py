@@ -1,7 +1,11 @@
 """A request -> a plan: checked, with the text as token ids, before anything is computed or written."""
 
 import dataclasses
+import io
 import os
+import shutil
+import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,7 +18,7 @@ from textgen.errors import CorpusError, ModelError, SettingError, TextgenError, 
 from textgen.records import ParentRecord, Progress
 from textgen.store import manifest, model_directory
 from textgen.store.checkpoints import Checkpoint, save_checkpoint
-from textgen.store.model_directory import StoredModel
+from textgen.store.model_directory import StoredModel, load_model
 from textgen.training.plan import Plan, Preparing, make_plan
 
 TEXT = "the cat sat on the mat.\n" * 40
@@ -59,11 +63,50 @@ def begin(plan: Plan, model: StoredModel, step: int = 3) -> Path:
     remember(plan.corpus)
     record = dataclasses.replace(model.record, text=plan.text, training=plan.training, corpus=plan.corpus)
     progress = Progress(step=step, total_steps=7)
-    save_checkpoint(plan.path, Checkpoint(record, plan.tokenizer, progress, (), model.weights, {}))
+    checkpoint = Checkpoint(record, plan.tokenizer, progress, (), model.weights, {})
+    save_checkpoint(plan.path, checkpoint, is_private=plan.is_private)
     return plan.path
 
 
 # ---- a new run
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that every user can enter, with a text that every user can read."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        os.chmod(name, 0o755)
+        text = Path(name, "novel.txt")
+        text.write_text(TEXT)
+        text.chmod(0o644)
+        yield Path(name)
+
+
+def test_a_model_is_for_its_owner_alone_unless_all_could_read_what_it_was_made_of(open_folder, monkeypatch):
+    def mode_of(*sources: object, **options) -> int:
+        plan = plan_of(*map(str, sources), models_dir=open_folder / "models", overwrite=True, **options)
+        shutil.rmtree(plan.path, ignore_errors=True)
+        model = options.get("init_from") and load_model(options["init_from"], open_folder / "models")
+        begin(plan, model or make_stored_model(tokenizer=plan.tokenizer))
+        return stat.S_IMODE(plan.path.stat().st_mode)
+
+    before = os.umask(0o022)
+    try:
+        text = open_folder / "novel.txt"
+        assert mode_of(text, name="old", **SHAPE) == mode_of("chronicles", level="char", **SHAPE) == 0o755
+        assert mode_of(text, name="new", init_from="old") == 0o755
+        os.chmod(open_folder / "models" / "old", 0o700)
+        assert mode_of(text, name="new", init_from="old") == 0o700
+        assert mode_of("novel.txt", **SHAPE) == mode_of(text, "novel.txt", **SHAPE) == 0o700  # their folder is closed
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(TEXT.encode())))
+        assert mode_of("-", **SHAPE) == 0o700
+        text.chmod(0o600)
+        assert mode_of(text, **SHAPE) == 0o700
+        text.chmod(0o644)
+        os.umask(0o027)
+        assert mode_of(text, **SHAPE) == 0o750
+    finally:
+        os.umask(before)
 
 
 def test_a_plan_holds_what_the_run_needs():

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import stat
 import sys
 
 import pytest
@@ -56,7 +57,10 @@ def test_history_is_kept_where_it_can_be(tmp_path):
 
     path = tmp_path / "state" / "history"
     terminal.open_history(path).store_string("a line")
+    path.chmod(0o644)  # as an older version left it
+    path.parent.chmod(0o755)
     assert list(terminal.open_history(path).load_history_strings()) == ["a line"]
+    assert [stat.S_IMODE(os.stat(made).st_mode) for made in (path.parent, path)] == [0o700, 0o600]
     (tmp_path / "file").write_text("")
     assert isinstance(terminal.open_history(tmp_path / "file" / "history"), InMemoryHistory)
 

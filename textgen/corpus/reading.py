@@ -37,6 +37,11 @@ class CorpusReader:
         self.passed = ""
         self._files = [(file, source.is_folder) for source in sources for file in source.files]
 
+    @property
+    def is_public(self) -> bool:
+        """Whether every user of this machine can read all of it."""
+        return all(file.is_public for file, _ in self._files)
+
     def read_as(self, config: TextConfig) -> Self:
         """The same files, read in another way; standard input can be had only once."""
         other = copy.copy(self)

@@ -29,6 +29,7 @@ from textgen.corpus.tables import TABLE_FORMATS
 from textgen.errors import CorpusError
 from textgen.messages import nearest, shown
 from textgen.store.opening import SpecialFileError, open_regular
+from textgen.store.private import is_readable_by_all
 
 STDIN = "-"
 NUM_NEIGHBOURS = 1000  # how many names of a folder are searched for the one that was meant
@@ -40,7 +41,8 @@ class SourceFile:
     """A file to read.
 
     `open` gives its bytes from the start, as often as it is called. `file_format` is "text", "csv", "tsv" or "jsonl";
-    `encoding` is None where it is the one that the user states.
+    `encoding` is None where it is the one that the user states, and not the catalogue's. `path` is None where the text
+    is the catalogue's or was piped in.
     """
 
     shown_name: str
@@ -48,6 +50,12 @@ class SourceFile:
     file_format: str = "text"
     is_compressed: bool = False
     encoding: str | None = None
+    path: Path | None = None
+
+    @property
+    def is_public(self) -> bool:
+        """Whether every user of this machine can read the text. Of one that was piped in nobody knows."""
+        return self.encoding is not None or (self.path is not None and is_readable_by_all(self.path))
 
     def num_bytes(self) -> int:
         """Bytes of the file on disk. Raises CorpusError when it cannot be opened."""
@@ -200,7 +208,7 @@ def _file_at(path: Path, encoding: str | None = None) -> SourceFile:
     uncompressed = _uncompressed(path.name)
     ending = Path(uncompressed).suffix.lower().removeprefix(".")
     file_format = ending if ending in TABLE_FORMATS else "text"
-    return SourceFile(shown(path), partial(_open_file, path), file_format, uncompressed != path.name, encoding)
+    return SourceFile(shown(path), partial(_open_file, path), file_format, uncompressed != path.name, encoding, path)
 
 
 def _open_file(path: Path) -> BinaryIO:

@@ -17,8 +17,9 @@ from textgen.errors import ExportError
 from textgen.export import saved_model
 from textgen.export.check import Answers, Checked, Requests, check_texts
 from textgen.export.signature import signature
-from textgen.store import atomic
+from textgen.store import atomic, model_directory
 from textgen.store.model_directory import StoredModel
+from textgen.store.private import close_to_others
 
 
 class Format(NamedTuple):
@@ -71,6 +72,8 @@ def export_model(
     _check_output(output_dir, kind, overwrite)
     try:
         with atomic.replacing_directory(output_dir, overwrite=overwrite) as directory:
+            if not model_directory.is_public(model.path):
+                close_to_others(directory)
             progress(f"building {model.name} as a graph")
             kind.write(model, directory)
             progress("checking it in a fresh process against the NumPy engine")

@@ -120,10 +120,13 @@ def bring_back(path: Path, aside: Path) -> None:
         sync_directory(path.parent)
 
 
-def make_directory(path: Path) -> None:
-    """Make `path` and its missing parents, durably; it may be there already. Raises OSError."""
+def make_directory(path: Path, mode: int = 0o777) -> None:
+    """Make `path`, with `mode` as far as the umask allows, and its missing parents, durably; it may be there already.
+
+    Raises OSError.
+    """
     missing = [directory for directory in (path, *path.parents) if not os.path.isdir(directory)]
-    path.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode, parents=True, exist_ok=True)
     for directory in missing:
         sync_directory(directory.parent)
 

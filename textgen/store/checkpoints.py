@@ -24,6 +24,7 @@ from textgen.messages import few
 from textgen.records import Evaluated, ModelRecord, Progress
 from textgen.store import atomic, model_directory
 from textgen.store.manifest import seal
+from textgen.store.private import OWNER_ONLY
 from textgen.store.strict_json import read_json, write_json
 from textgen.store.tensors import read_tensors, write_tensors
 from textgen.tokenizers import Tokenizer
@@ -50,14 +51,20 @@ class Checkpoint(NamedTuple):
         return cls(model.record, model.tokenizer, progress, history, model.weights, training)
 
 
-def save_checkpoint(run_dir: Path, checkpoint: Checkpoint, keep: int = TrainingConfig.keep_checkpoints) -> Path:
+def save_checkpoint(
+    run_dir: Path, checkpoint: Checkpoint, keep: int = TrainingConfig.keep_checkpoints, *, is_private: bool = False
+) -> Path:
     """Write a checkpoint, then remove all but the newest `keep`; what is left of later steps was damaged or given up.
+
+    Args:
+        is_private: whether `run_dir`, where it has to be made, is for its owner alone.
 
     Raises:
         CheckpointError: it cannot be written. Nothing half-written is left, and earlier ones are as they were.
     """
     directory = run_dir / model_directory.CHECKPOINTS
     try:
+        atomic.make_directory(run_dir, OWNER_ONLY if is_private else 0o777)
         atomic.make_directory(directory)
         with atomic.opened(run_dir.parent, run_dir.name, directory.name):  # or a link would lead to another place
             target = _free_path(directory, checkpoint.progress.step)

@@ -30,6 +30,7 @@ from textgen.messages import few, nearest
 from textgen.records import ModelRecord
 from textgen.store import shipped
 from textgen.store.manifest import MANIFEST, verify
+from textgen.store.private import is_readable_by_all
 from textgen.store.strict_json import MAX_JSON_BYTES, read_json, write_json
 from textgen.store.tensors import check_finite, read_tensors, write_tensors
 from textgen.tokenizers import Tokenizer, tokenizer_from_json
@@ -140,6 +141,11 @@ def read_checkpoint_model(directory: Path) -> StoredModel:
 def is_finished(path: Path) -> bool:
     """Whether the directory has a manifest; without one it is an unfinished run, or no model."""
     return os.path.lexists(path / MANIFEST)  # unlike Path.exists, False where permission is missing
+
+
+def is_public(path: Path) -> bool:
+    """Whether every user of this machine can read the model or checkpoint in `path`, or has it with textgen."""
+    return shipped.is_shipped(path) or is_readable_by_all(path / CONFIG)
 
 
 def checkpoint_dirs(path: Path) -> list[Path]:

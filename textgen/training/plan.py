@@ -48,6 +48,7 @@ class Plan:
     begins: Checkpoint | StoredModel | None = None  # where the weights come from; None draws them
     recipe: Recipe | None = None  # what decided the settings; None goes on with those of the run
     overwrite: bool = False  # whether a model that is there is replaced
+    is_private: bool = False  # whether the directory is made for its owner alone
     notes: tuple[str, ...] = ()  # what a user should know, a line each
 
     @property
@@ -144,6 +145,7 @@ def _new(request: Request, lock: RunLock | None, progress: Preparing, tell: Call
         begins=parent,
         recipe=recipe,
         overwrite=request.overwrite,
+        is_private=not reader.is_public or (parent is not None and not model_directory.is_public(parent.path)),
         notes=prepared.notes,
     )
     batches = plan.batches  # raises where the text is too short

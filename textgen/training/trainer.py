@@ -127,7 +127,8 @@ class Trainer:
         self._update(seconds=self.seconds)
         record = record_of(self.plan, self.progress, self.history)
         checkpoint = Checkpoint(record, self.plan.tokenizer, self.progress, self.history, self.best_weights, tensors)
-        path = save_checkpoint(self.plan.path, checkpoint, self.plan.training.keep_checkpoints)
+        keep, is_private = self.plan.training.keep_checkpoints, self.plan.is_private
+        path = save_checkpoint(self.plan.path, checkpoint, keep, is_private=is_private)
         self.reporter.saved(path, self.progress.step)
 
     def _run(self, should_stop: Callable[[], bool]) -> bool:
