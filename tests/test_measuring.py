@@ -191,7 +191,7 @@ def test_steps_and_passes_are_only_timed(machine, budget):
     plan = dataclasses.replace(plan_with(recipe_of(**budget)), total_steps=500)
     learner = FakeLearner(plan)
     measured = machine.measure(plan, Speed(1e6, 0.5), learner=learner)
-    assert measured == Measured(plan, learner, seconds_per_step=1e6)
+    assert measured == Measured(plan, learner, seconds_per_step=1e6, seconds_per_evaluation=0.5)
     assert machine.rehearsed == [(plan.model.units, 0.0)]
 
 

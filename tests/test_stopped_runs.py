@@ -103,6 +103,25 @@ def test_a_run_whose_terminal_is_gone_goes_on_without_it(driver, undisturbed):
     assert left_by(driver.path) == undisturbed
 
 
+def test_a_stopped_run_is_sampled_where_it_is_best_and_that_changes_no_byte_of_its_end(driver, undisturbed):
+    """Before its first evaluation, and again between two of them."""
+    assert driver.run(*train("words"), events=[["step", 6 + 7, 0, "SIGTERM"]]) == 143
+    newest, _ = load_newest(driver.path)
+    first = model_directory.load_model("novel", driver.models_dir)
+    assert all(array.tobytes() == newest.training[f"model.{name}"].tobytes() for name, array in first.weights.items())
+    results = first.record.results
+    assert (results.best_step, results.steps, newest.progress.best_loss) == (newest.progress.step,) * 2 + (None,)
+    assert results.validation_loss > 0
+    assert driver.run(*RESUME, events=[["step", 9, 0, "SIGTERM"]]) == 143
+    newest, _ = load_newest(driver.path)
+    results = model_directory.load_model("novel", driver.models_dir).record.results
+    (evaluated,) = newest.history
+    assert newest.progress.best_loss == evaluated.validation_loss
+    assert results.validation_loss < evaluated.validation_loss  # this text is learned at every step
+    assert results.best_step == newest.progress.step > evaluated.step
+    assert finish(driver, *RESUME) == undisturbed
+
+
 @pytest.mark.parametrize("call", [20, slow(75)], ids=lambda number: f"call {number}")
 def test_a_second_signal_ends_it_at_once_and_an_earlier_checkpoint_is_whole(driver, undisturbed, call):
     """It comes in the middle of the save that the first one asked for."""

@@ -142,6 +142,7 @@ class Progress(Settings):
     rollbacks: int = setting(0, "Times the run went back with a halved rate.", minimum=0, maximum=MAX_ROLLBACKS)
     train_seconds: float = setting(0.0, "Seconds spent in train steps.", minimum=0)
     seconds: float = setting(0.0, "Wall-clock seconds of the run so far.", minimum=0)
+    evaluation_seconds: float | None = setting(None, "Seconds that an evaluation takes.", minimum=0, is_new=True)
 
 
 @dataclasses.dataclass(frozen=True)

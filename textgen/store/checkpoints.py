@@ -1,7 +1,7 @@
 """Checkpoints: everything that the next step depends on, in a sealed directory of its own.
 
     checkpoints/step-00001200/
-        config.json, tokenizer.json, weights.safetensors    the best model so far: it can be sampled
+        config.json, tokenizer.json, weights.safetensors    the best model so far, or the newest: it can be sampled
         training.safetensors                                current weights, optimizer slots, carried state
         progress.json                                       step, schedule, best loss, history
         manifest.json                                       sizes and SHA-256, written last

@@ -40,6 +40,7 @@ class Measured(NamedTuple):
     plan: Plan
     learner: Learner
     seconds_per_step: float
+    seconds_per_evaluation: float | None = None  # None is unknown
     initial_loss: float | None = None  # of the model that the run begins with, nats per token
     deadline: float | None = None  # seconds of the run by which its last step should be done; None with fixed steps
     evaluations: int = EVALUATIONS
@@ -69,7 +70,7 @@ def measure(plan: Plan, learner: Learner, started: float, reporter: Reporter) ->
         learner = Learner(plan)
         speed = rehearse(plan, learner, seconds)
     if plan.total_steps is not None:
-        return Measured(plan, learner, speed.seconds_per_step, initial_loss)
+        return Measured(plan, learner, *speed, initial_loss)
     final = 0.0
     if learner.validate and learner.validate_fully:
         final = speed.seconds_per_evaluation * learner.validate_fully.num_counted / learner.validate.num_counted
@@ -82,7 +83,7 @@ def measure(plan: Plan, learner: Learner, started: float, reporter: Reporter) ->
     most_steps = plan.recipe and plan.recipe.most_steps(plan.batches)
     plan = dataclasses.replace(plan, total_steps=steps if most_steps is None else min(steps, most_steps))
     deadline = max(0.0, seconds - final - SAVING_SECONDS)
-    return Measured(plan, learner, speed.seconds_per_step, initial_loss, deadline, evaluations, most_steps)
+    return Measured(plan, learner, *speed, initial_loss, deadline, evaluations, most_steps)
 
 
 def rehearse(plan: Plan, learner: Learner, budget_seconds: float) -> Speed:

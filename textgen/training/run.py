@@ -93,8 +93,7 @@ def carry_out(
             trainer.restore(checkpoint)
         record = _run_to_the_end(trainer, stop)
         if record is None:
-            so_far = record_of(plan, trainer.progress, trainer.history).results
-            return TrainingResult(plan.name, plan.path, so_far, stop.signal_number)
+            return TrainingResult(plan.name, plan.path, trainer.record.results, stop.signal_number)
         finished()
     return TrainingResult(plan.name, plan.path, record.results, None)
 

@@ -1,10 +1,12 @@
 """The steps of a run: train, evaluate, save, until the last step or until somebody asks it to stop.
 
-Whatever the trainer remembers is in its checkpoints. A run that diverges goes back to the last good one with half the
+Whatever the trainer remembers is in its checkpoints. What is sampled from one are the best weights that were evaluated,
+or the newest ones where there is no loss to compare. A run that diverges goes back to the last good one with half the
 learning rate. Nothing else changes: batches and masks of the steps that are made again are functions of the seed and
 the step.
 """
 
+import contextlib
 import dataclasses
 import math
 import time
@@ -17,7 +19,7 @@ from textgen.config import SamplingConfig
 from textgen.errors import CheckpointError, ModelError, TrainingError
 from textgen.generation.generator import Generator
 from textgen.generation.numpy_engine import NumpyEngine
-from textgen.records import MAX_ROLLBACKS, Evaluated, Progress
+from textgen.records import MAX_ROLLBACKS, Evaluated, ModelRecord, Progress
 from textgen.store.checkpoints import Checkpoint, load_newest, save_checkpoint
 from textgen.training.divergence import (
     DivergenceError,
@@ -42,6 +44,10 @@ SAMPLE = {  # about as long at both levels
 }
 
 
+LONGEST_LAST_EVALUATION = 1.0  # seconds that a run which is asked to stop takes for one
+BEST = "best."  # before the names of the best weights in training.safetensors, where a checkpoint samples newer ones
+
+
 class Trainer:
     """A run between two checkpoints. `begin` or `restore` comes first, then `run`."""
 
@@ -51,6 +57,7 @@ class Trainer:
         self.state = learner.step.zero_state()
         self.history: tuple[Evaluated, ...] = ()
         self.best_weights = learner.model.get_named_weights()
+        self.record: ModelRecord  # of the newest checkpoint
         self.progress = Progress()
         self.pace = Pace(planned_steps=0, deadline=None)
         self.started = time.perf_counter()  # less the seconds of earlier parts of the run
@@ -71,6 +78,7 @@ class Trainer:
             evaluate_every=config.sample_every or max(1, math.ceil(total / measured.evaluations)),
             checkpoint_every=config.checkpoint_every or max(1, int(CHECKPOINT_SECONDS / measured.seconds_per_step)),
             best_loss=measured.initial_loss,
+            evaluation_seconds=measured.seconds_per_evaluation,
         )
         self.pace = Pace(total, measured.deadline, measured.most_steps)
         self.pace.restart(0, self.seconds)
@@ -83,10 +91,12 @@ class Trainer:
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on where `checkpoint` was made. Raises TrainingError when it is not of this model."""
-        self.progress, self.history = checkpoint.progress, checkpoint.history
-        self.best_weights = checkpoint.best_weights
+        self.progress, self.history, self.record = checkpoint.progress, checkpoint.history, checkpoint.record
         tensors = checkpoint.training
         expected = {name: tuple(tensor.shape) for name, tensor in self._tensors().items()}
+        kept = {name: BEST + name for name in checkpoint.best_weights if BEST + name in tensors}
+        expected |= {BEST + name: checkpoint.best_weights[name].shape for name in kept}
+        self.best_weights = checkpoint.best_weights | {name: tensors[key] for name, key in kept.items()}
         if {name: tensor.shape for name, tensor in tensors.items()} != expected:
             raise TrainingError(f"the checkpoint in {self.plan.path} is not of this model; train it again")
         for name, variable in self._variables().items():
@@ -115,8 +125,11 @@ class Trainer:
             except DivergenceError as problem:
                 self._roll_back(str(problem))
 
-    def save(self) -> None:
+    def save(self, newest: tuple[dict[str, np.ndarray], float] | None = None) -> None:
         """Write a checkpoint of this moment.
+
+        Args:
+            newest: the weights of now and their validation loss, to be sampled while the run goes on with its best.
 
         Raises:
             DivergenceError: a number in it is not finite.
@@ -125,8 +138,16 @@ class Trainer:
         tensors = {name: np.asarray(tensor) for name, tensor in self._tensors().items()}
         check_tensors(tensors.values(), self.progress.step)
         self._update(seconds=self.seconds)
-        record = record_of(self.plan, self.progress, self.history)
-        checkpoint = Checkpoint(record, self.plan.tokenizer, self.progress, self.history, self.best_weights, tensors)
+        if self.progress.best_loss is None:
+            with self.step.averaged():
+                self.best_weights = self.learner.model.get_named_weights()
+            self._update(best_step=self.progress.step)
+        sampled, said = self.best_weights, self.progress
+        if newest is not None:
+            tensors |= {BEST + name: weights for name, weights in sampled.items()}
+            sampled, said = newest[0], dataclasses.replace(said, best_step=said.step, best_loss=newest[1])
+        self.record = record_of(self.plan, said, self.history)
+        checkpoint = Checkpoint(self.record, self.plan.tokenizer, self.progress, self.history, sampled, tensors)
         keep, is_private = self.plan.training.keep_checkpoints, self.plan.is_private
         path = save_checkpoint(self.plan.path, checkpoint, keep, is_private=is_private)
         self.reporter.saved(path, self.progress.step)
@@ -142,6 +163,7 @@ class Trainer:
                     self._keep_pace()
             if should_stop():
                 self.save()
+                self._evaluate_once_more()
                 return False
             if self._is_good(self.progress) and done < self.progress.total_steps:
                 self._try_to_save()
@@ -199,6 +221,18 @@ class Trainer:
         self.history = (*self.history, row)
         self._update(loss_sum=0.0, loss_count=0)
         self.reporter.evaluated(row, is_best)
+
+    def _evaluate_once_more(self) -> None:
+        """As a run stops, with everything saved: let the weights of now be sampled where they are better."""
+        best, seconds = self.progress.best_loss, self.progress.evaluation_seconds or math.inf
+        is_known = self.history[-1:] and self.history[-1].step == self.progress.step
+        if self.learner.validate is None or is_known or seconds > LONGEST_LAST_EVALUATION:
+            return
+        with self.step.averaged():
+            loss, weights = self.learner.validate(), self.learner.model.get_named_weights()
+        if math.isfinite(loss) and (best is None or loss < best):
+            with contextlib.suppress(CheckpointError):
+                self.save((weights, loss))
 
     def _roll_back(self, problem: str) -> None:
         """Go back to the last good checkpoint with half the learning rate, and write that down at once.
