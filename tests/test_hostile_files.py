@@ -117,7 +117,7 @@ def test_a_checkpoint_holds_nothing_else_either(tmp_path):
         (lambda m: m.update(files=[]), "does not list exactly"),
         (lambda m: m.update(more=1), "does not list exactly"),
         (lambda m: m.pop("files"), "does not list exactly"),
-        (lambda m: m.update(format=1), "is not of format 3"),
+        (lambda m: m.update(format=1), "is of format 1, an older one than this textgen reads"),
         (lambda m: m.update(format=3.0), "is not of format 3"),
         (lambda m: m.update(format="3"), "is not of format 3"),
         (lambda m: m.pop("format"), "is not of format 3"),
@@ -171,7 +171,7 @@ def test_a_manifest_of_another_form_is_refused(model_dir, change, message):
         (lambda c: c["corpus"].update(sources=[1]), "`sources` must hold strings only"),
         (lambda c: c["corpus"].update(name="\ud800"), "surrogates"),
         (lambda c: c.update(versions={"textgen": 1}), "versions must be names and strings"),
-        (lambda c: c.update(format=99), "is not of format 3"),
+        (lambda c: c.update(format=99), "is of format 99, a newer one than this textgen reads"),
     ],
 )
 def test_a_config_with_anything_unexpected_is_refused(model_dir, change, message):

@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -208,6 +210,60 @@ def test_what_holds_no_model_is_an_error(tmp_path):
             verify_model(name, tmp_path)
 
 
+LIFE_OF_A_RUN = """
+import os, sys
+from pathlib import Path
+from damaging import write_full_model, write_run
+from textgen.store import atomic
+from textgen.store.lock import RunLock
+from textgen.store.run_directory import replacing
+os.fsync = lambda _: None
+path = Path(sys.argv[1])
+with RunLock() as lock:
+    lock.acquire(path)
+    while True:
+        with replacing(path, overwrite=True) as finished:
+            for step in range(8):
+                write_run(path, steps=(step,))
+                print(step, flush=True)
+            other = write_full_model(path.parent / "made")
+            for name in sorted(os.listdir(other), key="manifest.json".__eq__):
+                (other / name).rename(path / name)
+            other.rmdir()
+            atomic.remove_directory(path / "checkpoints")
+            finished()
+"""
+
+
+def test_of_a_run_that_goes_on_nothing_is_wrong_at_any_moment(tmp_path):
+    """A process writes checkpoints, finishes its model and replaces it, again and again."""
+    path, seen = tmp_path / "models" / "novel", []
+    command = [sys.executable, "-c", LIFE_OF_A_RUN, path]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+        process.stdout.readline()
+        while len(seen) < 40 or len({(found.is_finished, found.is_running) for found in seen}) < 2:
+            assert process.poll() is None
+            seen.append(verify_model("novel", path.parent))
+            assert {f.name: f.problem for f in seen[-1].findings if f.problem} == {}
+        process.kill()
+    assert {(found.is_finished, found.is_running) for found in seen} == {(True, False), (False, True)}
+    assert all(
+        finding.note in (None, "being written") for found in seen if found.is_running for finding in found.findings
+    )
+    assert not verify_model("novel", path.parent).is_running
+
+
+@pytest.mark.parametrize(("found", "said"), [(2, "of format 2, an older one"), (4, "of format 4, a newer one")])
+def test_a_model_of_another_format_is_said_to_be_one_and_not_to_be_damaged(model_dir, run, found, said):
+    for name in ("config.json", "tokenizer.json", MANIFEST):
+        change_json(model_dir / name, lambda document: document.update(format=found))
+    ended = run("verify", model_dir)
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert ended.stderr.startswith(f"textgen: {model_dir} is {said} than this textgen reads (3). ")
+    assert said in run("sample", model_dir).stderr
+
+
 # ---- the command
 
 
@@ -247,7 +303,7 @@ def test_the_command_writes_json(model_dir, run):
     result = run("verify", "tiny", "--models-dir", model_dir.parent, "--json")
     assert result.exit_code == 1
     document = json.loads(result.stdout)
-    assert document.keys() == {"name", "path", "finished", "sound", "checkpoint", "files"}
+    assert document.keys() == {"name", "path", "finished", "running", "sound", "checkpoint", "files"}
     assert (document["name"], document["finished"], document["sound"]) == ("tiny", True, False)
     assert document["files"][4] == {"name": "samples.txt", "problem": "is missing", "note": None}
 

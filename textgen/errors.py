@@ -29,6 +29,16 @@ class ModelError(TextgenError):
     """Seen by users who name a model that does not exist, is damaged, or would be overwritten."""
 
 
+class FormatError(ModelError):
+    """Seen by users whose model another version of textgen made; `found` is its format."""
+
+    def __init__(self, path: object, found: int, known: int):
+        other = "an older" if found < known else "a newer"
+        advice = "Use the version that made it, or train it again" if found < known else "Use a newer version"
+        super().__init__(f"{path} is of format {found}, {other} one than this textgen reads ({known}). {advice}")
+        self.found = found
+
+
 class CheckpointError(ModelError):
     """Seen by users whose disk cannot take a checkpoint."""
 

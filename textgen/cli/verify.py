@@ -41,6 +41,7 @@ def _document(found: "Verification") -> dict[str, Any]:
         "name": found.name,
         "path": str(found.path),
         "finished": found.is_finished,
+        "running": found.is_running,
         "sound": not found.num_problems,
         "checkpoint": found.used,
         "files": [finding._asdict() for finding in found.findings],
@@ -58,7 +59,7 @@ def _lines(found: "Verification") -> Iterator[str]:
         yield f"{shown(finding.name):<{width}}  {mark:<5}  {shown(said)}".rstrip()
     if not found.is_finished:
         used = f"{found.used} is the newest whole checkpoint" if found.used else "there is no whole checkpoint"
-        yield f"not finished: {used}"
+        yield f"{'being trained' if found.is_running else 'not finished'}: {used}"
 
 
 def _advice(found: "Verification") -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from textgen.errors import ModelError, TrainingError
 from textgen.store.atomic import make_directory, try_lock
+from textgen.store.strict_json import open_plain
 
 
 class RunLock:
@@ -39,12 +40,12 @@ class RunLock:
             TrainingError: another process holds the lock.
             ModelError: the lock file cannot be written.
         """
-        directory = Path(os.path.realpath(model_path)) if model_path.is_symlink() else model_path
-        models_dir = directory.parent
+        path = lock_path(model_path)
+        models_dir = path.parent
         self._made = [directory for directory in (models_dir, *models_dir.parents) if not directory.exists()]
         try:
             make_directory(models_dir)
-            self._open(models_dir / f".{directory.name}.lock", model_path)
+            self._open(path, model_path)
         except OSError as problem:
             self.release()
             raise ModelError(f"cannot write models in {models_dir}: {problem.strerror or problem}") from problem
@@ -84,6 +85,24 @@ class RunLock:
             finally:
                 if self._path is None:
                     os.close(descriptor)
+
+
+def lock_path(model_path: Path) -> Path:
+    """The lock file of the model at `model_path`: beside the directory that a link leads to."""
+    directory = Path(os.path.realpath(model_path)) if model_path.is_symlink() else model_path
+    return directory.with_name(f".{directory.name}.lock")
+
+
+def is_running(model_path: Path) -> bool:
+    """Whether another process trains the model at `model_path`, as its lock file says.
+
+    The lock itself is not tried: that would take it away, for an instant, from a run that begins.
+    """
+    try:
+        with open_plain(lock_path(model_path)) as file:
+            return _lives(*_holder_in(file.fileno()))
+    except ModelError:
+        return False
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

@@ -15,7 +15,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from textgen.errors import ModelError
+from textgen.errors import FormatError, ModelError
 from textgen.store import atomic
 
 FORMAT = 3
@@ -87,7 +87,10 @@ def read_document(path: Path, max_bytes: int, max_values: int) -> tuple[dict[str
         document = parse_json(content, max_values)
     except (ValueError, RecursionError) as problem:
         raise ModelError(f"{path} cannot be read: {problem}") from None
-    if not isinstance(document, dict) or type(document.get("format")) is not int or document["format"] != FORMAT:
+    found = document.get("format") if isinstance(document, dict) else None
+    if type(found) is int and 0 < found != FORMAT:
+        raise FormatError(path, found, FORMAT)
+    if type(found) is not int or found != FORMAT:
         raise ModelError(f"{path} is not of format {FORMAT}, the one that this version of textgen reads")
     del document["format"]
     return document, content
