@@ -410,8 +410,16 @@ def test_a_finished_model_is_not_resumed():
 
 def test_a_name_that_is_not_there_is_answered_with_the_nearest():
     begin_run()
-    with pytest.raises(ModelError, match="Did you mean novel"):
+    with pytest.raises(ModelError, match=r"Did you mean novel\? To begin a run, leave out --resume$"):
         resumed("novle")
+
+
+def test_where_no_run_is_named_those_that_are_unfinished_are_listed():
+    begin_run()
+    write_stored_model(Path("models"), make_stored_model(), "finished")
+    with pytest.raises(ModelError) as caught:
+        resumed(None)
+    assert str(caught.value) == "no run is named. Unfinished in models: novel. Give one as --name"
 
 
 def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_used():

@@ -100,7 +100,7 @@ def test_a_forget_bias_is_refused_where_there_is_no_forget_gate(cell):
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"settings": {"tied": False, "level": None}}, "`tied`"),
+        ({"settings": {"tied": False, "level": None}}, "`tied=False`"),
         ({"settings": {"units": 3, "level": "word"}}, "`units`, `level`"),
         ({"preset": "tiny"}, "`preset`"),
         ({"init_from": "old"}, "`init_from`"),

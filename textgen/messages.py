@@ -91,6 +91,11 @@ def nearest(name: str, candidates: Iterable[str]) -> str:
     return f"Did you mean {' or '.join(map(shown, matches))}?" if matches else ""
 
 
+def followed(sentence: str, other: str) -> str:
+    """One sentence after another, with a full stop between them unless the first has a mark of its own."""
+    return f"{sentence}{' ' if sentence.endswith(('.', '?', '!')) else '. '}{other}"
+
+
 Advance = Callable[[int, int], None]  # told what is done and what there is to do, both in bytes or both in tokens
 
 

@@ -148,6 +148,11 @@ def is_public(path: Path) -> bool:
     return shipped.is_shipped(path) or is_readable_by_all(path / CONFIG)
 
 
+def is_run(path: Path) -> bool:
+    """Whether the directory is that of an unfinished run that has a checkpoint, which may be damaged."""
+    return not is_finished(path) and bool(checkpoint_dirs(path))
+
+
 def checkpoint_dirs(path: Path) -> list[Path]:
     """The directories of a run's checkpoints, newest first; they may be damaged."""
     entries = (entry for entry in path.glob(f"{CHECKPOINTS}/step-*") if CHECKPOINT_NAME.fullmatch(entry.name))

@@ -18,6 +18,7 @@ from textgen.dataset import Prepared, prepare
 from textgen.dataset.batches import Batches, count_token_ids
 from textgen.dataset.split import Split
 from textgen.errors import ModelError
+from textgen.messages import few, followed
 from textgen.recipe import Asked, Facts, Recipe, fill, recurrent_rate
 from textgen.records import CorpusRecord, ParentRecord, Progress
 from textgen.store import model_directory, shipped
@@ -31,6 +32,7 @@ from textgen.training.beginning import begin
 from textgen.training.init_from import parent_record
 from textgen.training.request import Request, configs_of
 
+MOST_NAMES = 8  # of runs, in a message
 Preparing = Callable[[str, int, int], None]  # what is being done to the corpus, bytes done, bytes to do
 
 
@@ -160,6 +162,11 @@ def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Pla
     Without a name it is the run that a new one on the same sources would be named after.
     """
     name = request.name or resolve(request.sources)[0].name
+    if request.name is None and not request.sources:
+        stopped = [p.name for p in model_directory.list_model_dirs(request.models_dir) if model_directory.is_run(p)]
+        if stopped and name not in stopped:
+            listed = ", ".join(few(stopped, MOST_NAMES))
+            raise ModelError(f"no run is named. Unfinished in {request.models_dir}: {listed}. Give one as --name")
     path = Path(name) if "/" in name else request.models_dir / name
     if path.is_symlink() and model_directory.checkpoint_dirs(path):
         path = Path(os.path.realpath(path))  # where the run is locked, cleaned and goes on
@@ -172,7 +179,7 @@ def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Pla
     try:
         path = model_directory.find_model(name, request.models_dir, with_shipped=False)
     except ModelError as problem:
-        raise ModelError(f"{problem}. To begin a run, leave out --resume") from None
+        raise ModelError(followed(str(problem), "To begin a run, leave out --resume")) from None
     if model_directory.is_finished(path):
         raise ModelError(f"{path} is finished; there is nothing to resume. Sample it: textgen sample {path.name}")
     checkpoint, problems = load_newest(path)
@@ -215,8 +222,7 @@ def _claim(path: Path, lock: RunLock | None, overwrite: bool) -> None:
     if path.exists():
         check_replaceable(path)
     if path.exists() and not overwrite:
-        unfinished = not model_directory.is_finished(path) and model_directory.checkpoint_dirs(path)
-        if unfinished:
+        if model_directory.is_run(path):
             raise ModelError(f"{path} exists and is not finished. --resume goes on with it, --overwrite starts anew")
         raise ModelError(f"{path} exists. Use --overwrite or another --name")
     if lock is None:

@@ -35,9 +35,9 @@ class Request:
     def __post_init__(self) -> None:
         if self.resume:
             options = {"preset": self.preset, "init_from": self.init_from, "overwrite": self.overwrite or None}
-            given = [name for name, value in ({**self.settings} | options).items() if value is not None]
+            given = {name: value for name, value in ({**self.settings} | options).items() if value is not None}
             if given:
-                names = ", ".join(f"`{name}`" for name in given)
+                names = ", ".join(f"`{name}=False`" if value is False else f"`{name}`" for name, value in given.items())
                 raise SettingError(f"`resume` goes on with the settings of the run; leave out {names}")
 
 
