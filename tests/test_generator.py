@@ -9,6 +9,7 @@ from conftest import make_stored_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from textgen import memory
 from textgen.config import SamplingConfig
 from textgen.errors import SettingError, TokenizerError
 from textgen.generation import generator as generator_module
@@ -90,6 +91,28 @@ def test_many_samples_are_made_in_parts_and_keep_their_numbers(monkeypatch, num_
     completions = alphabet().generate("a", writing(3), num_samples)
     assert [c.sample for c in completions] == list(range(num_samples))
     assert [c.completion for c in completions] == ["bcd", "ceg", "dgj", "eim", "fkp"][:num_samples]
+
+
+@pytest.mark.parametrize(("num_logits", "at_once"), [(1, 1), (26 * 3 + 25, 3), (10**9, 64)])
+def test_fewer_samples_are_made_at_once_where_the_vocabulary_is_large(monkeypatch, num_logits, at_once):
+    monkeypatch.setattr(generator_module, "LOGITS_AT_ONCE", num_logits)
+    generator, widths = alphabet(), []
+    blocks = generator.blocks
+    generator.blocks = lambda context, config, samples: widths.append(len(samples)) or blocks(context, config, samples)
+    completions = generator.generate("a", writing(3), 70)
+    assert widths == [at_once] * (70 // at_once) + [70 % at_once] * (70 % at_once > 0)
+    assert [c.completion for c in completions[:5]] == ["bcd", "ceg", "dgj", "eim", "fkp"]
+
+
+def test_what_has_no_room_in_memory_is_refused_before_it_is_begun(monkeypatch):
+    monkeypatch.setattr(memory, "available_bytes", lambda: 10**8)
+    generator = alphabet()
+    with pytest.raises(SettingError, match=r"writing 50 texts of `length=1000000` .* Lower `length` or `num_samples`$"):
+        generator.generate("a", writing(1_000_000), 50)
+    with pytest.raises(SettingError, match=r"reading 4,000,000 characters needs .* Give the end of the text alone$"):
+        generator.generate("abcd" * 1_000_000, writing(3))
+    assert generator.engine.was_read == []
+    generator.generate("a", SamplingConfig(length=1_000_000, stop=("f",)), 50)  # which end long before
 
 
 @pytest.mark.parametrize("num_samples", [1_000_001, 10**30])

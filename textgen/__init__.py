@@ -6,6 +6,7 @@ The map, in the order in which text becomes a model and a model becomes text. A 
     errors              everything a user can cause, shown as one line
     messages            how things are said: harmless on a terminal, near misses, plurals, how far a task is
     streams             standard output and error: whether they can be written, and harmless on a terminal
+    memory              how much is free, and refusing what needs more
     schema              what a setting is: a range, a sentence, to and from JSON
     cells               the facts of the recurrent cells, one record a cell
     config              every setting of a text, a model, a training, a sampling: declared once

@@ -18,6 +18,7 @@ from textgen.model.language_model import build_model
 from textgen.model.recurrent import State
 from textgen.recipe import Asked, Facts, fill, recurrent_rate
 from textgen.store.model_directory import num_parameters
+from textgen.training.needs import check_needs
 from textgen.training.step import TrainStep
 
 VOCABULARY = 96  # about that of English prose
@@ -43,11 +44,16 @@ def measure(training: TrainingConfig, units: Sequence[int] = UNITS) -> Iterator[
 
     Args:
         training: settings of the training step; what is None suits the size.
+
+    Raises:
+        SettingError: a size needs more memory than is free; nothing is measured then.
     """
     rate = recurrent_rate()
-    for size in units:
-        recipe = fill(Asked(ModelConfig(units=size), training), Facts("char", TOKENS, VOCABULARY, rate))
-        yield _measure_one(recipe.model, recipe.training)
+    facts = Facts("char", TOKENS, VOCABULARY, rate)
+    recipes = [fill(Asked(ModelConfig(units=size), training), facts) for size in units]
+    for recipe in recipes:
+        check_needs(facts.level, recipe.model, recipe.training)
+    return (_measure_one(recipe.model, recipe.training) for recipe in recipes)
 
 
 def _measure_one(config: ModelConfig, training: TrainingConfig) -> Measurement:

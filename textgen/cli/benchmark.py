@@ -30,10 +30,11 @@ def benchmark(units: tuple[int, ...], as_json: bool, **flags: Any) -> None:
     quiet_import()
     from textgen.benchmark import UNITS, measure
 
+    measurements = measure(training, units or UNITS)
     if not as_json:
         write_line(f"{'units':>6}{'parameters':>13}{'trains tokens/s':>18}{'in 2 minutes':>15}{'samples tokens/s':>18}")
     rows = []
-    for row in measure(training, units or UNITS):
+    for row in measurements:
         rows.append(row._asdict())
         if not as_json:
             trained = row.training_tokens_per_second

@@ -58,8 +58,9 @@ def sample(
     The text streams to standard output. The same seed, prompt and settings give the same text.
     """
     from textgen.errors import SettingError
-    from textgen.generation.generator import open_generator
+    from textgen.generation.generator import check_samples, needed_bytes, open_generator
     from textgen.generation.prompts import read_prompt
+    from textgen.memory import LARGE_BYTES, in_gb
     from textgen.store.model_directory import load_model
     from textgen.tokenizers.unknown import describe_replacements
 
@@ -72,6 +73,10 @@ def sample(
     if not stored.is_finished:
         step = stored.record.results.best_step
         tell(f"textgen: {stored.name} is not finished; this is its best at step {step:,}")
+    if output or as_json or num_samples > 1:  # else it is written as it is made
+        check_samples(stored.tokenizer, config, num_samples)
+        if (needed := needed_bytes(stored.tokenizer, config, num_samples)) > LARGE_BYTES:
+            tell(f"textgen: the texts are held until they are whole, which takes {in_gb(needed)} of memory")
     notify = lambda replaced: tell(f"textgen: {describe_replacements(replaced)}")  # noqa: E731
     generator = open_generator(stored, engine, on_unknown=on_unknown, on_replaced=notify)
     pieces: Iterable[str]

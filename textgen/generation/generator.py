@@ -16,6 +16,7 @@ from textgen.errors import SettingError
 from textgen.generation.barred import Barred
 from textgen.generation.ending import Ending, with_start
 from textgen.generation.state import Context
+from textgen.memory import check_fits
 from textgen.store.model_directory import StoredModel
 from textgen.tensorflow_runtime import quiet_import
 from textgen.tokenizers import Tokenizer
@@ -23,7 +24,12 @@ from textgen.tokenizers.unknown import make_readable, trim_prompt
 
 ENGINES = ("numpy", "tensorflow")
 SAMPLES_AT_ONCE = 64
+LOGITS_AT_ONCE = 2**21  # of these samples, if it is more than one; some 100 MB with what is made of them
 MAX_SAMPLES = 1_000_000  # all of them are held in memory
+BYTES_PER_LOGIT = 48
+BYTES_PER_UNIT = {"char": 4, "word": 20}  # of a text that is held, until it is written
+BYTES_PER_PIECE = {"char": 8, "word": 64}  # of those that are being made
+PROMPT_BYTES = 32  # of a character of a prompt, as it is read; 13 to 25 were measured
 
 
 class Engine(Protocol):
@@ -79,6 +85,8 @@ class Generator:
         A separator that no document holds, as line ends where lines are documents, is read as the end of one. So text
         that was written past such an end can be read again.
         """
+        what = f"reading {len(text):,} characters"
+        check_fits(PROMPT_BYTES * len(text), what, "Give the end of the text alone")
         documents = text.split(self._separator) if self._separator else [text]
         token_ids = self.tokenizer.encode(END_OF_DOCUMENT.join(map(self.readable, documents)))
         return self.engine.read(with_start(token_ids, self.tokenizer) if context is None else token_ids, context)
@@ -119,10 +127,12 @@ class Generator:
             raise SettingError(f"`num_samples` must be at least 1. Received: {num_samples}")
         if num_samples > MAX_SAMPLES:
             raise SettingError(f"`num_samples` must be at most {MAX_SAMPLES}. Received: {num_samples}")
+        check_samples(self.tokenizer, config, num_samples)
         text = self.readable_prompt(prompt)
         context = self.read(text)
         numbers = np.arange(num_samples)
-        batches = [numbers[i : i + SAMPLES_AT_ONCE] for i in range(0, num_samples, SAMPLES_AT_ONCE)]
+        at_once = samples_at_once(self.tokenizer)
+        batches = [numbers[i : i + at_once] for i in range(0, num_samples, at_once)]
         return [c for batch in batches for c in self._batch(text, context, config, batch)]
 
     def _batch(self, prompt: str, context: Context, config: SamplingConfig, samples: np.ndarray) -> list[Completion]:
@@ -137,6 +147,30 @@ class Generator:
             Completion(prompt, "".join(pieces) + ending.finish(), config.seed, int(sample), ending.reason)
             for pieces, sample, ending in zip(texts, samples, endings, strict=True)
         ]
+
+
+def samples_at_once(tokenizer: Tokenizer) -> int:
+    """How many texts are written side by side."""
+    return max(1, min(SAMPLES_AT_ONCE, LOGITS_AT_ONCE // tokenizer.vocabulary_size))
+
+
+def needed_bytes(tokenizer: Tokenizer, config: SamplingConfig, num_samples: int) -> int:
+    """About what `num_samples` texts take that are held until the last is made.
+
+    Texts that may end before their length count as short.
+    """
+    at_once = min(num_samples, samples_at_once(tokenizer))
+    may_end = bool(config.stop) or (tokenizer.eod_id is not None and not config.ignore_eod)
+    units = 0 if may_end else config.length
+    held = BYTES_PER_UNIT[tokenizer.level] * num_samples + BYTES_PER_PIECE[tokenizer.level] * at_once
+    return units * held + BYTES_PER_LOGIT * at_once * tokenizer.vocabulary_size
+
+
+def check_samples(tokenizer: Tokenizer, config: SamplingConfig, num_samples: int) -> None:
+    """Raise SettingError where texts that are held need more memory than is free."""
+    what = f"writing {num_samples:,} texts of `length={config.length}`"
+    advice = "Lower `length`" + (" or `num_samples`" if num_samples > 1 else "")
+    check_fits(needed_bytes(tokenizer, config, num_samples), what, advice)
 
 
 def open_generator(model: StoredModel, engine: str = "numpy", **options: Any) -> Generator:

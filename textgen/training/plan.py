@@ -30,6 +30,7 @@ from textgen.tokenizers import Tokenizer
 from textgen.training.advice import resume_command
 from textgen.training.beginning import begin
 from textgen.training.init_from import parent_record
+from textgen.training.needs import check_needs
 from textgen.training.request import Request, configs_of
 
 MOST_NAMES = 8  # of runs, in a message
@@ -121,6 +122,7 @@ def make_plan(
 def _new(request: Request, lock: RunLock | None, progress: Preparing, tell: Callable[[str], None]) -> Plan:
     parent, reason, opened, share = begin(request)
     text, model, training = configs_of(request, parent)
+    check_needs(text.level, model, training)
     reader = open_corpus(request.sources, text) if opened is None else opened.read_as(text)
     path = request.models_dir / model_directory.check_name(request.name or reader.name)
     _claim(path, lock, request.overwrite)
@@ -136,6 +138,7 @@ def _new(request: Request, lock: RunLock | None, progress: Preparing, tell: Call
     storage = parent.record.training.storage if parent else "float32"
     facts = Facts(text.level, num_tokens, num_ids, recurrent_rate(), share, storage)
     recipe = fill(Asked(model, training, request.preset), facts)
+    check_needs(text.level, recipe.model, recipe.training)
     plan = Plan(
         path=path,
         text=reader.config,

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 from rich.text import Text
 
 from textgen.cells import CELLS
+from textgen.memory import LARGE_BYTES, in_gb
 from textgen.messages import counted, harmless, visible
 from textgen.records import Evaluated, ParentRecord, ResultRecord
 from textgen.schema import with_flags
@@ -18,6 +19,7 @@ from textgen.store.checkpoints import CHECKPOINT_BYTES_PER_PARAMETER
 from textgen.store.model_directory import num_parameters
 from textgen.store.tensors import BYTES_PER_NUMBER
 from textgen.training.advice import resume_command, sample_command
+from textgen.training.needs import needed_bytes
 from textgen.training.plan import Plan
 from textgen.training.reporting import Reporter
 from textgen.training.results import TrainingResult
@@ -109,6 +111,8 @@ class TerminalReporter(Reporter):
         sampled = f", {t.num_sampled:,} sampled tokens per step" if t.num_sampled else ""
         batches = f"batches of {t.batch_size} x {t.sequence_length}"
         self._say("training", f"{batches}, {rates}, seed {t.seed}{sampled}")
+        if (needed := needed_bytes(m, t)) > LARGE_BYTES:
+            self._say("memory", f"about {in_gb(needed)}")
 
     def placed(self, device: "Device") -> None:
         """Where it computes."""
