@@ -112,7 +112,7 @@ def test_what_has_no_room_in_memory_is_refused_before_it_is_begun(monkeypatch):
     with pytest.raises(SettingError, match=r"reading 4,000,000 characters needs .* Give the end of the text alone$"):
         generator.generate("abcd" * 1_000_000, writing(3))
     assert generator.engine.was_read == []
-    generator.generate("a", SamplingConfig(length=1_000_000, stop=("f",)), 50)  # which end long before
+    generator.generate("a", SamplingConfig(length=1_000_000, stop=("a",)), 50)  # which end long before
 
 
 @pytest.mark.parametrize("num_samples", [1_000_001, 10**30])
