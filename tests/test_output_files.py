@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from repl_transcript import notices
 
-from textgen.output_file import write_file
+from textgen.store.output_file import write_file
 
 
 def written(path: Path, text: str) -> str:

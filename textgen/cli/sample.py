@@ -114,7 +114,7 @@ def _as_json(completions: "list[Completion]", config: SamplingConfig, stored: "S
 def _write(pieces: Iterable[str], output: str | None) -> None:
     """To standard output piece by piece, or to a file as a whole."""
     from textgen.errors import TextgenError
-    from textgen.output_file import write_file
+    from textgen.store.output_file import write_file
 
     if output is None or output == "-":
         write = text_writer()

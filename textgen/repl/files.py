@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from textgen.generation.prompts import read_prompt
-from textgen.output_file import write_file
+from textgen.store.output_file import write_file
 from textgen.repl.session import CommandError
 
 # A few chapters. NumPy reads 5,000 to 20,000 characters a second, and a model soon forgets what it read.
@@ -12,7 +12,7 @@ MAX_READ_BYTES = 256 * 2**10
 
 
 def save_text(name: str, text: str, *, may_replace: bool) -> Path:
-    """Write `text` as UTF-8 to the file `name`, as `output_file.write_file`. Raises CommandError."""
+    """Write `text` as UTF-8 to the file `name`, as `store.output_file.write_file`. Raises CommandError."""
     path = _path(name, "/save")
     if os.path.isdir(path):
         raise CommandError(f"{path} is not a file")

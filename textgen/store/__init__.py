@@ -2,6 +2,7 @@
 
 atomic           files and directories that are the old or the new, whatever happens in between
 opening          a text that is named, if it is a file on a disk
+output_file      text in a file that a user named, which may be a link, a device or a pipe
 private          what is for its owner alone, and who can read a file
 state            where textgen remembers what it was used for
 strict_json      plain files, and JSON of our format

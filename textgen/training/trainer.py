@@ -148,8 +148,8 @@ class Trainer:
             sampled, said = newest[0], dataclasses.replace(said, best_step=said.step, best_loss=newest[1])
         self.record = record_of(self.plan, said, self.history)
         checkpoint = Checkpoint(self.record, self.plan.tokenizer, self.progress, self.history, sampled, tensors)
-        keep, is_private = self.plan.training.keep_checkpoints, self.plan.is_private
-        path = save_checkpoint(self.plan.path, checkpoint, keep, is_private=is_private)
+        keep = self.plan.training.keep_checkpoints
+        path = save_checkpoint(self.plan.path, checkpoint, keep, is_private=self.plan.is_private)
         self.reporter.saved(path, self.progress.step)
 
     def _run(self, should_stop: Callable[[], bool]) -> bool:
