@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 from textgen.generation.prompts import read_prompt
-from textgen.store.output_file import write_file
 from textgen.repl.session import CommandError
+from textgen.store.output_file import write_file
 
 # A few chapters. NumPy reads 5,000 to 20,000 characters a second, and a model soon forgets what it read.
 MAX_READ_BYTES = 256 * 2**10
