@@ -1,9 +1,8 @@
 """The steps of a run: train, evaluate, save, until the last step or until somebody asks it to stop.
 
-Whatever the trainer remembers is in its checkpoints. What is sampled from one are the best weights that were evaluated,
-or the newest ones where there is no loss to compare. A run that diverges goes back to the last good one with half the
-learning rate. Nothing else changes: batches and masks of the steps that are made again are functions of the seed and
-the step.
+Whatever the trainer remembers is in its checkpoints. One is sampled with the best weights that were evaluated, or the
+newest where none were. A run that diverges goes back to the last good one with half the learning rate. Nothing else
+changes: batches and masks of the steps that are made again are functions of the seed and the step.
 """
 
 import contextlib
