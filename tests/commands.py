@@ -64,14 +64,15 @@ class Command:
     """`textgen ARGUMENTS`, running; events are fork_server.py's.
 
     The models directory is the default one, unless the environment says another. `output` and `errors` are files and
-    can be read while it runs; `log`, where it is given, takes both. What is CLOSED the command finds closed.
+    can be read while it runs; `log`, where it is given, takes both. What is CLOSED the command finds closed, and so it
+    finds standard input where `stdin` is None.
     """
 
     def __init__(
         self,
         *arguments: object,
         cwd: Path,
-        stdin: bytes = b"",
+        stdin: bytes | None = b"",
         environment: Mapping[str, str] = MappingProxyType({}),
         events: tuple = (),
         log: Path | None = None,
@@ -82,7 +83,9 @@ class Command:
         self.arguments = [str(argument) for argument in arguments]
         folder = Path(server.folder.name, str(next(server.numbers)))
         folder.mkdir()
-        (folder / "stdin").write_bytes(stdin)
+        source = CLOSED if stdin is None else folder / "stdin"
+        if stdin is not None:
+            source.write_bytes(stdin)
         self.output, self.errors = output or log or folder / "stdout", errors or log or folder / "stderr"
         for path in {self.output, self.errors} - {CLOSED}:
             path.write_bytes(b"")
@@ -90,7 +93,7 @@ class Command:
             arguments=self.arguments,
             cwd=str(cwd),
             environment={**os.environ, "TEXTGEN_MODELS_DIR": "", **environment, **server.tensorflow},
-            streams=[str(path) for path in (folder / "stdin", self.output, self.errors)],
+            streams=[str(path) for path in (source, self.output, self.errors)],
             events=events,
         )["process"]
 

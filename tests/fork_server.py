@@ -81,9 +81,15 @@ def _before(owner: type | ModuleType, name: str, number: int, act: Callable[[], 
     setattr(owner, name, counted)
 
 
+OFFSETS = {"back": -86_400.0, "forward": 10 * 365 * 86_400.0}  # seconds by which the clock is wrong
+
+
 def happen(what: str) -> None:
-    """A signal by its name; or the disk is full, has room again, or loses the model's directory."""
-    if what == "full":
+    """A signal by its name; the disk is full, has room again, or loses the model's directory; the clock is set."""
+    if what in OFFSETS:
+        true_time = time.time
+        time.time = lambda: true_time() + OFFSETS[what]
+    elif what == "full":
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, UNLIMITED[1]))
     elif what == "room":
         resource.setrlimit(resource.RLIMIT_FSIZE, UNLIMITED)

@@ -1,0 +1,120 @@
+"""Whatever happens to any command: nothing is lost, nothing hangs, nothing is touched that textgen does not own.
+
+Real processes; the faults are drawn by a seeded generator: signals, a stop, a disk that is full or gone, streams that
+are closed, full or left by their reader, links and special files at every path that a command opens, a wrong clock. A
+few by default; `pytest -m soak tests/test_disturbances.py -s` draws 500 and prints a table, which
+TEXTGEN_SOAK_FAULTS and TEXTGEN_SOAK_SEED cut into pieces.
+"""
+
+import collections
+import itertools
+import os
+import random
+
+import pytest
+from disturbing import COMMANDS, DONE, KINDS, LONG, QUICK, RUN, Fault, Scene, draw_fault, snapshot
+from driven_runs import RESUME, left_by
+
+from textgen import cli
+from textgen.store import manifest, model_directory
+from textgen.store.checkpoints import load_newest
+
+FOLLOWED = {"link to itself elsewhere", "link to a directory", "link to nothing"}  # by what is made in them
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    return Scene(tmp_path_factory.mktemp("disturbed") / "home")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(scene):
+    """What the unfinished run leaves that goes on and is not disturbed."""
+    assert scene.run(*RESUME) == 0, scene.said()
+    left = left_by(scene.path)
+    scene.renew()
+    return left
+
+
+def disturb(scene: Scene, undisturbed: dict, name: str, fault: Fault) -> str:
+    """Let the fault happen to the command of that name, and check everything. How the command ended."""
+    scene.renew()
+    scene.put(fault)
+    try:
+        outcome = scene.perform(COMMANDS[name], fault)
+    finally:
+        _check_elsewhere(scene, fault)
+        scene.take_away(fault)
+    what = f"{name}: {fault}: {outcome}"
+    assert outcome.how != "hung", what
+    assert "Traceback" not in outcome.said, what
+    assert (scene.folder / "novel.txt").read_bytes() == (scene.template / "novel.txt").read_bytes(), what
+    _check_finished(scene, name, fault, what)
+    if fault.kind != "vanished":
+        _check_run(scene, undisturbed, name in LONG, what)
+    return outcome.how
+
+
+def _check_elsewhere(scene: Scene, fault: Fault) -> None:
+    """What is somebody else's is as it was, unless a link that is written through leads there."""
+    now = snapshot(scene.elsewhere)
+    if (fault.what, fault.path) == ("link to a file", "named"):
+        now["a letter"] = scene.before["a letter"]
+    if fault.kind == "link" and fault.what in FOLLOWED:
+        now = {name: found for name, found in now.items() if name in scene.before}
+    assert now == scene.before, fault
+
+
+def _check_finished(scene: Scene, name: str, fault: Fault, what: str) -> None:
+    """The finished model is there, the one before or the one that the command made in its place."""
+    path = scene.models_dir / DONE
+    if name == "train --overwrite":
+        assert model_directory.load_model(DONE, scene.models_dir).is_finished, what
+    else:
+        assert snapshot(path) == snapshot(scene.template / "models" / DONE), what
+
+
+def _check_run(scene: Scene, undisturbed: dict, is_long: bool, what: str) -> None:
+    """The unfinished run has lost nothing, and ends as if nothing had happened."""
+    if not os.path.lexists(scene.path / manifest.MANIFEST):
+        checkpoint, problems = load_newest(scene.path)
+        assert (problems, checkpoint.progress.step >= scene.step) == ([], True), what
+        if not is_long:
+            assert snapshot(scene.path) == snapshot(scene.template / "models" / RUN), what
+            return
+        assert scene.run(*RESUME) == 0, f"{what}: {scene.said()}"
+    assert left_by(scene.path) == undisturbed, what
+    scene.run(*RESUME)  # says that it is finished, when the last of it is removed
+    assert {*os.listdir(scene.path)} == {*model_directory.MODEL_FILES, manifest.MANIFEST}, what
+
+
+def disturb_again_and_again(scene: Scene, undisturbed: dict, number: int, seed: int) -> collections.Counter:
+    """So many faults, of every kind in turn."""
+    draw, table = random.Random(seed), collections.Counter()
+    for kind in itertools.islice(itertools.cycle(KINDS), number):
+        name = draw.choice([*COMMANDS] if draw.random() < 0.5 else [*LONG])
+        table[kind, disturb(scene, undisturbed, name, draw_fault(kind, draw))] += 1
+    return table
+
+
+def test_every_command_is_disturbed():
+    assert {arguments.split()[0] for arguments in COMMANDS.values()} == set(cli.COMMANDS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fault_loses_nothing(scene, undisturbed, kind):
+    draw = random.Random(kind)
+    disturb(scene, undisturbed, draw.choice([*QUICK]), draw_fault(kind, draw))
+
+
+@pytest.mark.soak
+def test_five_hundred_faults_lose_nothing_hang_nowhere_and_touch_nothing_else(scene, undisturbed):
+    number, seed = (
+        int(os.environ.get(f"TEXTGEN_SOAK_{name}", value)) for name, value in (("FAULTS", 500), ("SEED", 0))
+    )
+    table = disturb_again_and_again(scene, undisturbed, number, seed)
+    kinds, ends = (sorted({key[place] for key in table}) for place in (0, 1))
+    print("\n" + f"{'fault':<16}" + "".join(f"{end:>10}" for end in ends))
+    for kind in kinds:
+        print(f"{kind:<16}" + "".join(f"{table[kind, end]:>10}" for end in ends))
+    assert table.total() == number
