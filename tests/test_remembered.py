@@ -124,9 +124,12 @@ def test_the_newest_are_remembered_for_the_owner_alone(folder, monkeypatch):
     for number in range(5):
         remember(corpus_of(str(number)))
         os.utime(remembered._path_of(corpus_of(str(number))), (number, number))
-    remember(corpus_of("0"))
     directory = folder / "state" / remembered.DIRECTORY
-    assert set(directory.iterdir()) == {remembered._path_of(corpus_of(number)) for number in "340"}
+    (directory / "a letter").touch(0o600)  # of somebody else's, and older than all
+    os.utime(directory / "a letter", (0, 0))
+    remember(corpus_of("0"))
+    kept = {remembered._path_of(corpus_of(number)) for number in "340"}
+    assert set(directory.iterdir()) == {*kept, directory / "a letter"}
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     assert {stat.S_IMODE(entry.stat().st_mode) for entry in directory.iterdir()} == {0o600}
 

@@ -79,7 +79,7 @@ def test_a_reader_that_has_enough_ends_the_command_without_a_word(folder, tmp_pa
     command = Command("sample", "tiny", "-n", "1000000", cwd=folder, output=tmp_path / "pipe")
     select.select([reader], [], [])
     os.close(reader)
-    assert end(command) == (1, "")
+    assert end(command) == (0, "")
 
 
 # ---- terminals

@@ -9,7 +9,7 @@ The map, in the order in which text becomes a model and a model becomes text. A 
     memory              how much is free, and refusing what needs more
     schema              what a setting is: a range, a sentence, to and from JSON
     cells               the facts of the recurrent cells, one record a cell
-    config              every setting of a text, a model, a training, a sampling: declared once
+    config/             every setting of a text, a model, a training, a sampling: declared once
     tokenizers/         text <-> token ids                               (graph_*.py: as TensorFlow operations)
     records             what a model says about itself
     sketch              a text -> a sample of its passages, which tells whether a model has read it

@@ -1,6 +1,6 @@
 """What a settings dataclass is: fields with a range and a sentence, checked when made, to and from JSON strictly.
 
-The settings themselves are in `config.py` and, of what a model says about itself, in `records.py`.
+The settings themselves are in `config` and, of what a model says about itself, in `records.py`.
 
 A message names a setting as code, `` `units` `` or `` `units=64` ``. The command line spells such a name as the flag.
 """

@@ -78,4 +78,4 @@ def main(arguments: list[str] | None = None) -> None:
     except OutputError as problem:
         if problem.is_wanted:
             tell(f"textgen: {problem}")
-        sys.exit(1)
+        sys.exit(1 if problem.is_wanted else 0)

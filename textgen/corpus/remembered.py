@@ -20,6 +20,7 @@ from textgen.corpus.sources import STDIN, entry_source, resolve
 from textgen.errors import CorpusError
 from textgen.messages import shown
 from textgen.records import CorpusRecord
+from textgen.store.manifest import SHA256
 from textgen.store.private import private_directory
 from textgen.store.state import state_dir
 
@@ -33,8 +34,8 @@ def remember(corpus: CorpusRecord) -> None:
     path = _path_of(corpus)
     with contextlib.suppress(OSError), private_directory(path.parent):
         path.touch()
-        known = sorted(path.parent.iterdir(), key=lambda entry: entry.lstat().st_mtime_ns)
-        for forgotten in known[:-NUM_KEPT]:
+        known = [entry for entry in path.parent.iterdir() if SHA256.fullmatch(entry.name)]  # nobody else's
+        for forgotten in sorted(known, key=lambda entry: entry.lstat().st_mtime_ns)[:-NUM_KEPT]:
             forgotten.unlink()
 
 
