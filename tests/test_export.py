@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import sys
 
 import numpy as np
@@ -239,7 +240,7 @@ def format_of(model) -> Format:
             answers.append({"text": whole, "completion": [t.completion for t in texts]})
         return answers
 
-    return Format("model.txt", write, answer)
+    return Format("model.txt", re.compile(r"model\.txt"), write, answer)
 
 
 def test_a_format_is_what_writes_it_and_what_answers_for_it(tmp_path):

@@ -1,5 +1,7 @@
 """The directory of an export: whole or not at all, and nothing of the user's is lost."""
 
+import re
+
 import pytest
 from conftest import make_stored_model
 
@@ -9,7 +11,10 @@ from textgen.export.writing import Format
 
 MODEL = make_stored_model()
 LETTER = Format(
-    "letter.txt", lambda model, directory: (directory / "letter.txt").write_text(model.sha256), lambda *_: []
+    "letter.txt",
+    re.compile(r"letter\.txt"),
+    lambda model, directory: (directory / "letter.txt").write_text(model.sha256),
+    lambda *_: [],
 )
 
 
@@ -36,6 +41,17 @@ def test_only_an_export_of_the_kind_is_overwritten(tmp_path, quick, kind):
     with pytest.raises(ExportError, match="not an exported model"):
         export_model(MODEL, tmp_path / "novel", overwrite=True, kind=kind)
     assert (tmp_path / "novel" / "chapter.txt").read_text() == "irreplaceable"
+
+
+@pytest.mark.parametrize("kind", [LETTER, writing.SAVED_MODEL])
+@pytest.mark.parametrize("foreign", ["chapter.txt", "variables/chapter.txt", "a/letter.txt"])
+def test_an_export_that_holds_something_else_is_not_replaced(tmp_path, quick, kind, foreign):
+    for path in (kind.marker, foreign):
+        (tmp_path / "tiny" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "tiny" / path).write_text("irreplaceable")
+    with pytest.raises(ExportError, match=f"'{foreign}', which is no part"):
+        export_model(MODEL, tmp_path / "tiny", overwrite=True, kind=kind)
+    assert (tmp_path / "tiny" / foreign).read_text() == "irreplaceable"
 
 
 @pytest.mark.parametrize("stage", ["check_operations", "describe"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,10 @@ from textgen.store.model_directory import StoredModel
 from textgen.tokenizers import Tokenizer
 
 DESCRIPTION = Path("assets.extra", "textgen_export.json")  # a SavedModel's place for files of others
+FILES = re.compile(
+    r"(saved_model|fingerprint)\.pb|variables/variables\.(index|data-\d{5}-of-\d{5})|"
+    + re.escape(DESCRIPTION.as_posix())
+)
 SIGNATURE = "serving_default"
 TIMEOUT_SECONDS = 600
 

@@ -6,6 +6,7 @@ Whatever goes wrong, nothing is left, and what stood there before stands there s
 import dataclasses
 import functools
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from textgen.export import saved_model
 from textgen.export.check import Answers, Checked, Requests, check_texts
 from textgen.export.signature import signature
 from textgen.store import atomic, model_directory
+from textgen.store.manifest import is_left_alone
 from textgen.store.model_directory import StoredModel
 from textgen.store.private import close_to_others
 
@@ -26,11 +28,12 @@ class Format(NamedTuple):
     """A kind of export: a new one is these three."""
 
     marker: str  # a file in its directory, by which `overwrite` knows an export
+    files: re.Pattern[str]  # the paths of all of them below it; `overwrite` removes no other
     write: Callable[[StoredModel, Path], None]  # into an empty directory
     answer: Callable[[StoredModel, Path, Requests], Answers]  # of what was written
 
 
-SAVED_MODEL = Format("saved_model.pb", saved_model.write, saved_model.answer)
+SAVED_MODEL = Format("saved_model.pb", saved_model.FILES, saved_model.write, saved_model.answer)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,3 +98,11 @@ def _check_output(output_dir: Path, kind: Format, overwrite: bool) -> None:
         raise ExportError(f"{output_dir} exists. Choose another place with --output, or use --overwrite")
     if not (output_dir / kind.marker).is_file():
         raise ExportError(f"{output_dir} is not an exported model, so --overwrite does not replace it")
+    for folder, _, names in os.walk(output_dir):
+        for name in sorted(names):
+            path = Path(folder, name).relative_to(output_dir).as_posix()
+            if not kind.files.fullmatch(path) and not is_left_alone(name):
+                raise ExportError(
+                    f"{output_dir} holds {path!r}, which is no part of an export. Move it elsewhere, or choose another "
+                    "--output"
+                )
