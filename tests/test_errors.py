@@ -15,6 +15,7 @@ def test_wrong_usage_exits_with_2_and_everything_else_with_1():
         "CorpusError": 1,
         "DownloadError": 1,
         "ExportError": 1,
+        "FormatError": 1,
         "CheckpointError": 1,
         "ModelError": 1,
         "SettingError": 2,

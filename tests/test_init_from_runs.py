@@ -167,7 +167,7 @@ def test_a_parent_comes_back_when_the_model_in_its_place_fails_at_once(models, m
     Path("old.txt").write_text(NEW_TEXT)
     before = everything_in(models)
 
-    def refuse(*_):
+    def refuse(*_arguments, **_options):
         raise TrainingError("no room")
 
     monkeypatch.setattr("textgen.training.trainer.save_checkpoint", refuse)

@@ -372,7 +372,7 @@ def test_the_old_model_comes_back_when_the_new_run_cannot_begin(corpus, tmp_path
     path = write_stored_model(tmp_path, OLD, "novel")
     before = {p.name: p.read_bytes() for p in path.iterdir()}
 
-    def full(*_arguments):
+    def full(*_arguments, **_options):
         raise ModelError("cannot save a checkpoint")
 
     monkeypatch.setattr("textgen.training.trainer.save_checkpoint", full)
