@@ -224,6 +224,28 @@ def test_a_bad_row_costs_that_row_or_ends_the_reading_in_one_line(case):
     assert message.endswith(" --bad-rows skip leaves such rows out.")
 
 
+@given(
+    st.lists(st.sampled_from([*'",;|\\\n\t12 ', '""', '\\"', "a", "text", "id,text\n", "id\ttext\n"]), max_size=16),
+    st.lists(
+        st.sampled_from([*'{}[],:"\n\\-1', '{"text": "x"}', '"text"', '{"text": {"a": 1}},', "true", "\n  "]),
+        max_size=16,
+    ),
+    st.integers(1, 9),
+    st.sampled_from(["text", "1", "id,text", "text.a"]),
+    st.sampled_from(["error", "skip"]),
+)
+def test_whatever_a_table_holds_it_is_read_alike_wherever_it_is_cut(marks, symbols, size, column, bad_rows):
+    def outcome(text: str, table_format: str, size: int | None) -> object:
+        try:
+            return read(text, table_format, column, size, bad_rows)
+        except CorpusError as error:
+            return str(error)
+
+    for text, formats in (("".join(marks), ("csv", "tsv")), ("".join(symbols), ("json", "jsonl", "csv"))):
+        for table_format in formats:
+            assert outcome(text, table_format, size) == outcome(text, table_format, None)
+
+
 def test_a_table_without_a_good_row_is_refused():
     with pytest.raises(CorpusError, match=r"^No row can be read. t, line 2: 1 cell in a row"):
         read("id,text\n1\n2\n", "csv", bad_rows="skip")

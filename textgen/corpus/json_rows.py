@@ -21,7 +21,7 @@ IN_LINES = re.compile(r"\{.*[^\s{\[,]\s*")  # a line that begins an object and d
 NUM_SAMPLED = 20  # lines
 MOST_NAMES = 100  # of columns, in an error
 SURE = 16  # characters before the end of a block in which a word or a number may be cut
-LONGEST_GAP = 64  # between two objects on one line
+LONGEST_GAP = 64  # characters between two objects on one line, or before one at the start of a line
 MISSING = object()
 
 # NaN is how pandas writes a missing cell.
@@ -172,7 +172,7 @@ class _Text:
         self._indent: str | None = ""  # what stands before the value on its line; None where that is another value
 
     def more(self) -> bool:
-        """Hold more of the text, at least as much as before; False at its end."""
+        """Hold more of the text, at least as much as before; False at its end, where nothing changes."""
         num_held = len(self.buffer) - self.place
         if num_held > LONGEST_LINE:
             raise self._rows.wrong(self.line, f"the row is longer than {LONGEST_LINE:,} characters")
@@ -182,7 +182,8 @@ class _Text:
             num_new += len(piece)
             if num_new > num_held:
                 break
-        self.buffer, self.place = "".join(parts), 0
+        if num_new:
+            self.buffer, self.place = "".join(parts), 0
         return num_new > 0
 
     def pass_to(self, place: int) -> None:
@@ -196,12 +197,14 @@ class _Text:
         while True:
             match = BEHIND_GAP.search(self.buffer, self.place)
             end = match.start() if match else len(self.buffer)
-            indent = self._indent
-            if "\n" in (gap := self.buffer[self.place : end]):
+            indent, gap = self._indent, self.buffer[self.place : end]
+            if "\n" in gap:
                 indent = gap.rpartition("\n")[2]
+            elif indent is not None:
+                indent += gap
             self.pass_to(end)
-            self._indent = indent
-            if end < len(self.buffer):
+            self._indent = indent if indent is not None and len(indent) <= LONGEST_GAP else None
+            if match:
                 return True
             if not self.more():
                 return False
@@ -219,7 +222,7 @@ class _Text:
                 return f"it is not JSON: {error.msg} in line {line:,}", 0
             except (ValueError, RecursionError) as error:
                 return f"it is not JSON that Python reads: {shown(error)}", 0
-            if end < len(self.buffer) or isinstance(value, dict) or not self.more():
+            if isinstance(value, dict) or end <= len(self.buffer) - SURE or not self.more():
                 return value, end
 
     def skip_bad(self) -> bool:

@@ -34,7 +34,8 @@ class Rows:
 
     def note(self, what: str, line: int | None = None, noun: str = "row") -> None:
         """Note what is odd about the row that begins in that line, or about the table."""
-        self.tally.meet(noun, what, self.shown_name if line is None else self._place(line))
+        is_first = (noun, what) not in self.tally.met  # of millions, perhaps
+        self.tally.meet(noun, what, "" if not is_first else self.shown_name if line is None else self._place(line))
 
     def finish(self) -> None:
         """The file is over. Raises CorpusError where no row of it was good and some were bad."""
