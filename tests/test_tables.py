@@ -97,6 +97,7 @@ READ = {
     "commas in .tsv": ("tsv", "id,text\n1,a\n", "text", "a", {"parted by a comma": 1}),
     "a first line with the delimiter": ("csv", "sep=;\nid;text\n1;a, b\n", "text", "a, b", {"parted by ';'": 1}),
     "spaces around names": ("csv", " id , text \n1,a\n", "text", "a", {"spaces around the names": 1}),
+    "spaces and quotes around names": ("csv", 'id, "text"\n1,"a, b"\n', "text", "a, b", {"spaces around the names": 1}),
     "spaces behind delimiters": ("csv", 'id, text\n1, "a, b"\n2, c\n', "text", "a, b|c", {"a space behind": 1}),
     "spaces everywhere": (
         "csv",
@@ -107,6 +108,9 @@ READ = {
     ),
     "one column": ("csv", "text\nHello, world\nb\n", "text", "Hello, world|b", {}),
     "blank lines first": ("csv", "\n \nid,text\n\n1,a\n", "text", "a", {}),
+    "missing cells of a database": ("tsv", "id\ttext\n1\t\\N\n2\ta\n", "text", "a", {}),
+    "JSON in a cell": ("csv", '{"a": 1},Hello there\n{"a": 2},b\n', "2", "Hello there|b", {"without a header": 1}),
+    "brackets in a cell": ("csv", "[Chorus],a\n[Verse],b\n", "2", "a|b", {"without a header": 1}),
     "JSON in .csv": ("csv", ' [{"text": "a"}]', "text", "a", {"read as JSON": 1}),
     # columns by number
     "no header": ("csv", "1,Hello there\n2,b\n", "2", "Hello there|b", {"without a header": 1}),
@@ -152,7 +156,15 @@ READ = {
     "a key with a dot": ("jsonl", '{"a.b": "x", "a": {"b": "y"}}\n{"a": {"b": "z"}}\n', "a.b", "x|z", {}),
     "several keys": ("jsonl", '{"t": "A", "b": {"c": 1}}\n{"t": "D"}\n{"t,b.c": "e"}', "t,b.c", "A\n\n1|D|e", {}),
 }
-EMPTY = {"CSV": 1, "two columns": 1, "JSON Lines": 1, "a list": 1, "what is no string": 1, "nested": 1}
+EMPTY = {
+    "CSV": 1,
+    "missing cells of a database": 1,
+    "two columns": 1,
+    "JSON Lines": 1,
+    "a list": 1,
+    "what is no string": 1,
+    "nested": 1,
+}
 
 
 @pytest.mark.parametrize("case", READ)

@@ -24,6 +24,7 @@ from textgen.messages import counted, shown
 # an article has.
 LONGEST_CELL = 1 << 24
 ESCAPED_QUOTE = re.compile(r'(?<!\\)((?:\\\\)*)\\"')  # an even number of backslashes escapes none
+NULL = r"\N"  # how databases write a missing cell
 NUM_SAMPLED = 200  # lines that show how a table is written
 
 
@@ -59,8 +60,8 @@ def delimited_cells(lines: Iterator[str], sample: list[str], usual: str, column:
     table.above = "the header" if columns.has_header else "the first row"
     one, several = columns.places[0], columns.places[1:]
     for row in table.rows(columns.width):
-        cell = joined(row[place] for place in columns.places) if several else row[one]
-        yield cell.strip(" ") if dialect.is_padded else cell
+        cell = joined(row[place] for place in columns.places if row[place] != NULL) if several else row[one]
+        yield "" if cell == NULL else cell.strip(" ") if dialect.is_padded else cell
 
 
 class _Table:

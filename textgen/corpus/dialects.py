@@ -61,7 +61,7 @@ def find_dialect(sample: Sequence[str], column: str, usual: str) -> Dialect:
 
     def merit(delimiter: str) -> tuple[bool, bool, float, float]:
         rows = [Dialect(delimiter).split(line) for line in lines]
-        names, width = [name.strip() for name in rows[0]], len(rows[0])
+        names, width = [_bare(name) for name in rows[0]], len(rows[0])
         wanted = split_names(column, lambda name: name in rows[0] or name in names)
         is_named = any(name in rows[0] or name in names for name in wanted)
         fitting = sum(len(row) == width for row in rows) / len(rows)
@@ -88,7 +88,7 @@ def find_columns(column: str, first_row: list[str], below: Sequence[list[str]], 
     Raises:
         CorpusError: there is no such column, or two of the name.
     """
-    names = [name.strip() for name in first_row]
+    names = [_bare(name) for name in first_row]
     fitting = [row for row in below if len(row) == len(first_row)]
     places, is_named = [], False
     for name in split_names(column, lambda name: name in first_row or name in names):
@@ -113,6 +113,12 @@ def find_columns(column: str, first_row: list[str], below: Sequence[list[str]], 
     if has_header and names != first_row:
         rows.note("with spaces around the names of its columns", noun="table")
     return Columns(tuple(places), len(first_row), has_header)
+
+
+def _bare(name: str) -> str:
+    """A name without the spaces around it, and without the quotes that spaces before them made a part of it."""
+    name = name.strip()
+    return name[1:-1].strip() if len(name) > 1 and name[0] == name[-1] == '"' else name
 
 
 def _holds_numbers(rows: Sequence[list[str]], place: int) -> bool:

@@ -15,7 +15,7 @@ from textgen.corpus.decoding import find_surrogate
 from textgen.corpus.rows import LONGEST_LINE, Rows, joined, no_column, split_names, whole_lines
 from textgen.messages import shown
 
-BEGINNING = re.compile(r'\s*(?:\{\s*["}]|\[\s*[\[{\]])')  # of JSON, and of no header of a CSV file
+BEGINNING = re.compile(r'\s*(?:\[\s*)?(?P<row>\{\s*["}])')  # of rows
 BEHIND_GAP = re.compile(r"[^\s,]")
 IN_LINES = re.compile(r"\{.*[^\s{\[,]\s*")  # a line that begins an object and does not leave it open on purpose
 NUM_SAMPLED = 20  # lines
@@ -26,6 +26,18 @@ MISSING = object()
 
 # NaN is how pandas writes a missing cell.
 DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=lambda name: None if name == "NaN" else name)
+
+
+def is_json(head: str) -> bool:
+    """Whether a text of that beginning holds rows of JSON, and is no CSV whose first cell is JSON."""
+    if not (match := BEGINNING.match(head)):
+        return False
+    try:
+        _, end = DECODER.raw_decode(head, match.start("row"))
+    except (ValueError, RecursionError):
+        return True
+    behind = BEHIND_GAP.search(head, end)
+    return behind is None or behind[0] in "{[]"
 
 
 def json_cells(head: str, pieces: Iterable[str], column: str, rows: Rows) -> Iterator[str]:

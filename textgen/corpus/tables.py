@@ -11,7 +11,7 @@ from itertools import chain
 
 from textgen.config import END_OF_DOCUMENT
 from textgen.corpus.delimited import delimited_cells
-from textgen.corpus.json_rows import BEGINNING, json_cells
+from textgen.corpus.json_rows import is_json, json_cells
 from textgen.corpus.rows import Rows, whole_lines
 
 TABLE_FORMATS = ("csv", "tsv", "jsonl", "ndjson", "json")
@@ -38,7 +38,7 @@ def column_documents(pieces: Iterable[str], table_format: str, column: str, rows
         held.append(piece)
     head = "".join(held)
     pieces = chain(held, pieces)
-    if table_format in ("csv", "tsv") and not BEGINNING.match(head):
+    if table_format in ("csv", "tsv") and not is_json(head):
         # The csv module also ends rows at a lone CR, and wants lines that are cut there.
         lines = chain.from_iterable(whole_lines(pieces, "", rows))
         sample = io.StringIO(head[:NUM_LOOKED_AT], newline="").readlines()
