@@ -34,8 +34,10 @@ def column_documents(pieces: Iterable[str], table_format: str, column: str, rows
     """
     pieces = filter(None, pieces)
     held: list[str] = []
-    while sum(map(len, held)) < NUM_LOOKED_AT and (piece := next(pieces, "")):
+    num_held = 0
+    while num_held < NUM_LOOKED_AT and (piece := next(pieces, "")):
         held.append(piece)
+        num_held += len(piece)
     head = "".join(held)
     pieces = chain(held, pieces)
     if table_format in ("csv", "tsv") and not is_json(head):
