@@ -23,6 +23,8 @@ RANGES = [
     (TextConfig, "normalize", ("none", "nfc", "nfkc", "casefold"), ("nfd", "NFC", "")),
     (TextConfig, "documents", ("whole", "file", "line", "blank-line"), ("lines", "blank_line", "")),
     (TextConfig, "column", (None, "name", "a b"), (3, ("name",))),
+    (TextConfig, "document_separator", (None, "---", r"\n\n\n", "<|x|>"), (3, "", "\udcff")),
+    (TextConfig, "bad_rows", ("error",), ("ignore", "")),
     (TextConfig, "encoding", ("utf-8", "latin-1"), (None, 8)),
     (ModelConfig, "vocabulary_size", (2, 4_194_304), (1, 4_194_305)),
     (ModelConfig, "cell", ("lstm", "gru", "rnn"), ("LSTM", "transformer", "")),
@@ -189,6 +191,48 @@ def test_a_column_is_one_kind_of_documents_and_leaves_no_room_for_another(docume
 
 
 @pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"documents": "line"}, "`document_separator` says where documents end; leave out `documents=line`"),
+        ({"column": "name"}, "`document_separator` says where documents end; leave out `column=name`"),
+    ],
+)
+def test_a_mark_leaves_no_room_for_other_ends_of_documents(settings, message):
+    with pytest.raises(SettingError) as caught:
+        TextConfig(document_separator="---", **settings)
+    assert str(caught.value) == message
+
+
+def test_bad_rows_are_those_of_a_table():
+    assert TextConfig(column="name", bad_rows="skip").bad_rows == "skip"
+    with pytest.raises(SettingError, match="`bad_rows` is for the rows of a table; add `column`"):
+        TextConfig(bad_rows="skip")
+
+
+@pytest.mark.parametrize(
+    ("typed", "mark"),
+    [
+        (None, None),
+        ("<|x|>", "<|x|>"),
+        (r"\n\n\n", "\n\n\n"),
+        ("\n\n", "\n\n"),
+        ("\r\n--\r\n", "\n--\n"),
+        (r"a\t\\n\q", "a\t\\n\\q"),
+    ],
+)
+def test_escapes_in_a_mark_are_understood_and_it_is_kept_as_it_was_typed(typed, mark):
+    config = TextConfig(document_separator=typed)
+    assert config.mark == mark
+    assert TextConfig.from_json(config.to_json() | {"level": "char"}).document_separator == typed
+
+
+def test_what_was_read_before_there_were_marks_and_bad_rows_is_read_alike():
+    document = TextConfig(level="char", column="name").to_json()
+    del document["document_separator"], document["bad_rows"]
+    assert TextConfig.from_json(document) == TextConfig(level="char", column="name")
+
+
+@pytest.mark.parametrize(
     ("config", "separator"),
     [
         (TextConfig(), None),
@@ -197,10 +241,11 @@ def test_a_column_is_one_kind_of_documents_and_leaves_no_room_for_another(docume
         (TextConfig(documents="blank-line"), "\n\n"),
         (TextConfig(column="name"), "\n"),
         (TextConfig(column=""), "\n"),
+        (TextConfig(document_separator="<|x|>"), "\n\n"),
     ],
 )
 def test_documents_are_separated_as_they_stood_in_the_corpus(config, separator):
-    assert config.document_separator == separator
+    assert config.between_documents == separator
     assert config.has_documents == (separator is not None)
 
 
@@ -323,7 +368,10 @@ def test_settings_of_an_older_version_get_what_it_did():
 def test_in_json_only_a_setting_that_may_be_absent_is_null(config, name):
     """A file says what was decided, so nothing in it is left open."""
     document = config.to_json() | {name: None}
-    if name in ("minutes", "epochs", "steps", "column", "vocabulary_size", "num_sampled") and config != model_config():
+    if (
+        name in ("minutes", "epochs", "steps", "column", "document_separator", "vocabulary_size", "num_sampled")
+        and config != model_config()
+    ):
         assert getattr(type(config).from_json(document), name) is None
     else:
         with pytest.raises(SettingError, match=rf"^`{name}` must be .*\. Received: None$"):

@@ -104,11 +104,50 @@ def test_a_folder_gives_its_texts_or_its_tables_in_one_order():
     assert documents("data", config=COLUMN) == ["J", "C", "T"]
     write("texts/a.txt", "1")
     assert message_of("texts", config=COLUMN) == (
-        "texts holds no *.csv, *.tsv or *.jsonl file. Name the files to read instead."
+        "texts holds no *.csv, *.tsv, *.jsonl, *.ndjson or *.json file. Name the files to read instead."
     )
 
 
-def test_standard_input_can_be_read_twice_and_is_csv_where_a_column_is_wanted(monkeypatch):
+@pytest.mark.parametrize(
+    ("content", "notes"),
+    [
+        (b"id,text\n1,a\n2,b\n", ()),
+        (b"id\ttext\n1\ta\n2\tb\n", ("1 table whose cells are parted by a tab (first: stdin)",)),
+        (b'{"text": "a"}\n{"text": "b"}\n', ("1 table read as JSON (first: stdin)",)),
+        (b'[{"text": "a"},\n{"text": "b"}]', ("1 table read as JSON (first: stdin)",)),
+    ],
+)
+def test_the_content_of_standard_input_says_which_table_it_is(content, notes):
+    reader = open_corpus(["-"], COLUMN, stdin=io.BytesIO(content))
+    assert "".join(reader.blocks()) == f"a{END_OF_DOCUMENT}b{END_OF_DOCUMENT}"
+    assert reader.notes == notes
+
+
+def test_a_mark_parts_documents_in_every_file_and_one_without_it_is_noted():
+    write("a.txt", "one<|x|>\ntwo\n<|x|><|x|>\n\nthree<|x|>")
+    write("b.txt", "four\n\nfive\n")
+    reader = open_corpus(["a.txt", "b.txt"], TextConfig(document_separator="<|x|>"))
+    assert "".join(reader.blocks()).split(END_OF_DOCUMENT) == ["one", "two", "three", "four\n\nfive", ""]
+    assert reader.notes == (
+        "2 files read",
+        "1 empty document skipped",
+        "1 file without the separator '<|x|>', read as one document (first: b.txt)",
+    )
+
+
+def test_bad_rows_that_are_left_out_are_counted_and_the_first_is_named():
+    write("a.csv", "id,text\n1\n2,a\n")
+    write("b.jsonl", '{"text": "b"}\nno\n{"text": ""}')
+    reader = open_corpus(["a.csv", "b.jsonl"], TextConfig(column="text", bad_rows="skip"))
+    assert "".join(reader.blocks()) == f"a{END_OF_DOCUMENT}b{END_OF_DOCUMENT}"
+    assert reader.notes == (
+        "2 files read",
+        "1 empty document skipped",
+        "2 bad rows left out (first: a.csv, line 2: 1 cell in a row where the header has 2)",
+    )
+
+
+def test_standard_input_can_be_read_twice_and_is_a_table_where_a_column_is_wanted(monkeypatch):
     reader = open_corpus(["-"], COLUMN, stdin=io.BytesIO(b"id,text\n1,a\n"))
     assert list(reader.blocks()) == list(reader.blocks()) == [f"a{END_OF_DOCUMENT}"]
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"own")))
@@ -214,7 +253,7 @@ def test_a_row_that_is_wrong_is_named_with_its_file():
 
 
 def test_a_column_of_what_is_no_table_is_refused():
-    expected = "a.txt is no .csv, .tsv or .jsonl file, so it has no columns. Leave out --column."
+    expected = "a.txt is no .csv, .tsv, .jsonl, .ndjson or .json file, so it has no columns. Leave out --column."
     assert message_of(write("a.txt", "text\n"), config=COLUMN) == expected
     assert message_of("chronicles", config=COLUMN).startswith("chronicles is no .csv")
 

@@ -60,7 +60,7 @@ def test_shape_and_kind_of_text_are_the_parent_s_and_training_is_not(name):
     text, shape, training = configs({"steps": 9}, parent)
     assert shape.replace(vocabulary_size=parent.record.model.vocabulary_size) == parent.record.model
     assert (text.level, text.normalize) == (parent.record.text.level, parent.record.text.normalize)
-    assert text.document_separator == parent.tokenizer.document_separator
+    assert text.between_documents == parent.tokenizer.document_separator
     assert training == TrainingConfig(steps=9)  # the rest is left open
 
 
@@ -113,6 +113,16 @@ def test_documents_are_the_parent_s_unless_something_is_said_of_them():
     for parent in (lines, rows):
         assert configs({"column": "b"}, parent)[0] == TextConfig(level="word", column="b")
         assert configs({"documents": "line"}, parent)[0] == TextConfig(level="word", documents="line")
+        assert configs({"document_separator": "--"}, parent)[0] == TextConfig(level="word", document_separator="--")
+
+
+def test_bad_rows_are_the_parent_s_where_its_column_is():
+    parent = with_text(PARENTS["words, documents"], documents="whole", column="a", bad_rows="skip")
+    assert configs({}, parent)[0] == TextConfig(level="word", column="a", bad_rows="skip")
+    assert configs({"bad_rows": "error"}, parent)[0] == TextConfig(level="word", column="a")
+    assert configs({"column": "b"}, parent)[0] == TextConfig(level="word", column="b")
+    marked = with_text(PARENTS["words, documents"], documents="whole", document_separator="--")
+    assert configs({}, marked)[0] == TextConfig(level="word", document_separator="--")
 
 
 def test_the_encoding_and_the_vocabulary_size_are_the_new_text_s():

@@ -163,7 +163,8 @@ def test_a_column_of_a_compressed_table_is_prepared():
     prepared = prepared_of("t.csv.gz", config=TextConfig(level="char", column="text"), val_fraction=0)
     assert prepared.tokenizer.decode(prepared.train_ids) == "ab\nbba"
     assert prepared.num_documents == 2
-    assert prepared.notes == ("1 empty document skipped",)
+    assert prepared.notes[0] == "1 empty document skipped"
+    assert prepared.notes[1].startswith("1 row with a line end inside its quotes")
 
 
 # ---- what is refused, and leaves nothing

@@ -66,6 +66,12 @@ def _escape(character: str) -> str:
     return ascii(character)[1:-1]
 
 
+def unescape(line: str) -> str:
+    r"""`line` with `\n`, `\t` and `\\` as a new line, a tab and a backslash; other backslashes stay."""
+    symbols = {"n": "\n", "t": "\t", "\\": "\\"}
+    return re.sub(r"\\([nt\\])", lambda match: symbols[match[1]], line)
+
+
 def json_line(document: Any) -> str:
     """`document` as JSON on one line of printable characters; it reads back as the same value."""
     return UNPRINTABLE.sub(_escaped, json.dumps(document, ensure_ascii=False))

@@ -66,7 +66,7 @@ def main(run: Path, corpus: Path, catalogue: Path, out: Path) -> None:
         corpus=record.corpus.replace(sources=(corpus.name,), sketch=sketch_of_corpus(corpus)),
         notice=NoticeRecord("CC0-1.0", TEXT, works(catalogue)),
     )
-    tokenizer = WordTokenizer(old.symbols, old.words, text.document_separator, old.normalize, old.alone)
+    tokenizer = WordTokenizer(old.symbols, old.words, text.between_documents, old.normalize, old.alone)
     out.mkdir(parents=True)
     model_directory.write_model_files(out, record, tokenizer, model.weights, STORAGE)
     for name in (model_directory.METRICS, model_directory.SAMPLES):

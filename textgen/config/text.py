@@ -3,6 +3,7 @@
 import dataclasses
 
 from textgen.errors import SettingError
+from textgen.messages import unescape
 from textgen.schema import Settings, setting
 
 # The one symbol that stands behind every document where a corpus is many short texts. Half of a surrogate pair: no
@@ -35,26 +36,64 @@ class TextConfig(Settings):
     documents: str = setting(
         "whole", "What counts as one document. The model learns where documents end.", choices=DOCUMENT_KINDS
     )
-    column: str | None = setting(None, "Column of a CSV, TSV or JSONL file. Each of its cells is a document.")
+    document_separator: str | None = setting(
+        None,
+        "Text that stands between two documents, such as '<|endoftext|>' or '\\n---\\n'; \\n and \\t are a line "
+        "end and a tab.",
+        is_new=True,
+    )
+    column: str | None = setting(
+        None,
+        "Column of a CSV, TSV, JSON or JSON Lines file, by name or number; a.b is b within a, and title,body joins "
+        "two. Each of its cells is a document.",
+    )
+    bad_rows: str = setting(
+        "error",
+        "What happens at a row of the table that cannot be read: an error, or it is left out and counted.",
+        choices=("error", "skip"),
+        is_new=True,
+    )
     encoding: str = setting("utf-8", "Encoding of the corpus.")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.column is not None and self.documents != "whole":
             raise SettingError(f"`column` makes every row a document; leave out `documents={self.documents}`")
+        if self.document_separator is not None:
+            self._check_separator(self.document_separator)
+        if self.bad_rows != "error" and self.column is None:
+            raise SettingError(
+                f"`bad_rows` is for the rows of a table; add `column`, or leave out `bad_rows={self.bad_rows}`"
+            )
         if self.vocabulary_size is not None and self.level != "word":
             raise SettingError(
                 "`vocabulary_size` is for `level=word`; a character model has all characters of its text"
             )
 
+    def _check_separator(self, separator: str) -> None:
+        for name, is_given in (("documents", self.documents != "whole"), ("column", self.column is not None)):
+            if is_given:
+                raise SettingError(
+                    f"`document_separator` says where documents end; leave out `{name}={getattr(self, name)}`"
+                )
+        if not separator or any("\ud800" <= symbol < "\ue000" for symbol in separator):
+            raise SettingError(
+                f"`document_separator` must be a text of at least one character. Received: {separator!r}"
+            )
+
     @property
     def has_documents(self) -> bool:
         """Whether the corpus is many texts, each with an end that a model learns."""
-        return self.document_separator is not None
+        return self.between_documents is not None
 
     @property
-    def document_separator(self) -> str | None:
-        """What is written between two documents when text goes on; None where there are none."""
+    def mark(self) -> str | None:
+        """What stands between two documents of the corpus, as it stands there; None where other things part them."""
+        return None if self.document_separator is None else unescape(self.document_separator).replace("\r\n", "\n")
+
+    @property
+    def between_documents(self) -> str | None:
+        """What is written between two documents when text goes on; None where there are none. Tokenizers keep it."""
         if self.column is not None or self.documents == "line":
             return "\n"
-        return None if self.documents == "whole" else "\n\n"
+        return None if self.documents == "whole" and self.document_separator is None else "\n\n"

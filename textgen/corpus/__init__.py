@@ -3,8 +3,12 @@
     reading      sources -> CorpusReader: blocks of text, again and again; the front door
       sources    one argument -> the files it stands for, and their bytes
       decoding   bytes -> text, block by block, with exact errors
-      documents  text -> documents: files, lines, or what stands between blank lines
-      tables     CSV, TSV, JSONL -> documents: the cells of a column
+      documents  text -> documents: files, lines, or what stands between blank lines or marks
+      tables     CSV, TSV, JSON -> documents: the cells of a column
+      delimited  the rows of CSV and TSV, and what becomes of wrong quotes
+      json_rows  the rows of JSON: in lines or in a list
+      dialects   how CSV is written: delimiter, header, columns
+      rows       what all rows have in common: what a bad one costs, names of columns
     remembered   which corpora this user has trained from; what a model names is opened only then
     splitting    characters or documents -> training part, validation part
     describing   text -> counts and entropy floors

@@ -36,6 +36,14 @@ class Tally:
     crlf_line_ends: int = 0
     empty_documents: int = 0
     tables_as_text: list[str] = dataclasses.field(default_factory=list)  # names of tables that no column was taken of
+    met: dict[tuple[str, str], tuple[int, str]] = dataclasses.field(
+        default_factory=dict
+    )  # what, how often, first where
+
+    def meet(self, noun: str, what: str, place: str) -> None:
+        """Count one thing more, such as ("row", "left out"), and keep where the first of them is."""
+        number, first = self.met.get((noun, what), (0, place))
+        self.met[noun, what] = number + 1, first
 
 
 def check_encoding(encoding: str) -> str:

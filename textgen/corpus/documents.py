@@ -1,11 +1,12 @@
 """From the text of one file to documents, each with END_OF_DOCUMENT behind it.
 
 Pieces of the text, cut anywhere, become blocks, also cut anywhere, whose concatenation does not depend on the cuts.
-Three kinds of documents are found here; the cells of a column are in tables.py.
+Four kinds of documents are found here; the cells of a column are in tables.py.
 
     file        the whole file
     line        what stands between newlines
     blank-line  what stands between lines that hold nothing but spaces and tabs, without the newlines around it
+    a mark      what stands between two places of a text such as <|endoftext|>, without the blank lines around it
 
 Empty documents are left out: a file of newlines has none. Whole blocks are worked on at once, so a gigabyte of short
 lines takes no longer than one of long lines.
@@ -13,11 +14,14 @@ lines takes no longer than one of long lines.
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from textgen.config import END_OF_DOCUMENT
 from textgen.corpus.decoding import Tally
+from textgen.messages import shown
 
 BLANK_LINES = re.compile(r"\n(?:[ \t]*\n)+")  # the end of a line, and the blank ones after it
+WHITE = " \t\n"
 LEADING_BLANK_LINES = re.compile(r"(?:[ \t]*\n)+")
 
 
@@ -89,3 +93,59 @@ def _split_tail(block: str, is_open: bool) -> tuple[str, str]:
         return "", block
     line_end = block.find("\n", num_text)
     return (block, "") if line_end < 0 else (block[:line_end], block[line_end:])
+
+
+def documents_between(pieces: Iterable[str], mark: str, shown_name: str, tally: Tally) -> Iterator[str]:
+    """What stands before, between and after the places of `mark`, without the blank lines at its start and end.
+
+    A mark counts wherever it stands. Line ends at its start or end are those of the line it stands in, which it shares
+    with its neighbours, and the borders of the file are line ends. In a mark of line ends alone, such as two blank
+    lines, a line of spaces is blank too.
+
+    Args:
+        pieces: the text of one file, without END_OF_DOCUMENT.
+        mark: not empty.
+        tally: its `empty_documents` goes up for each two marks that have nothing between them.
+    """
+    core = mark.strip("\n")
+    before, after = len(mark) - len(mark.lstrip("\n")), len(mark) - len(mark.rstrip("\n"))
+    if core:
+        pattern = re.compile(f"(?<={before * chr(10)}){re.escape(core)}(?={after * chr(10)})")
+        pieces = chain([before * "\n"], pieces, [after * "\n"])
+    else:
+        pattern = re.compile(rf"\n(?:[ \t]*\n){{{len(mark) - 1},}}")
+    held = ""  # white space that may end a document, and what may be the beginning of a mark
+    is_open = is_marked = False  # whether a document has begun, and whether there was a mark
+    for piece in filter(None, pieces):
+        *parts, rest = pattern.split(held + piece)
+        ended = []
+        for part in parts:
+            text = _without_blank_lines(part, is_open)
+            if text or is_open:
+                ended.append(text + END_OF_DOCUMENT)
+            elif is_marked and core:
+                tally.empty_documents += 1
+            is_open, is_marked = False, True
+        if not is_open and (blank := LEADING_BLANK_LINES.match(rest)):
+            rest = rest[max(0, blank.end() - len(mark)) :]  # a line end before the text may be one of a mark
+        text = rest[: max(0, len(rest) - len(mark) + 1)].rstrip(WHITE)
+        held = rest[len(text) :]
+        if not is_open and (blank := LEADING_BLANK_LINES.match(text)):
+            text = text[blank.end() :]
+        is_open = is_open or text != ""
+        yield "".join((*ended, text))
+    if (text := _without_blank_lines(held, is_open)) or is_open:
+        yield text + END_OF_DOCUMENT
+    if not is_marked:
+        tally.meet("file", f"without the separator {shown(repr(mark))}, read as one document", shown_name)
+
+
+def _without_blank_lines(text: str, is_open: bool) -> str:
+    """`text` without the blank lines at its end, and at its start unless a document has begun before it."""
+    num_text = len(text.rstrip(WHITE))
+    if not num_text and not is_open:
+        return ""
+    line_end = text.find("\n", num_text)
+    text = text if line_end < 0 else text[:line_end]
+    blank = None if is_open else LEADING_BLANK_LINES.match(text)
+    return text[blank.end() :] if blank else text

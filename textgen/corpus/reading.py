@@ -14,7 +14,8 @@ from typing import BinaryIO, Self
 from textgen.config import END_OF_DOCUMENT, TextConfig
 from textgen.corpus.catalogue import CatalogueEntry
 from textgen.corpus.decoding import BLOCK_BYTES, ByteStream, Tally, check_encoding, check_pieces, iter_text, read_block
-from textgen.corpus.documents import end_documents
+from textgen.corpus.documents import documents_between, end_documents
+from textgen.corpus.rows import Rows
 from textgen.corpus.sources import PassingBytes, Source, SourceFile, entry_source, open_passing, resolve
 from textgen.corpus.tables import TABLE_FORMATS, column_documents
 from textgen.errors import CorpusError
@@ -129,12 +130,17 @@ class _Pass:
         column = self.config.column
         if column is not None:
             if file.file_format not in TABLE_FORMATS:
+                endings = ", ".join(f".{name}" for name in TABLE_FORMATS[:-1])
                 raise CorpusError(
-                    f"{file.shown_name} is no .csv, .tsv or .jsonl file, so it has no columns. Leave out --column."
+                    f"{file.shown_name} is no {endings} or .{TABLE_FORMATS[-1]} file, so it has no columns. "
+                    "Leave out --column."
                 )
-            return column_documents(pieces, file.file_format, column, file.shown_name, self.tally)
+            rows = Rows(file.shown_name, self.config.bad_rows, self.tally)
+            return column_documents(pieces, file.file_format, column, rows)
         if file.file_format in TABLE_FORMATS:
             self.tally.tables_as_text.append(file.shown_name)
+        if self.config.mark is not None:
+            return documents_between(pieces, self.config.mark, file.shown_name, self.tally)
         return end_documents(pieces, self.config.documents, self.tally) if self.config.has_documents else pieces
 
 
@@ -146,7 +152,8 @@ def open_corpus(
     Args:
         sources: in the order wanted; an empty sequence is the starter corpus. Of folders, the `*.txt` files below them
             are read, or the tables where a column is wanted; `.gz` of each too.
-        config: encoding, documents and column. The catalogue's own texts are read as UTF-8 in any case.
+        config: encoding, documents, separator, column and bad rows. The catalogue's own texts are read as UTF-8 in
+            any case.
         stdin: the bytes that `-` stands for; the process's own when left out.
 
     Raises:
@@ -173,7 +180,8 @@ def _notes(tally: Tally) -> tuple[str, ...]:
         (tally.crlf_line_ends, counted(tally.crlf_line_ends, "CRLF line end") + " turned into LF"),
         (tally.tables_as_text, _tables_note(tally.tables_as_text)),
     )
-    return tuple(sentence for is_said, sentence in facts if is_said)
+    met = [f"{counted(number, noun)} {what} (first: {first})" for (noun, what), (number, first) in tally.met.items()]
+    return (*(sentence for is_said, sentence in facts if is_said), *met)
 
 
 def _tables_note(names: list[str]) -> str:

@@ -161,7 +161,7 @@ def _check(prepared: Prepared, entry: Entry) -> None:
     characters = [int(count @ lengths) for count in counts]
     documents = [0 if tokenizer.eod_id is None else int(count[tokenizer.eod_id]) for count in counts]
     num_validation = split.num_validation_documents(prepared.num_documents)
-    wanted = (config.level, config.normalize, config.document_separator)
+    wanted = (config.level, config.normalize, config.between_documents)
     fits = (
         (tokenizer.level, tokenizer.normalize, tokenizer.document_separator) == wanted
         and (prepared.sha256 == entry.sha256 if entry.sha256 is not None else SHA256.fullmatch(prepared.sha256))

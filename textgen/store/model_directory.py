@@ -241,7 +241,7 @@ def read_tokenizer(path: Path, record: ModelRecord) -> Tokenizer:
     most = min(MAX_JSON_BYTES, 2**16 + BYTES_PER_ID * num_ids)
     document = read_json(path, max_bytes=most, max_values=num_ids + 2**10)
     tokenizer = _described(path, tokenizer_from_json, document)
-    stated = (num_ids, record.text.level, record.text.normalize, record.text.document_separator)
+    stated = (num_ids, record.text.level, record.text.normalize, record.text.between_documents)
     found = (tokenizer.vocabulary_size, tokenizer.level, tokenizer.normalize, tokenizer.document_separator)
     for name, one, other in zip(
         ("vocabulary size", "level", "normal form", "document separator"), found, stated, strict=True

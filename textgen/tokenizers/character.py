@@ -66,4 +66,4 @@ class CharacterFitter(SymbolFitter):
         """
         if base is not None:
             check_extensible(base, config.level, config.normalize)
-        return CharacterTokenizer(self.symbols(base), config.document_separator, config.normalize)
+        return CharacterTokenizer(self.symbols(base), config.between_documents, config.normalize)

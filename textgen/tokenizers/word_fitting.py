@@ -101,7 +101,7 @@ class WordFitter(SymbolFitter):
             alone |= {symbol for symbol in base.alone if self._alone[ord(symbol)]}
         alone_symbols = "".join(sorted(alone))
         return WordTokenizer(
-            symbols, words, config.document_separator, config.normalize, alone_symbols, num_silent=len(silent)
+            symbols, words, config.between_documents, config.normalize, alone_symbols, num_silent=len(silent)
         )
 
     def _standing_alone(self, symbols: str, words: frozenset[str]) -> set[str]:

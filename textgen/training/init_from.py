@@ -38,6 +38,7 @@ from textgen.tokenizers.extending import former_ids
 from textgen.tokenizers.unknown import nearest_known
 
 NOISE = 0.1  # of the spread of the old rows
+PARTING = ("documents", "document_separator", "column")  # what says where documents end
 STRAIGHT = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
 TYPOGRAPHIC = str.maketrans("'", "\u2019")
 
@@ -54,11 +55,11 @@ def inherited_settings(given: dict[str, Any], parent: StoredModel) -> dict[str, 
     if found := contradiction(given, parent.record, parent.name):
         setting, fact = found
         raise SettingError(f"{setting} contradicts `init_from`: {fact}. Leave it out, or train from nothing")
-    reading = {name: given[name] for name in ("documents", "column") if name in given}
-    if not reading and not is_shipped(parent.path):
+    reading = {}
+    if not given.keys() & set(PARTING) and not is_shipped(parent.path):
         text = parent.record.text.to_json()
-        reading = {name: text[name] for name in ("documents", "column")}
-    return given | _fixed_settings(parent.record) | reading
+        reading = {name: text[name] for name in (*PARTING, "bad_rows")}
+    return reading | given | _fixed_settings(parent.record)
 
 
 def contradiction(given: Mapping[str, Any], record: ModelRecord, name: str) -> tuple[str, str] | None:
