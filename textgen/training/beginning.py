@@ -6,13 +6,15 @@ from typing import Any, NamedTuple
 from textgen import pretrained
 from textgen.config import TextConfig
 from textgen.corpus import CorpusReader, open_corpus
+from textgen.schema import names_of
 from textgen.store import model_directory
 from textgen.store.model_directory import StoredModel
 from textgen.training.init_from import contradiction
 from textgen.training.request import Request, configs_of, given_settings
 
 NOTHING = "none"  # what --init-from says for it
-READING = ("normalize", "documents", "column", "encoding")  # how a text is read before its level is known
+# How a text is read, which is known before its level is.
+READING = tuple(name for name in names_of(TextConfig) if name not in ("level", "vocabulary_size"))
 
 
 class Beginning(NamedTuple):
