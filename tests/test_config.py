@@ -23,6 +23,9 @@ RANGES = [
     (TextConfig, "normalize", ("none", "nfc", "nfkc", "casefold"), ("nfd", "NFC", "")),
     (TextConfig, "documents", ("whole", "file", "line", "blank-line"), ("lines", "blank_line", "")),
     (TextConfig, "column", (None, "name", "a b"), (3, ("name",))),
+    (TextConfig, "file_format", ("auto", "text", "html", "ipynb", "srt", "vtt"), ("docx", "HTML", "", None)),
+    (TextConfig, "include", (None, (), ("*.py",), ("a", "b")), (("",), ("/",), "*.py", ("\udcff",))),
+    (TextConfig, "exclude", ((), ("*.py", "drafts/")), (("",), "*.py", None)),
     (TextConfig, "encoding", ("utf-8", "latin-1"), (None, 8)),
     (ModelConfig, "vocabulary_size", (2, 4_194_304), (1, 4_194_305)),
     (ModelConfig, "cell", ("lstm", "gru", "rnn"), ("LSTM", "transformer", "")),
@@ -323,7 +326,10 @@ def test_settings_of_an_older_version_get_what_it_did():
 def test_in_json_only_a_setting_that_may_be_absent_is_null(config, name):
     """A file says what was decided, so nothing in it is left open."""
     document = config.to_json() | {name: None}
-    if name in ("minutes", "epochs", "steps", "column", "vocabulary_size", "num_sampled") and config != model_config():
+    if (
+        name in ("minutes", "epochs", "steps", "column", "include", "vocabulary_size", "num_sampled")
+        and config != model_config()
+    ):
         assert getattr(type(config).from_json(document), name) is None
     else:
         with pytest.raises(SettingError, match=rf"^`{name}` must be .*\. Received: None$"):

@@ -104,7 +104,7 @@ def test_a_folder_gives_its_texts_or_its_tables_in_one_order():
     assert documents("data", config=COLUMN) == ["J", "C", "T"]
     write("texts/a.txt", "1")
     assert message_of("texts", config=COLUMN) == (
-        "texts holds no *.csv, *.tsv or *.jsonl file. Name the files to read instead."
+        "texts holds no *.csv, *.tsv or *.jsonl file; left out: 1 .txt (a.txt). Name the files to read instead."
     )
 
 

@@ -63,7 +63,7 @@ class LeftOut:
         if len(self.folders) > MOST_NAMES:
             kinds.append(f"{len(self.folders) - MOST_NAMES:,} more folders")
         kinds += [f"{self.hidden:,} hidden"] if self.hidden else []
-        kinds += [f"{self.by_exclude:,} by --exclude"] if self.by_exclude else []
+        kinds += [f"{counted(self.by_exclude, 'name')} by --exclude"] if self.by_exclude else []
         kinds += [f"{counted(self.by_include, 'file')} that --include does not name"] if self.by_include else []
         return f"left out of {shown(folder)}: {', '.join(kinds)}{self.advice()}" if kinds else ""
 
@@ -93,7 +93,7 @@ def find_files(folder: Path, config: TextConfig) -> tuple[list[str], str]:
         elif config.column is not None:
             *others, last = (f"*.{name}" for name in TABLE_FORMATS)
             what = f"no {', '.join(others)} or {last} file"
-        reason = f" ({line.partition(': ')[2]})" if line else ""
+        reason = f"; left out: {line.partition(': ')[2]}" if line else ""
         raise CorpusError(f"{shown(folder)} holds {what}{reason}. Name the files to read instead.")
     return names, line
 
@@ -113,7 +113,7 @@ def _walk(folder: Path, config: TextConfig, left_out: LeftOut) -> Iterator[str]:
     waiting, num_files = [""], 0
     while waiting:
         parent = waiting.pop()
-        path = os.path.join(folder, parent)
+        path = os.path.join(folder, parent) if parent else str(folder)
         try:
             with os.scandir(path) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)

@@ -34,8 +34,8 @@ def _words(text: str) -> set[str]:
 
 BLOCKS = _words(
     """address article aside blockquote body caption center dd details dialog dir div dl dt fieldset figcaption figure
-    footer form frameset h1 h2 h3 h4 h5 h6 header hgroup hr html legend li listing main menu nav ol optgroup p pre search
-    section summary table tbody td tfoot th thead tr ul"""
+    footer form frameset h1 h2 h3 h4 h5 h6 header hgroup hr html legend li listing main menu nav ol optgroup p pre
+    search section summary table tbody td tfoot th thead tr ul"""
 )
 RAW = {  # no tag begins in them but their own end
     name: re.compile(rf"</{name}(?=[\s/>])[^<>]*>", re.IGNORECASE)

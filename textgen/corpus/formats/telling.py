@@ -112,7 +112,7 @@ def _table(text: str) -> str | None:
     if text.startswith("{"):
         return "JSON Lines" if whole and all(_is_object(line) for line in whole[:3]) else None
     for delimiter, fewest in DELIMITERS.items():
-        if len(whole) < FEWEST_ROWS or delimiter not in whole[0]:
+        if len(whole) < FEWEST_ROWS or whole[0].count(delimiter) < fewest - 1:
             continue
         try:
             rows = [row for row in csv.reader(whole, delimiter=delimiter) if row]
