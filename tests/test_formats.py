@@ -94,6 +94,11 @@ DOCUMENTS = {
         word(f"<w:p><w:r><w:t>out</w:t></w:r>{BOX.format(paragraph('box'))}</mc:AlternateContent></w:r></w:p>"),
         "box\n\nout\n",
     ),
+    "a large first letter": (
+        "a.docx",
+        word('<w:p><w:pPr><w:framePr w:dropCap="drop"/></w:pPr><w:r><w:t>O</w:t></w:r></w:p>' + paragraph("nce")),
+        "Once\n",
+    ),
     "no table of contents": (
         "a.docx",
         word(f"{CONTENTS}<w:sdtContent>{paragraph('One 3')}</w:sdtContent></w:sdt>{paragraph('One')}"),
@@ -351,6 +356,11 @@ WHOLE = word(paragraph("one"))
 DRM = '<encryption><CipherData><CipherReference URI="OEBPS/a.xhtml"/></CipherData></encryption>'
 FONT = DRM.replace("a.xhtml", "font.otf")
 
+LOCKED = bytearray(WHOLE)
+for signature, place in ((b"PK\3\4", 6), (b"PK\1\2", 8)):  # where the flags of a member stand
+    for start in range(len(LOCKED) - place):
+        LOCKED[start + place] |= LOCKED.startswith(signature, start)
+
 REFUSED = {
     "a cut archive": ("a.docx", WHOLE[: len(WHOLE) // 2], "a.docx is damaged"),
     "no archive": ("a.docx", b"\0\1\2" * 9, "a.docx is not a Word document, whatever its name says. It is damaged"),
@@ -364,6 +374,7 @@ REFUSED = {
     "a book with a lock": ("a.epub", epub({"a.xhtml": "x"}, encryption=DRM), "a.epub is protected against copying"),
     "a text with a lock": ("a.odt", odt("", "<encryption-data/>"), "a.odt is encrypted"),
     "a Word document with a lock": ("a.docx", OLE + "EncryptedPackage".encode("utf-16-le"), "a.docx is encrypted"),
+    "an archive with a lock": ("a.docx", bytes(LOCKED), "a.docx is encrypted"),
     "an old Word document": ("a.doc", OLE + "WordDocument".encode("utf-16-le"), "an old Word document (.doc)"),
     "a workbook": ("a.txt", archive({"[Content_Types].xml": "", "xl/workbook.xml": ""}), "a.txt is an Excel workbook"),
     "a presentation": ("a.docx", archive({"[Content_Types].xml": "", "ppt/x": ""}), "a PowerPoint presentation"),

@@ -169,8 +169,8 @@ def test_a_resumed_run_and_an_evaluation_find_the_files_of_a_folder_that_were_ch
     record = dataclasses.replace(model.record, text=plan.text, training=plan.training, corpus=plan.corpus)
     save_checkpoint(plan.path, Checkpoint(record, plan.tokenizer, Progress(total_steps=7), (), model.weights, {}))
     remember(plan.corpus)
-    for sources in ((), ("notes",)):
-        again = make_plan(Request(models_dir, sources, name=None if sources else "notes", resume=True))
+    for named in ((), ("notes",)):
+        again = make_plan(Request(models_dir, named, name=None if named else "notes", resume=True))
         assert again.corpus == plan.corpus
         assert again.notes[0].endswith("notes: 1 name by --exclude, 2 files that --include does not name")
     write_stored_model(models_dir, model._replace(record=record), "finished")

@@ -89,7 +89,7 @@ def find_files(folder: Path, config: TextConfig) -> tuple[list[str], str]:
     if not names:
         what = "tables, and no text" if left_out.num_tables else "nothing to read"
         if config.include is not None:
-            what = f"no file that --include {' '.join(config.include)} names"
+            what = f"no file that --include {shown(' '.join(config.include))} names"
         elif config.column is not None:
             *others, last = (f"*.{name}" for name in TABLE_FORMATS)
             what = f"no {', '.join(others)} or {last} file"

@@ -63,10 +63,13 @@ class _Body:
         self.paragraphs: list[str] = []
         self._open: list[list[str]] = []
         self._num_skipped = 0  # elements that are open around here, from the one that is left out
-        self._is_text = self._is_hidden = self._is_contents = False
+        self._is_text = self._is_hidden = self._is_contents = self._is_initial = False
+        self._initial = ""  # a large first letter, which is a paragraph of its own before the rest of it
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         name = _name(tag)
+        if name == "framePr":
+            self._is_initial = _value(attributes, "dropCap") in ("drop", "margin")
         is_left_out = name in SKIPPED or (name == "sdtContent" and self._is_contents)
         if self._num_skipped or is_left_out:
             self._num_skipped += 1
@@ -92,7 +95,11 @@ class _Body:
         elif name == "r":
             self._is_hidden = False
         elif name == "p" and self._open:
-            self.paragraphs.append("".join(self._open.pop()).strip())
+            text = self._initial + "".join(self._open.pop()).strip()
+            self._initial = text if self._is_initial else ""
+            if not self._is_initial:
+                self.paragraphs.append(text)
+            self._is_initial = False
 
     def data(self, text: str) -> None:
         if self._is_text and self._open and not self._num_skipped:
@@ -106,5 +113,5 @@ def _name(tag: str) -> str:
     return name if is_known else ""
 
 
-def _value(attributes: Mapping[str, str]) -> str:
-    return next((value for name, value in attributes.items() if name.endswith("}val")), "")
+def _value(attributes: Mapping[str, str], wanted: str = "val") -> str:
+    return next((value for name, value in attributes.items() if name.endswith(f"}}{wanted}")), "")
