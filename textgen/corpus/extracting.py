@@ -12,8 +12,8 @@ from textgen.config import TextConfig
 from textgen.corpus.decoding import BLOCK_BYTES, ByteStream, Tally, check_pieces, iter_text, read_block
 from textgen.corpus.formats import FORMATS, LARGEST_DOCUMENT, DocumentError, Extract, extract
 from textgen.corpus.formats.archives import format_of, what_ole_is
-from textgen.corpus.formats.html import declared_encoding
 from textgen.corpus.formats.kept import KeptTexts
+from textgen.corpus.formats.page_encoding import declared_encoding
 from textgen.corpus.formats.telling import HEAD_BYTES, OLE, RTF, ZIP, container_of, is_text, looks_like
 from textgen.corpus.sources import PassingBytes, SourceFile
 from textgen.corpus.tables import TABLE_FORMATS

@@ -7,8 +7,9 @@ from urllib.parse import unquote, urlsplit
 
 from textgen.corpus.formats import DocumentError, Extract
 from textgen.corpus.formats.archives import Archive
-from textgen.corpus.formats.html import decode_page, text_of_page
+from textgen.corpus.formats.html import text_of_page
 from textgen.corpus.formats.markup import joined, read_xml
+from textgen.corpus.formats.page_encoding import decode_page
 from textgen.messages import counted
 
 CONTAINER, ENCRYPTION = "META-INF/container.xml", "META-INF/encryption.xml"
