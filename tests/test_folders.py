@@ -147,6 +147,7 @@ def test_what_is_no_file_is_left_out_and_no_link_to_a_folder_is_followed():
 def test_a_folder_of_a_whole_disk_is_refused(monkeypatch):
     monkeypatch.setattr(folders, "MOST_FILES", 5)
     assert message_of("mine") == "mine holds more than 5 files. Name a folder in it."
+    assert message_of("/") == "/ is a whole disk. Name a folder in it."
 
 
 def test_an_older_model_finds_the_files_that_it_learned_from():

@@ -28,7 +28,7 @@ TEXT_ENDINGS = ("txt", "text", "md", "markdown", "rst", "tex", "org", "adoc")
 PICTURES = ("svg", "eps", "ps")  # which are made of text
 MADE_BY_OTHERS = ("node_modules", "__pycache__", "CVS", "__MACOSX")
 ENVIRONMENT = "pyvenv.cfg"  # in the folder of a Python environment
-MOST_FILES = 200_000
+MOST_FILES = 100_000
 MOST_KINDS, MOST_NAMES = 6, 3  # that a line names
 
 
@@ -80,6 +80,8 @@ def find_files(folder: Path, config: TextConfig) -> tuple[list[str], str]:
     Raises:
         CorpusError: there is nothing to read, or a folder is closed to us.
     """
+    if os.path.realpath(folder) == os.path.realpath(os.sep):
+        raise CorpusError(f"{shown(folder)} is a whole disk. Name a folder in it.")
     left_out = LeftOut()
     names = []
     for name in sorted(_walk(folder, config, left_out)):
