@@ -213,7 +213,7 @@ def ask_in_python(*sources: str, **options) -> None:
 def some_value(field: dataclasses.Field, kind: type) -> object:
     """A value of a setting, and not its default."""
     choices = field.metadata["choices"]
-    return choices[-1] if choices else {bool: not field.default, int: 7, float: 0.5, str: "abc"}[kind]
+    return choices[-1] if choices else {bool: not field.default, int: 7, float: 0.5, str: "abc", tuple: ("abc",)}[kind]
 
 
 TRAIN_FIELDS = [
@@ -227,7 +227,8 @@ TRAIN_FIELDS = [
 @pytest.mark.parametrize(("field", "kind"), TRAIN_FIELDS, ids=lambda value: getattr(value, "name", ""))
 def test_every_setting_of_a_run_is_a_flag_and_a_keyword_that_ask_for_the_same(field, kind, asked):
     value = some_value(field, kind)
-    ask("novel.txt", *([flag_of(field.name), str(value)] if kind is not bool else flags_of(field.name, value)))
+    shown = value[0] if kind is tuple else str(value)
+    ask("novel.txt", *([flag_of(field.name), shown] if kind is not bool else flags_of(field.name, value)))
     ask_in_python("novel.txt", **{field.name: value})
     assert asked[0] == asked[1]
     assert asked[0].settings == {field.name: value}

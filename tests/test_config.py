@@ -25,6 +25,9 @@ RANGES = [
     (TextConfig, "column", (None, "name", "a b"), (3, ("name",))),
     (TextConfig, "document_separator", (None, "---", r"\n\n\n", "<|x|>"), (3, "", "\udcff")),
     (TextConfig, "bad_rows", ("error",), ("ignore", "")),
+    (TextConfig, "file_format", ("auto", "text", "html", "ipynb", "srt", "vtt"), ("docx", "HTML", "", None)),
+    (TextConfig, "include", (None, (), ("*.py",), ("a", "b")), (("",), ("/",), "*.py", ("\udcff",))),
+    (TextConfig, "exclude", ((), ("*.py", "drafts/")), (("",), "*.py", None)),
     (TextConfig, "encoding", ("utf-8", "latin-1"), (None, 8)),
     (ModelConfig, "vocabulary_size", (2, 4_194_304), (1, 4_194_305)),
     (ModelConfig, "cell", ("lstm", "gru", "rnn"), ("LSTM", "transformer", "")),
@@ -369,7 +372,8 @@ def test_in_json_only_a_setting_that_may_be_absent_is_null(config, name):
     """A file says what was decided, so nothing in it is left open."""
     document = config.to_json() | {name: None}
     if (
-        name in ("minutes", "epochs", "steps", "column", "document_separator", "vocabulary_size", "num_sampled")
+        name
+        in ("minutes", "epochs", "steps", "column", "document_separator", "include", "vocabulary_size", "num_sampled")
         and config != model_config()
     ):
         assert getattr(type(config).from_json(document), name) is None

@@ -94,9 +94,9 @@ def test_a_folder_is_read_recursively_in_the_order_of_its_relative_paths(folder)
         write(f"My Tales/{name}", text)
     write("My Tales/c/empty.txt", "")
     corpus = read_corpus(["My Tales/"])
-    assert corpus.text == "1\n2\n3"
+    assert corpus.text == "1\n2\n3\nM"
     assert (corpus.name, corpus.sources) == ("My-Tales", (str(folder / "My Tales"),))
-    assert corpus.notes == ("3 files read", "1 empty file skipped")
+    assert corpus.notes == ("4 files read", "1 empty file skipped")
 
 
 def test_the_working_directory_gives_its_own_name(folder):
@@ -228,7 +228,9 @@ def test_a_missing_file_names_its_nearest_neighbour_or_catalogue_name():
 
 def test_a_folder_without_text_files_is_refused():
     write("pictures/cat.png", b"\x89PNG")
-    assert message_of("pictures") == "pictures holds no *.txt file. Name the files to read instead."
+    assert message_of("pictures") == (
+        "pictures holds nothing to read; left out: 1 .png (cat.png). Name the files to read instead."
+    )
 
 
 def test_a_corpus_that_is_not_fetched_yet_says_how_to_fetch_it():

@@ -104,7 +104,8 @@ def test_a_folder_gives_its_texts_or_its_tables_in_one_order():
     assert documents("data", config=COLUMN) == ["J", "C", "T"]
     write("texts/a.txt", "1")
     assert message_of("texts", config=COLUMN) == (
-        "texts holds no *.csv, *.tsv, *.jsonl, *.ndjson or *.json file. Name the files to read instead."
+        "texts holds no *.csv, *.tsv, *.jsonl, *.ndjson or *.json file; left out: 1 .txt (a.txt). "
+        "Name the files to read instead."
     )
 
 

@@ -21,6 +21,8 @@ from textgen.errors import CorpusError
 from textgen.evaluation import Evaluation
 from textgen.records import CorpusRecord, Progress
 from textgen.store.checkpoints import Checkpoint, save_checkpoint
+from textgen.training.plan import make_plan
+from textgen.training.request import Request
 
 TEXT = f"{ALPHABET} the cat sat on the mat.\n" * 20
 
@@ -153,3 +155,26 @@ def test_a_run_is_resumed_from_what_was_remembered_or_named_on_the_command_line(
         resumed_plan(models_dir, sources=("other.txt",))
     remember(plan.corpus)
     assert resumed_plan(models_dir).corpus == plan.corpus
+
+
+def test_a_resumed_run_and_an_evaluation_find_the_files_of_a_folder_that_were_chosen(capsys):
+    for name, text in {"a.md": TEXT, "b.py": "x = 1\n" * 99, "c/d.MD": "no", "c/draft.md": "no"}.items():
+        Path("notes", name).parent.mkdir(parents=True, exist_ok=True)
+        Path("notes", name).write_text(text)
+    models_dir = Path("saved_models")
+    plan = plan_of("notes", models_dir, include=["*.md"], exclude="draft*")
+    assert plan.notes == ("left out of notes: 1 name by --exclude, 2 files that --include does not name",)
+    assert (plan.text.include, plan.text.exclude) == (("*.md",), ("draft*",))
+    model = make_stored_model(tokenizer=plan.tokenizer)
+    record = dataclasses.replace(model.record, text=plan.text, training=plan.training, corpus=plan.corpus)
+    save_checkpoint(plan.path, Checkpoint(record, plan.tokenizer, Progress(total_steps=7), (), model.weights, {}))
+    remember(plan.corpus)
+    for named in ((), ("notes",)):
+        again = make_plan(Request(models_dir, named, name=None if named else "notes", resume=True))
+        assert again.corpus == plan.corpus
+        assert again.notes[0].endswith("notes: 1 name by --exclude, 2 files that --include does not name")
+    write_stored_model(models_dir, model._replace(record=record), "finished")
+    for arguments in (["finished"], ["finished", "notes"]):
+        with pytest.raises(SystemExit) as exited:
+            main(["evaluate", *arguments])
+        assert (exited.value.code or 0, capsys.readouterr().err) == (0, "")

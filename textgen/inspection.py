@@ -96,7 +96,7 @@ def inspect_corpus(
         sketcher.add(block)
         if reader.config.has_documents:
             documents.add(block)
-    begins, notes = None, reader.notes
+    begins, notes = None, (*reader.left_out, *reader.notes)
     try:
         begins = _begins(pretrained.load(), reader, sketcher.finish())
     except ModelError as problem:

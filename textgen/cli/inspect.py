@@ -45,7 +45,8 @@ def _typed(flags: dict[str, Any]) -> list[str]:
     """The flags as they would be typed again."""
     from textgen.schema import flag_of
 
-    return [part for name, value in flags.items() for part in (flag_of(name), str(value))]
+    values = {name: value if isinstance(value, tuple) else (value,) for name, value in flags.items()}
+    return [part for name, several in values.items() for value in several for part in (flag_of(name), str(value))]
 
 
 def _lines(found: "Inspection") -> Iterator[str]:

@@ -42,8 +42,12 @@ def train(
 ) -> None:
     """Train a model on CORPUS.
 
-    CORPUS is any number of files, folders of *.txt, catalogue names, or - for standard input. Files may be gzipped
-    (.gz). Without CORPUS, the model learns the starter corpus that comes with textgen.
+    CORPUS is any number of files, folders, catalogue names, or - for standard input. Without CORPUS, the model learns
+    the starter corpus that comes with textgen.
+
+    Files are text of any kind (.txt, .md, .py ...), pages of HTML, .docx, .epub, .odt, .ipynb, .srt and .vtt; .pdf and
+    .rtf after `pip install 'textgen[documents]'`; and gzipped (.gz) ones of these. Of a folder, all that is text is
+    read, hidden and binary files apart.
 
     An English text is taught to a copy of the model `english`, which comes with textgen. Any other text begins from
     nothing.

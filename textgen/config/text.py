@@ -1,6 +1,7 @@
 """How a corpus is read."""
 
 import dataclasses
+from typing import Any, Self
 
 from textgen.errors import SettingError
 from textgen.messages import unescape
@@ -11,6 +12,11 @@ from textgen.schema import Settings, setting
 END_OF_DOCUMENT = "\udc00"
 NORMAL_FORMS = ("none", "nfc", "nfkc", "casefold")
 DOCUMENT_KINDS = ("whole", "file", "line", "blank-line")
+TABLES = ("csv", "tsv", "jsonl")
+FILE_FORMATS = ("auto", "text", "html", "ipynb", "srt", "vtt", *TABLES)
+# What was taken of a folder before there was `include`, in any case: texts, or tables where a column was wanted.
+TEXTS_BEFORE = ("*.[tT][xX][tT]",)
+TABLES_BEFORE = ("*.[cC][sS][vV]", "*.[tT][sS][vV]", "*.[jJ][sS][oO][nN][lL]")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +59,21 @@ class TextConfig(Settings):
         choices=("error", "skip"),
         is_new=True,
     )
+    file_format: str = setting(
+        "auto",
+        "Format of the files: auto tells it by name and content, text reads them as they are.",
+        choices=FILE_FORMATS,
+        before="text",
+    )
+    include: tuple[str, ...] | None = setting(
+        None,
+        "Files of a folder to read, by a pattern such as '*.py'; may be repeated.",
+        unset="all that is text",
+        is_new=True,
+    )
+    exclude: tuple[str, ...] = setting(
+        (), "Files and folders of a folder to leave out, by a pattern; may be repeated.", is_new=True
+    )
     encoding: str = setting("utf-8", "Encoding of the corpus.")
 
     def __post_init__(self) -> None:
@@ -69,6 +90,21 @@ class TextConfig(Settings):
             raise SettingError(
                 "`vocabulary_size` is for `level=word`; a character model has all characters of its text"
             )
+        if self.column is None and self.file_format in TABLES:
+            raise SettingError(f"`file_format={self.file_format}` is for a table; add the `column` to read")
+        if self.column is not None and self.file_format not in ("auto", "text", *TABLES):
+            raise SettingError(f"`column` is for tables; leave out `file_format={self.file_format}`")
+        for name, patterns in (("include", self.include), ("exclude", self.exclude)):
+            for pattern in patterns or ():
+                _check_pattern(name, pattern)
+
+    @classmethod
+    def from_json(cls, document: Any) -> Self:
+        """As of all settings; of a folder, an older version took what it knew."""
+        if isinstance(document, dict) and "include" not in document:
+            before = TEXTS_BEFORE if document.get("column") is None else TABLES_BEFORE
+            document = document | {"include": list(before)}
+        return super().from_json(document)
 
     def _check_separator(self, separator: str) -> None:
         for name, is_given in (("documents", self.documents != "whole"), ("column", self.column is not None)):
@@ -97,3 +133,13 @@ class TextConfig(Settings):
         if self.column is not None or self.documents == "line":
             return "\n"
         return None if self.documents == "whole" and self.document_separator is None else "\n\n"
+
+
+def _check_pattern(name: str, pattern: str) -> None:
+    """Raise SettingError for a pattern that no name fits, or that cannot be written down."""
+    try:
+        pattern.encode()
+    except UnicodeEncodeError:
+        raise SettingError(f"`{name}` must be valid Unicode. Received: {pattern!a:.300}") from None
+    if not pattern.strip("/"):
+        raise SettingError(f"`{name}` must be a pattern such as '*.py'. Received: {pattern!r}")

@@ -2,6 +2,9 @@
 
     reading      sources -> CorpusReader: blocks of text, again and again; the front door
       sources    one argument -> the files it stands for, and their bytes
+      folders    which files of a folder are read, and what is said of the others
+      extracting a file that is a document -> its text
+      formats/   .docx, .epub, .html and others -> paragraphs; what a file is by its first bytes
       decoding   bytes -> text, block by block, with exact errors
       documents  text -> documents: files, lines, or what stands between blank lines or marks
       tables     CSV, TSV, JSON -> documents: the cells of a column

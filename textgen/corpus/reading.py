@@ -15,6 +15,9 @@ from textgen.config import END_OF_DOCUMENT, TextConfig
 from textgen.corpus.catalogue import CatalogueEntry
 from textgen.corpus.decoding import BLOCK_BYTES, ByteStream, Tally, check_encoding, check_pieces, iter_text, read_block
 from textgen.corpus.documents import documents_between, end_documents
+from textgen.corpus.extracting import Met, PeekedBytes, document_pieces, format_to_read, note_lookalike
+from textgen.corpus.formats import DocumentError
+from textgen.corpus.formats.kept import KeptTexts
 from textgen.corpus.rows import Rows
 from textgen.corpus.sources import PassingBytes, Source, SourceFile, entry_source, open_passing, resolve
 from textgen.corpus.tables import TABLE_FORMATS, column_documents
@@ -26,7 +29,8 @@ class CorpusReader:
     """Sources that were found, and how to read them.
 
     `name` is the default name of a model of the corpus. `sources` re-read it: absolute paths, catalogue names, or "-".
-    After a whole pass, `notes` are facts about the reading to show, and `passed` is the fingerprint of the bytes read.
+    `left_out` says what of folders is not read. After a whole pass, `notes` are facts about the reading to show, and
+    `passed` is the fingerprint of the bytes read.
     """
 
     def __init__(self, sources: Sequence[Source], config: TextConfig):
@@ -34,8 +38,10 @@ class CorpusReader:
         self.name = sources[0].name
         self.sources = tuple(source.reference for source in sources)
         self.config = config.replace(encoding=check_encoding(config.encoding))
+        self.left_out = tuple(source.left_out for source in sources if source.left_out)
         self.notes: tuple[str, ...] = ()
         self.passed = ""
+        self._kept = KeptTexts()
         self._files = [(file, source.is_folder) for source in sources for file in source.files]
 
     @property
@@ -58,7 +64,7 @@ class CorpusReader:
         Raises:
             CorpusError: a file is missing, unreadable, empty, damaged or not in the encoding; or there is no text.
         """
-        pass_ = _Pass(self.config, self._num_bytes(), progress)
+        pass_ = _Pass(self.config, self._kept, self._num_bytes(), progress)
         is_blank = True
         for block in pass_.blocks(self._files):
             is_blank = is_blank and not block.replace(END_OF_DOCUMENT, "").strip()
@@ -66,7 +72,7 @@ class CorpusReader:
         if is_blank:
             names = shown(", ".join(self.sources))
             raise CorpusError(f"{names}: there is nothing but white space. Give a text to learn from.")
-        self.notes, self.passed = _notes(pass_.tally), pass_.digest.hexdigest()
+        self.notes, self.passed = (*_notes(pass_.tally), *pass_.met.notes()), pass_.digest.hexdigest()
 
     def fingerprint(self, progress: Advance = unwatched) -> str:
         """SHA-256 over the bytes of all files and over how they are to be read, without decoding them."""
@@ -88,11 +94,13 @@ class CorpusReader:
 class _Pass:
     """One pass over the files: what it met, and what passed."""
 
-    def __init__(self, config: TextConfig, total_bytes: int, progress: Advance):
+    def __init__(self, config: TextConfig, kept: KeptTexts, total_bytes: int, progress: Advance):
         self.config = config
+        self.kept = kept
         self.total_bytes = total_bytes
         self.progress = progress
         self.tally = Tally()
+        self.met = Met()
         self.digest = hashlib.sha256()
         self.done_bytes = 0
 
@@ -116,8 +124,16 @@ class _Pass:
         self, file: SourceFile, text_bytes: ByteStream, passing: PassingBytes, is_in_folder: bool
     ) -> Iterator[str]:
         is_empty = True
-        pieces = iter_text(text_bytes, file.shown_name, file.encoding or self.config.encoding, self.tally)
-        for piece in check_pieces(pieces, file.shown_name):
+        stream = PeekedBytes(text_bytes, file.shown_name)
+        kind = format_to_read(file, stream.head, self.config)
+        if kind == "text":
+            note_lookalike(file, stream.head, self.config, self.met)
+            pieces = iter_text(stream, file.shown_name, file.encoding or self.config.encoding, self.tally)
+            pieces = check_pieces(pieces, file.shown_name)
+        else:
+            pieces = document_pieces(kind, file, stream, passing, self.config, self.tally, self.kept, self.met)
+            pieces = self._readable(pieces) if is_in_folder else pieces
+        for piece in pieces:
             is_empty = is_empty and not piece
             self.progress(self.done_bytes + passing.num_bytes, self.total_bytes)
             yield piece
@@ -126,17 +142,25 @@ class _Pass:
         self.tally.empty_files += is_empty
         self.tally.files += not is_empty
 
+    def _readable(self, pieces: Iterator[str]) -> Iterator[str]:
+        """The pieces of a document in a folder; one that cannot be read has none, and is noted."""
+        try:
+            yield from pieces
+        except DocumentError as error:
+            self.met.unread.append(str(error))
+
     def _documents(self, file: SourceFile, pieces: Iterator[str]) -> Iterator[str]:
         column = self.config.column
         if column is not None:
-            if file.file_format not in TABLE_FORMATS:
+            table_format = self.config.file_format if self.config.file_format in TABLE_FORMATS else file.file_format
+            if table_format not in TABLE_FORMATS:
                 endings = ", ".join(f".{name}" for name in TABLE_FORMATS[:-1])
                 raise CorpusError(
                     f"{file.shown_name} is no {endings} or .{TABLE_FORMATS[-1]} file, so it has no columns. "
                     "Leave out --column."
                 )
             rows = Rows(file.shown_name, self.config.bad_rows, self.tally)
-            return column_documents(pieces, file.file_format, column, rows)
+            return column_documents(pieces, table_format, column, rows)
         if file.file_format in TABLE_FORMATS:
             self.tally.tables_as_text.append(file.shown_name)
         if self.config.mark is not None:
@@ -150,10 +174,10 @@ def open_corpus(
     """Find files, folders, `-` for stdin, or names of the catalogue; nothing is read yet.
 
     Args:
-        sources: in the order wanted; an empty sequence is the starter corpus. Of folders, the `*.txt` files below them
-            are read, or the tables where a column is wanted; `.gz` of each too.
-        config: encoding, documents, separator, column and bad rows. The catalogue's own texts are read as UTF-8 in
-            any case.
+        sources: in the order wanted; an empty sequence is the starter corpus. Of folders, all that is text is read, or
+            the tables where a column is wanted; `.gz` of each too.
+        config: encoding, format, documents, separator, column, bad rows, and which files of folders. The catalogue's
+            own texts are read as UTF-8 in any case.
         stdin: the bytes that `-` stands for; the process's own when left out.
 
     Raises:
@@ -162,7 +186,7 @@ def open_corpus(
     """
     check_encoding(config.encoding)
     arguments = [sources] if isinstance(sources, str | Path) else sources
-    found = resolve([str(argument) for argument in arguments], stdin, takes_column=config.column is not None)
+    found = resolve([str(argument) for argument in arguments], config, stdin)
     return CorpusReader(found, config)
 
 

@@ -60,7 +60,7 @@ def reopen_corpus(corpus: CorpusRecord, config: TextConfig, *, model: str, advic
     if STDIN in corpus.sources and sys.stdin is not None and sys.stdin.isatty():
         raise CorpusError(f"{shown(model)} read standard input; pipe the same text in again. {advice}")
     sources = [
-        entry_source(entries[source]) if source in entries else resolve([source], takes_column=bool(config.column))[0]
+        entry_source(entries[source]) if source in entries else resolve([source], config)[0]
         for source in corpus.sources
     ]
     return CorpusReader(sources, config)

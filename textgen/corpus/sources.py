@@ -20,10 +20,13 @@ from functools import partial
 from pathlib import Path
 from typing import IO, BinaryIO
 
+from textgen.config import TextConfig
 from textgen.corpus import catalogue
 from textgen.corpus.catalogue import CatalogueEntry
 from textgen.corpus.decoding import BLOCK_BYTES, ByteStream, read_block, unreadable
 from textgen.corpus.download import cached_path
+from textgen.corpus.folders import ending_of, find_files, uncompressed
+from textgen.corpus.formats import BY_ENDING
 from textgen.corpus.names import model_name
 from textgen.corpus.tables import TABLE_FORMATS
 from textgen.errors import CorpusError
@@ -31,7 +34,7 @@ from textgen.messages import nearest, shown
 from textgen.store.opening import SpecialFileError, open_regular
 from textgen.store.private import is_readable_by_all
 
-STDIN = "-"
+STDIN, STDIN_NAME = "-", "stdin"
 NUM_NEIGHBOURS = 1000  # how many names of a folder are searched for the one that was meant
 BYTES_IN_MEMORY = 1 << 24  # of standard input; more goes to a temporary file
 
@@ -40,9 +43,10 @@ BYTES_IN_MEMORY = 1 << 24  # of standard input; more goes to a temporary file
 class SourceFile:
     """A file to read.
 
-    `open` gives its bytes from the start, as often as it is called. `file_format` is "text", "csv", "tsv" or "jsonl";
-    `encoding` is None where it is the one that the user states, and not the catalogue's. `path` is None where the text
-    is the catalogue's or was piped in.
+    `open` gives its bytes from the start, as often as it is called. `file_format` is what the name says: a format of
+    tables, one of `formats.FORMATS`, or "text"; `ending` is the end of the name, without a dot. `encoding` is None
+    where it is the one that the user states, and not the catalogue's. `path` is None where the text is the catalogue's
+    or was piped in.
     """
 
     shown_name: str
@@ -51,6 +55,7 @@ class SourceFile:
     is_compressed: bool = False
     encoding: str | None = None
     path: Path | None = None
+    ending: str = ""
 
     @property
     def is_public(self) -> bool:
@@ -99,22 +104,34 @@ def open_passing(source_file: SourceFile) -> Iterator[tuple[ByteStream, PassingB
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """What one argument stands for: the model name it suggests, what re-reads it, and its files."""
+    """What one argument stands for: the model name it suggests, what re-reads it, and its files.
+
+    `left_out` is a line about the files of a folder that are not read; empty where there are none.
+    """
 
     name: str
     reference: str
     files: tuple[SourceFile, ...]
     is_folder: bool = False
+    left_out: str = ""
 
 
-def resolve(arguments: Sequence[str], stdin: BinaryIO | None = None, *, takes_column: bool = False) -> list[Source]:
+def resolve(arguments: Sequence[str], config: TextConfig, stdin: BinaryIO | None = None) -> list[Source]:
     """The source of every argument; none means the starter corpus. Raises CorpusError.
 
-    `takes_column` says that tables are wanted: a folder's files are those, and stdin is CSV.
+    Of a folder, `config` says which files are read. Where a column is wanted, stdin is CSV.
     """
     if list(arguments).count(STDIN) > 1:
         raise CorpusError("'-' (stdin) is given more than once, but can be read only once. Give it once.")
-    return [_resolve_one(argument, stdin, takes_column) for argument in arguments or (catalogue.STARTER_NAME,)]
+    return [_resolve_one(argument, config, stdin) for argument in arguments or (catalogue.STARTER_NAME,)]
+
+
+def suggested_name(arguments: Sequence[str]) -> str:
+    """What a model of these sources is called. Raises CorpusError where the first of them is missing."""
+    argument = arguments[0] if arguments else catalogue.STARTER_NAME
+    if argument == STDIN:
+        return STDIN_NAME
+    return argument if _entry_named(argument) else _name_of(_existing(argument))
 
 
 def entry_source(entry: CatalogueEntry) -> Source:
@@ -140,12 +157,23 @@ def _entry_named(argument: str) -> CatalogueEntry | None:
     return None if entry is None or _exists(Path(argument)) else entry
 
 
-def _resolve_one(argument: str, stdin: BinaryIO | None, takes_column: bool) -> Source:
+def _resolve_one(argument: str, config: TextConfig, stdin: BinaryIO | None) -> Source:
     if argument == STDIN:
-        file_format = "csv" if takes_column else "text"
-        return Source("stdin", STDIN, (SourceFile("stdin", SpooledInput(stdin).open, file_format),))
+        file_format = "csv" if config.column is not None else "text"
+        return Source(STDIN_NAME, STDIN, (SourceFile(STDIN_NAME, SpooledInput(stdin).open, file_format),))
     if entry := _entry_named(argument):
         return entry_source(entry)
+    path = _existing(argument)
+    absolute = os.path.abspath(path)
+    if not path.is_dir():
+        return Source(_name_of(path), absolute, (_file_at(path),))
+    names, left_out = find_files(path, config)
+    files = tuple(_file_at(path / name) for name in names)
+    return Source(_name_of(path), absolute, files, is_folder=True, left_out=left_out)
+
+
+def _existing(argument: str) -> Path:
+    """The path that an argument names. Raises CorpusError where there is nothing, or it cannot be remembered."""
     path = Path(argument)
     if not argument or not _exists(path):
         raise _missing(argument)
@@ -153,16 +181,12 @@ def _resolve_one(argument: str, stdin: BinaryIO | None, takes_column: bool) -> S
         argument.encode()  # it is remembered in JSON
     except UnicodeEncodeError:
         raise CorpusError(f"The name of {shown(argument)} is not valid Unicode. Rename it.") from None
-    absolute = os.path.abspath(path)
-    if not path.is_dir():
-        return Source(model_name(Path(_uncompressed(path.name)).stem), absolute, (_file_at(path),))
-    formats = TABLE_FORMATS if takes_column else ("txt",)
-    files = tuple(_file_at(path / name) for name in _folder_names(path, formats))
-    if not files:
-        *others, last = (f"*.{name}" for name in formats)
-        patterns = " or ".join([", ".join(others), last] if others else [last])
-        raise CorpusError(f"{shown(path)} holds no {patterns} file. Name the files to read instead.")
-    return Source(model_name(os.path.basename(absolute)), absolute, files, is_folder=True)
+    return path
+
+
+def _name_of(path: Path) -> str:
+    """What a model of a file or folder is called."""
+    return model_name(os.path.basename(os.path.abspath(path)) if path.is_dir() else Path(uncompressed(path.name)).stem)
 
 
 def _exists(path: Path) -> bool:
@@ -170,22 +194,6 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except OSError as error:  # too long a name, or a folder on the way that is closed to us
         raise unreadable(shown(path), error) from error
-
-
-def _folder_names(folder: Path, formats: tuple[str, ...]) -> list[str]:
-    """POSIX relative paths of the files of those formats below `folder`, sorted; nothing hidden, no linked folders."""
-    endings = tuple(f".{name}" for name in formats)
-
-    def stop(error: OSError) -> None:
-        raise unreadable(shown(error.filename), error) from error
-
-    names = []
-    for parent, folders, files in os.walk(folder, onerror=stop):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        visible = (name for name in files if not name.startswith("."))
-        texts = [name for name in visible if _uncompressed(name).lower().endswith(endings)]
-        names += [Path(parent, name).relative_to(folder).as_posix() for name in texts]
-    return sorted(names)
 
 
 def _missing(argument: str) -> CorpusError:
@@ -199,16 +207,11 @@ def _missing(argument: str) -> CorpusError:
     return CorpusError(f"{shown(argument) or repr(argument)} does not exist. {hint}")
 
 
-def _uncompressed(name: str) -> str:
-    """`name` without `.gz`."""
-    return name[: -len(".gz")] if name.lower().endswith(".gz") else name
-
-
 def _file_at(path: Path, encoding: str | None = None) -> SourceFile:
-    uncompressed = _uncompressed(path.name)
-    ending = Path(uncompressed).suffix.lower().removeprefix(".")
-    file_format = ending if ending in TABLE_FORMATS else "text"
-    return SourceFile(shown(path), partial(_open_file, path), file_format, uncompressed != path.name, encoding, path)
+    ending = ending_of(path.name)
+    file_format = ending if ending in TABLE_FORMATS else BY_ENDING.get(ending, "text")
+    is_compressed = uncompressed(path.name) != path.name
+    return SourceFile(shown(path), partial(_open_file, path), file_format, is_compressed, encoding, path, ending)
 
 
 def _open_file(path: Path) -> BinaryIO:

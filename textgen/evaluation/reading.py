@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from textgen.config import END_OF_DOCUMENT
+from textgen.config import END_OF_DOCUMENT, TextConfig
 from textgen.corpus import open_corpus, reopen_corpus
 from textgen.dataset import prepare
 from textgen.dataset.split import Split
@@ -31,6 +31,10 @@ class FileText:
             encoding: of the file; None is that of the corpus.
         """
         config = stored.record.text
+        if shipped.is_shipped(stored.path):  # it learned from other files, which say nothing of this one
+            config = config.replace(
+                **{name: getattr(TextConfig(), name) for name in ("file_format", "include", "exclude")}
+            )
         self._reader = open_corpus([file], config.replace(encoding=encoding or config.encoding))
         self._stored = stored
         self._sketcher = Sketcher()

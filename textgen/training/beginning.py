@@ -13,7 +13,8 @@ from textgen.training.init_from import contradiction
 from textgen.training.request import Request, configs_of, given_settings
 
 NOTHING = "none"  # what --init-from says for it
-READING = tuple(name for name in names_of(TextConfig) if name not in ("level", "vocabulary_size"))  # not the tokens
+# How a text is read, which is known before its level is.
+READING = tuple(name for name in names_of(TextConfig) if name not in ("level", "vocabulary_size"))
 
 
 class Beginning(NamedTuple):

@@ -13,7 +13,7 @@ import numpy as np
 
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
 from textgen.corpus import CorpusReader, open_corpus, reopen_corpus
-from textgen.corpus.sources import resolve
+from textgen.corpus.sources import suggested_name
 from textgen.dataset import Prepared, prepare
 from textgen.dataset.batches import Batches, count_token_ids
 from textgen.dataset.split import Split
@@ -151,7 +151,7 @@ def _new(request: Request, lock: RunLock | None, progress: Preparing, tell: Call
         recipe=recipe,
         overwrite=request.overwrite,
         is_private=not reader.is_public or (parent is not None and not model_directory.is_public(parent.path)),
-        notes=prepared.notes,
+        notes=(*reader.left_out, *prepared.notes),
     )
     batches = plan.batches  # raises where the text is too short
     return (
@@ -164,7 +164,7 @@ def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Pla
 
     Without a name it is the run that a new one on the same sources would be named after.
     """
-    name = request.name or resolve(request.sources)[0].name
+    name = request.name or suggested_name(request.sources)
     if request.name is None and not request.sources:
         stopped = [p.name for p in model_directory.list_model_dirs(request.models_dir) if model_directory.is_run(p)]
         if stopped and name not in stopped:
@@ -208,7 +208,7 @@ def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Pla
         prepared=prepared,
         total_steps=checkpoint.progress.total_steps,
         begins=checkpoint,
-        notes=(*prepared.notes, *problems),
+        notes=(*reader.left_out, *prepared.notes, *problems),
     )
 
 

@@ -42,8 +42,14 @@ class Request:
 
 
 def given_settings(request: Request) -> dict[str, Any]:
-    """The settings that the user has decided."""
-    return {name: value for name, value in request.settings.items() if value is not None}
+    """The settings that the user has decided; one that holds several texts may be given as one, or as a list."""
+    given = {name: value for name, value in request.settings.items() if value is not None}
+    for name in ("include", "exclude"):
+        if isinstance(given.get(name), str):
+            given[name] = (given[name],)
+        elif isinstance(given.get(name), list):
+            given[name] = tuple(given[name])
+    return given
 
 
 def configs_of(request: Request, parent: StoredModel | None = None) -> tuple[TextConfig, ModelConfig, TrainingConfig]:

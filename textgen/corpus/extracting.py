@@ -1,0 +1,174 @@
+"""From the bytes of one file to its text, where the file is a document and not text already.
+
+What a file is, its first bytes say where they can; else its name. A text that looks like something else is read as it
+is, and noted with the flag that reads it otherwise. In a folder, a document that cannot be read is left out and noted.
+"""
+
+import dataclasses
+import io
+from collections.abc import Iterator
+
+from textgen.config import TextConfig
+from textgen.corpus.decoding import BLOCK_BYTES, ByteStream, Tally, check_pieces, iter_text, read_block
+from textgen.corpus.formats import FORMATS, LARGEST_DOCUMENT, DocumentError, Extract, extract
+from textgen.corpus.formats.archives import format_of, what_ole_is
+from textgen.corpus.formats.kept import KeptTexts
+from textgen.corpus.formats.page_encoding import declared_encoding
+from textgen.corpus.formats.telling import HEAD_BYTES, OLE, RTF, ZIP, container_of, is_text, looks_like
+from textgen.corpus.sources import PassingBytes, SourceFile
+from textgen.corpus.tables import TABLE_FORMATS
+from textgen.messages import counted
+
+# Names that say what a text is, however it begins.
+SURE_ENDINGS: tuple[str, ...] = (
+    "md",
+    "markdown",
+    "mdx",
+    "rst",
+    "tex",
+    "js",
+    "jsx",
+    "ts",
+    "tsx",
+    "vue",
+    "svelte",
+    "php",
+    "xml",
+    "xsl",
+)
+SURE_ENDINGS += ("xslt", "rss", "atom", "css", "yaml", "yml")
+UNNAMED_ENCODING = TextConfig().encoding  # what stands in a config where nobody has named one
+MOST_NAMED = 3  # documents that have a note of their own
+
+
+@dataclasses.dataclass
+class Met:
+    """The documents of a pass, and what was taken for text; it becomes notes."""
+
+    read: list[tuple[str, Extract]] = dataclasses.field(default_factory=list)  # what is said of each, before its facts
+    unread: list[str] = dataclasses.field(default_factory=list)  # why
+    lookalikes: dict[tuple[str, str], list[str]] = dataclasses.field(default_factory=dict)
+
+    def notes(self) -> Iterator[str]:
+        """A sentence for each, of many a sentence for all."""
+        for name, found in self.read[:MOST_NAMED]:
+            yield f"{name}: {found.facts()}"
+        if others := self.read[MOST_NAMED:]:
+            num_characters = sum(len(found.text) for _, found in others)
+            yield f"{counted(len(others), 'other document')}: {counted(num_characters, 'character')} of text"
+        for reason in self.unread[:MOST_NAMED]:
+            yield f"left out: {reason}"
+        if len(self.unread) > MOST_NAMED:
+            yield f"{counted(len(self.unread) - MOST_NAMED, 'other document')} that cannot be read left out"
+        for (what, way), names in self.lookalikes.items():
+            them = f" and {counted(len(names) - 1, 'other file')} look" if len(names) > 1 else " looks"
+            are = "they are" if len(names) > 1 else "it is"
+            yield f"{names[0]}{them} like {what}, and {are} read as plain text; {way}"
+
+
+class PeekedBytes:
+    """Bytes of which the first can be looked at before they are read."""
+
+    def __init__(self, stream: ByteStream, shown_name: str):
+        self._stream = stream
+        self.head = self._ahead = read_block(stream, shown_name, HEAD_BYTES)
+
+    def read(self, size: int = -1, /) -> bytes:
+        """As of a binary file."""
+        if not self._ahead:
+            return self._stream.read(size)
+        ahead, self._ahead = self._ahead, b""
+        if 0 <= size < len(ahead):
+            ahead, self._ahead = ahead[:size], ahead[size:]
+        return ahead
+
+
+def format_to_read(file: SourceFile, head: bytes, config: TextConfig) -> str:
+    """What a file is read as: "text", a document's format, or a container that its whole content tells more of."""
+    if config.column is not None or file.encoding is not None:  # a table, or a text of the catalogue
+        return "text"
+    container = container_of(head)
+    if container is not None and not (container == RTF and config.file_format == "text"):
+        return container
+    if config.file_format != "auto":
+        return config.file_format
+    return file.file_format if file.file_format in FORMATS else "text"
+
+
+def note_lookalike(file: SourceFile, head: bytes, config: TextConfig, met: Met) -> None:
+    """Note a text that looks like what nobody has said it is."""
+    is_named = file.file_format in TABLE_FORMATS or file.ending in SURE_ENDINGS or file.encoding is not None
+    if config.file_format == "auto" and config.column is None and not is_named and (found := looks_like(head)):
+        met.lookalikes.setdefault(found, []).append(file.shown_name)
+
+
+def document_pieces(
+    kind: str, file: SourceFile, stream: PeekedBytes, passing: PassingBytes, config: TextConfig, tally: Tally,
+    kept: KeptTexts, met: Met,
+) -> Iterator[str]:  # fmt: skip
+    """The text of a document, in blocks; nothing where the file is empty.
+
+    Args:
+        kind: as `format_to_read` gives it.
+        passing: the bytes of the file as they lie there, which tell whether its text is kept.
+
+    Raises:
+        DocumentError: it cannot be read.
+    """
+    data = _whole(stream, file.shown_name)
+    if not data:
+        return
+    key = f"{kind} {file.file_format} ".encode() + passing.digest.digest()
+    found = kept.find(key)
+    if found is None:
+        kind = _known(kind, file, data)
+        content = data if FORMATS[kind].is_binary else _decoded(kind, file, data, config, tally)
+        found = extract(kind, content, file.shown_name)
+        if file.file_format != kind:
+            found = found._replace(parts=f"read as {FORMATS[kind].title}: {found.parts}")
+        if FORMATS[kind].is_binary:  # the others are read in a moment
+            kept.keep(key, found)
+    met.read.append((file.shown_name, found))
+    for start in range(0, len(found.text), BLOCK_BYTES):
+        yield found.text[start : start + BLOCK_BYTES]
+
+
+def _whole(stream: PeekedBytes, shown_name: str) -> bytes:
+    blocks: list[bytes] = []
+    num_bytes = 0
+    while block := read_block(stream, shown_name, BLOCK_BYTES):
+        num_bytes += len(block)
+        if num_bytes <= LARGEST_DOCUMENT:  # what is more passes, to be counted
+            blocks.append(block)
+    if num_bytes > LARGEST_DOCUMENT:
+        raise DocumentError(f"{shown_name} is a document of more than {LARGEST_DOCUMENT:,} bytes. Save its text alone.")
+    return b"".join(blocks)
+
+
+def _known(kind: str, file: SourceFile, data: bytes) -> str:
+    """The format of a document, by its content. Raises DocumentError where that is not what the name says."""
+    if kind == ZIP:
+        return format_of(data, file.shown_name)
+    if kind == OLE:
+        raise what_ole_is(data, file.shown_name)
+    if kind == file.file_format and FORMATS[kind].is_binary and container_of(data[:HEAD_BYTES]) is None:
+        raise _misnamed(kind, file, data[:HEAD_BYTES])
+    return kind
+
+
+def _misnamed(kind: str, file: SourceFile, head: bytes) -> DocumentError:
+    if found := looks_like(head):
+        advice = f"It looks like {found[0]}; {found[1]}."
+    elif is_text(head):
+        advice = "It looks like plain text; --file-format text reads it as it is."
+    else:
+        advice = "It is damaged. Copy it again, whole."
+    return DocumentError(f"{file.shown_name} is not {FORMATS[kind].title}, whatever its name says. {advice}")
+
+
+def _decoded(kind: str, file: SourceFile, data: bytes, config: TextConfig, tally: Tally) -> str:
+    """The text of a document that is made of text, in the encoding that was named or, of a page, that it declares."""
+    encoding = config.encoding
+    if kind == "html" and encoding == UNNAMED_ENCODING:
+        encoding = declared_encoding(data) or encoding
+    return "".join(check_pieces(iter_text(io.BytesIO(data), file.shown_name, encoding, tally), file.shown_name))

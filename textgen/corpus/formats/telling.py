@@ -1,0 +1,132 @@
+"""What a file is by its first bytes: a document, a binary file, or a text that looks like something else.
+
+A name is a hint: a Word document may be called .txt, and a page of HTML anything.
+"""
+
+import csv
+import json
+import re
+
+HEAD_BYTES = 1 << 13  # of a file, that tell what it is
+ZIP, OLE, PDF, RTF = "zip", "ole", "pdf", "rtf"
+OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # the container of Word, Excel and PowerPoint up to 2003
+BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")
+# Binary formats that may begin without a NUL among their first bytes.
+MAGIC: tuple[bytes, ...] = (
+    b"PK\3\4",
+    b"PK\5\6",
+    OLE_MAGIC,
+    b"%PDF-",
+    b"%!PS",
+    b"\x89PNG",
+    b"\xff\xd8\xff",
+    b"GIF8",
+    b"\x7fELF",
+    b"\x1f\x8b",
+)
+MAGIC += (
+    b"BZh",
+    b"\xfd7zXZ",
+    b"7z\xbc\xaf",
+    b"Rar!",
+    b"ID3",
+    b"OggS",
+    b"fLaC",
+    b"\x28\xb5\x2f\xfd",
+    b"SQLite format 3",
+)
+CONTROLS = bytes(set(range(0x20)) - set(b"\t\n\x0b\x0c\r\x1a\x1b")) + b"\x7f"
+MOST_CONTROLS = 1 / 200  # of the bytes of a text; old ones hold a few
+
+PROLOGUE = re.compile(r"(?:\s+|<\?xml[^>]*+>|<!--(?:(?!-->).)*+-->)*+", re.DOTALL)
+PAGE = re.compile(r"<(?:!doctype\s+html|html|head|body|title|meta|link)\b", re.IGNORECASE)
+TAGS = r"(?:p|div|h[1-6]|ul|ol|li|table|tr|td|span|article|section|main|header|a|b|i|em|strong|font|center|blockquote)"
+FRAGMENT = re.compile(rf"<(?:{TAGS}|br|hr|img)\b[^<>]*>", re.IGNORECASE)
+CLOSED = re.compile(rf"</{TAGS}\s*>|<p\b[^<>]*>|<br\s*/?>", re.IGNORECASE)
+SUBTITLES = re.compile(r"(?:\d+[ \t]*\r?\n)?(?:\d{1,3}:)?\d{1,2}:\d{2}[.,]\d{1,3}[ \t]*-->")
+NOTEBOOK = re.compile(r'\{.*"(?:cell_type|nbformat)"\s*:', re.DOTALL)
+DELIMITERS = {"\t": 2, ";": 2, "|": 2, ",": 3}  # with the cells that a row must have
+FLAGS = {"JSON Lines": "jsonl", "JSON": "jsonl", "TSV": "tsv", "CSV": "csv"}
+FEWEST_ROWS, MOST_ROWS, LONGEST_TITLE = 3, 50, 40
+
+
+def container_of(head: bytes) -> str | None:
+    """ZIP, OLE, PDF or RTF: what a file is that begins with `head` and cannot be plain text; else None."""
+    if head.startswith((b"PK\3\4", b"PK\5\6")):
+        return ZIP
+    if head.startswith(OLE_MAGIC):
+        return OLE
+    start = head[:1024].lstrip(b"\xef\xbb\xbf \t\r\n")
+    return PDF if start.startswith(b"%PDF-") else RTF if start.startswith(b"{\\rtf") else None
+
+
+def is_text(head: bytes) -> bool:
+    """Whether a file that begins with `head` is text, in whatever encoding."""
+    if head.startswith(BYTE_ORDER_MARKS):
+        return True
+    if (
+        head.startswith(MAGIC)
+        or head[4:8] == b"ftyp"
+        or (head[:4] == b"RIFF" and head[8:12] in (b"WAVE", b"WEBP", b"AVI "))
+    ):
+        return False
+    if 0 in head:
+        return _is_utf_16(head)
+    return len(head) - len(head.translate(None, CONTROLS)) <= len(head) * MOST_CONTROLS
+
+
+def _is_utf_16(head: bytes) -> bool:
+    """Whether there is a NUL in every second place nearly, as in Latin letters of two bytes each."""
+    even, odd = head[0::2].count(0), head[1::2].count(0)
+    return min(even, odd) * 20 < max(even, odd) and max(even, odd) * 2 > len(head) // 2
+
+
+def looks_like(head: bytes) -> tuple[str, str] | None:
+    """What a text that is not named so looks like, and which flag reads it; None where it is just text.
+
+    Args:
+        head: the first bytes of the file.
+    """
+    text = head.decode("utf-8", "ignore").removeprefix("\ufeff")
+    prologue = PROLOGUE.match(text)
+    start = text[prologue.end() :] if prologue else text
+    if PAGE.match(start) or (FRAGMENT.match(start) and len(CLOSED.findall(start)) >= 2):
+        return "HTML", "--file-format html reads its text"
+    if start.startswith("WEBVTT") or SUBTITLES.match(start):
+        return "subtitles", f"--file-format {'vtt' if start.startswith('WEBVTT') else 'srt'} reads what is said"
+    if NOTEBOOK.match(start):
+        return "a notebook", "--file-format ipynb reads its cells"
+    if text.lstrip().startswith("<?xml"):
+        return "XML", "no flag reads that"
+    if found := _table(start):
+        return found, f"--file-format {FLAGS[found]} --column NAME takes one column"
+    return None
+
+
+def _table(text: str) -> str | None:
+    """JSON, JSON Lines, TSV or CSV, if `text` begins like a table."""
+    if text.startswith("["):
+        return "JSON" if re.match(r"\[\s*\{\s*\"(?:[^\"\\]|\\.)*\"\s*:", text) else None
+    lines = text.splitlines()[: MOST_ROWS + 1]
+    whole = lines if len(text) < HEAD_BYTES // 4 else lines[:-1]  # the last one may be cut
+    if text.startswith("{"):
+        return "JSON Lines" if whole and all(_is_object(line) for line in whole[:3]) else None
+    for delimiter, fewest in DELIMITERS.items():
+        if len(whole) < FEWEST_ROWS or whole[0].count(delimiter) < fewest - 1:
+            continue
+        try:
+            rows = [row for row in csv.reader(whole, delimiter=delimiter) if row]
+        except csv.Error:
+            continue
+        titles = [title.strip() for title in rows[0]]
+        is_header = all(titles) and len(set(titles)) == len(titles) and max(map(len, titles)) <= LONGEST_TITLE
+        if is_header and len(rows) >= FEWEST_ROWS and {len(row) for row in rows} == {max(fewest, len(titles))}:
+            return "TSV" if delimiter == "\t" else "CSV"
+    return None
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
