@@ -316,7 +316,14 @@ def test_a_dry_run_writes_nothing(workshop):
 WRONG_INPUT = {
     "a missing file": (["train", "gone.txt"], 1, "gone.txt"),
     "an empty file": (["train", "empty.txt"], 1, "empty"),
-    "not UTF-8": (["train", "latin.txt"], 1, "byte 0xE9 at offset 3 (line 1). Try --encoding latin-1"),
+    "not UTF-8": (
+        ["train", "latin.txt", "--encoding", "utf-8"],
+        1,
+        "byte 0xE9 at offset 3 (line 1). Leave --encoding out",
+    ),
+    "UTF-8 with a stray byte": (["train", "stray.txt"], 1, "with 500 stray bytes, the first byte 0xE9 at offset 6"),
+    "not clear": (["train", "unclear.txt"], 1, "--encoding mac-cyrillic reads “Привет"),
+    "an archive": (["train", "book.txt"], 1, "book.txt is a ZIP archive, not plain text"),
     "too short": (["train", "short.txt", "--init-from", "none"], 1, "--batch-size"),
     "one repeated symbol": (["train", "same.txt", "--init-from", "none"], 1, "two different characters"),
     "a folder without text": (["train", "folder"], 1, "folder"),
@@ -345,6 +352,9 @@ WRONG_INPUT = {
 def test_wrong_input_is_one_line_and_leaves_nothing(case, workshop):
     (workshop / "empty.txt").write_text("")
     (workshop / "latin.txt").write_bytes(b"caf\xe9 " * 500)
+    (workshop / "stray.txt").write_bytes(b"caf\xc3\xa9 \xe9 " * 500)
+    (workshop / "unclear.txt").write_bytes("Привет".encode("mac-cyrillic"))
+    (workshop / "book.txt").write_bytes(b"PK\x03\x04" + bytes(100))
     (workshop / "short.txt").write_text("abc")
     (workshop / "same.txt").write_text("a" * 50_000)
     (workshop / "long.txt").write_text(TALE * 200)

@@ -9,6 +9,7 @@ from textgen.schema import Settings, setting
 # valid text can hold it, so documents need no escaping.
 END_OF_DOCUMENT = "\udc00"
 NORMAL_FORMS = ("none", "nfc", "nfkc", "casefold")
+ENCODING_ERRORS = ("strict", "replace", "skip")
 DOCUMENT_KINDS = ("whole", "file", "line", "blank-line")
 
 
@@ -36,7 +37,13 @@ class TextConfig(Settings):
         "whole", "What counts as one document. The model learns where documents end.", choices=DOCUMENT_KINDS
     )
     column: str | None = setting(None, "Column of a CSV, TSV or JSONL file. Each of its cells is a document.")
-    encoding: str = setting("utf-8", "Encoding of the corpus.")
+    encoding: str = setting("auto", "Encoding of the corpus. auto is UTF-8 where it is valid, else what is found.")
+    encoding_errors: str = setting(
+        "strict",
+        "What happens to bytes that do not fit the encoding: an error, \ufffd in their place, or nothing.",
+        choices=ENCODING_ERRORS,
+        is_new=True,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -12,7 +12,8 @@ from textgen.training.init_from import contradiction
 from textgen.training.request import Request, configs_of, given_settings
 
 NOTHING = "none"  # what --init-from says for it
-READING = ("normalize", "documents", "column", "encoding")  # how a text is read before its level is known
+# How a text is read before its level is known.
+READING = ("normalize", "documents", "column", "encoding", "encoding_errors")
 
 
 class Beginning(NamedTuple):
