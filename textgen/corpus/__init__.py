@@ -2,7 +2,13 @@
 
     reading      sources -> CorpusReader: blocks of text, again and again; the front door
       sources    one argument -> the files it stands for, and their bytes
-      decoding   bytes -> text, block by block, with exact errors
+      decoding   bytes -> text, block by block, in the encoding that is named or found; LF line ends
+        containers what is no plain text, by its first bytes
+        detecting  which encoding a file is in that is not UTF-8
+        likelihood bits that a reading of some bytes takes; the least is the right one
+        alphabets  what is frequent in which writing: data
+        misfits    bytes that do not fit an encoding, and what is said of them
+      noting     what was met and changed -> sentences
       documents  text -> documents: files, lines, or what stands between blank lines
       tables     CSV, TSV, JSONL -> documents: the cells of a column
     remembered   which corpora this user has trained from; what a model names is opened only then
@@ -13,7 +19,7 @@
       connection which servers are talked to, and how long they may take
     names        what a model of a corpus is called
 
-Text leaves this room with LF line ends and no leading byte-order mark. The only half of a surrogate pair in it is
+Text leaves this room with LF line ends and no leading byte-order mark, whatever its bytes were. The only half of a surrogate pair in it is
 END_OF_DOCUMENT.
 """
 
