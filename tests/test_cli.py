@@ -120,6 +120,10 @@ def test_a_prompt_can_come_from_a_file_or_from_standard_input_and_text_can_go_to
     from_stdin = run("sample", "tale", "-n", "20", "-p", "-", stdin="The river\n", cwd=workshop)
     assert (from_file.returncode, from_file.stdout) == (0, b"")
     assert output.read_bytes() == from_stdin.stdout
+    typed = run("sample", "tale", "-n", "20", "-p", "\ufeffThe river\r\n", cwd=workshop)
+    windows = run("sample", "tale", "-n", "20", "-p", "-", stdin=b"The \x93river\x94\r", cwd=workshop)
+    assert typed.stdout == from_stdin.stdout
+    assert "textgen: standard input: read as cp1252: The “river”" in windows.stderr.decode()
 
 
 def test_text_stops_before_a_stop_string(workshop):

@@ -8,8 +8,12 @@ import pytest
 from languages import TEXTS
 
 from textgen.config import TextConfig
-from textgen.corpus import open_corpus
+from textgen.corpus import open_corpus, reopen_corpus
+from textgen.corpus.remembered import remember
+from textgen.dataset import prepare
+from textgen.dataset.split import Split
 from textgen.errors import CorpusError
+from textgen.records import CorpusRecord
 
 PARAGRAPHS = [(language, encoding) for language, (encodings, _, _) in TEXTS.items() for encoding in encodings]
 SHORT = [
@@ -32,6 +36,7 @@ FRENCH = "Il était une fois, dans un village près de la forêt, un garçon.\n"
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TEXTGEN_STATE_DIR", str(tmp_path / "state"))
 
 
 def read(content: bytes, name: str = "a.txt", **settings) -> tuple[str, tuple[str, ...]]:
@@ -164,6 +169,30 @@ def test_the_encodings_of_the_user_s_other_texts_decide_what_is_not_clear():
     Path("a.txt").write_bytes("Привет, как дела?".encode("mac-cyrillic"))
     reader = open_corpus(["a.txt"], TextConfig(), hints=("mac-cyrillic",))
     assert "".join(reader.blocks()) == "Привет, как дела?"
+
+
+def test_what_was_found_is_kept_and_the_same_text_is_read_again(monkeypatch, tmp_path):
+    monkeypatch.setenv("TEXTGEN_CACHE_DIR", str(tmp_path / "cache"))
+    Path("a.txt").write_bytes(FRENCH.encode("cp1252") * 50)
+    config, split = TextConfig(level="char"), Split(0.1)
+    first = prepare(open_corpus(["a.txt"], config), split)
+    assert first.encodings == ("cp1252",)
+    again = prepare(open_corpus(["a.txt"], config), split)  # what was kept
+    assert (again.sha256, again.encodings, again.notes) == (first.sha256, first.encodings, first.notes)
+    other = prepare(open_corpus(["a.txt"], config, encodings=("cp1251",)), split)
+    assert (other.sha256 != first.sha256, other.encodings) == (True, ("cp1251",))
+    record = CorpusRecord("a", (str(tmp_path / "a.txt"),), other.sha256, encodings=other.encodings)
+    remember(record)
+    reopened = reopen_corpus(record, config, model="a", advice="")
+    assert prepare(reopened, split, tokenizer=other.tokenizer, expected=record).sha256 == other.sha256
+    assert prepare(open_corpus(["a.txt"], config), split).sha256 == first.sha256
+
+
+def test_several_files_are_read_again_each_in_its_own_encoding():
+    Path("a.txt").write_text("Привет\n", encoding="mac-cyrillic")
+    Path("b.txt").write_text("Привет\n", encoding="cp866")
+    reader = open_corpus(["a.txt", "b.txt"], TextConfig(), encodings=("mac-cyrillic", "cp866"))
+    assert "".join(reader.blocks()) == "Привет\n" * 2
 
 
 # ---- bytes that do not fit

@@ -143,6 +143,10 @@ def test_read_adds_a_file_without_writing(tmp_path):
     session = Transcript("a", f"/read {path}", "")
     assert f"# read 8 characters of {path}; an empty line goes on from there\n" in session.run()
     assert session.story == "abcd one\ntwo\nabc"
+    path.write_bytes(b"\x93a\x94 b\r")
+    shown = transcript(f"/read {path}")
+    assert f"# {path}: read as cp1252: “a” b\n" in shown
+    assert "# 1 CR line end turned into LF\n" in shown
 
 
 def test_what_was_saved_and_read_is_the_same_story(tmp_path):

@@ -19,7 +19,7 @@
       connection which servers are talked to, and how long they may take
     names        what a model of a corpus is called
 
-Text leaves this room with LF line ends and no leading byte-order mark, whatever its bytes were. The only half of a surrogate pair in it is
+Text leaves this room with LF line ends and no leading byte-order mark. The only half of a surrogate pair in it is
 END_OF_DOCUMENT.
 """
 

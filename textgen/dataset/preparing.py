@@ -75,7 +75,8 @@ def prepare(
     sha256 = None if expected is None else expected.sha256
     entries = [
         cache.Entry(fingerprint, reader.config, split, known, base, sha256, encodings)
-        for encodings in dict.fromkeys(((), reader.known))
+        # Where it is known what the text is, it does not matter whether its encodings were found or known.
+        for encodings in dict.fromkeys((reader.known,) if sha256 is None else ((), reader.known))
         for known in dict.fromkeys((None, tokenizer))
     ]
     for entry in entries:
