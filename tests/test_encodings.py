@@ -206,6 +206,7 @@ def test_several_files_are_read_again_each_in_its_own_encoding():
         ("é\r".encode() * 9 + b"\xf0\x9f\x98", "auto", "é\n" * 9 + "�", "é\n" * 9, "offset 27 (line 10)"),
         (b"caf\xe9", "ascii", "caf�", "caf", "byte 0xE9 at offset 3 (line 1)"),
         ("今日".encode("shift_jis") + b"\x82", "shift_jis", "今日�", "今日", "byte 0x82 at offset 4"),
+        ("今日は".encode("euc_jp") + b"\xc3", "auto", "今日は�", "今日は", "byte 0xC3 at offset 6"),
         ("ab".encode("utf-16-le") + b"\0\xd8c\0", "utf-16-le", "ab�c", "abc", "byte 0x00 at offset 4"),
     ],
 )

@@ -129,7 +129,7 @@ class _TextOfFile:
         self._begin("utf-8" if decoding.known == AUTO else decoding.known)
         while True:
             self.num_bytes += len(block)
-            text = self._decoded(block)
+            text = self._decoded(block, not block)
             is_ascii = text.isascii()
             may_hold_c1 = not is_ascii and (self.encoding != "utf-8" or _may_hold_c1(block, text))
             self.is_ascii = self.is_ascii and is_ascii
@@ -146,10 +146,10 @@ class _TextOfFile:
         self.encoding = encoding
         self.decoder = codecs.getincrementaldecoder(encoding)(errors)
 
-    def _decoded(self, block: bytes) -> str:
+    def _decoded(self, block: bytes, is_last: bool) -> str:
         state = self.decoder.getstate()
         try:
-            return self.decoder.decode(block, final=not block)
+            return self.decoder.decode(block, is_last)
         except UnicodeDecodeError as error:
             # The decoder raises over the bytes that it still held plus this block: a suffix of what was read.
             bytes_from_error = len(error.object) - error.start
@@ -159,13 +159,13 @@ class _TextOfFile:
             byte, offset = error.object[error.start], self.num_bytes - bytes_from_error
             where = f"byte 0x{byte:02X} at offset {offset:,} (line {line:,})"
             if self.decoding.encoding == AUTO and self.encoding == "utf-8" and self._found_another(where):
-                return self._decoded(state[0] + block)
+                return self._decoded(state[0] + block, is_last)
             if self.decoding.errors == "strict":
                 raise unfit(error, self.shown_name, self.encoding, self.decoding, where) from None
             self.first_bad = where
             self._begin(self.encoding, ERRORS)
             self.decoder.setstate(state)
-            return self.decoder.decode(block, final=not block)
+            return self.decoder.decode(block, is_last)
         except UnicodeError as error:
             raise invalid(self.shown_name, self.encoding, error) from None
 
