@@ -120,6 +120,10 @@ def test_a_prompt_can_come_from_a_file_or_from_standard_input_and_text_can_go_to
     from_stdin = run("sample", "tale", "-n", "20", "-p", "-", stdin="The river\n", cwd=workshop)
     assert (from_file.returncode, from_file.stdout) == (0, b"")
     assert output.read_bytes() == from_stdin.stdout
+    typed = run("sample", "tale", "-n", "20", "-p", "\ufeffThe river\r\n", cwd=workshop)
+    windows = run("sample", "tale", "-n", "20", "-p", "-", stdin=b"The \x93river\x94\r", cwd=workshop)
+    assert typed.stdout == from_stdin.stdout
+    assert "textgen: standard input: read as cp1252: The “river”" in windows.stderr.decode()
 
 
 def test_text_stops_before_a_stop_string(workshop):
@@ -316,7 +320,14 @@ def test_a_dry_run_writes_nothing(workshop):
 WRONG_INPUT = {
     "a missing file": (["train", "gone.txt"], 1, "gone.txt"),
     "an empty file": (["train", "empty.txt"], 1, "empty"),
-    "not UTF-8": (["train", "latin.txt"], 1, "byte 0xE9 at offset 3 (line 1). Try --encoding latin-1"),
+    "not UTF-8": (
+        ["train", "latin.txt", "--encoding", "utf-8"],
+        1,
+        "byte 0xE9 at offset 3 (line 1). Leave --encoding out",
+    ),
+    "UTF-8 with a stray byte": (["train", "stray.txt"], 1, "with 500 stray bytes, the first byte 0xE9 at offset 6"),
+    "not clear": (["train", "unclear.txt"], 1, "--encoding mac-cyrillic reads “Привет"),
+    "an archive": (["train", "book.txt"], 1, "book.txt is a ZIP archive, not plain text"),
     "too short": (["train", "short.txt", "--init-from", "none"], 1, "--batch-size"),
     "one repeated symbol": (["train", "same.txt", "--init-from", "none"], 1, "two different characters"),
     "a folder without text": (["train", "folder"], 1, "folder"),
@@ -345,6 +356,9 @@ WRONG_INPUT = {
 def test_wrong_input_is_one_line_and_leaves_nothing(case, workshop):
     (workshop / "empty.txt").write_text("")
     (workshop / "latin.txt").write_bytes(b"caf\xe9 " * 500)
+    (workshop / "stray.txt").write_bytes(b"caf\xc3\xa9 \xe9 " * 500)
+    (workshop / "unclear.txt").write_bytes("Привет".encode("mac-cyrillic"))
+    (workshop / "book.txt").write_bytes(b"PK\x03\x04" + bytes(100))
     (workshop / "short.txt").write_text("abc")
     (workshop / "same.txt").write_text("a" * 50_000)
     (workshop / "long.txt").write_text(TALE * 200)

@@ -28,7 +28,8 @@ RANGES = [
     (TextConfig, "file_format", ("auto", "text", "html", "ipynb", "srt", "vtt"), ("docx", "HTML", "", None)),
     (TextConfig, "include", (None, (), ("*.py",), ("a", "b")), (("",), ("/",), "*.py", ("\udcff",))),
     (TextConfig, "exclude", ((), ("*.py", "drafts/")), (("",), "*.py", None)),
-    (TextConfig, "encoding", ("utf-8", "latin-1"), (None, 8)),
+    (TextConfig, "encoding", ("auto", "utf-8", "latin-1"), (None, 8)),
+    (TextConfig, "encoding_errors", ("strict", "replace", "skip"), ("ignore", "", None)),
     (ModelConfig, "vocabulary_size", (2, 4_194_304), (1, 4_194_305)),
     (ModelConfig, "cell", ("lstm", "gru", "rnn"), ("LSTM", "transformer", "")),
     (ModelConfig, "embedding_size", (1, 65_536, None), (0, 65_537)),
@@ -345,7 +346,7 @@ def test_json_with_a_key_too_many_or_too_few_is_refused(cls):
     document = cls().to_json()
     with pytest.raises(SettingError, match=f"{cls.__name__} expects exactly the keys .*'extra'"):
         cls.from_json(document | {"extra": 1})
-    document.popitem()
+    del document[next(iter(document))]
     with pytest.raises(SettingError, match=f"{cls.__name__} expects exactly the keys"):
         cls.from_json(document)
 

@@ -64,7 +64,8 @@ def test_a_file_becomes_its_text_with_its_name_its_path_and_its_hash(folder):
     write("novel.txt", "Élan\x00\n")
     corpus = read_corpus(["novel.txt"])
     digest = hashlib.sha256("Élan\x00\n".encode()).hexdigest()
-    assert corpus == Corpus("novel", (str(folder / "novel.txt"),), "Élan\x00\n", digest, ())
+    notes = ("1 NUL character, the first in line 1 of novel.txt",)
+    assert corpus == Corpus("novel", (str(folder / "novel.txt"),), "Élan\x00\n", digest, notes)
     with pytest.raises(dataclasses.FrozenInstanceError):
         corpus.text = ""
 
@@ -112,12 +113,20 @@ def test_stdin_is_read_as_bytes(monkeypatch):
     assert "more than once" in message_of("-", "-")
 
 
-def test_byte_order_marks_and_crlf_line_ends_are_removed_and_noted():
+def test_byte_order_marks_and_other_line_ends_are_removed_and_noted():
     write("a.txt", b"\xef\xbb\xbfone\r\ntwo\rthree\r\r\n")
-    write("b.txt", "x\ufeffy")
+    write("b.txt", "x\ufeffy\n")
     corpus = read_corpus(["a.txt", "b.txt"])
-    assert corpus.text == "one\ntwo\rthree\r\nx\ufeffy"
-    assert corpus.notes == ("2 files read", "1 byte-order mark removed", "2 CRLF line ends turned into LF")
+    assert corpus.text == "one\ntwo\nthree\n\nx\ufeffy\n"
+    assert corpus.notes == (
+        "2 files read",
+        "1 byte-order mark removed",
+        "2 CRLF line ends turned into LF",
+        "2 CR line ends turned into LF",
+        "a.txt mixes line ends: 2 CRLF, 2 CR",
+    )
+    corpus = read_corpus([write("c.txt", b"one\rtwo\rthree\r")])
+    assert (corpus.text, corpus.notes) == ("one\ntwo\nthree\n", ("3 CR line ends turned into LF",))
 
 
 def test_no_sources_are_the_starter_corpus_and_a_path_wins_over_a_catalogue_name():
@@ -135,6 +144,10 @@ def test_the_starter_corpus_alone_suits_words():
     assert suited_level([write("chronicles", "mine")]) == "char"  # a path wins here too
 
 
+def with_lf(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 @given(
     text=st.text("ab\r\n\ufeffé€\U0001f600") | st.text(),
     encoding=st.sampled_from(("utf-8", "utf-16", "utf-16-le", "utf-32", "gb18030")),
@@ -144,8 +157,9 @@ def test_the_starter_corpus_alone_suits_words():
 def test_decoding_in_blocks_of_any_size_gives_the_whole_text(text, encoding, size):
     tally = Tally()
     pieces = iter_text(io.BytesIO(text.encode(encoding)), "t", encoding, tally, block_bytes=size)
-    assert "".join(pieces) == text.removeprefix("\ufeff").replace("\r\n", "\n")
+    assert "".join(pieces) == with_lf(text.removeprefix("\ufeff"))
     assert tally.crlf_line_ends == text.count("\r\n")
+    assert tally.cr_line_ends == text.count("\r") - text.count("\r\n")
     assert tally.byte_order_marks == text.startswith("\ufeff")
 
 
@@ -154,8 +168,9 @@ def test_decoding_in_blocks_of_any_size_gives_the_whole_text(text, encoding, siz
 
 def test_a_byte_that_is_not_utf_8_is_named_with_its_offset_and_line():
     write("corpus.txt", ("x" * 49 + "\n").encode() * 206 + b"x" * 112 + b"\xe9 and so on\n")
-    expected = "corpus.txt is not UTF-8: byte 0xE9 at offset 10,412 (line 207). Try --encoding latin-1."
-    assert message_of("corpus.txt") == expected
+    expected = "corpus.txt is not UTF-8: byte 0xE9 at offset 10,412 (line 207). Leave --encoding out, and it is found; "
+    expected += "or --encoding-errors replace or skip reads the rest."
+    assert message_of("corpus.txt", encoding="utf-8") == expected
 
 
 def test_offset_and_line_are_right_in_a_later_block_after_a_sequence_that_spans_blocks():
@@ -171,14 +186,14 @@ def test_any_invalid_bytes_are_found_where_the_whole_file_would_show_them(conten
         expected = (content.decode(encoding), None)
     except UnicodeDecodeError as error:
         shift = len(content) - len(error.object)  # `utf-8-sig` counts from after the mark
-        line = content[: error.start + shift].decode(encoding).count("\n") + 1
+        line = with_lf(content[: error.start + shift].decode(encoding)).count("\n") + 1
         expected = (
             None,
             f"byte 0x{error.object[error.start]:02X} at offset {error.start + shift} (line {line})",
         )
     pieces = iter_text(io.BytesIO(content), "t", codecs.lookup(encoding).name, Tally(), block_bytes=size)
     if expected[1] is None:
-        assert "".join(pieces) == expected[0].removeprefix("\ufeff").replace("\r\n", "\n")
+        assert "".join(pieces) == with_lf(expected[0].removeprefix("\ufeff"))
     else:
         with pytest.raises(CorpusError) as caught:
             "".join(pieces)
@@ -188,10 +203,11 @@ def test_any_invalid_bytes_are_found_where_the_whole_file_would_show_them(conten
 def test_other_encodings_are_named_and_the_advice_fits():
     write("wide.txt", "one\ntwo".encode("utf-16"))
     assert read_corpus(["wide.txt"], encoding="UTF16").text == "one\ntwo"
-    assert message_of("wide.txt") == "wide.txt is not UTF-8: byte 0xFF at offset 0 (line 1). Try --encoding utf-16."
+    assert read_corpus(["wide.txt"]).text == "one\ntwo"
+    assert message_of("wide.txt", encoding="utf-8").startswith("wide.txt is not UTF-8: byte 0xFF at offset 0 (line 1).")
     write("half.txt", "a\n".encode("utf-16-le") + b"\x00\xd8b\x00")
-    expected = "half.txt is not UTF-16-LE: byte 0x00 at offset 4 (line 2). Try --encoding utf-8."
-    assert message_of("half.txt", encoding="utf-16-le") == expected
+    expected = "half.txt is not UTF-16-LE: byte 0x00 at offset 4 (line 2). Leave --encoding out"
+    assert message_of("half.txt", encoding="utf-16-le").startswith(expected)
     assert "no byte-order mark at its start" in message_of(write("plain.txt", "text"), encoding="utf-16")
 
 

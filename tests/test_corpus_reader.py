@@ -242,7 +242,8 @@ def test_a_compressed_file_that_is_cut_anywhere_is_refused(length):
 def test_a_byte_that_is_not_utf_8_in_the_middle_of_a_large_compressed_file_is_named_with_its_place():
     text = b"fifteen letters\n" * 200_000
     write("large.txt.gz", text + b"\xe9\n" + text)
-    assert message_of("large.txt.gz").startswith(
+    utf_8 = TextConfig(encoding="utf-8")
+    assert message_of("large.txt.gz", config=utf_8).startswith(
         "large.txt.gz is not UTF-8: byte 0xE9 at offset 3,200,000 (line 200,001)."
     )
 

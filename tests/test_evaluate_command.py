@@ -126,6 +126,26 @@ def test_the_share_that_the_model_has_read_is_said(run, folder):
     assert "has read" not in run("evaluate", str(folder / "other.txt"))[2]
 
 
+def test_what_a_file_was_read_as_is_said(run, folder):
+    write_model(folder, "")
+    (folder / "old.txt").write_bytes(b"\x93Hi\x94 he said\rcaf\xc3 ")
+    (folder / "other.txt").write_text("Привет, как дела?", encoding="mac-cyrillic")
+    status, _, said = run("evaluate", str(folder / "old.txt"), "--encoding", "latin-1")
+    assert (status, "C1 control characters, the first in line 1" in said) == (0, True)
+    (folder / "old.txt").write_bytes(b"\x93Hi\x94 he said\r")
+    assert f"textgen: {folder}/old.txt: read as cp1252: “Hi” he said\n" in run("evaluate", str(folder / "old.txt"))[2]
+    assert "not clear" in run("evaluate", str(folder / "other.txt"))[2]
+    model = make_stored_model()
+    corpus = CorpusRecord("book", ("book.txt",), "0" * 64, len(BOOK), encodings=("mac-cyrillic",))
+    shutil.rmtree(folder / "tiny")
+    write_stored_model(folder, model._replace(record=dataclasses.replace(model.record, corpus=corpus)))
+    assert "read as mac-cyrillic: Привет, как дела?" in run("evaluate", str(folder / "other.txt"))[2]
+    (folder / "stray.txt").write_bytes(b"caf\xc3\xa9 \x92 and more")
+    assert "1 stray byte" in run("evaluate", str(folder / "stray.txt"))[2]
+    said = run("evaluate", str(folder / "stray.txt"), "--encoding-errors", "skip")[2]
+    assert "1 byte that does not fit the encoding left out" in said
+
+
 def test_of_its_own_files_and_without_a_sketch_nothing_is_said(run, folder):
     book = str(folder / "book.txt")
     for sketch, source in ((sketch_of([BOOK]).to_text(), book), ("", "/elsewhere/book.txt")):

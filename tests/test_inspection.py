@@ -278,7 +278,7 @@ def test_nothing_is_written(folder):
         (["empty.txt"], CorpusError, "empty.txt is empty"),
         (["blank.txt"], CorpusError, "nothing but white space"),
         (["same.txt"], TokenizerError, "at least two different characters"),
-        (["latin.txt"], CorpusError, "byte 0xE9 at offset 3"),
+        (["latin.txt", "--encoding", "utf-8"], CorpusError, "byte 0xE9 at offset 3"),
         (["table.csv", "--column", "nmae"], CorpusError, "nmae"),
     ],
 )

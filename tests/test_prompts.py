@@ -1,5 +1,6 @@
 """Prompts from files: the text of a corpus, and one line where there is none."""
 
+import gzip
 import io
 import os
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from textgen.errors import CorpusError, SettingError
-from textgen.generation.prompts import read_prompt
+from textgen.generation.prompts import clean_prompt, read_prompt
 
 MOST = 100
 
@@ -25,7 +26,10 @@ def prompt(tmp_path):
         (b"\xef\xbb\xbfone\r\ntwo\n", "one\ntwo\n"),
         (b"a\xef\xbb\xbf", "a\ufeff"),
         (b"\xef\xbb\xbf\xef\xbb\xbfa", "\ufeffa"),
-        (b"a\rb\r\r\n", "a\rb\r\n"),
+        (b"a\rb\r\r\n", "a\nb\n\n"),
+        (b"\x93Hi\x94 he said", "\u201cHi\u201d he said"),
+        ("\u00c9lan\r\n".encode("utf-16"), "\u00c9lan\n"),
+        (gzip.compress(b"one\r\n"), "one\n"),
         (b"", ""),
         ("caf\u00e9".encode(), "caf\u00e9"),
     ],
@@ -37,13 +41,30 @@ def test_a_byte_order_mark_goes_and_line_ends_are_lf(prompt, content, text, monk
     assert read_prompt(None, MOST) == text
 
 
-def test_what_is_not_utf_8_is_named_with_its_place(prompt, monkeypatch):
-    prompt.write_bytes(b"a\nb\xe9")
-    with pytest.raises(CorpusError, match=r"prompt.txt is not UTF-8: byte 0xE9 at offset 3 \(line 2\)$"):
+def test_what_is_not_clear_is_named_with_its_place_and_a_guess_is_said(prompt, monkeypatch):
+    prompt.write_bytes(b"a\n\xc3\xa9b\xe9")
+    with pytest.raises(CorpusError, match=r"prompt.txt is UTF-8 with 1 stray byte: byte 0xE9 at offset 5 \(line 2\)"):
         read_prompt(prompt, MOST)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff")))
-    with pytest.raises(CorpusError, match=r"^standard input is not UTF-8: byte 0xFF at offset 0"):
+    with pytest.raises(CorpusError, match=r"^'?standard input'? is not UTF-8: byte 0xFF at offset 0"):
         read_prompt(None, MOST)
+    prompt.write_bytes(b"%PDF-1.4\n%\xe2\xe3\n")
+    with pytest.raises(CorpusError, match="is a PDF document"):
+        read_prompt(prompt, MOST)
+    notes: list[str] = []
+    prompt.write_bytes(b"\x93Hi\x94 he said\r")
+    assert read_prompt(prompt, MOST, notes.append) == "\u201cHi\u201d he said\n"
+    assert notes == [f"{prompt}: read as cp1252: \u201cHi\u201d he said", "1 CR line end turned into LF"]
+
+
+def test_a_compressed_prompt_is_not_unpacked_without_end(prompt):
+    prompt.write_bytes(gzip.compress(bytes(10**6)))
+    with pytest.raises(SettingError, match=f"expected at most {10**5:,} bytes"):
+        read_prompt(prompt, 10**5)
+
+
+def test_a_prompt_that_was_typed_is_cleaned_too():
+    assert clean_prompt("\ufeffone\r\ntwo\rthree\n") == "one\ntwo\nthree\n"
 
 
 def test_a_file_that_is_too_large_is_not_read_to_its_end(prompt):

@@ -77,14 +77,16 @@ def test_a_parent_has_a_whole_sha256(sha256):
         read_changed(parent=PARENT | {"sha256": sha256})
 
 
-def test_a_model_from_before_sketches_and_copies_is_read():
+def test_a_model_from_before_sketches_copies_and_found_encodings_is_read():
     document = RECORD.to_json()
-    del document["corpus"]["sketch"]
+    del document["corpus"]["sketch"], document["corpus"]["encodings"], document["text"]["encoding_errors"]
     for name in ("longest_copy", "longest_copy_text", "longest_copy_among"):
         del document["results"][name]
     read = ModelRecord.from_json(document)
     assert read == RECORD
     assert (read.corpus.sketch, read.results.longest_copy) == ("", None)
+    document["text"]["encoding"] = "utf-8"  # what was the default then
+    assert ModelRecord.from_json(document).text.encoding == "utf-8"
 
 
 def test_a_part_too_many_or_too_few_is_refused():

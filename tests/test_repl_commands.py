@@ -143,6 +143,10 @@ def test_read_adds_a_file_without_writing(tmp_path):
     session = Transcript("a", f"/read {path}", "")
     assert f"# read 8 characters of {path}; an empty line goes on from there\n" in session.run()
     assert session.story == "abcd one\ntwo\nabc"
+    path.write_bytes(b"\x93a\x94 b\r")
+    shown = transcript(f"/read {path}")
+    assert f"# {path}: read as cp1252: “a” b\n" in shown
+    assert "# 1 CR line end turned into LF\n" in shown
 
 
 def test_what_was_saved_and_read_is_the_same_story(tmp_path):
@@ -151,11 +155,16 @@ def test_what_was_saved_and_read_is_the_same_story(tmp_path):
 
 
 def test_files_that_cannot_be_read(tmp_path):
-    for name, content in {"latin.txt": b"a\nb\xe9", "empty": b"", "large": bytes(MAX_READ_BYTES + 1)}.items():
+    for name, content in {"stray.txt": b"a\n\xc3\xa9b\xe9", "empty": b"", "large": bytes(MAX_READ_BYTES + 1)}.items():
         (tmp_path / name).write_bytes(content)
-    names = ["missing", "latin.txt", "empty", "large", ".", "~nobody-here/x", "\0"]
+    names = ["missing", "stray.txt", "empty", "large", ".", "~nobody-here/x", "\0"]
     lines = notices("a", *(f"/read {tmp_path / name if name[0] != '~' else name}" for name in names))
-    expected = ["No such file", "is not UTF-8: byte 0xE9 at offset 3 (line 2)", "is empty", "is too large"]
+    expected = [
+        "No such file",
+        "is UTF-8 with 1 stray byte: byte 0xE9 at offset 5 (line 2)",
+        "is empty",
+        "is too large",
+    ]
     expected += ["is not a file", "names no home directory", "cannot be read"]
     assert [part in line for part, line in zip(expected, lines, strict=True)] == [True] * len(names)
 

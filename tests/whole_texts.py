@@ -24,7 +24,7 @@ class Corpus:
     notes: tuple[str, ...]
 
 
-def read_corpus(sources, *, encoding: str = "utf-8", stdin=None, config: TextConfig | None = None) -> Corpus:
+def read_corpus(sources, *, encoding: str = "auto", stdin=None, config: TextConfig | None = None) -> Corpus:
     """Read all of `sources`, which are those of `open_corpus`; `config` wins over `encoding`."""
     return whole(open_corpus(sources, config or TextConfig(encoding=encoding), stdin=stdin))
 

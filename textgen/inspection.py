@@ -105,7 +105,7 @@ def inspect_corpus(
     covered = words.share_covered(max(0, DEFAULT_VOCABULARY_SIZE - words.num_symbols))
     return Inspection(
         name=reader.name,
-        encoding=reader.config.encoding,
+        encoding=", ".join(dict.fromkeys(reader.encodings)),
         notes=notes,
         characters=facts,
         documents=documents.finish() if reader.config.has_documents else None,

@@ -25,6 +25,9 @@ class CorpusRecord(Settings):
     characters: int = setting(0, "Characters of the whole text.", minimum=0)
     documents: int = setting(0, "Documents in it; 0 where the text is one whole.", minimum=0)
     sketch: str = setting("", "Sample of the hashes of its passages, see sketch.py.", is_new=True)
+    encodings: tuple[str, ...] = setting(
+        (), "Encodings of the files, in their order; a single one where all have the same.", is_new=True
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ import click
 
 from textgen.cli.bars import progress_bar
 from textgen.cli.options import given, json_option, models_dir_option, options_of
-from textgen.config import CacheConfig, DynamicConfig
+from textgen.config import CacheConfig, DynamicConfig, TextConfig
 from textgen.errors import SettingError
 from textgen.messages import json_line
 from textgen.schema import Settings, flag_of
@@ -24,7 +24,8 @@ AnySettings = TypeVar("AnySettings", bound=Settings)
 @click.command()
 @click.argument("model")
 @click.argument("file", required=False)
-@click.option("--encoding", default=None, help="Encoding of FILE.  [default: that of the corpus]")
+@click.option("--encoding", default=None, help="Encoding of FILE.  [default: auto, or that named for the corpus]")
+@options_of(TextConfig, only=("encoding_errors",))
 @click.option("--dynamic", is_flag=True, help="Also measure the model while its weights learn from FILE.")
 @options_of(DynamicConfig)
 @click.option("--cache", is_flag=True, help="Also measure the model with a cache of what it has read of FILE.")
@@ -35,6 +36,7 @@ def evaluate(
     model: str,
     file: str | None,
     encoding: str | None,
+    encoding_errors: str | None,
     dynamic: bool,
     cache: bool,
     models_dir: Path,
@@ -67,9 +69,11 @@ def evaluate(
     dynamic_config = _chosen(DynamicConfig, dynamic, "--dynamic", flags)
     cache_config = _chosen(CacheConfig, cache, "--cache", flags)
     stored = load_model(model, models_dir)
-    given_text = None if file is None else FileText(file, stored, encoding)
+    given_text = None if file is None else FileText(file, stored, encoding, encoding_errors)
     blocks = read_validation_part(stored) if given_text is None else given_text.blocks()
     text = tokenize(readable_blocks(blocks, stored.tokenizer, name_unknown), stored.tokenizer)
+    for note in () if given_text is None else given_text.notes:
+        tell(f"textgen: {note}")
     read_before = None if given_text is None else given_text.read_before()
     with progress_bar("evaluating") as advance:
         engine = NumpyEngine(stored.record.model, stored.weights)

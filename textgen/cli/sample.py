@@ -68,7 +68,7 @@ def sample(
     if prompt and prompt_file:
         raise SettingError("give either --prompt or --file, not both")
     if prompt_file or prompt == "-":
-        prompt = read_prompt(prompt_file, MAX_PROMPT_BYTES)
+        prompt = read_prompt(prompt_file, MAX_PROMPT_BYTES, lambda note: tell(f"textgen: {note}"))
     stored = load_model(model, models_dir)
     if not stored.is_finished:
         step = stored.record.results.best_step

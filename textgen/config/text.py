@@ -11,6 +11,7 @@ from textgen.schema import Settings, setting
 # valid text can hold it, so documents need no escaping.
 END_OF_DOCUMENT = "\udc00"
 NORMAL_FORMS = ("none", "nfc", "nfkc", "casefold")
+ENCODING_ERRORS = ("strict", "replace", "skip")
 DOCUMENT_KINDS = ("whole", "file", "line", "blank-line")
 TABLES = ("csv", "tsv", "jsonl")
 FILE_FORMATS = ("auto", "text", "html", "ipynb", "srt", "vtt", *TABLES)
@@ -74,7 +75,13 @@ class TextConfig(Settings):
     exclude: tuple[str, ...] = setting(
         (), "Files and folders of a folder to leave out, by a pattern; may be repeated.", is_new=True
     )
-    encoding: str = setting("utf-8", "Encoding of the corpus.")
+    encoding: str = setting("auto", "Encoding of the corpus. auto is UTF-8 where it is valid, else what is found.")
+    encoding_errors: str = setting(
+        "strict",
+        "What happens to bytes that do not fit the encoding: an error, \ufffd in their place, or nothing.",
+        choices=ENCODING_ERRORS,
+        is_new=True,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -5,7 +5,13 @@
       folders    which files of a folder are read, and what is said of the others
       extracting a file that is a document -> its text
       formats/   .docx, .epub, .html and others -> paragraphs; what a file is by its first bytes
-      decoding   bytes -> text, block by block, with exact errors
+      decoding   bytes -> text, block by block, in the encoding that is named or found; LF line ends
+      containers what is no plain text, by its first bytes
+      detecting  which encoding a file is in that is not UTF-8
+      likelihood bits that a reading of some bytes takes; the least is the right one
+      alphabets  what is frequent in which writing: data
+      misfits    bytes that do not fit an encoding, and what is said of them
+      noting     what was met and changed -> sentences
       documents  text -> documents: files, lines, or what stands between blank lines or marks
       tables     CSV, TSV, JSON -> documents: the cells of a column
       delimited  the rows of CSV and TSV, and what becomes of wrong quotes

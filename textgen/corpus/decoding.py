@@ -1,22 +1,31 @@
-"""Bytes to text: block by block, strict, with LF line ends.
+"""Bytes to text: block by block, in the encoding that is named or found, with LF line ends.
 
-A file becomes pieces of text. A leading byte-order mark is removed, and every CRLF becomes LF; a lone CR stays, and so
-do NULs. A byte that does not fit the encoding ends the reading with an error that names its offset in the file and its
-line, also when the sequence it belongs to began in an earlier block.
+A file becomes pieces of text. A leading byte-order mark is removed; CRLF and a lone CR become LF; NULs and other
+control characters stay, and are counted. A file whose encoding nobody has named is read as UTF-8 as long as it is
+that. At the first byte that is not, the whole file is looked at (see `detecting`), and then goes on in what it was
+found to be: what came before was ASCII, or UTF-8. A byte that does not fit a known encoding ends the reading with an
+error that names its offset and its line, or is replaced or skipped, and counted.
 """
 
 import codecs
 import dataclasses
 import gzip
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+from textgen.corpus.containers import check_no_container
+from textgen.corpus.detecting import Reopen, find, find_marked
+from textgen.corpus.misfits import AUTO, ERRORS, MARK, MARK_ON, Decoding, invalid, unfit
 from textgen.errors import CorpusError, SettingError
 from textgen.messages import shown
 
 BLOCK_BYTES = 1 << 20
+GZIP_MAGIC = b"\x1f\x8b\x08"  # bytes that begin so are decompressed, whatever their file is called
 BYTE_ORDER_MARK = "\ufeff"
+FROM_UTF_8 = re.compile(rb"\xc2[\x80-\x9f]")
+C1 = re.compile("[\x80-\x9f]")
 
 
 class ByteStream(Protocol):
@@ -27,6 +36,19 @@ class ByteStream(Protocol):
 
 
 @dataclasses.dataclass
+class Oddity:
+    """Something in the texts that is said: how often, and where first."""
+
+    count: int = 0
+    first: str = ""
+
+    def add(self, count: int, first: str) -> None:
+        """Count some more, of which the first stands at `first`."""
+        self.first = self.first or first
+        self.count += count
+
+
+@dataclasses.dataclass
 class Tally:
     """What reading met and changed; it becomes the corpus's notes."""
 
@@ -34,6 +56,13 @@ class Tally:
     empty_files: int = 0
     byte_order_marks: int = 0
     crlf_line_ends: int = 0
+    cr_line_ends: int = 0
+    mixed_line_ends: list[str] = dataclasses.field(default_factory=list)  # what is in each file that mixes them
+    guesses: list[str] = dataclasses.field(default_factory=list)  # files that are not UTF-8, and what they read
+    nuls: Oddity = dataclasses.field(default_factory=Oddity)
+    c1_controls: Oddity = dataclasses.field(default_factory=Oddity)
+    replaced: Oddity = dataclasses.field(default_factory=Oddity)  # bytes that do not fit the encoding
+    skipped: Oddity = dataclasses.field(default_factory=Oddity)
     empty_documents: int = 0
     tables_as_text: list[str] = dataclasses.field(default_factory=list)  # names of tables that no column was taken of
     met: dict[tuple[str, str], tuple[int, str]] = dataclasses.field(
@@ -48,46 +77,173 @@ class Tally:
 
 def check_encoding(encoding: str) -> str:
     """The canonical name of a text encoding. Raises SettingError for one that Python does not know."""
+    if encoding == AUTO:
+        return AUTO
     try:
         "a".encode(encoding)  # refuses `hex`, `rot13` and the like, which `codecs.lookup` would accept
         codecs.getincrementaldecoder(encoding)
         return codecs.lookup(encoding).name
     except (LookupError, ValueError):
         raise SettingError(
-            "`encoding` must be a text encoding that Python knows, such as utf-8, utf-16 or latin-1. "
+            "`encoding` must be auto or a text encoding that Python knows, such as utf-8, cp1252 or utf-16. "
             f"Received: {shown(encoding)}"
         ) from None
 
 
 def iter_text(
-    file: ByteStream, shown_name: str, encoding: str, tally: Tally, block_bytes: int = BLOCK_BYTES
+    file: ByteStream,
+    shown_name: str,
+    encoding: str | Decoding,
+    tally: Tally,
+    block_bytes: int = BLOCK_BYTES,
+    *,
+    reopen: Reopen | None = None,
 ) -> Iterator[str]:
-    """Decode `file` piece by piece; pieces may be empty. A CorpusError calls it `shown_name`."""
-    pieces = _decode(file, shown_name, encoding, block_bytes)
-    return _unify_line_ends(_drop_byte_order_mark(pieces, tally), tally)
+    """Decode `file` piece by piece; pieces may be empty. A CorpusError calls it `shown_name`.
+
+    Args:
+        encoding: its name, or how to decode; at the end of the file that says what the encoding was.
+        reopen: gives the bytes from the start again; needed where the encoding is to be found.
+    """
+    decoding = Decoding(encoding) if isinstance(encoding, str) else encoding
+    return _TextOfFile(file, shown_name, decoding, tally, block_bytes, reopen).pieces()
 
 
-def _decode(file: ByteStream, shown_name: str, encoding: str, block_bytes: int) -> Iterator[str]:
-    decoder = codecs.getincrementaldecoder(encoding)("strict")
-    num_bytes = num_lines = 0
-    block = None
-    while block != b"":
-        block = read_block(file, shown_name, block_bytes)
-        num_bytes += len(block)
-        state = decoder.getstate()
+class _TextOfFile:
+    """One pass over one file."""
+
+    def __init__(
+        self,
+        file: ByteStream,
+        shown_name: str,
+        decoding: Decoding,
+        tally: Tally,
+        block_bytes: int,
+        reopen: Reopen | None,
+    ):
+        self.file, self.shown_name, self.decoding, self.tally = file, shown_name, decoding, tally
+        self.block_bytes, self.reopen = block_bytes, reopen
+        self.num_bytes = self.num_lines = self.num_crlf = self.num_cr = 0
+        self.held = ""  # a CR at the end of a piece, whose LF may be the next piece's first character
+        self.first_bad = ""  # where the first byte stands that does not fit, once there is one
+        self.is_ascii = self.is_at_start = True  # so far
+
+    def pieces(self) -> Iterator[str]:
+        decoding = self.decoding
+        block = read_block(self.file, self.shown_name, self.block_bytes)
+        check_no_container(block, self.shown_name)
+        if decoding.known == AUTO and (marked := find_marked(block, self.shown_name)):
+            decoding.found, decoding.piece = marked.encoding, marked.piece
+        self._begin("utf-8" if decoding.known == AUTO else decoding.known)
+        while True:
+            self.num_bytes += len(block)
+            text = self._decoded(block, not block)
+            is_ascii = text.isascii()
+            may_hold_c1 = not is_ascii and (self.encoding != "utf-8" or _may_hold_c1(block, text))
+            self.is_ascii = self.is_ascii and is_ascii
+            yield self._cleaned(text, may_hold_c1)
+            if not block:
+                break
+            block = read_block(self.file, self.shown_name, self.block_bytes)
+        if self.held:
+            self.num_cr, self.num_lines = self.num_cr + 1, self.num_lines + 1
+            yield "\n"
+        self._finish()
+
+    def _begin(self, encoding: str, errors: str = "strict") -> None:
+        self.encoding = encoding
+        self.decoder = codecs.getincrementaldecoder(encoding)(errors)
+
+    def _decoded(self, block: bytes, is_last: bool) -> str:
+        state = self.decoder.getstate()
         try:
-            text = decoder.decode(block, final=not block)
+            return self.decoder.decode(block, is_last)
         except UnicodeDecodeError as error:
             # The decoder raises over the bytes that it still held plus this block: a suffix of what was read.
             bytes_from_error = len(error.object) - error.start
-            decoder.setstate(state)
-            valid = decoder.decode(block[: max(0, len(block) - bytes_from_error)])
-            line = num_lines + valid.count("\n") + 1
-            raise _invalid_byte(shown_name, encoding, error, num_bytes - bytes_from_error, line) from None
+            self.decoder.setstate(state)
+            valid = self.decoder.decode(block[: max(0, len(block) - bytes_from_error)])
+            line = self.num_lines + _unified(self.held + valid).count("\n") + 1
+            byte, offset = error.object[error.start], self.num_bytes - bytes_from_error
+            where = f"byte 0x{byte:02X} at offset {offset:,} (line {line:,})"
+            if self.decoding.encoding == AUTO and self.encoding == "utf-8" and self._found_another(where):
+                return self._decoded(state[0] + block, is_last)
+            if self.decoding.errors == "strict":
+                raise unfit(error, self.shown_name, self.encoding, self.decoding, where) from None
+            self.first_bad = where
+            self._begin(self.encoding, ERRORS)
+            self.decoder.setstate(state)
+            return self.decoder.decode(block, is_last)
         except UnicodeError as error:
-            raise _invalid(shown_name, encoding, error) from None
-        num_lines += text.count("\n")
-        yield text
+            raise invalid(self.shown_name, self.encoding, error) from None
+
+    def _found_another(self, where: str) -> bool:
+        """Whether the file is found to be in another encoding than UTF-8, in which its reading goes on."""
+        decoding = self.decoding
+        if decoding.num_strays or self.reopen is None:
+            return False
+        found = find(self.reopen, self.shown_name, where, decoding.hints)
+        if found.encoding != "utf-8" and not self.is_ascii:
+            raise CorpusError(
+                f"{self.shown_name} is UTF-8 before {where}, and {found.encoding} after it reads “{found.piece}”. "
+                f"Give --encoding {found.encoding}, or --encoding utf-8 --encoding-errors replace."
+            )
+        decoding.found, decoding.piece, decoding.num_strays = found
+        self._begin(found.encoding)
+        return found.encoding != "utf-8"
+
+    def _cleaned(self, text: str, may_hold_c1: bool) -> str:
+        if self.is_at_start and text:
+            self.is_at_start = False
+            if text[0] == BYTE_ORDER_MARK:
+                self.tally.byte_order_marks += 1
+                text = text[1:]
+        if self.first_bad and (MARK in text or MARK_ON in text):
+            text = self._without_marks(text)
+        if self.held or "\r" in text:
+            text = self.held + text
+            self.held = "\r" if text.endswith("\r") else ""
+            text = text[: len(text) - len(self.held)]
+            num_crlf = text.count("\r\n")
+            self.num_crlf += num_crlf
+            self.num_cr += text.count("\r") - num_crlf
+            text = _unified(text)
+        if "\0" in text:
+            self.tally.nuls.add(text.count("\0"), self._place(text, text.index("\0")))
+        if may_hold_c1 and (controls := list(C1.finditer(text))):
+            place = self._place(text, controls[0].start())
+            self.tally.c1_controls.add(len(controls), f"{place} (U+{ord(controls[0][0]):04X})")
+        self.num_lines += text.count("\n")
+        return text
+
+    def _place(self, text: str, position: int) -> str:
+        return f"line {self.num_lines + text.count(chr(10), 0, position) + 1:,} of {self.shown_name}"
+
+    def _without_marks(self, text: str) -> str:
+        is_replaced = self.decoding.errors == "replace"
+        oddity = self.tally.replaced if is_replaced else self.tally.skipped
+        oddity.add(text.count(MARK) + text.count(MARK_ON), f"{self.shown_name}, {self.first_bad}")
+        return text.replace(MARK, "\ufffd" if is_replaced else "").replace(MARK_ON, "")
+
+    def _finish(self) -> None:
+        decoding, tally = self.decoding, self.tally
+        decoding.found = self.encoding
+        tally.crlf_line_ends += self.num_crlf
+        tally.cr_line_ends += self.num_cr
+        kinds = {"CRLF": self.num_crlf, "CR": self.num_cr, "LF": self.num_lines - self.num_crlf - self.num_cr}
+        if len(met := [f"{number:,} {kind}" for kind, number in kinds.items() if number]) > 1:
+            tally.mixed_line_ends.append(f"{self.shown_name} mixes line ends: {', '.join(met)}")
+        if decoding.piece:
+            tally.guesses.append(f"{self.shown_name}: read as {self.encoding}: {decoding.piece}")
+
+
+def _may_hold_c1(block: bytes, text: str) -> bool:
+    """Of UTF-8, without looking at every character: whether C1 controls are in `text`, which ends with `block`."""
+    return FROM_UTF_8.search(block) is not None or "\x80" <= text[0] <= "\x9f"
+
+
+def _unified(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_block(file: ByteStream, shown_name: str, block_bytes: int) -> bytes:
@@ -133,49 +289,3 @@ def unreadable(shown_name: str, error: OSError) -> CorpusError:
     """The error for a file that the system does not let us read."""
     reason = error.strerror or type(error).__name__
     return CorpusError(f"{shown_name} cannot be read: {reason}. Check the path and its permissions.")
-
-
-def _invalid_byte(shown_name: str, encoding: str, error: UnicodeDecodeError, offset: int, line: int) -> CorpusError:
-    if "BOM" in error.reason:
-        return _invalid(shown_name, encoding, error)
-    byte = error.object[error.start]
-    looks_like_utf_16 = offset == 0 and byte in (0xFE, 0xFF)
-    other = ("utf-16" if looks_like_utf_16 else "latin-1") if encoding == "utf-8" else "utf-8"
-    return CorpusError(
-        f"{shown_name} is not {encoding.upper()}: byte 0x{byte:02X} at offset {offset:,} (line {line:,}). "
-        f"Try --encoding {other}."
-    )
-
-
-def _invalid(shown_name: str, encoding: str, error: UnicodeError) -> CorpusError:
-    """The codecs utf-16 and utf-32 insist on a byte-order mark; rare ones give no place."""
-    if encoding in ("utf-16", "utf-32"):
-        return CorpusError(
-            f"{shown_name} is not {encoding.upper()}: there is no byte-order mark at its start. "
-            f"Try --encoding utf-8, or {encoding}-le or {encoding}-be."
-        )
-    return CorpusError(f"{shown_name} is not {encoding.upper()}: {shown(error)}. Try --encoding utf-8.")
-
-
-def _drop_byte_order_mark(pieces: Iterable[str], tally: Tally) -> Iterator[str]:
-    at_start = True
-    for piece in pieces:
-        if at_start and piece.startswith(BYTE_ORDER_MARK):
-            tally.byte_order_marks += 1
-            piece = piece[1:]
-            at_start = False
-        at_start = at_start and not piece
-        yield piece
-
-
-def _unify_line_ends(pieces: Iterable[str], tally: Tally) -> Iterator[str]:
-    held = ""  # a CR at the end of a piece, whose LF may be the next piece's first character
-    for piece in pieces:
-        piece = held + piece
-        held = "\r" if piece.endswith("\r") else ""
-        piece = piece[: len(piece) - len(held)]
-        if "\r" in piece:
-            tally.crlf_line_ends += piece.count("\r\n")
-            piece = piece.replace("\r\n", "\n")
-        yield piece
-    yield held

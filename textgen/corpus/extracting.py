@@ -7,6 +7,7 @@ is, and noted with the flag that reads it otherwise. In a folder, a document tha
 import dataclasses
 import io
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 from textgen.config import TextConfig
 from textgen.corpus.decoding import BLOCK_BYTES, ByteStream, Tally, check_pieces, iter_text, read_block
@@ -15,6 +16,7 @@ from textgen.corpus.formats.archives import format_of, what_ole_is
 from textgen.corpus.formats.kept import KeptTexts
 from textgen.corpus.formats.page_encoding import declared_encoding
 from textgen.corpus.formats.telling import HEAD_BYTES, OLE, RTF, ZIP, container_of, is_text, looks_like
+from textgen.corpus.misfits import AUTO, Decoding
 from textgen.corpus.sources import PassingBytes, SourceFile
 from textgen.corpus.tables import TABLE_FORMATS
 from textgen.messages import counted
@@ -37,7 +39,6 @@ SURE_ENDINGS: tuple[str, ...] = (
     "xsl",
 )
 SURE_ENDINGS += ("xslt", "rss", "atom", "css", "yaml", "yml")
-UNNAMED_ENCODING = TextConfig().encoding  # what stands in a config where nobody has named one
 MOST_NAMED = 3  # documents that have a note of their own
 
 
@@ -103,7 +104,7 @@ def note_lookalike(file: SourceFile, head: bytes, config: TextConfig, met: Met) 
 
 
 def document_pieces(
-    kind: str, file: SourceFile, stream: PeekedBytes, passing: PassingBytes, config: TextConfig, tally: Tally,
+    kind: str, file: SourceFile, decoding: Decoding, stream: PeekedBytes, passing: PassingBytes, tally: Tally,
     kept: KeptTexts, met: Met,
 ) -> Iterator[str]:  # fmt: skip
     """The text of a document, in blocks; nothing where the file is empty.
@@ -122,12 +123,13 @@ def document_pieces(
     found = kept.find(key)
     if found is None:
         kind = _known(kind, file, data)
-        content = data if FORMATS[kind].is_binary else _decoded(kind, file, data, config, tally)
+        content = data if FORMATS[kind].is_binary else _decoded(kind, file, decoding, data, tally)
         found = extract(kind, content, file.shown_name)
         if file.file_format != kind:
             found = found._replace(parts=f"read as {FORMATS[kind].title}: {found.parts}")
         if FORMATS[kind].is_binary:  # the others are read in a moment
             kept.keep(key, found)
+    decoding.found = decoding.found or "utf-8"  # of a binary document, so that nobody asks again
     met.read.append((file.shown_name, found))
     for start in range(0, len(found.text), BLOCK_BYTES):
         yield found.text[start : start + BLOCK_BYTES]
@@ -166,9 +168,12 @@ def _misnamed(kind: str, file: SourceFile, head: bytes) -> DocumentError:
     return DocumentError(f"{file.shown_name} is not {FORMATS[kind].title}, whatever its name says. {advice}")
 
 
-def _decoded(kind: str, file: SourceFile, data: bytes, config: TextConfig, tally: Tally) -> str:
-    """The text of a document that is made of text, in the encoding that was named or, of a page, that it declares."""
-    encoding = config.encoding
-    if kind == "html" and encoding == UNNAMED_ENCODING:
-        encoding = declared_encoding(data) or encoding
-    return "".join(check_pieces(iter_text(io.BytesIO(data), file.shown_name, encoding, tally), file.shown_name))
+def _decoded(kind: str, file: SourceFile, decoding: Decoding, data: bytes, tally: Tally) -> str:
+    """The text of a document that is made of text, in the encoding that was named, is declared in it, or is found."""
+    used = decoding
+    if kind == "html" and decoding.known == AUTO and (declared := declared_encoding(data)):
+        used = Decoding(declared, decoding.errors)
+    pieces = iter_text(io.BytesIO(data), file.shown_name, used, tally, reopen=lambda: nullcontext(io.BytesIO(data)))
+    text = "".join(check_pieces(pieces, file.shown_name))
+    decoding.found = used.found
+    return text

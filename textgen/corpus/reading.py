@@ -8,6 +8,7 @@ that was named is an error; one that lies in a folder is passed over and noted.
 import copy
 import hashlib
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -18,8 +19,10 @@ from textgen.corpus.documents import documents_between, end_documents
 from textgen.corpus.extracting import Met, PeekedBytes, document_pieces, format_to_read, note_lookalike
 from textgen.corpus.formats import DocumentError
 from textgen.corpus.formats.kept import KeptTexts
+from textgen.corpus.misfits import AUTO, Decoding
+from textgen.corpus.noting import notes_on_bytes
 from textgen.corpus.rows import Rows
-from textgen.corpus.sources import PassingBytes, Source, SourceFile, entry_source, open_passing, resolve
+from textgen.corpus.sources import PassingBytes, Source, SourceFile, entry_source, open_bytes, open_passing, resolve
 from textgen.corpus.tables import TABLE_FORMATS, column_documents
 from textgen.errors import CorpusError
 from textgen.messages import Advance, counted, shown, unwatched
@@ -29,12 +32,21 @@ class CorpusReader:
     """Sources that were found, and how to read them.
 
     `name` is the default name of a model of the corpus. `sources` re-read it: absolute paths, catalogue names, or "-".
-    `left_out` says what of folders is not read. After a whole pass, `notes` are facts about the reading to show, and
-    `passed` is the fingerprint of the bytes read.
+    `left_out` says what of folders is not read. After a whole pass, `notes` are facts about the reading to show,
+    `passed` is the fingerprint of the bytes read, and `encodings` are those of the files, in their order: a single one
+    where all have the same.
     """
 
-    def __init__(self, sources: Sequence[Source], config: TextConfig):
-        """Args: sources: at least one, as `resolve` finds them."""
+    def __init__(
+        self, sources: Sequence[Source], config: TextConfig, encodings: Sequence[str] = (), hints: Sequence[str] = ()
+    ):
+        """Find out how to read the files; nothing is read yet.
+
+        Args:
+            sources: at least one, as `resolve` finds them.
+            encodings: what was found when they were read before, as `encodings`; of use where `config` says "auto".
+            hints: encodings that other texts of the user are in.
+        """
         self.name = sources[0].name
         self.sources = tuple(source.reference for source in sources)
         self.config = config.replace(encoding=check_encoding(config.encoding))
@@ -43,6 +55,11 @@ class CorpusReader:
         self.passed = ""
         self._kept = KeptTexts()
         self._files = [(file, source.is_folder) for source in sources for file in source.files]
+        self.known = (
+            tuple(encodings) if self.config.encoding == AUTO and len(encodings) in (1, len(self._files)) else ()
+        )
+        self.hints = tuple(hints)
+        self._decodings = self._new_decodings()
 
     @property
     def is_public(self) -> bool:
@@ -53,7 +70,28 @@ class CorpusReader:
         """The same files, read in another way; standard input can be had only once."""
         other = copy.copy(self)
         other.config = config.replace(encoding=check_encoding(config.encoding))
+        if (config.encoding, config.encoding_errors) != (self.config.encoding, self.config.encoding_errors):
+            other._decodings = other._new_decodings()
         return other
+
+    @property
+    def encodings(self) -> tuple[str, ...]:
+        """See the class; "auto" is one that is not known yet."""
+        found = tuple(decoding.known for decoding in self._decodings)
+        return found[:1] if len(set(found)) == 1 else found
+
+    def _new_decodings(self) -> list[Decoding]:
+        config = self.config
+        known = (self.known * len(self._files) if len(self.known) == 1 else self.known) or ("",) * len(self._files)
+        return [
+            Decoding(
+                file.encoding or config.encoding,
+                config.encoding_errors,
+                self.hints,
+                found="" if file.encoding else encoding,
+            )
+            for (file, _), encoding in zip(self._files, known, strict=True)
+        ]
 
     def blocks(self, progress: Advance = unwatched) -> Iterator[str]:
         """The text from its start to its end in blocks of about a megabyte, cut anywhere; every call reads anew.
@@ -66,7 +104,7 @@ class CorpusReader:
         """
         pass_ = _Pass(self.config, self._kept, self._num_bytes(), progress)
         is_blank = True
-        for block in pass_.blocks(self._files):
+        for block in pass_.blocks(self._files, self._decodings):
             is_blank = is_blank and not block.replace(END_OF_DOCUMENT, "").strip()
             yield block
         if is_blank:
@@ -104,34 +142,35 @@ class _Pass:
         self.digest = hashlib.sha256()
         self.done_bytes = 0
 
-    def blocks(self, files: Sequence[tuple[SourceFile, bool]]) -> Iterator[str]:
+    def blocks(self, files: Sequence[tuple[SourceFile, bool]], decodings: Sequence[Decoding]) -> Iterator[str]:
         last = "\n"
-        for file, is_in_folder in files:
+        for (file, is_in_folder), decoding in zip(files, decodings, strict=True):
             is_empty = True
-            for block in filter(None, self._file_blocks(file, is_in_folder)):
+            for block in filter(None, self._file_blocks(file, decoding, is_in_folder)):
                 if is_empty and last != "\n" and not self.config.has_documents:
                     yield "\n"
                 yield block
                 last, is_empty = block[-1], False
 
-    def _file_blocks(self, file: SourceFile, is_in_folder: bool) -> Iterator[str]:
+    def _file_blocks(self, file: SourceFile, decoding: Decoding, is_in_folder: bool) -> Iterator[str]:
         with open_passing(file) as (text_bytes, passing):
-            yield from self._documents(file, self._pieces(file, text_bytes, passing, is_in_folder))
+            yield from self._documents(file, self._pieces(file, decoding, text_bytes, passing, is_in_folder))
         self.done_bytes += passing.num_bytes
         self.digest.update(file.identity(passing))
 
     def _pieces(
-        self, file: SourceFile, text_bytes: ByteStream, passing: PassingBytes, is_in_folder: bool
+        self, file: SourceFile, decoding: Decoding, text_bytes: ByteStream, passing: PassingBytes, is_in_folder: bool
     ) -> Iterator[str]:
         is_empty = True
         stream = PeekedBytes(text_bytes, file.shown_name)
         kind = format_to_read(file, stream.head, self.config)
         if kind == "text":
             note_lookalike(file, stream.head, self.config, self.met)
-            pieces = iter_text(stream, file.shown_name, file.encoding or self.config.encoding, self.tally)
-            pieces = check_pieces(pieces, file.shown_name)
+            pieces = iter_text(stream, file.shown_name, decoding, self.tally, reopen=partial(open_bytes, file))
+            if decoding.known not in (AUTO, "utf-8"):
+                pieces = check_pieces(pieces, file.shown_name)
         else:
-            pieces = document_pieces(kind, file, stream, passing, self.config, self.tally, self.kept, self.met)
+            pieces = document_pieces(kind, file, decoding, stream, passing, self.tally, self.kept, self.met)
             pieces = self._readable(pieces) if is_in_folder else pieces
         for piece in pieces:
             is_empty = is_empty and not piece
@@ -169,7 +208,12 @@ class _Pass:
 
 
 def open_corpus(
-    sources: Sequence[str | Path] | str | Path, config: TextConfig, *, stdin: BinaryIO | None = None
+    sources: Sequence[str | Path] | str | Path,
+    config: TextConfig,
+    *,
+    stdin: BinaryIO | None = None,
+    encodings: Sequence[str] = (),
+    hints: Sequence[str] = (),
 ) -> CorpusReader:
     """Find files, folders, `-` for stdin, or names of the catalogue; nothing is read yet.
 
@@ -179,6 +223,8 @@ def open_corpus(
         config: encoding, format, documents, separator, column, bad rows, and which files of folders. The catalogue's
             own texts are read as UTF-8 in any case.
         stdin: the bytes that `-` stands for; the process's own when left out.
+        encodings: what was found when the files were read before.
+        hints: encodings that other texts of the user are in.
 
     Raises:
         CorpusError: something is missing.
@@ -187,7 +233,7 @@ def open_corpus(
     check_encoding(config.encoding)
     arguments = [sources] if isinstance(sources, str | Path) else sources
     found = resolve([str(argument) for argument in arguments], config, stdin)
-    return CorpusReader(found, config)
+    return CorpusReader(found, config, encodings, hints)
 
 
 def open_entry(entry: CatalogueEntry) -> CorpusReader:
@@ -200,8 +246,7 @@ def _notes(tally: Tally) -> tuple[str, ...]:
         (tally.files > 1 or tally.empty_files, counted(tally.files, "file") + " read"),
         (tally.empty_files, counted(tally.empty_files, "empty file") + " skipped"),
         (tally.empty_documents, counted(tally.empty_documents, "empty document") + " skipped"),
-        (tally.byte_order_marks, counted(tally.byte_order_marks, "byte-order mark") + " removed"),
-        (tally.crlf_line_ends, counted(tally.crlf_line_ends, "CRLF line end") + " turned into LF"),
+        *((True, note) for note in notes_on_bytes(tally)),
         (tally.tables_as_text, _tables_note(tally.tables_as_text)),
     )
     met = [f"{counted(number, noun)} {what} (first: {first})" for (noun, what), (number, first) in tally.met.items()]

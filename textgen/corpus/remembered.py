@@ -63,7 +63,7 @@ def reopen_corpus(corpus: CorpusRecord, config: TextConfig, *, model: str, advic
         entry_source(entries[source]) if source in entries else resolve([source], config)[0]
         for source in corpus.sources
     ]
-    return CorpusReader(sources, config)
+    return CorpusReader(sources, config, corpus.encodings)
 
 
 def _path_of(corpus: CorpusRecord) -> Path:

@@ -23,7 +23,7 @@ from typing import IO, BinaryIO
 from textgen.config import TextConfig
 from textgen.corpus import catalogue
 from textgen.corpus.catalogue import CatalogueEntry
-from textgen.corpus.decoding import BLOCK_BYTES, ByteStream, read_block, unreadable
+from textgen.corpus.decoding import BLOCK_BYTES, GZIP_MAGIC, ByteStream, read_block, unreadable
 from textgen.corpus.download import cached_path
 from textgen.corpus.folders import ending_of, find_files, uncompressed
 from textgen.corpus.formats import BY_ENDING
@@ -94,12 +94,21 @@ def open_passing(source_file: SourceFile) -> Iterator[tuple[ByteStream, PassingB
     """The bytes of the text, decompressed, and the bytes of the file itself as they pass."""
     with source_file.open() as file:
         passing = PassingBytes(file)
-        if not source_file.is_compressed:
+        is_compressed = source_file.is_compressed or file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+        file.seek(0)
+        if not is_compressed:
             yield passing, passing
             return
         # The types ask for `seek` too, which is never called in one pass.
         with gzip.GzipFile(fileobj=passing, mode="rb") as uncompressed:  # type: ignore[call-overload]
             yield uncompressed, passing
+
+
+@contextlib.contextmanager
+def open_bytes(source_file: SourceFile) -> Iterator[ByteStream]:
+    """The bytes of the text, decompressed, once more beside a pass over them."""
+    with open_passing(source_file) as (text_bytes, _):
+        yield text_bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -238,11 +247,19 @@ class SpooledInput:
 
     @contextlib.contextmanager
     def open(self) -> Iterator[IO[bytes]]:
-        """The bytes from the start; the first call reads standard input. Raises CorpusError."""
+        """The bytes from the start; the first call reads standard input. Raises CorpusError.
+
+        It may be opened while it is open: who opened it first goes on where it was.
+        """
         if self._file is None:
             self._file = self._spool()
+        place = self._file.tell()
         self._file.seek(0)
-        yield self._file
+        try:
+            yield self._file
+        finally:
+            if not self._file.closed:
+                self._file.seek(place)
 
     def _spool(self) -> IO[bytes]:
         if self._stdin is None and sys.stdin is None:

@@ -39,7 +39,7 @@ from textgen.store.private import close_to_others, private_directory
 from textgen.store.strict_json import FORMAT, read_json, write_json
 from textgen.tokenizers import Tokenizer, tokenizer_from_json
 
-PREPARED_FORMAT = 7  # goes up with every change of what an entry holds, or of how a vocabulary is chosen
+PREPARED_FORMAT = 8  # goes up with every change of what an entry holds, or of how a vocabulary is chosen
 NUM_KEPT = 10
 ENTRY_NAME = re.compile(r"[0-9a-f]{32}")  # what an entry is called; nothing of another name is removed
 TRAIN_IDS, VALIDATION_IDS, FACTS = "train_ids", "validation_ids", "facts.json"
@@ -55,6 +55,7 @@ class Facts(Settings):
     num_documents: int = setting(0, "Documents of the whole corpus; 0 where it is one text.", minimum=0)
     num_validation_documents: int = setting(0, "Those of the validation part.", minimum=0)
     notes: tuple[str, ...] = setting((), "Facts about the reading to show.")
+    encodings: tuple[str, ...] = setting((), "Those of the files; a single one where all have the same.")
     sketch: str = setting("", "Of the whole text, validation part included.")
 
 
@@ -70,6 +71,7 @@ class Prepared(NamedTuple):
     num_validation_documents: int
     notes: tuple[str, ...]
     sketch: str = ""
+    encodings: tuple[str, ...] = ()
 
 
 class Entry(NamedTuple):
@@ -81,6 +83,7 @@ class Entry(NamedTuple):
     tokenizer: Tokenizer | None  # None learns one
     base: Tokenizer | None = None  # whose pieces the learned one keeps
     sha256: str | None = None  # of the text, where it is known; it follows from the others
+    encodings: tuple[str, ...] = ()  # that the files are known to be in, where they are not to be found anew
 
     @property
     def path(self) -> Path:
@@ -94,6 +97,7 @@ class Entry(NamedTuple):
             "seed": self.split.seed if self.config.has_documents else None,
             "tokenizer": None if self.tokenizer is None else self.tokenizer.to_json(),
             "base": None if self.base is None else self.base.to_json(),
+            "encodings": list(self.encodings),
         }
         digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
         return cache_dir("prepared") / digest.hexdigest()[:32]

@@ -74,7 +74,9 @@ def prepare(
     fingerprint = reader.fingerprint(partial(progress, "checking"))
     sha256 = None if expected is None else expected.sha256
     entries = [
-        cache.Entry(fingerprint, reader.config, split, known, base, sha256)
+        cache.Entry(fingerprint, reader.config, split, known, base, sha256, encodings)
+        # Where it is known what the text is, it does not matter whether its encodings were found or known.
+        for encodings in dict.fromkeys((reader.known,) if sha256 is None else ((), reader.known))
         for known in dict.fromkeys((None, tokenizer))
     ]
     for entry in entries:
@@ -97,7 +99,12 @@ def prepare(
     def write(directory: Path) -> Facts:
         _write_ids(directory, text("encoding"), tokenizer, survey, split)
         num_validation = split.num_validation_documents(survey.num_documents)
-        return Facts(**survey._asdict(), num_validation_documents=num_validation, notes=reader.notes)
+        return Facts(
+            **survey._asdict(),
+            num_validation_documents=num_validation,
+            notes=reader.notes,
+            encodings=reader.encodings,
+        )
 
     return cache.make(entries[-1], tokenizer, write)
 

@@ -23,19 +23,25 @@ DECODED_AT_ONCE = 1 << 18
 class FileText:
     """The text of a file, read as the model's corpus was."""
 
-    def __init__(self, file: str, stored: StoredModel, encoding: str | None = None):
+    def __init__(self, file: str, stored: StoredModel, encoding: str | None = None, errors: str | None = None):
         """Find the file. Raises CorpusError.
 
         Args:
             file: what `open_corpus` takes.
-            encoding: of the file; None is that of the corpus.
+            encoding: of the file; None is that which was named for the corpus. Where none was, it is found.
+            errors: what happens to bytes that do not fit it; None is what happened to those of the corpus.
         """
         config = stored.record.text
         if shipped.is_shipped(stored.path):  # it learned from other files, which say nothing of this one
             config = config.replace(
                 **{name: getattr(TextConfig(), name) for name in ("file_format", "include", "exclude")}
             )
-        self._reader = open_corpus([file], config.replace(encoding=encoding or config.encoding))
+        named = "auto" if config.encoding == "utf-8" else config.encoding  # that was the default, and is found too
+        self._reader = open_corpus(
+            [file],
+            config.replace(encoding=encoding or named, encoding_errors=errors or config.encoding_errors),
+            hints=stored.record.corpus.encodings,
+        )
         self._stored = stored
         self._sketcher = Sketcher()
 
@@ -44,6 +50,11 @@ class FileText:
         for block in self._reader.blocks():
             self._sketcher.add(block)
             yield block
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Facts about the reading to show, when all blocks were taken."""
+        return self._reader.notes
 
     def read_before(self) -> float | None:
         """About which share of the text the model has read; to be asked when all blocks were taken.

@@ -15,6 +15,7 @@ from textgen.config import END_OF_DOCUMENT, SamplingConfig
 from textgen.errors import SettingError
 from textgen.generation.barred import Barred
 from textgen.generation.ending import Ending, with_start
+from textgen.generation.prompts import clean_prompt
 from textgen.generation.state import Context
 from textgen.memory import check_fits
 from textgen.store.model_directory import StoredModel
@@ -99,7 +100,8 @@ class Generator:
         return prompt.text
 
     def readable_prompt(self, text: str) -> str:
-        """`text` as the model reads it before it goes on: `readable`, without a space that belongs to the next word."""
+        """`text` as the model reads it before it goes on: cleaned, `readable`, and without a space of the next word."""
+        text = text if "\r" in self.tokenizer.symbols else clean_prompt(text)
         return trim_prompt(self.readable(text), self.tokenizer)
 
     def blocks(self, context: Context, config: SamplingConfig, samples: np.ndarray) -> Iterator[np.ndarray]:

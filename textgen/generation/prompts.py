@@ -1,31 +1,44 @@
-"""A prompt from a file: UTF-8, read whole, as a corpus is read."""
+"""Prompts, cleaned as a corpus is: in any encoding that is found, LF line ends, no byte-order mark."""
 
 import contextlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from textgen.errors import CorpusError, SettingError
+from textgen.messages import shown
 from textgen.store.opening import open_regular
 
 
-def read_prompt(path: Path | None, max_bytes: int) -> str:
-    """The text of the UTF-8 file `path`, or of standard input: LF line ends, no byte-order mark.
+def read_prompt(path: Path | None, max_bytes: int, notice: Callable[[str], None] = lambda note: None) -> str:
+    """The text of the file `path`, or of standard input, as if it were a corpus.
+
+    Args:
+        notice: told what was found and changed, a line each.
 
     Raises:
-        CorpusError: it cannot be read, or is not UTF-8.
+        CorpusError: it cannot be read, or it is not clear what its bytes are.
         SettingError: it has more than `max_bytes` bytes.
     """
+    # Only a prompt that comes from a file needs what reads files.
+    from textgen.corpus.noting import text_of, uncompressed  # noqa: PLC0415
+
     name = path or "standard input"
     try:
         with open_regular(path) if path else contextlib.nullcontext(sys.stdin.buffer) as file:
             content = file.read(max_bytes + 1)
     except (OSError, ValueError) as problem:  # ValueError: a path that holds NUL
         raise CorpusError(f"{name} cannot be read: {getattr(problem, 'strerror', None) or problem}") from None
+    if len(content) <= max_bytes:
+        content = uncompressed(content, shown(name), max_bytes + 1)
     if len(content) > max_bytes:
         raise SettingError(f"{name} is too large: expected at most {max_bytes:,} bytes. Give its end alone")
-    try:
-        return content.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n")
-    except UnicodeDecodeError as problem:
-        line = content.count(b"\n", 0, problem.start) + 1
-        where = f"byte 0x{content[problem.start]:02X} at offset {problem.start:,} (line {line:,})"
-        raise CorpusError(f"{name} is not UTF-8: {where}") from None
+    text, notes = text_of(content, shown(name))
+    for note in notes:
+        notice(note)
+    return text
+
+
+def clean_prompt(text: str) -> str:
+    """`text` that was given as text, cleaned as that of a file is."""
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")

@@ -165,7 +165,7 @@ save_over = functools.partial(save, may_replace=True)
 
 def read_file(session: Session, argument: str) -> None:
     """Add a file's text to the story; the model reads it and writes nothing."""
-    text = load_text(argument)
+    text = load_text(argument, session.notice)
     if len(text) > LONG_TEXT:
         session.notice(f"reading {counted(len(text), 'character')}; Ctrl-C stops it")
     session.read(text)

@@ -1,6 +1,7 @@
 """A story to a file, and a file's text into a story. What goes wrong is one line."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from textgen.generation.prompts import read_prompt
@@ -25,12 +26,12 @@ def save_text(name: str, text: str, *, may_replace: bool) -> Path:
     return path
 
 
-def load_text(name: str) -> str:
-    """The text of the UTF-8 file `name`. Raises CommandError, or what `read_prompt` raises."""
+def load_text(name: str, notice: Callable[[str], None]) -> str:
+    """The text of the file `name`; `notice` is told how. Raises CommandError, or what `read_prompt` raises."""
     path = _path(name, "/read")
     if os.path.exists(path) and not os.path.isfile(path):
         raise CommandError(f"{path} is not a file")
-    text = read_prompt(path, MAX_READ_BYTES)
+    text = read_prompt(path, MAX_READ_BYTES, notice)
     if not text:
         raise CommandError(f"{path} is empty")
     return text

@@ -188,7 +188,7 @@ def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Pla
     checkpoint, problems = load_newest(path)
     record = checkpoint.record
     if request.sources:
-        reader = open_corpus(request.sources, record.text)
+        reader = open_corpus(request.sources, record.text, encodings=record.corpus.encodings)
     else:
         advice = f"Name the text: {resume_command(path, 'FILE')}"
         reader = reopen_corpus(record.corpus, record.text, model=path.name, advice=advice)
@@ -249,4 +249,4 @@ def _check_writable(models_dir: Path) -> None:
 
 def _corpus_record(reader: CorpusReader, prepared: Prepared) -> CorpusRecord:
     counts = prepared.characters, prepared.num_documents
-    return CorpusRecord(reader.name, reader.sources, prepared.sha256, *counts, prepared.sketch)
+    return CorpusRecord(reader.name, reader.sources, prepared.sha256, *counts, prepared.sketch, prepared.encodings)

@@ -1,0 +1,51 @@
+"""What reading met and changed in the bytes of a corpus, in sentences; and some bytes read as if they were a corpus."""
+
+import contextlib
+import gzip
+import io
+
+from textgen.corpus.decoding import GZIP_MAGIC, Oddity, Tally, iter_text, read_block
+from textgen.corpus.misfits import AUTO
+from textgen.messages import counted, few
+
+MOST_GUESSES = 10  # files whose piece is shown each
+
+
+def notes_on_bytes(tally: Tally) -> list[str]:
+    """What a user should know of how bytes became text: guesses first."""
+    facts = (
+        (tally.byte_order_marks, counted(tally.byte_order_marks, "byte-order mark") + " removed"),
+        (tally.crlf_line_ends, counted(tally.crlf_line_ends, "CRLF line end") + " turned into LF"),
+        (tally.cr_line_ends, counted(tally.cr_line_ends, "CR line end") + " turned into LF"),
+        *((True, sentence) for sentence in few(tally.mixed_line_ends)),
+        (tally.replaced.count, _misfits(tally.replaced, "read as \ufffd")),
+        (tally.skipped.count, _misfits(tally.skipped, "left out")),
+        (tally.nuls.count, f"{counted(tally.nuls.count, 'NUL character')}, the first in {tally.nuls.first}"),
+        (tally.c1_controls.count, _c1_controls(tally.c1_controls)),
+    )
+    return [*few(tally.guesses, MOST_GUESSES), *(sentence for is_said, sentence in facts if is_said)]
+
+
+def _misfits(oddity: Oddity, what: str) -> str:
+    verb = "does" if oddity.count == 1 else "do"
+    return f"{counted(oddity.count, 'byte')} that {verb} not fit the encoding {what}, the first in {oddity.first}"
+
+
+def _c1_controls(oddity: Oddity) -> str:
+    found = f"{counted(oddity.count, 'C1 control character')}, the first in {oddity.first}"
+    return f"{found}: it may be cp1252 that was read as latin-1"
+
+
+def text_of(content: bytes, shown_name: str) -> tuple[str, list[str]]:
+    """The text that a file with this content would give as a corpus, and its notes. Raises CorpusError."""
+    tally = Tally()
+    reopen = lambda: contextlib.nullcontext(io.BytesIO(content))  # noqa: E731
+    return "".join(iter_text(io.BytesIO(content), shown_name, AUTO, tally, reopen=reopen)), notes_on_bytes(tally)
+
+
+def uncompressed(content: bytes, shown_name: str, most_bytes: int) -> bytes:
+    """`content`, or at most so many bytes of what it is by gzip. Raises CorpusError where that is damaged."""
+    if not content.startswith(GZIP_MAGIC):
+        return content
+    with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+        return read_block(file, shown_name, most_bytes)
