@@ -6,6 +6,7 @@ import functools
 import math
 import os
 import tempfile
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,14 +18,15 @@ from textgen.corpus.sources import resolve
 from textgen.dataset import Prepared, prepare
 from textgen.dataset.batches import Batches, count_token_ids
 from textgen.dataset.split import Split
-from textgen.errors import ModelError
-from textgen.messages import few, followed
+from textgen.errors import ModelError, TextgenError
+from textgen.messages import few, followed, shown
 from textgen.recipe import Asked, Facts, Recipe, fill, recurrent_rate
 from textgen.records import CorpusRecord, ParentRecord, Progress
 from textgen.store import model_directory, shipped
 from textgen.store.checkpoints import Checkpoint, load_newest
 from textgen.store.lock import RunLock
 from textgen.store.model_directory import StoredModel
+from textgen.store.names import is_name
 from textgen.store.run_directory import check_replaceable, recover
 from textgen.tokenizers import Tokenizer
 from textgen.training.advice import resume_command
@@ -125,7 +127,7 @@ def _new(request: Request, lock: RunLock | None, progress: Preparing, tell: Call
     check_needs(text.level, model, training)
     reader = open_corpus(request.sources, text) if opened is None else opened.read_as(text)
     path = request.models_dir / model_directory.check_name(request.name or reader.name)
-    _claim(path, lock, request.overwrite)
+    _claim(path, lock, request.overwrite, reader.sources)
     if reason:
         tell(reason)
     prepared = prepare(
@@ -170,11 +172,11 @@ def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Pla
         if stopped and name not in stopped:
             listed = ", ".join(few(stopped, MOST_NAMES))
             raise ModelError(f"no run is named. Unfinished in {request.models_dir}: {listed}. Give one as --name")
-    path = Path(name) if "/" in name else request.models_dir / name
+    path = Path(name) if "/" in name else request.models_dir / unicodedata.normalize("NFC", name)
     if path.is_symlink() and model_directory.checkpoint_dirs(path):
         path = Path(os.path.realpath(path))  # where the run is locked, cleaned and goes on
         name = str(path)
-    if path.parent.is_dir() and model_directory.NAME.fullmatch(path.name):
+    if path.parent.is_dir() and is_name(path.name):
         shipped.check_writable(path)
         if lock is not None:
             lock.acquire(path)
@@ -212,8 +214,8 @@ def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Pla
     )
 
 
-def _claim(path: Path, lock: RunLock | None, overwrite: bool) -> None:
-    """Raise ModelError or TrainingError unless a new run may write its model to `path`."""
+def _claim(path: Path, lock: RunLock | None, overwrite: bool, sources: tuple[str, ...]) -> None:
+    """Raise ModelError or TrainingError unless a new run on `sources` may write its model to `path`."""
     shipped.check_writable(path)
     if path.is_symlink():
         raise ModelError(
@@ -227,9 +229,18 @@ def _claim(path: Path, lock: RunLock | None, overwrite: bool) -> None:
     if path.exists() and not overwrite:
         if model_directory.is_run(path):
             raise ModelError(f"{path} exists and is not finished. --resume goes on with it, --overwrite starts anew")
-        raise ModelError(f"{path} exists. Use --overwrite or another --name")
+        raise ModelError(f"{path} exists{_of_others(path, sources)}. Use --overwrite or another --name")
     if lock is None:
         _check_writable(path.parent)
+
+
+def _of_others(path: Path, sources: tuple[str, ...]) -> str:
+    """Which text the model at `path` is of, where that is not the one of `sources`."""
+    with contextlib.suppress(TextgenError):
+        others = model_directory.read_record(path / model_directory.CONFIG).corpus.sources
+        if others and others != sources:
+            return f", and is a model of {shown(', '.join(others))}"
+    return ""
 
 
 def _check_writable(models_dir: Path) -> None:
