@@ -14,7 +14,7 @@ from textgen.dataset.batches import smallest_dtype
 from textgen.errors import CorpusError
 from textgen.tokenizers import Tokenizer
 from textgen.tokenizers.normalizing import normalize_blocks
-from textgen.tokenizers.unknown import nearest_known
+from textgen.tokenizers.unknown import join_accents, nearest_known, read_as
 
 
 class Figures(NamedTuple):
@@ -75,8 +75,12 @@ def readable_blocks(
     for block in normalize_blocks(blocks, tokenizer.normalize):
         if tokenizer.eod_id is None:
             block = block.replace(END_OF_DOCUMENT, "\n")
-        new = sorted(set(tokenizer.unknown_symbols(block)) - {END_OF_DOCUMENT} - set(forms))
-        if new:
-            forms |= (found := {symbol: nearest_known(symbol, known) for symbol in new})
-            on_replaced(found)
-        yield block.translate({ord(symbol): form for symbol, form in forms.items()}) if forms else block
+        unknown = set(tokenizer.unknown_symbols(block)) - {END_OF_DOCUMENT}
+        if unknown:
+            block, found = join_accents(block, known)
+            unknown = set(tokenizer.unknown_symbols(block)) - {END_OF_DOCUMENT}
+            found |= {symbol: nearest_known(symbol, known) for symbol in sorted(unknown - set(forms))}
+            if new := {symbol: form for symbol, form in found.items() if symbol not in forms}:
+                forms |= new
+                on_replaced(new)
+        yield read_as(block, {symbol: forms[symbol] for symbol in unknown})
