@@ -14,10 +14,10 @@ from collections.abc import Callable
 from typing import Any
 
 from textgen.config import SamplingConfig
-from textgen.messages import counted, nearest
+from textgen.messages import counted, nearest, unescape
 from textgen.repl.files import load_text, save_text
 from textgen.repl.session import CommandError, Session
-from textgen.repl.story import Story, start_of_last_sentences, unescape
+from textgen.repl.story import Story, start_of_last_sentences
 
 LONG_TEXT = 20_000  # characters that take seconds to read
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from textgen.config import SamplingConfig
 from textgen.errors import SettingError, TextgenError
 from textgen.generation.generator import Generator
+from textgen.messages import unescape
 from textgen.repl.commands import run_command
 from textgen.repl.session import Session
-from textgen.repl.story import unescape
 
 PROMPT = "> "
 

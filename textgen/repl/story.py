@@ -158,12 +158,6 @@ def join(before: str, line: str) -> str:
     return line if left.isspace() or right.isspace() or is_close or is_wide else " " + line
 
 
-def unescape(line: str) -> str:
-    r"""`line` with `\n`, `\t` and `\\` as a new line, a tab and a backslash; other backslashes stay."""
-    symbols = {"n": "\n", "t": "\t", "\\": "\\"}
-    return re.sub(r"\\([nt\\])", lambda match: symbols[match[1]], line)
-
-
 def sentence_ends(text: str) -> list[int]:
     """Where each finished sentence ends, closing quotes included."""
     return [match.end() for match in SENTENCE_END.finditer(text)]
