@@ -11,11 +11,13 @@ from conftest import make_stored_model, slow
 from corpora_zoo import corpora, write
 
 from textgen import inspection, pretrained
-from textgen.cli.inspect import inspect
+from textgen.cli.inspect import _lines, inspect
 from textgen.cli.train import train
 from textgen.config import TextConfig, TrainingConfig
+from textgen.corpus import open_corpus
 from textgen.corpus.describing import Describer
 from textgen.corpus.lines import LineKinds
+from textgen.inspection import inspect_corpus
 from textgen.schema import names_of
 from textgen.tokenizers import text_blocks
 from textgen.training import plan
@@ -47,17 +49,17 @@ def planned(command: str) -> plan.Plan:
 def test_a_corpus_is_known_for_what_it_is(name, folder):
     corpus = ZOO[name]
     arguments = write(corpus, folder)
-    result = CliRunner().invoke(inspect, [*arguments, "--json"])
-    found = json.loads(result.stdout)
-    advice = found["recommendation"]
-    assert (found["is_list"], advice is None) == (corpus.is_list, corpus.is_too_small)
-    assert (found["words_covered"] is not None) == corpus.has_words
+    flags = {corpus.flags[0].removeprefix("--"): corpus.flags[1]} if corpus.flags else {}
+    found = inspect_corpus(open_corpus(arguments[:1], TextConfig(**flags)), arguments=shlex.join(arguments))
+    advice = found.recommendation
+    assert (found.is_list, advice is None) == (corpus.is_list, corpus.is_too_small)
+    assert (found.words_covered is not None) == corpus.has_words
     if advice is not None:
-        is_line = "--documents line" in advice["command"]
+        is_line = "--documents line" in advice.command
         assert is_line == ((corpus.is_list and not corpus.flags) or "line" in corpus.flags)
-        assert advice["level"] == "char"  # of texts as short as these
-        assert planned(advice["command"]).text.level == "char"
-    said = CliRunner().invoke(inspect, arguments).stdout
+        assert advice.level == "char"  # of texts as short as these
+        assert planned(advice.command).text.level == "char"
+    said = "\n".join(_lines(found))
     assert ("too few to learn from" in said) == corpus.is_too_small
     assert ("words  " in said) == corpus.has_words
     assert ("list  " in said) == corpus.is_list

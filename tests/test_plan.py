@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import itertools
 import os
 import shutil
 import stat
@@ -447,3 +448,24 @@ def test_a_run_without_any_whole_checkpoint_cannot_be_resumed():
     (model_directory.checkpoint_dirs(path)[0] / manifest.MANIFEST).unlink()
     with pytest.raises(TextgenError, match="step-00000003 is damaged"):
         resumed()
+
+
+# ---- words that are none
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("\n".join(map("".join, itertools.product("abcdefghij", repeat=4))), "1 word, which cover 0.0%"),
+        ("\u5929\u5730\u5c71\u6c34\u98ce\u3002\n" * 200, "0 words, which cover 0.0%"),
+        (TEXT, None),
+    ],
+)
+def test_a_word_model_of_a_text_without_words_is_said(text, said):
+    Path("list.txt").write_text(text)
+    notes = plan_of("list.txt", level="word").notes
+    assert len(notes) == (said is not None)
+    if said is not None:
+        assert notes[0].startswith(f"the vocabulary has {said} of the text's characters")
+        assert notes[0].endswith("--level char suits such a text")
+    assert plan_of("list.txt").notes == ()

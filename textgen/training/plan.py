@@ -34,6 +34,7 @@ from textgen.training.beginning import begin
 from textgen.training.init_from import parent_record
 from textgen.training.needs import check_needs
 from textgen.training.request import Request, configs_of
+from textgen.training.vocabulary import notes_on
 
 MOST_NAMES = 8  # of runs, in a message
 Preparing = Callable[[str, int, int], None]  # what is being done to the corpus, bytes done, bytes to do
@@ -153,7 +154,7 @@ def _new(request: Request, lock: RunLock | None, progress: Preparing, tell: Call
         recipe=recipe,
         overwrite=request.overwrite,
         is_private=not reader.is_public or (parent is not None and not model_directory.is_public(parent.path)),
-        notes=prepared.notes,
+        notes=(*prepared.notes, *notes_on(prepared)),
     )
     batches = plan.batches  # raises where the text is too short
     return (
