@@ -60,6 +60,7 @@ def corpora() -> dict[str, Corpus]:
         "a column of names": Corpus(
             True, "id,name\n" + lines(lambda: f"{draw.randint(1, 999)},{name()}", 300), "t.csv", ("--column", "name")
         ),
+        "a table as it stands": Corpus(False, "id,name\n" + lines(lambda: f"{draw.randint(1, 999)},{name()}"), "t.csv"),
         "rows of jsonl": Corpus(
             True, lines(lambda: json.dumps({"id": draw.random(), "title": title()})), "t.jsonl", ("--column", "title")
         ),

@@ -396,6 +396,17 @@ def test_without_a_name_the_run_of_the_given_text_is_resumed():
     assert resumed(None, "novel.txt").path == Path("models/novel")
 
 
+def test_a_run_that_was_named_by_latin_letters_alone_is_found_by_its_text():
+    text = Path("\u0412\u043e\u0439\u043d\u0430.txt")
+    text.write_text(TEXT)
+    plan = plan_of(text, name="corpus", **SHAPE)
+    begin(plan, make_stored_model(tokenizer=plan.tokenizer), 3)
+    assert resumed(None, str(text)).path == Path("models/corpus")
+    Path("\u041c\u0438\u0440.txt").write_text(TEXT)
+    with pytest.raises(ModelError, match="no model '\u041c\u0438\u0440'"):
+        resumed(None, "\u041c\u0438\u0440.txt")
+
+
 def test_resuming_reads_the_text_where_it_was_or_where_it_is_said_to_be():
     begin_run()
     Path("novel.txt").rename("moved.txt")

@@ -13,6 +13,7 @@ from textgen.config import END_OF_DOCUMENT, ModelConfig, TextConfig, TrainingCon
 from textgen.corpus import CorpusFacts, CorpusReader
 from textgen.corpus.describing import Describer, PartFacts, Parts
 from textgen.corpus.lines import LineKinds
+from textgen.corpus.tables import TABLE_FORMATS
 from textgen.dataset.batches import minimum_tokens
 from textgen.errors import ModelError, TokenizerError
 from textgen.recipe import (
@@ -112,7 +113,7 @@ def inspect_corpus(
         if reader.config.has_documents:
             documents.add(block)
     facts, notes = describer.facts(), reader.notes
-    is_list = kinds.is_list(facts.duplicate_lines)
+    is_list = kinds.is_list(facts.duplicate_lines) and not _is_table(reader)
     begins: Begins | None = None
     base: Tokenizer | None = None
     if not is_list and facts.characters >= TOO_SMALL:
@@ -142,6 +143,14 @@ def inspect_corpus(
             longest_document=None if parts is None else parts.longest,
             is_word_by_default=suited_level(reader.sources) == "word",
         ),
+    )
+
+
+def _is_table(reader: CorpusReader) -> bool:
+    """Whether it is a table that is read as it stands, for want of a column."""
+    endings = tuple(f".{name}" for name in TABLE_FORMATS)
+    return reader.config.column is None and any(
+        source.lower().removesuffix(".gz").endswith(endings) for source in reader.sources
     )
 
 

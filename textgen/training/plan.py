@@ -167,7 +167,7 @@ def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Pla
 
     Without a name it is the run that a new one on the same sources would be named after.
     """
-    name = request.name or resolve(request.sources)[0].name
+    name = request.name or _name_of_run(request)
     if request.name is None and not request.sources:
         stopped = [p.name for p in model_directory.list_model_dirs(request.models_dir) if model_directory.is_run(p)]
         if stopped and name not in stopped:
@@ -213,6 +213,23 @@ def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Pla
         begins=checkpoint,
         notes=(*prepared.notes, *problems),
     )
+
+
+def _name_of_run(request: Request) -> str:
+    """What a run on the sources of `request` is called.
+
+    NOTE: names once had Latin letters only. A run that was begun then is found by its sources.
+    """
+    found = resolve(request.sources)
+    name, sources = found[0].name, tuple(source.reference for source in found)
+    if name.isascii() or os.path.isdir(request.models_dir / name):
+        return name
+    for path in filter(model_directory.is_run, model_directory.list_model_dirs(request.models_dir)):
+        with contextlib.suppress(TextgenError):
+            config = model_directory.checkpoint_dirs(path)[0] / model_directory.CONFIG
+            if model_directory.read_record(config).corpus.sources == sources:
+                return path.name
+    return name
 
 
 def _claim(path: Path, lock: RunLock | None, overwrite: bool, sources: tuple[str, ...]) -> None:
