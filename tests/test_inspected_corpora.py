@@ -112,6 +112,6 @@ def test_lines_are_counted_alike_wherever_blocks_end():
     whole.add(text)
     for start in range(0, len(text), 32):
         cut.add(text[start : start + 32])
-    for name in ("speakers", "ended", "indented", "small", "large", "words"):
+    for name in ("speakers", "ended", "indented", "small", "large", "spaces"):
         assert getattr(whole, name) == getattr(cut, name)
     assert (whole.lengths == cut.lengths).all()

@@ -234,7 +234,7 @@ def test_the_command_says_it_in_words():
         "corpus        tale, utf-8",
         "characters    1,508, of 10 different symbols",
         "words         453 between white space, 4 different pieces;",
-        "              the vocabulary of a word model holds 2, which are 99.3% of the text's words",
+        "              a word model holds 2, 99.3% of the text's words; those that occur once are spelled",
         "lines         151, 149 of them stand earlier too; the longest is line 1 with 9 characters",
     ]
     assert lines[5].startswith("floors        ")  # their values are those of test_describing.py

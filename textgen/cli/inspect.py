@@ -60,8 +60,9 @@ def _lines(found: "Inspection") -> Iterator[str]:
     yield f"characters    {facts.characters:,}, of {facts.symbols:,} different symbols{ends}"
     if found.words_covered is not None:
         yield f"words         {facts.words:,} between white space, {found.different_words:,} different pieces;"
-        held = f"the vocabulary of a word model holds {found.words_held:,}"
-        yield f"              {held}, which are {found.words_covered:.1%} of the text's words"
+        once = "" if advice and advice.begins_with else "; those that occur once are spelled"
+        held = f"a word model holds {found.words_held:,}, {found.words_covered:.1%} of the text's words"
+        yield f"              {held}{once}"
     longest = f"the longest is line {facts.longest_line_number:,} with {facts.longest_line:,} characters"
     yield f"lines         {facts.lines:,}, {facts.duplicate_lines:,} of them stand earlier too; {longest}"
     if found.documents is not None:

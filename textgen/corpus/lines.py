@@ -32,7 +32,7 @@ class LineKinds:
 
     def __init__(self) -> None:
         self.lengths = np.zeros(COUNTED_LENGTHS, np.int64)  # how many lines are so long; the last holds the rest
-        self.characters = self.stanzas = self.words = 0
+        self.characters = self.stanzas = self.spaces = 0
         self.ended = self.indented = self.speakers = 0
         self.small = self.large = 0
 
@@ -52,10 +52,13 @@ class LineKinds:
         self.stanzas += int((is_line & np.append(True, ~is_line[:-1])).sum())
         starts, ends = starts[is_line], ends[is_line]
         self.characters += int(lengths.sum())
-        self.words += len(block.split())
+        self.spaces += block.count(" ")
         self.ended += int(np.isin(points[ends - 1], _points(CLAUSE_ENDS)).sum())
         self.indented += int(np.isin(points[starts], _points(" \t")).sum())
-        marks = np.flatnonzero(np.isin(points, _points(SPEAKER_ENDS)))
+        is_mark = np.zeros(len(points), bool)
+        for mark in filter(block.__contains__, SPEAKER_ENDS):
+            is_mark |= points == ord(mark)
+        marks = np.flatnonzero(is_mark)
         if len(starts) and len(marks):
             lines = np.searchsorted(starts, marks, "right") - 1
             self.speakers += len(np.unique(lines[marks - starts[lines] <= LONGEST_SPEAKER]))
@@ -81,7 +84,7 @@ class LineKinds:
         small = self.small / max(1, self.small + self.large)
         has_stanzas = num_blank > MOST_BLANK * num_lines and num_lines > MOST_IN_STANZA * self.stanzas
         is_wrapped = mean >= FEWEST_WRAPPED and as_long > MOST_AS_LONG
-        is_cut = self.words > 3 * num_lines and self.small + self.large > num_lines / 2 and MIXED[0] < small < MIXED[1]
+        is_cut = self.spaces > 2 * num_lines and self.small + self.large > num_lines / 2 and MIXED[0] < small < MIXED[1]
         return (
             mean <= LONGEST_MEAN
             and usual <= LONGEST_USUAL
