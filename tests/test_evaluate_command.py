@@ -69,6 +69,13 @@ def test_what_is_adapted_stands_last_and_says_so(evaluate):
     assert not any("adapted" in line for line in plain)
 
 
+def test_no_figure_is_printed_for_words_where_there_are_none(evaluate, monkeypatch):
+    monkeypatch.setattr("textgen.evaluation.texts.has_words", lambda *_: False)
+    _, said, _ = evaluate("--cache", "--cache-size", "50")
+    assert "word" not in said
+    assert json.loads(evaluate("--json")[1])["word_perplexity"] is None
+
+
 def test_the_cache_is_that_of_its_settings(evaluate):
     options = ["--cache", "--cache-size", "7", "--cache-theta", "2", "--cache-weight", "0.4"]
     figures = json.loads(evaluate("--json", *options)[1])["cache"]

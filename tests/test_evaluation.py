@@ -17,6 +17,7 @@ from textgen.errors import CorpusError, TokenizerError
 from textgen.evaluation import evaluate, one_pass, readable_blocks, reading
 from textgen.evaluation.one_pass import cross_entropy, windowed_loss
 from textgen.evaluation.reading import text_of_ids
+from textgen.evaluation.texts import tokenize
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.tokenizers import CharacterTokenizer
 
@@ -200,6 +201,36 @@ def test_reference_words_are_between_white_space_and_line_ends():
     result = evaluate(["ab  a\nb", "b a b\n", "\n", "a"], tokenizer, engine)
     assert (result.characters, result.words) == (15, 6 + 3)
     assert result.word_perplexity == pytest.approx(4 ** (15 / 9), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u5929\u5730\u5c71\u6c34\u3002\n" * 5,
+        "\u304b\u306a \u304b\u306a\n" * 5,
+        "\u0e01\u0e32\u0e23 " * 9,
+        "acgt" * 50 + "\n",
+        "\n\n \n",
+    ],
+)
+def test_a_text_without_words_between_its_spaces_has_no_word_perplexity(text):
+    tokenizer, engine = zero_engine("".join(sorted(set(text))) if len(set(text)) > 1 else "\n a")
+    result = evaluate(text, tokenizer, engine)
+    assert result.word_perplexity is None
+    assert result.nats_per_character == pytest.approx(math.log(len(tokenizer.symbols)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "qanortumik aallarpoq ",
+        "\ud55c\uad6d\uc5b4 \ubb38\uc7a5\n",
+        "\u0639\u0644\u0649 \u0628\u0627\u0628 ",
+        "caf\u00e9 \u5929\u5730 is a word ",
+    ],
+)
+def test_words_are_words_in_every_script_that_has_spaces(text):
+    assert tokenize(text * 5, CharacterTokenizer("".join(sorted(set(text))))).has_words
 
 
 @given(st.lists(st.text(alphabet="ab \n", max_size=9), min_size=1, max_size=5))

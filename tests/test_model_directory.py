@@ -183,19 +183,63 @@ def test_what_cannot_be_a_model_is_simply_not_found(models_dir, name):
     assert not_found(name, models_dir).startswith(f"no model {name!r} in ")
 
 
-@pytest.mark.parametrize("name", ["novel", "a", "_x", "Novel-2.1_b", "0", "x" * 100])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "novel",
+        "a",
+        "_x",
+        "Novel-2.1_b",
+        "0",
+        "x" * 100,
+        "\u5317\u4eac",
+        "\u0639\u0644\u06cc",
+        "caf\u00e9",
+        "\u0915\u0939\u093e\u0928\u0940",
+    ],
+)
 def test_letters_digits_dots_dashes_and_underscores_name_a_model(name):
     assert model_directory.check_name(name) == name
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "..", ".hidden", "-flag", "a/b", "../a", "/a", "a\\b", "a b", "a\n", "a\0", "é", "x" * 101]
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        ".hidden",
+        "-flag",
+        "a/b",
+        "../a",
+        "/a",
+        "a\\b",
+        "a b",
+        "a\n",
+        "a\0",
+        "\u0301a",
+        "a\u202eb",
+        "a\u200bb",
+        "\u3164",
+        "a\u00a0b",
+        "\u2014",
+        "\ud800",
+        "x" * 101,
+        "\u5317" * 67,
+    ],
 )
 def test_names_with_separators_and_other_surprises_are_refused(name):
     with pytest.raises(ModelError) as caught:
         model_directory.check_name(name)
     assert str(caught.value).startswith("--name may hold letters, digits, '.', '_' and '-'")
-    assert str(caught.value).endswith(f"Received: {name!r}")
+    assert str(caught.value).endswith(f"Received: {name!a}" if not name.isprintable() else f"Received: {name!r}")
+
+
+def test_a_name_is_composed_and_found_as_it_is_typed(tmp_path):
+    assert model_directory.check_name("cafe\u0301") == "caf\u00e9"
+    path = write_stored_model(tmp_path, make_stored_model(), "caf\u00e9")
+    assert model_directory.find_model("cafe\u0301", tmp_path) == path
+    assert model_directory.list_model_dirs(tmp_path) == [path]
 
 
 def test_models_and_unfinished_runs_are_listed_by_name_and_nothing_else(tmp_path):

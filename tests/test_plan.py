@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import itertools
 import os
 import shutil
 import stat
@@ -15,7 +16,7 @@ from plans import everything_in, request_of, resumed_plan
 from textgen import recipe
 from textgen.corpus.remembered import remember
 from textgen.errors import CorpusError, ModelError, SettingError, TextgenError, TokenizerError
-from textgen.records import ParentRecord, Progress
+from textgen.records import CorpusRecord, ParentRecord, Progress
 from textgen.store import manifest, model_directory
 from textgen.store.checkpoints import Checkpoint, save_checkpoint
 from textgen.store.model_directory import StoredModel, load_model
@@ -183,7 +184,7 @@ def test_the_name_is_the_corpus_s_unless_one_is_given():
     assert plan_of(name="other").path == Path("models/other")
 
 
-@pytest.mark.parametrize("name", ["a/b", "../up", ".hidden", "-flag", "", " ", "a b", "é", "a\n", "x" * 101])
+@pytest.mark.parametrize("name", ["a/b", "../up", ".hidden", "-flag", "", " ", "a b", "a\n", "x" * 101])
 def test_a_name_that_is_no_folder_name_is_refused(name):
     if name == "":
         assert plan_of(name=name).name == "novel"
@@ -198,6 +199,15 @@ def test_a_model_of_that_name_is_not_overwritten_by_accident(folder):
     assert message == "models/novel exists. Use --overwrite or another --name"
     assert plan_of(overwrite=True).path == Path("models/novel")
     assert everything_in(folder) == before
+
+
+def test_two_texts_of_one_name_do_not_clash_in_silence():
+    model = make_stored_model()
+    corpus = CorpusRecord(name="novel", sources=("/elsewhere/novel.txt",))
+    write_stored_model(Path("models"), model._replace(record=dataclasses.replace(model.record, corpus=corpus)), "novel")
+    assert message_of() == (
+        "models/novel exists, and is a model of /elsewhere/novel.txt. Use --overwrite or another --name"
+    )
 
 
 def test_an_unfinished_run_of_that_name_is_named_as_such():
@@ -386,6 +396,17 @@ def test_without_a_name_the_run_of_the_given_text_is_resumed():
     assert resumed(None, "novel.txt").path == Path("models/novel")
 
 
+def test_a_run_that_was_named_by_latin_letters_alone_is_found_by_its_text():
+    text = Path("\u0412\u043e\u0439\u043d\u0430.txt")
+    text.write_text(TEXT)
+    plan = plan_of(text, name="corpus", **SHAPE)
+    begin(plan, make_stored_model(tokenizer=plan.tokenizer), 3)
+    assert resumed(None, str(text)).path == Path("models/corpus")
+    Path("\u041c\u0438\u0440.txt").write_text(TEXT)
+    with pytest.raises(ModelError, match="no model '\u041c\u0438\u0440'"):
+        resumed(None, "\u041c\u0438\u0440.txt")
+
+
 def test_resuming_reads_the_text_where_it_was_or_where_it_is_said_to_be():
     begin_run()
     Path("novel.txt").rename("moved.txt")
@@ -438,3 +459,24 @@ def test_a_run_without_any_whole_checkpoint_cannot_be_resumed():
     (model_directory.checkpoint_dirs(path)[0] / manifest.MANIFEST).unlink()
     with pytest.raises(TextgenError, match="step-00000003 is damaged"):
         resumed()
+
+
+# ---- words that are none
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("\n".join(map("".join, itertools.product("abcdefghij", repeat=4))), "1 word, which cover 0.0%"),
+        ("\u5929\u5730\u5c71\u6c34\u98ce\u3002\n" * 200, "0 words, which cover 0.0%"),
+        (TEXT, None),
+    ],
+)
+def test_a_word_model_of_a_text_without_words_is_said(text, said):
+    Path("list.txt").write_text(text)
+    notes = plan_of("list.txt", level="word").notes
+    assert len(notes) == (said is not None)
+    if said is not None:
+        assert notes[0].startswith(f"the vocabulary has {said} of the text's characters")
+        assert notes[0].endswith("--level char suits such a text")
+    assert plan_of("list.txt").notes == ()

@@ -1,6 +1,7 @@
 """Text to ids and back, and what becomes of symbols that a model has never seen."""
 
 import json
+import unicodedata
 from unittest import mock
 
 import numpy as np
@@ -14,8 +15,9 @@ from textgen.config import END_OF_DOCUMENT, TextConfig
 from textgen.errors import TokenizerError
 from textgen.tokenizers import CharacterTokenizer, WordTokenizer, new_fitter, text_blocks, tokenizer_from_json
 from textgen.tokenizers.unknown import (
-    PLAIN_PUNCTUATION,
+    POLICIES,
     describe_replacements,
+    join_accents,
     make_readable,
     nearest_known,
     trim_prompt,
@@ -366,9 +368,55 @@ def test_an_unknown_symbol_gives_way_to_the_nearest_known_form(known, symbol, fo
     assert nearest_known(symbol, set(known)) == form
 
 
-@pytest.mark.parametrize("symbol", PLAIN_PUNCTUATION)
-def test_typographic_punctuation_gives_way_to_plain_punctuation(symbol):
-    assert nearest_known(symbol, set("ab'\"-/ ")) == PLAIN_PUNCTUATION[symbol]
+@pytest.mark.parametrize(
+    ("known", "written", "read"),
+    [
+        ("don't", "don\u00b4t don`t don\u2018t don\u2019t don\u2032t", "don't" * 5),
+        ('"a', "\u201ca\u201d\u201ea\u00aba\u00bb\u300ca\u300d", '"a""a"a""a"'),
+        ("a-", "a\u2013a\u2014a\u2212a\u2011a", "a-a-a-a-a"),
+        ("a. ", "a\u2026a\u00a0a\u2009a\u202fa\u3000a\ta", "a...a a a a a a"),
+        ("fligae", "\ufb01\ufb02\u00e6", "fiflae"),
+        ("oeLl", "\u0153\u0152\u0141\u0142", "oeoeLl"),
+        # The other way: what is typed is plain, and the model knows what printers use.
+        ("don\u2019t", "don't don`t", "don\u2019tdon\u2019t"),
+        ("\u201ca\u201d", 'a" \u00abAA\u00bb', "a\u201c\u201caa\u201d"),
+        ("a\u2014", "a-a\u2013a", "a\u2014a\u2014a"),
+        ("\u5929\u3002\uff0c\uff1f\uff11\u3000", "\u5929, 1? .", "\u5929\uff0c\u3000\uff11\uff1f\u3000\u3002"),
+        # A symbol that is known stays what it is.
+        ("a'\u2019\u00b4 ", "a' a\u2019 a\u00b4", "a' a\u2019 a\u00b4"),
+    ],
+)
+def test_look_alikes_stand_for_each_other_before_a_symbol_is_left_out(known, written, read):
+    assert make_readable(written, fit_characters(known)).text == read
+
+
+VIETNAMESE, KOREAN = "ti\u1ebfng Vi\u1ec7t \u01b0\u1edbc", "\ud55c\uad6d\uc5b4 \uac00"
+
+
+@pytest.mark.parametrize("text", [VIETNAMESE, KOREAN, "\u0439\u0451 caf\u00e9", "\u0929\u0931 \u1f83", "\u304c\u30d7"])
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")], ids=" ".join)
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_prompt_in_another_normal_form_is_read_whole(text, forms, policy):
+    own, others = (unicodedata.normalize(form, text) for form in forms)
+    prompt = make_readable(others, fit_characters(own + "xy"), policy)
+    assert prompt.text == own
+    assert "normal form that the model knows" in describe_replacements(prompt.replaced)
+    assert "never seen" not in describe_replacements(prompt.replaced)
+
+
+def test_accents_that_are_typed_in_any_order_or_half_apart_join_their_letter():
+    composed = fit_characters(VIETNAMESE)
+    assert (
+        make_readable("e\u0302\u0323 e\u0323\u0302 \u00ea\u0323 \u1eb9\u0302", composed).text
+        == "\u1ec7 \u1ec7 \u1ec7 \u1ec7"
+    )
+    half = fit_characters("\u00ea\u0323 \u00ea\u0301")
+    assert make_readable("\u1ec7\u1ebf", half).text == "\u00ea\u0323\u00ea\u0301"
+    assert make_readable("E\u0301", fit_characters("ab\u00e9")) == ("\u00e9", {"\u00c9": "\u00e9"})  # in the other case
+    assert make_readable("e\u0301\u0323\u0301", fit_characters("abe")).text == "e"
+    assert make_readable("\u0301a", fit_characters("abe")) == ("a", {"\u0301": ""})
+    with pytest.raises(TokenizerError, match="never seen '\u2603'"):
+        make_readable("e\u0301\u2603", fit_characters("ab\u00e9"), "error")
 
 
 @given(st.characters(), st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
@@ -439,7 +487,7 @@ def test_a_readable_prompt_can_be_encoded(text):
     tokenizer = CharacterTokenizer(LOWER)
     prompt = make_readable(text, tokenizer)
     assert tokenizer.decode(tokenizer.encode(prompt.text)) == prompt.text
-    assert list(prompt.replaced) == tokenizer.unknown_symbols(text)
+    assert list(prompt.replaced) == tokenizer.unknown_symbols(join_accents(text, set(tokenizer.symbols))[0])
 
 
 def test_replacements_are_described_in_one_line():

@@ -23,6 +23,8 @@ ENGLISH = "".join(map(chr, range(32, 127))) + "\n"
 VOCABULARIES = {
     "english": ENGLISH,
     "lower case": "abcdefghijklmnopqrstuvwxyz \n'",
+    "composed": "abcde \u00e9\u00ea\u1ebf\u1ec7\ud55c\uad6d\uac01\u2019\u09cb\u1f83\u0439",
+    "decomposed": "abcde \u0302\u0323\u0301\u1112\u1161\u11ab\u2014\u09c7\u0306\u0438",
     "hard": "aefiks0123 \0\r\n\u00e9\u00df\u03c3\u1100\u1161"
     "\u200d\u2764\ufe0f\ufeff\ufffd\uffff\U0001f468\U0001f469\U0010ffff",
 }
@@ -65,6 +67,9 @@ def test_every_code_point_is_read_as_python_reads_it(symbols):
         "\U0001f468\u200d\U0001f469\u200d\u2764\ufe0f",
         "Stra\u00dfe \u1e9e \u0130",
     ]
+)
+@example(
+    ["e\u0301", "e\u0302\u0323\u0301", "\u0301", "E\u0301e", "\u1112\u1161\u11ab\u1100\u1161\u11a8", "\u09c7\u09be"]
 )
 def test_any_text_is_read_as_python_reads_it(name, texts):
     assert tokenize(name, texts) == [expected(name, text) for text in texts]
@@ -175,3 +180,19 @@ def test_a_tokenizer_without_a_graph_form_is_refused():
     assert issubclass(OtherTokenizer, Tokenizer)
     with pytest.raises(TokenizerError, match="'other'"):
         graph_tokenizer(OtherTokenizer("ab"))
+
+
+def test_the_pairs_are_those_that_join_and_no_letter_is_an_accent_too():
+    pairs = graph_characters.letters_and_accents()
+    assert ("e", "\u0301", "\u00e9") in pairs
+    assert ("\u00ea", "\u0323", "\u1ec7") in pairs  # not in canonical order
+    assert ("\ud558", "\u11ab", "\ud55c") in pairs
+    firsts, seconds = ({pair[place] for pair in pairs} for place in (0, 1))
+    assert not firsts & seconds  # so the order in which neighbours join does not matter
+
+
+@given(st.text(st.sampled_from("eEioxIO\u00ea\u0302\u0323\u0301\u0306\u1112\u1161\u11ab\ud558 \u0438"), max_size=9))
+@settings(max_examples=100)
+def test_accents_join_letters_as_in_python(text):
+    for name in ("composed", "decomposed"):
+        assert tokenize(name, [text, text[::-1]]) == [expected(name, text), expected(name, text[::-1])]

@@ -9,9 +9,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from textgen import pretrained
-from textgen.config import END_OF_DOCUMENT, ModelConfig, TrainingConfig
+from textgen.config import END_OF_DOCUMENT, ModelConfig, TextConfig, TrainingConfig
 from textgen.corpus import CorpusFacts, CorpusReader
 from textgen.corpus.describing import Describer, PartFacts, Parts
+from textgen.corpus.lines import LineKinds
+from textgen.corpus.tables import TABLE_FORMATS
+from textgen.dataset.batches import minimum_tokens
 from textgen.errors import ModelError, TokenizerError
 from textgen.recipe import (
     ADAPTING_PASSES,
@@ -21,18 +24,23 @@ from textgen.recipe import (
     fill,
     recurrent_rate,
     size_of,
+    suited_level,
     tokens_per_second,
     up_to,
 )
 from textgen.records import CorpusRecord
 from textgen.sketch import Sketch, Sketcher, read_before
 from textgen.store.model_directory import StoredModel
+from textgen.tokenizers import Tokenizer
 from textgen.tokenizers.normalizing import normalize_blocks
-from textgen.tokenizers.word_fitting import DEFAULT_VOCABULARY_SIZE, WordFitter
+from textgen.tokenizers.text_blocks import regrouped
+from textgen.tokenizers.word_fitting import WordFitter
 
 # From so many characters on a model of words was the better one (`tests/benchmarks/quality.md`) ...
 WORDS_FROM_CHARACTERS = 200_000
 WORDS_FROM_COVERAGE = 0.85  # ... where few words would be spelled
+WORDS_FROM_COVERAGE_TAUGHT = 0.6  # the same for a model that has read other texts, and so knows how words go together
+TOO_SMALL = 1_000  # characters; a model of less repeats it and nothing else
 EXPECTED_SIZE = ((300_000, "small"), (math.inf, "medium"))  # up to so many tokens, the size that minutes are meant for
 EPOCHS = ((300_000, 12.0), (3_000_000, 8.0), (30_000_000, 3.0), (math.inf, 1.0))  # passes that still pay
 FEWEST_MINUTES, MOST_MINUTES = 1, 60
@@ -42,6 +50,7 @@ class Begins(NamedTuple):
     """The pretrained model that training would begin with."""
 
     name: str
+    level: str
     units: int
     bits: float  # per character of the text, before a step
     share: float  # the same of the text's floor
@@ -72,9 +81,12 @@ class Inspection:
     notes: tuple[str, ...]
     characters: CorpusFacts
     documents: PartFacts | None  # None where the corpus is one text
-    different_words: int  # pieces of a word model, of two characters or more
-    words_covered: float  # share of all words in the text that a default word vocabulary holds
-    recommendation: Advice
+    is_list: bool  # whether the lines are short and different, each for itself
+    # Of a word model as `train` would make it here; None where no words stand between spaces.
+    different_words: int | None  # pieces of two characters or more
+    words_held: int | None  # how many of them its vocabulary holds: those that occur once are spelled
+    words_covered: float | None  # and their share of all words in the text
+    recommendation: Advice | None  # None where the text is too small to learn from
 
 
 def inspect_corpus(
@@ -88,40 +100,76 @@ def inspect_corpus(
 
     Raises:
         CorpusError: it cannot be read, or holds nothing.
+        TokenizerError: the text holds a single symbol, from which nothing can be learned.
     """
     describer, documents, words, sketcher = Describer(), Parts(END_OF_DOCUMENT), WordFitter(), Sketcher()
-    for block in normalize_blocks(reader.blocks(progress), reader.config.normalize):
+    kinds = LineKinds()
+    # A block costs as much as a thousand characters or more, and files may be as small as they like.
+    for block in regrouped(normalize_blocks(reader.blocks(progress), reader.config.normalize)):
         describer.add(block)
         words.add(block)
         sketcher.add(block)
+        kinds.add(block)
         if reader.config.has_documents:
             documents.add(block)
-    begins, notes = None, (*reader.left_out, *reader.notes)
-    try:
-        begins = _begins(pretrained.load(), reader, sketcher.finish())
-    except ModelError as problem:
-        notes = (*notes, str(problem))
-    facts, different_words = describer.facts(), words.num_pieces - words.num_symbols
-    covered = words.share_covered(max(0, DEFAULT_VOCABULARY_SIZE - words.num_symbols))
+    facts, notes = describer.facts(), (*reader.left_out, *reader.notes)
+    is_list = kinds.is_list(facts.duplicate_lines) and not _is_table(reader)
+    begins: Begins | None = None
+    base: Tokenizer | None = None
+    if not is_list and facts.characters >= TOO_SMALL:
+        try:
+            begins, base = _begins(pretrained.load(), reader, sketcher.finish())
+        except ModelError as problem:
+            notes = (*notes, str(problem))
+    parts = documents.finish() if reader.config.has_documents else None
+    held, covered = _coverage(words, reader.config, base)
     return Inspection(
         name=reader.name,
         encoding=", ".join(dict.fromkeys(reader.encodings)),
         notes=notes,
         characters=facts,
-        documents=documents.finish() if reader.config.has_documents else None,
-        different_words=different_words,
-        words_covered=covered,
-        recommendation=advise(facts, covered, arguments, recurrent_rate(), begins),
+        documents=parts,
+        is_list=is_list,
+        different_words=words.num_pieces - words.num_symbols if facts.has_words else None,
+        words_held=held if facts.has_words else None,
+        words_covered=covered if facts.has_words else None,
+        recommendation=advise(
+            facts,
+            covered,
+            arguments,
+            recurrent_rate(),
+            begins,
+            is_list=is_list,
+            longest_document=None if parts is None else parts.longest,
+            is_word_by_default=suited_level(reader.sources) == "word",
+        ),
     )
 
 
-def _begins(model: StoredModel, reader: CorpusReader, sketch: Sketch) -> Begins | None:
-    """The pretrained model, if it reads the text well. Raises ModelError where its sketch is damaged."""
+def _is_table(reader: CorpusReader) -> bool:
+    """Whether it is a table that is read as it stands, for want of a column."""
+    endings = tuple(f".{name}" for name in TABLE_FORMATS)
+    return reader.config.column is None and any(
+        source.lower().removesuffix(".gz").endswith(endings) for source in reader.sources
+    )
+
+
+def _begins(model: StoredModel, reader: CorpusReader, sketch: Sketch) -> tuple[Begins | None, Tokenizer | None]:
+    """The pretrained model, if it reads the text well, and its tokenizer. Raises ModelError: its sketch is damaged."""
+    if reader.config.normalize != model.record.text.normalize:
+        return None, None  # a run has the normal form of the model that it begins with
     reading = pretrained.read(model, reader)
     if not reading.suits:
-        return None
+        return None, None
     share = read_before(model.record.corpus, CorpusRecord(sketch=sketch.to_text()))
-    return Begins(model.name, model.record.model.units, reading.bits, reading.share, share)
+    begins = Begins(model.name, model.record.text.level, model.record.model.units, reading.bits, reading.share, share)
+    return begins, model.tokenizer if begins.level == "word" else None
+
+
+def _coverage(words: WordFitter, config: TextConfig, base: Tokenizer | None) -> tuple[int, float]:
+    """How many words the vocabulary of a word model holds, made as `train` makes it, and their share of the text's."""
+    tokenizer = words.finish(config.replace(level="word"), base)
+    return len(tokenizer.words), words.share_of(tokenizer.words)
 
 
 def advise(
@@ -130,23 +178,40 @@ def advise(
     arguments: str,
     operations_per_second: float,
     begins: Begins | None = None,
-) -> Advice:
-    """A level, a size and a time for a corpus, by rules of thumb.
+    *,
+    is_list: bool = False,
+    longest_document: int | None = None,
+    is_word_by_default: bool = False,
+) -> Advice | None:
+    """A level, a size and a time for a corpus, by rules of thumb; None where it is too small to learn from.
 
     Args:
-        words_covered: share of the words that a default vocabulary holds.
+        words_covered: share of the text's words that a word model's vocabulary holds.
         arguments: how the corpus is named on a command line, with its flags.
         operations_per_second: of this machine, see `recurrent_rate`.
         begins: the pretrained model, where training would begin with it.
+        is_list: whether the lines are short and different, each for itself. Characters make new ones; a model of words
+            mostly repeats those that it has read.
+        longest_document: in characters; None where the corpus is read as one text.
+        is_word_by_default: whether `train` would make a word model of it, with nothing to begin with.
 
     Raises:
         TokenizerError: the text holds a single symbol, from which nothing can be learned.
     """
     if corpus.symbols < 2:
         raise TokenizerError("a text needs at least two different characters to learn from; found only one")
-    is_prose = corpus.words and corpus.characters / corpus.words < 12  # writing without spaces has no words to count
-    is_long = corpus.characters >= WORDS_FROM_CHARACTERS and words_covered >= WORDS_FROM_COVERAGE
-    level = "word" if begins or (is_prose and is_long) else "char"
+    # Of what is learned from at least: the validation part is a tenth, or as much as the longest document.
+    share = min(0.9, 1 - (longest_document or 0) / max(1, corpus.characters))
+    least = minimum_tokens(1, TrainingConfig().sequence_length)
+    if corpus.characters < TOO_SMALL or corpus.characters * share < least:
+        return None
+    default = "char" if begins is None else begins.level
+    is_said = is_list or (begins is None and is_word_by_default)  # what `train` begins with was not looked at
+    level = _level(corpus, words_covered, begins, is_list)
+    if level == "word" and corpus.words * share < least:
+        level = "char"
+    if begins is not None and level != begins.level:
+        begins = None
     num_tokens = int(corpus.words * 1.3) if level == "word" else corpus.characters  # punctuation and line ends, too
     facts = Facts(level, num_tokens, corpus.symbols, operations_per_second, begins and begins.share)
     size, passes = PRESETS[up_to(EXPECTED_SIZE, num_tokens)], up_to(EPOCHS, num_tokens)
@@ -156,8 +221,9 @@ def advise(
     minutes = min(MOST_MINUTES, max(FEWEST_MINUTES, math.ceil(wanted)))
     shape = ModelConfig() if begins is None else ModelConfig(units=begins.units)
     recipe = fill(Asked(shape, TrainingConfig(minutes=minutes)), facts)
-    flags = [*(["--level word"] if level == "word" and begins is None else []), f"--minutes {minutes}"]
-    command = " ".join(filter(None, ["textgen train", arguments, *flags]))
+    flags = ["--documents line"] if is_list and longest_document is None else []
+    flags += [f"--level {level}"] if is_said or level != default else []
+    command = " ".join(filter(None, ["textgen train", arguments, *flags, f"--minutes {minutes}"]))
     return Advice(
         level=level,
         begins_with=begins and begins.name,
@@ -169,3 +235,13 @@ def advise(
         tokens_per_second=recipe.tokens_per_second,
         command=command,
     )
+
+
+def _level(corpus: CorpusFacts, words_covered: float, begins: Begins | None, is_list: bool) -> str:
+    if is_list or not corpus.has_words:
+        return "char"
+    if begins is not None and words_covered >= WORDS_FROM_COVERAGE_TAUGHT:
+        return begins.level
+    is_prose = corpus.characters / corpus.words < 12
+    is_long = corpus.characters >= WORDS_FROM_CHARACTERS and words_covered >= WORDS_FROM_COVERAGE
+    return "word" if is_prose and is_long else "char"

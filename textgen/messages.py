@@ -1,4 +1,5 @@
-"""How things are said to people: text that is harmless on a terminal, near misses, plurals, and JSON for programs.
+"""How things are said to people, and typed by them: text that is harmless on a terminal, near misses, plurals, and
+JSON for programs.
 
 Names, paths and texts come from files of unknown origin. A control character in one of them would move the cursor,
 rename the window or type for the reader. An override of the writing direction would show what is not there, a character
@@ -66,12 +67,6 @@ def _escape(character: str) -> str:
     return ascii(character)[1:-1]
 
 
-def unescape(line: str) -> str:
-    r"""`line` with `\n`, `\t` and `\\` as a new line, a tab and a backslash; other backslashes stay."""
-    symbols = {"n": "\n", "t": "\t", "\\": "\\"}
-    return re.sub(r"\\([nt\\])", lambda match: symbols[match[1]], line)
-
-
 def json_line(document: Any) -> str:
     """`document` as JSON on one line of printable characters; it reads back as the same value."""
     return UNPRINTABLE.sub(_escaped, json.dumps(document, ensure_ascii=False))
@@ -79,6 +74,12 @@ def json_line(document: Any) -> str:
 
 def _escaped(match: re.Match[str]) -> str:
     return match[0] if match[0].isprintable() else json.dumps(match[0])[1:-1]
+
+
+def unescape(line: str) -> str:
+    r"""What somebody typed, with `\n`, `\t` and `\\` as a new line, a tab and a backslash; other backslashes stay."""
+    symbols = {"n": "\n", "t": "\t", "\\": "\\"}
+    return re.sub(r"\\([nt\\])", lambda match: symbols[match[1]], line)
 
 
 def counted(number: int, noun: str) -> str:

@@ -150,7 +150,8 @@ def _facts_lines(notes: tuple[str, ...], facts: "CorpusFacts") -> Iterator[str]:
     yield f"characters  {facts.characters:,}"
     yield f"symbols     {facts.symbols:,}"
     yield f"lines       {facts.lines:,}"
-    yield f"words       {facts.words:,}"
+    if facts.has_words:
+        yield f"words       {facts.words:,}"
     yield f"unigram     {facts.unigram_bits:.3f} bits per character"
     yield f"bigram      {facts.bigram_bits:.3f} bits per character"
     shares = (f"{symbol!r} {count / facts.characters:.1%}" for symbol, count in facts.most_common)

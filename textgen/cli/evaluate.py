@@ -45,7 +45,7 @@ def evaluate(
 ) -> None:
     """Measure how well MODEL predicts a text.
 
-    The figures are nats and bits per character, and word perplexity.
+    The figures are nats and bits per character, and word perplexity where spaces part the words.
 
     FILE may be anything that `train` takes. It is read as the corpus was, documents and columns included. Symbols that
     the model has never seen are replaced or left out first. Without FILE, MODEL is measured on the validation part of
@@ -120,16 +120,19 @@ def _dynamic_figures(text: "TokenizedText", stored: "StoredModel", config: Dynam
 
 def _lines(result: "Evaluation", adapted: "dict[str, tuple[Figures, Settings]]") -> Iterator[str]:
     yield f"characters               {result.characters:,}"
-    yield f"words and line ends      {result.words:,}"
+    if result.word_perplexity is not None:
+        yield f"words and line ends      {result.words:,}"
     yield f"tokens                   {result.tokens:,}"
     yield f"bits per character       {result.bits_per_character:.4f}   one pass, state carried"
     yield f"nats per character       {result.nats_per_character:.4f}"
-    yield f"word perplexity          {result.word_perplexity:,.2f}   per word and line end, spelled words included"
+    if result.word_perplexity is not None:
+        yield f"word perplexity          {result.word_perplexity:,.2f}   per word and line end, spelled words included"
     if result.nats_per_character_windows is not None:
         yield f"nats per character       {result.nats_per_character_windows:.4f}   random windows of 256, zero state"
     for name, (figures, config) in adapted.items():
         values = ", ".join(f"{key.removeprefix(f'{name}_')} {value}" for key, value in config.to_json().items())
+        perplexity = figures.word_perplexity
         yield (
             f"adapted at test time     {figures.nats_per_character:.4f} nats, {figures.bits_per_character:.4f} bits "
-            f"per character, word perplexity {figures.word_perplexity:,.2f}   --{name}: {values}"
+            f"per character{'' if perplexity is None else f', word perplexity {perplexity:,.2f}'}   --{name}: {values}"
         )

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from textgen.inspection import Inspection
 
 
+BY_HEART = 100  # passes
+
+
 @click.command()
 @click.argument("corpus", nargs=-1)
 @options_of(TextConfig, skip=("level", "vocabulary_size"))
@@ -56,8 +59,11 @@ def _lines(found: "Inspection") -> Iterator[str]:
         yield f"note          {note}"
     ends = "" if found.documents is None else "; the end of a document counts as a line end"
     yield f"characters    {facts.characters:,}, of {facts.symbols:,} different symbols{ends}"
-    yield f"words         {facts.words:,} between white space, {found.different_words:,} different pieces;"
-    yield f"              a vocabulary of 30,000 holds {found.words_covered:.1%} of the text's words"
+    if found.words_covered is not None:
+        yield f"words         {facts.words:,} between white space, {found.different_words:,} different pieces;"
+        once = "" if advice and advice.begins_with else "; those that occur once are spelled"
+        held = f"a word model holds {found.words_held:,}, {found.words_covered:.1%} of the text's words"
+        yield f"              {held}{once}"
     longest = f"the longest is line {facts.longest_line_number:,} with {facts.longest_line:,} characters"
     yield f"lines         {facts.lines:,}, {facts.duplicate_lines:,} of them stand earlier too; {longest}"
     if found.documents is not None:
@@ -71,6 +77,12 @@ def _lines(found: "Inspection") -> Iterator[str]:
         label = "rare" if index == 0 else ""
         times = "once" if rare.count == 1 else f"{rare.count:,} times, first"
         yield f"{label:<13} {rare.symbol!r} {_name(rare.symbol)}: {times} at line {rare.line:,}, column {rare.column:,}"
+    if found.is_list:
+        yield "list          the lines are short and different; a model of characters and documents writes new ones"
+    if advice is None:
+        yield f"try           more text: {counted(facts.characters, 'character')} are too few to learn from;"
+        yield "              some 20,000 are a beginning"
+        return
     if advice.begins_with is not None:
         reads = f"reads this text at {advice.bits_per_character:.2f} bits per character; training gets below that"
         yield f"begins        with {advice.begins_with}, which {reads}"
@@ -78,7 +90,10 @@ def _lines(found: "Inspection") -> Iterator[str]:
             yield f"              ({advice.begins_with} has read about {advice.read_before:.0%} of this text before)"
     yield f"try           {advice.command}"
     speed = f"{advice.tokens_per_second:,.0f} {'words' if advice.level == 'word' else 'characters'} per second"
-    plan = f"about {counted(advice.minutes, 'minute')} here: {advice.epochs:.1f} passes at about {speed}"
+    passes = f"{advice.epochs:.1f} passes"
+    if advice.epochs > BY_HEART:
+        passes = f"more than {BY_HEART} passes, in which a text is learned by heart,"
+    plan = f"about {counted(advice.minutes, 'minute')} here: {passes} at about {speed}"
     size = "" if advice.begins_with else f"a {advice.preset} model, "
     yield f"              {size}{plan}"
 

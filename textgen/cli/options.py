@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from textgen.config import SamplingConfig
+from textgen.messages import unescape
 from textgen.schema import Settings, fields_with_kinds, flag_of, off_flag_of
 
 SHORT_FLAGS = {"length": "-n", "temperature": "-t"}
@@ -65,8 +66,9 @@ sampling_options = options_of(SamplingConfig)
 
 
 def sampling_config(**flags: Any) -> SamplingConfig:
-    """The sampling settings of the flags that were given."""
-    return SamplingConfig(**given(flags))
+    """The sampling settings of the flags that were given; where text is to stop is typed as in `repl`."""
+    stop = tuple(map(unescape, flags.get("stop") or ()))
+    return SamplingConfig(**given({**flags, "stop": stop}))
 
 
 def models_dir_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -16,7 +16,7 @@ from textgen.cli.options import (
     sampling_options,
 )
 from textgen.config import SamplingConfig
-from textgen.messages import json_line
+from textgen.messages import json_line, unescape
 from textgen.streams import tell, text_writer
 
 if TYPE_CHECKING:
@@ -29,10 +29,15 @@ MAX_PROMPT_BYTES = 16 * 2**20  # a few novels; a device may never end
 @click.command()
 @click.argument("model")
 @click.option("-p", "--prompt", default="", help="Text to continue; - reads it from standard input.")
+@click.option("--escapes", is_flag=True, help=r"Read \n, \t and \\ in --prompt as a new line, a tab and a backslash.")
 @click.option("-f", "--file", "prompt_file", type=click.Path(path_type=Path), help="Read the prompt from this file.")
 @sampling_options
 @click.option("--num-samples", default=1, show_default=True, help="Number of texts to write.")
-@click.option("--sample-delimiter", default="\n---\n", help="Text between two samples.  [default: a line of ---]")
+@click.option(
+    "--sample-delimiter",
+    default=r"\n---\n",
+    help=r"Text between two samples, in which \n is a new line and \t a tab.  [default: a line of ---]",
+)
 @click.option("--no-prompt", is_flag=True, help="Write the text without its prompt.")
 @click.option("-o", "--output", type=click.Path(), help="Write to this file; - is standard output.")
 @engine_option
@@ -42,6 +47,7 @@ MAX_PROMPT_BYTES = 16 * 2**20  # a few novels; a device may never end
 def sample(
     model: str,
     prompt: str,
+    escapes: bool,
     prompt_file: Path | None,
     num_samples: int,
     sample_delimiter: str,
@@ -67,7 +73,11 @@ def sample(
     config = sampling_config(**flags)
     if prompt and prompt_file:
         raise SettingError("give either --prompt or --file, not both")
-    if prompt_file or prompt == "-":
+    if escapes and (prompt_file or prompt in ("", "-")):
+        raise SettingError("--escapes is for the text of --prompt. Leave it out, or give the text there")
+    if escapes:
+        prompt = unescape(prompt)
+    elif prompt_file or prompt == "-":
         prompt = read_prompt(prompt_file, MAX_PROMPT_BYTES, lambda note: tell(f"textgen: {note}"))
     stored = load_model(model, models_dir)
     if not stored.is_finished:
@@ -85,7 +95,7 @@ def sample(
     elif num_samples == 1:
         pieces = _streamed(generator, prompt, config, no_prompt)
     else:
-        pieces = _several(generator.generate(prompt, config, num_samples), sample_delimiter, no_prompt)
+        pieces = _several(generator.generate(prompt, config, num_samples), unescape(sample_delimiter), no_prompt)
     _write(pieces, output)
 
 

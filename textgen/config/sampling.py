@@ -51,7 +51,9 @@ class SamplingConfig(Settings):
         minimum=0,
         maximum=2**63 - 1,
     )
-    stop: tuple[str, ...] = setting((), "Stop before this text; may be repeated.")
+    stop: tuple[str, ...] = setting(
+        (), r"Stop before this text; may be repeated. On a command line \n is a new line, \t a tab, \\ a backslash."
+    )
     ignore_eod: bool = setting(False, "Continue with another document where one ends.")
 
     def __post_init__(self) -> None:

@@ -21,6 +21,7 @@
     remembered   which corpora this user has trained from; what a model names is opened only then
     splitting    characters or documents -> training part, validation part
     describing   text -> counts and entropy floors
+    lines        text -> whether its lines are a list
     catalogue    the corpora that have a name; the starter corpus
       download   a catalogued file -> the user's cache, checked
       connection which servers are talked to, and how long they may take

@@ -11,11 +11,15 @@ from collections.abc import Iterable
 import numpy as np
 
 from textgen.config import END_OF_DOCUMENT
+from textgen.tokenizers.text_blocks import code_points
+from textgen.tokenizers.word_classes import IDEOGRAPH, classes_of
 
 NUM_MOST_COMMON = 10
 NUM_RAREST = 10
 RARE_BELOW = 1e-4  # share of the text
 CODE_POINTS = 0x110000
+MOST_PER_WORD = 20  # characters, on average; languages of long words have ten
+MOST_UNSPACED = 0.3  # of the characters
 LONGEST_COMPARED = 1 << 20  # characters of a line; a longer one counts as the only one of its kind
 
 
@@ -51,6 +55,21 @@ class CorpusFacts:
     duplicate_lines: int
     longest_line: int  # characters
     longest_line_number: int  # from 1; 0 where there is no line
+    unspaced: int = 0  # letters of scripts that are written without spaces between words
+
+    @property
+    def has_words(self) -> bool:
+        """Whether what stands between white space are words."""
+        return has_words(self.characters, self.words, self.unspaced)
+
+
+def has_words(characters: int, words: int, unspaced: int) -> bool:
+    """Whether what stands between white space in a text are words, as they are not in Chinese or in DNA.
+
+    Args:
+        unspaced: letters of scripts that are written without spaces.
+    """
+    return characters < MOST_PER_WORD * words and unspaced < MOST_UNSPACED * characters
 
 
 class TextSize:
@@ -61,6 +80,7 @@ class TextSize:
 
     def __init__(self) -> None:
         self.characters = self.words = self.line_ends = 0
+        self.unspaced = 0  # letters of scripts that are written without spaces
         self.last = "\n"  # the last character
 
     def add(self, block: str) -> None:
@@ -73,6 +93,8 @@ class TextSize:
         # A word that goes on from the block before was counted there.
         self.words += len(block.split()) - (not self.last.isspace() and not block[0].isspace())
         self.last = block[-1]
+        if not block.isascii():
+            self.unspaced += int((classes_of(code_points(block)) == IDEOGRAPH).sum())
 
 
 def describe(text: str | Iterable[str]) -> CorpusFacts:
@@ -120,6 +142,7 @@ class Describer:
             duplicate_lines=lines.duplicates,
             longest_line=lines.longest,
             longest_line_number=lines.longest_number,
+            unspaced=size.unspaced,
         )
 
 

@@ -3,14 +3,29 @@
 import re
 import unicodedata
 
-LONGEST_NAME = 100  # a model's folder, with room for the prefix and suffix of a temporary one in 255 bytes
+from textgen.store.names import LONGEST_NAME, MOST_BYTES, is_letter, is_mark
+
+OTHER = "\0"
 
 
 def model_name(text: str) -> str:
-    """`text` as a folder name of [A-Za-z0-9._-], not starting with '.' or '-'; "corpus" if empty.
+    """The name of a model whose corpus is called `text`, as `is_name` allows it; "corpus" where nothing is left.
 
-    Accents are taken off (`Élan` -> `Elan`); every other run of foreign characters becomes one '-'.
+    Letters and digits of every script stay as they are, apart from Latin ones, whose accents are taken off (`Élan` ->
+    `Elan`). What is invisible is left out. Every other run of characters that no name has becomes one '-'.
     """
-    letters = (c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", "".join(letters))
-    return name.lstrip(".-")[:LONGEST_NAME].rstrip(".-") or "corpus"
+    kept: list[str] = []
+    for symbol in unicodedata.normalize("NFKC", text):
+        plain = unicodedata.normalize("NFD", symbol)[0]
+        if plain.isascii() and (plain.isalnum() or plain in "._-"):
+            kept.append(plain)
+        elif is_letter(symbol):
+            kept.append(symbol)
+        elif unicodedata.category(symbol)[0] == "M":
+            if is_mark(symbol) and kept and not kept[-1].isascii():
+                kept.append(symbol)
+        elif unicodedata.category(symbol) != "Cf":
+            kept.append(OTHER)
+    name = unicodedata.normalize("NFC", re.sub(f"{OTHER}+", "-", "".join(kept))).lstrip(".-")
+    name = name[:LONGEST_NAME].encode()[:MOST_BYTES].decode(errors="ignore")
+    return name.rstrip(".-") or "corpus"

@@ -31,7 +31,7 @@ class Evaluation(NamedTuple):
     words: int  # reference words: between white space, and line ends
     nats_per_character: float
     bits_per_character: float
-    word_perplexity: float  # exp(nats of the whole text / words)
+    word_perplexity: float | None  # exp(nats of the whole text / words); None where no words stand between spaces
     nats_per_character_windows: float | None  # None for word models, and for texts shorter than one window
     cache: Figures | None = None  # the same pass with a neural cache, where one was asked for
 

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from textgen.config import END_OF_DOCUMENT
-from textgen.corpus.describing import TextSize
+from textgen.corpus.describing import TextSize, has_words
 from textgen.dataset.batches import smallest_dtype
 from textgen.errors import CorpusError
 from textgen.tokenizers import Tokenizer
 from textgen.tokenizers.normalizing import normalize_blocks
-from textgen.tokenizers.unknown import nearest_known
+from textgen.tokenizers.unknown import join_accents, nearest_known, read_as
 
 
 class Figures(NamedTuple):
@@ -22,7 +22,7 @@ class Figures(NamedTuple):
 
     nats_per_character: float
     bits_per_character: float
-    word_perplexity: float  # exp(nats of the whole text / words)
+    word_perplexity: float | None  # exp(nats of the whole text / words); None where no words stand between spaces
 
 
 class TokenizedText(NamedTuple):
@@ -31,11 +31,12 @@ class TokenizedText(NamedTuple):
     token_ids: np.ndarray  # [N + 1]: the model's start token, then those of the text
     characters: int
     words: int  # reference words: between white space, and line ends
+    has_words: bool = True  # whether they are words
 
     def figures(self, nats: float) -> Figures:
         """The figures of the text when all of its tokens together take so many `nats`."""
         per_character = nats / self.characters
-        perplexity = math.exp(min(700.0, nats / max(1, self.words)))
+        perplexity = math.exp(min(700.0, nats / max(1, self.words))) if self.has_words else None
         return Figures(per_character, per_character / math.log(2), perplexity)
 
 
@@ -57,7 +58,8 @@ def tokenize(text: str | Iterable[str], tokenizer: Tokenizer) -> TokenizedText:
     if size.characters < 2:
         raise CorpusError(f"a text to evaluate needs at least two characters. Received: {size.characters}")
     token_ids = np.concatenate([np.array([tokenizer.start_id], dtype), *parts])
-    return TokenizedText(token_ids, size.characters, size.words + size.line_ends)
+    is_spaced = has_words(size.characters, size.words, size.unspaced)
+    return TokenizedText(token_ids, size.characters, size.words + size.line_ends, is_spaced)
 
 
 def readable_blocks(
@@ -75,8 +77,12 @@ def readable_blocks(
     for block in normalize_blocks(blocks, tokenizer.normalize):
         if tokenizer.eod_id is None:
             block = block.replace(END_OF_DOCUMENT, "\n")
-        new = sorted(set(tokenizer.unknown_symbols(block)) - {END_OF_DOCUMENT} - set(forms))
-        if new:
-            forms |= (found := {symbol: nearest_known(symbol, known) for symbol in new})
-            on_replaced(found)
-        yield block.translate({ord(symbol): form for symbol, form in forms.items()}) if forms else block
+        unknown = set(tokenizer.unknown_symbols(block)) - {END_OF_DOCUMENT}
+        if unknown:
+            block, found = join_accents(block, known)
+            unknown = set(tokenizer.unknown_symbols(block)) - {END_OF_DOCUMENT}
+            found |= {symbol: nearest_known(symbol, known) for symbol in sorted(unknown - set(forms))}
+            if new := {symbol: form for symbol, form in found.items() if symbol not in forms}:
+                forms |= new
+                on_replaced(new)
+        yield read_as(block, {symbol: forms[symbol] for symbol in unknown})

@@ -9,6 +9,7 @@ strict_json      plain files, and JSON of our format
 manifest         directories whose files are vouched for by size and hash
 tensors          named arrays in a file
 shipped          the models that come with textgen, which nothing is written to
+names            what a model may be called
 model_directory  a finished model, or an unfinished run: write, verify, load
 checkpoints      everything that the next step of a run depends on
 run_directory    what a killed run left in a model directory, and what it held before

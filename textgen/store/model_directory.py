@@ -17,6 +17,7 @@ whole checkpoint holds the best weights so far and loads as a model too.
 
 import os
 import re
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -26,10 +27,11 @@ import numpy as np
 from textgen.cells import CELLS
 from textgen.config import ModelConfig
 from textgen.errors import ModelError, TextgenError
-from textgen.messages import few, nearest
+from textgen.messages import few, nearest, shown
 from textgen.records import ModelRecord
 from textgen.store import shipped
 from textgen.store.manifest import MANIFEST, verify
+from textgen.store.names import LONGEST_NAME, MOST_BYTES, is_name
 from textgen.store.private import is_readable_by_all
 from textgen.store.strict_json import MAX_JSON_BYTES, read_json, write_json
 from textgen.store.tensors import check_finite, read_tensors, write_tensors
@@ -47,7 +49,6 @@ BYTES_PER_ID = 6 * 64 + 16  # in tokenizer.json: a word of 64 characters, each o
 # below a hundred.
 MAX_WEIGHT = 2.0**32
 CHECKPOINT_NAME = re.compile(r"step-\d{8,12}(?:\.\d{4})?")  # the step, and a number when it is saved again
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
 class StoredModel(NamedTuple):
@@ -172,8 +173,8 @@ def set_aside_path(path: Path) -> Path:
 
 def model_name(path: Path) -> str:
     """The name of the model in the directory `path`, which may have been set aside."""
-    found = re.fullmatch(rf"\.({NAME.pattern})\.previous", path.name)
-    return found[1] if found else path.name
+    found = re.fullmatch(r"\.(.+)\.previous", path.name)
+    return found[1] if found and is_name(found[1]) else path.name
 
 
 def find_model(name_or_path: str | Path, models_dir: Path, *, with_shipped: bool = True) -> Path:
@@ -183,8 +184,10 @@ def find_model(name_or_path: str | Path, models_dir: Path, *, with_shipped: bool
         with_shipped: whether a model that comes with textgen is found where `models_dir` has none of its name.
     """
     given = str(name_or_path)
-    path = Path(given) if "/" in given else models_dir / given
-    if path.name not in ("", ".", ".."):
+    for name in dict.fromkeys((given, unicodedata.normalize("NFC", given))):  # some keyboards type accents apart
+        path = Path(name) if "/" in name else models_dir / name
+        if path.name in ("", ".", ".."):
+            continue
         aside = set_aside_path(path)
         # os.path.isdir: unlike Path.is_dir, False for a name too long
         if os.path.isdir(aside) and not (is_finished(path) or checkpoint_dirs(path)):
@@ -211,17 +214,19 @@ def list_model_dirs(models_dir: Path) -> list[Path]:
     if not models_dir.is_dir():
         return []
     holds_model = (p for p in models_dir.iterdir() if is_finished(p) or os.path.isdir(p / CHECKPOINTS))
-    named = sorted(models_dir / name for name in {model_name(p) for p in holds_model} if NAME.fullmatch(name))
+    named = sorted(models_dir / name for name in {model_name(p) for p in holds_model} if is_name(name))
     return [p for p in named if not (p.name in shipped.SHIPPED and shipped.is_shipped(p))]
 
 
 def check_name(name: str) -> str:
-    """`name`, if a model can have it. Raises ModelError otherwise."""
-    if not NAME.fullmatch(name):
+    """`name` in Unicode's composed form (NFC), if a model can have it. Raises ModelError otherwise."""
+    composed = unicodedata.normalize("NFC", name)
+    if not is_name(composed):
         raise ModelError(
-            f"--name may hold letters, digits, '.', '_' and '-', and not begin with '.' or '-'. Received: {name!r}"
+            "--name may hold letters, digits, '.', '_' and '-', not begin with '.' or '-', and have at most "
+            f"{LONGEST_NAME} characters and {MOST_BYTES} bytes. Received: {shown(repr(name))}"
         )
-    return name
+    return composed
 
 
 def read_record(path: Path) -> ModelRecord:

@@ -12,6 +12,7 @@ Decoding is plain concatenation of pieces, so text can be streamed.
     text_blocks       text as arrays, and streams of text in blocks of one size
     normalizing       text -> its Unicode form, before it is encoded
     unknown           symbols that a model has never seen -> symbols that it knows
+      look_alikes     what stands for what looks alike
     extending         the ids of a tokenizer in one that knows more
     graph_characters  the character tokenizer as TensorFlow operations, for the export
     graph_word        the word tokenizer likewise; `graph_tokenizer`

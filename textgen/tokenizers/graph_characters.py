@@ -1,8 +1,8 @@
 """The character tokenizer as TensorFlow operations: strings to ids and back, inside an exported model.
 
 Strings are UTF-8, of which invalid bytes are read as U+FFFD. Their ids are those that `make_readable` and `encode`
-would give. Symbols that the model has never seen are replaced by their nearest known form from a table, so that the
-graph holds no rule about Unicode.
+would give. Accents that the model has never seen join their letters, and other such symbols are replaced by their
+nearest known form, both from tables, so that the graph holds no rule about Unicode.
 
 tensorflow_text's `Tokenizer` and `Detokenizer` are the interface. Where it has no wheel (Windows), `tf.Module` stands
 in for them. Only core operations are used, so an exported model does not need tensorflow_text, unless it normalises:
@@ -19,8 +19,9 @@ import tensorflow as tf
 
 from textgen.errors import TokenizerError
 from textgen.tokenizers.base import SURROGATES, Tokenizer
+from textgen.tokenizers.look_alikes import LOOK_ALIKES
 from textgen.tokenizers.text_blocks import CODE_POINTS, code_points
-from textgen.tokenizers.unknown import PLAIN_PUNCTUATION, nearest_known
+from textgen.tokenizers.unknown import joined, nearest_known
 
 try:
     import tensorflow_text
@@ -36,6 +37,8 @@ except ImportError:  # no wheel for this platform
         """Stands in for `tensorflow_text.Detokenizer`."""
 
 
+MOST_ACCENTS = 3  # of one letter that is one symbol with them
+NO_PAIR = -1
 HANGUL_SYLLABLES = range(0xAC00, 0xD7A4)  # decomposed by a formula that unicodedata.decomposition leaves out
 
 
@@ -74,6 +77,10 @@ class GraphCharacterTokenizer(TextTokenizer, TextDetokenizer):
         ids = np.searchsorted(self.symbols, spelled_forms.values).astype(np.int32)
         self.forms = spelled_forms._replace(values=ids)
         self.spellings = Rows.of(tokenizer.pieces)  # the code points of each id
+        pairs = sorted(joining_pairs(tokenizer.symbols).items())
+        # Two neighbours as one number, ascending, and what they are together; last what no neighbours are.
+        self.neighbours = np.array([*(pair for pair, _ in pairs), NO_PAIR], np.int64)
+        self.together = np.array([*(one for _, one in pairs), 0], np.int32)
 
     @property
     def needs_tensorflow_text(self) -> bool:
@@ -88,12 +95,30 @@ class GraphCharacterTokenizer(TextTokenizer, TextDetokenizer):
         """The ids of the characters that can be read of `strings` [B], int32 [B, (N)]."""
         strings = self._normalized(strings)
         code_points = tf.strings.unicode_decode(strings, "UTF-8", errors="replace", replacement_char=0xFFFD)
+        code_points = self._join_accents(code_points)
         readable = tf.constant(self.readable)
         # An unknown code point leads to the empty row, wherever it would stand in `readable`.
         places = tf.searchsorted(readable, code_points.flat_values)
         is_known = tf.gather(tf.concat([readable, [-1]], axis=0), places) == code_points.flat_values
         rows = code_points.with_flat_values(tf.where(is_known, places, len(self.readable)))
         return tf.gather(self.forms.tensor(), rows).merge_dims(1, 2)
+
+    def _join_accents(self, code_points: tf.RaggedTensor) -> tf.RaggedTensor:
+        """`join_accents` of code points [B, (N)]: in each round the next accent of every letter joins it."""
+        for _ in range(MOST_ACCENTS if len(self.neighbours) > 1 else 0):
+            points, rows = code_points.flat_values, code_points.value_rowids()
+            is_first = (tf.range(tf.size(points)) == 0) | (rows != tf.roll(rows, 1, 0))
+            before = tf.where(is_first, 0, tf.roll(points, 1, 0))
+            pairs = tf.cast(before, tf.int64) * CODE_POINTS + tf.cast(points, tf.int64)
+            places = tf.searchsorted(tf.constant(self.neighbours[:-1]), pairs)
+            joins = tf.gather(tf.constant(self.neighbours), places) == pairs
+            together = tf.gather(tf.constant(self.together), places)
+            is_joined = tf.concat([joins, [False]], 0)[1:]
+            points = tf.where(is_joined, tf.concat([together, [0]], 0)[1:], points)
+            code_points = tf.ragged.boolean_mask(
+                code_points.with_flat_values(points), code_points.with_flat_values(~joins)
+            )
+        return code_points
 
     def _normalized(self, strings: tf.Tensor) -> tf.Tensor:
         if not self.needs_tensorflow_text:
@@ -117,10 +142,38 @@ def known_forms(symbols: str) -> dict[str, str]:
     return {symbol: form for symbol in readable if (form := nearest_known(symbol, known))}
 
 
+def joining_pairs(symbols: str) -> dict[int, int]:
+    """What a letter and an accent that is none of `symbols` are together; as keys first * CODE_POINTS + second.
+
+    Korean syllables are left out where none is known: their parts are then read one by one with the same result.
+    """
+    known = set(symbols)
+    has_no_syllable = known.isdisjoint(map(chr, HANGUL_SYLLABLES))
+    return {
+        ord(first) * CODE_POINTS + ord(second): ord(one)
+        for first, second, one in letters_and_accents()
+        if second not in known and not (has_no_syllable and ord(one) in HANGUL_SYLLABLES)
+    }
+
+
+@functools.cache
+def letters_and_accents() -> tuple[tuple[str, str, str], ...]:
+    """Every letter and accent for which `joined` finds one symbol, and that."""
+    composed = [chr(code) for code in range(CODE_POINTS) if unicodedata.decomposition(chr(code))[:1] not in ("", "<")]
+    found = []
+    for one in (*composed, *map(chr, HANGUL_SYLLABLES)):
+        parts = unicodedata.normalize("NFD", one)
+        for place in range(1, len(parts)):
+            first = unicodedata.normalize("NFC", parts[:place] + parts[place + 1 :])
+            if len(first) == 1 and joined(first, parts[place]) == one:
+                found.append((first, parts[place], one))
+    return tuple(found)
+
+
 @functools.cache
 def symbols_with_forms() -> tuple[str, ...]:
     """Every symbol for which `nearest_known` may find something else: with a case, a decomposition, a plain form."""
-    found = set(PLAIN_PUNCTUATION)
+    found = set(LOOK_ALIKES)
     for code_point in range(CODE_POINTS):
         symbol = chr(code_point)
         if symbol.lower() != symbol or symbol.upper() != symbol or unicodedata.decomposition(symbol):

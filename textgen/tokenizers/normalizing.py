@@ -110,9 +110,10 @@ def fold_symbol(symbol: str) -> str:
     folded, before = symbol, None
     while folded != before:
         before = folded
-        folded = unicodedata.normalize("NFKC", "".join(s for s in folded if not _is_ignorable(s)).casefold())
+        folded = unicodedata.normalize("NFKC", "".join(s for s in folded if not is_ignorable(s)).casefold())
     return folded
 
 
-def _is_ignorable(symbol: str) -> bool:
+def is_ignorable(symbol: str) -> bool:
+    """Whether `symbol` is invisible by default."""
     return any(first <= ord(symbol) <= last for first, last in IGNORABLE)

@@ -1,38 +1,90 @@
 """What happens to the symbols of a prompt that a model has never seen.
 
-`replace` (the default) takes the nearest known form of each code point: the other case; a plain form of typographic
-punctuation; its Unicode compatibility decomposition, of which unknown parts (such as accents) are dropped. A symbol
-with none of these is skipped. The form depends on the code point alone, so an export carries the rule as a table.
+First of all, an accent that stands apart joins its letter where the model does not know the accent: keyboards and file
+systems write `é` in one symbol or in two, and the parts of Korean syllables likewise. That is the same text to Unicode,
+and so it is done under every policy.
+
+`replace` (the default) then takes the nearest known form of each code point: its normal form, composed or decomposed;
+the other case; what looks alike (look_alikes.py); its Unicode compatibility decomposition, of which unknown parts (such
+as accents) are dropped. A symbol with none of these is skipped.
+
+What joins depends on two neighbours, and the form on the code point alone. So an export carries both rules as tables.
 
 A symbol is known when it is a character of the vocabulary: a word model spells what is no word, so it knows the same
 symbols as a character model of the same text.
 """
 
+import functools
+import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from textgen.errors import TokenizerError
 from textgen.tokenizers.base import Tokenizer
+from textgen.tokenizers.look_alikes import LOOK_ALIKES
 from textgen.tokenizers.normalizing import normalize_text
 
 POLICIES = ("replace", "skip", "error")
 
-# Unicode has no decomposition to ASCII for these, and every word processor writes them. (½ is 1, U+2044, 2.)
-PLAIN_PUNCTUATION = {
-    **dict.fromkeys("\u2018\u2019\u201a\u201b\u2032", "'"),
-    **dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033", '"'),
-    **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"),
-    **dict.fromkeys("\t\r\u2028\u2029", " "),
-    "\u2044": "/",
-}
+JAMO = range(0x1161, 0x1200)  # the parts of a Korean syllable that follow its first one
 
 
 class ReadablePrompt(NamedTuple):
     """A prompt in symbols that the model knows, and what was replaced."""
 
     text: str
-    replaced: dict[str, str]  # unknown symbol -> what stands for it; "" when skipped
+    replaced: dict[str, str]  # unknown symbol, or letter with unknown accents -> what stands for it; "" when skipped
+
+
+def joined(first: str, second: str) -> str:
+    """The one symbol that a letter and the accent behind it are, canonically; "" where they are none.
+
+    Both are in the form that accents join: neither has a canonical form of another length.
+    """
+    form = unicodedata.normalize("NFC", first + second)
+    is_one = len(form) == 1 and unicodedata.normalize("NFC", first) == first
+    return form if is_one and unicodedata.normalize("NFD", second) == second else ""
+
+
+def join_accents(text: str, known: Collection[str]) -> tuple[str, dict[str, str]]:
+    """`text` in which each accent that is not `known` has joined the letter before it, and what became of what.
+
+    NOTE: what they are together need not be known either; `nearest_known` then finds its nearest form.
+    """
+    accents = "".join(symbol for symbol in sorted(set(text)) if symbol not in known and _can_join(symbol))
+    if not accents:
+        return text, {}
+    forms: dict[str, str] = {}
+
+    def form_of(match: re.Match[str]) -> str:
+        cluster = match[0]
+        if cluster not in forms:
+            symbols: list[str] = []
+            for symbol in cluster:
+                one = joined(symbols[-1], symbol) if symbols else ""
+                symbols[-1:] = [one] if one else [*symbols[-1:], symbol]
+            forms[cluster] = "".join(symbols)
+        return forms[cluster]
+
+    text = re.sub(f"[^{accents}]?[{accents}]+", form_of, text)
+    return text, {cluster: form for cluster, form in forms.items() if all(symbol in known for symbol in form)}
+
+
+@functools.cache
+def _can_join(symbol: str) -> bool:
+    return unicodedata.category(symbol)[0] == "M" or ord(symbol) in JAMO
+
+
+def same_known(symbol: str, known: Collection[str]) -> str:
+    """Known symbols that are canonically the unknown one, "" where there are none."""
+    composed, parts = unicodedata.normalize("NFC", symbol), unicodedata.normalize("NFD", symbol)
+    forms = [composed, parts]
+    for place in range(1, len(parts)):  # Vietnamese keyboards type some accents with the letter and the others apart
+        mixed = unicodedata.normalize("NFC", parts[:place] + parts[place + 1 :]) + parts[place]
+        if unicodedata.normalize("NFC", mixed) == composed:
+            forms.append(mixed)
+    return next((form for form in forms if all(s in known for s in form)), "")
 
 
 def nearest_known(symbol: str, known: Collection[str]) -> str:
@@ -41,12 +93,9 @@ def nearest_known(symbol: str, known: Collection[str]) -> str:
         return symbol
     # casefold before upper: ß is ss and ﬁ is fi where small letters are known, SS and FI where they are not.
     cases = (symbol.lower(), symbol.casefold(), symbol.upper())
-    swapped = [form for form in cases if form and all(s in known for s in form)]
-    if swapped:
-        return swapped[0]
-    plain = PLAIN_PUNCTUATION.get(symbol, "")
-    if plain and plain in known:
-        return plain
+    for form in (same_known(symbol, known), *cases, *LOOK_ALIKES.get(symbol, ())):
+        if form and all(s in known for s in form):
+            return form
     decomposed = unicodedata.normalize("NFKD", symbol)
     return "".join(nearest_known(part, known) for part in decomposed) if decomposed != symbol else ""
 
@@ -60,15 +109,21 @@ def make_readable(text: str, tokenizer: Tokenizer, policy: str = "replace") -> R
     if policy not in POLICIES:
         raise TokenizerError(f"--on-unknown must be one of {', '.join(POLICIES)}. Received: {policy!r}")
     text = normalize_text(text, tokenizer.normalize)
-    unknown = tokenizer.unknown_symbols(text)
-    if not unknown:
+    if not tokenizer.unknown_symbols(text):
         return ReadablePrompt(text, {})
-    if policy == "error":
-        shown = " ".join(repr(s) for s in unknown[:10])
-        raise TokenizerError(f"the model has never seen {shown}. Change the prompt, or use --on-unknown replace")
     known = set(tokenizer.symbols)
-    replaced = {s: nearest_known(s, known) if policy == "replace" else "" for s in unknown}
-    return ReadablePrompt(text.translate({ord(s): form for s, form in replaced.items()}), replaced)
+    text, replaced = join_accents(text, known)
+    unknown = tokenizer.unknown_symbols(text)
+    forms = {s: same_known(s, known) or (nearest_known(s, known) if policy == "replace" else "") for s in unknown}
+    if policy == "error" and (lost := [s for s in unknown if not forms[s]]):
+        shown = " ".join(repr(s) for s in lost[:10])
+        raise TokenizerError(f"the model has never seen {shown}. Change the prompt, or use --on-unknown replace")
+    return ReadablePrompt(read_as(text, forms), replaced | forms)
+
+
+def read_as(text: str, forms: Mapping[str, str]) -> str:
+    """`text` with the form of each symbol in its place."""
+    return text.translate({ord(symbol): form for symbol, form in forms.items()}) if forms else text
 
 
 def trim_prompt(text: str, tokenizer: Tokenizer) -> str:
@@ -76,8 +131,24 @@ def trim_prompt(text: str, tokenizer: Tokenizer) -> str:
     return text[:-1] if tokenizer.level == "word" and text.endswith(" ") else text
 
 
-def describe_replacements(replaced: dict[str, str], most: int = 10) -> str:
-    """One line for people: `the model has never seen 'é' (read as 'e'), '☃' (skipped)`."""
-    shown = [f"{s!r} ({f'read as {form!r}' if form else 'skipped'})" for s, form in replaced.items()]
-    more = f" and {len(shown) - most} more" if len(shown) > most else ""
-    return f"the model has never seen {', '.join(shown[:most])}{more}"
+def describe_replacements(replaced: Mapping[str, str], most: int = 10) -> str:
+    """One line for people: `the model has never seen 'é' (read as 'e'), '☃' (skipped)`.
+
+    Letters in another normal form are said apart, since the two forms look alike.
+    """
+    same = [form for cluster, form in replaced.items() if form and _is_same(cluster, form)]
+    others = {symbol: form for symbol, form in replaced.items() if not (form and _is_same(symbol, form))}
+    shown = [f"{s!r} ({f'read as {form!r}' if form else 'skipped'})" for s, form in others.items()]
+    said = [f"the model has never seen {_listed(shown, most)}"] if shown else []
+    if same:
+        listed = _listed([repr(form) for form in same], most)
+        said.append(f"letters and accents are read in the normal form that the model knows: {listed}")
+    return "; ".join(said)
+
+
+def _is_same(one: str, other: str) -> bool:
+    return unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other)
+
+
+def _listed(shown: list[str], most: int) -> str:
+    return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")

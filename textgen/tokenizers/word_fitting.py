@@ -2,6 +2,7 @@
 
 import itertools
 from collections import Counter
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -54,15 +55,11 @@ class WordFitter(SymbolFitter):
         self._finish_text()
         return self.num_symbols + len(self._counts)
 
-    def share_covered(self, num_words: int) -> float:
-        """Share of the text's words that a vocabulary of `num_words` holds: the most frequent, none that occurs once.
-
-        Asked for when the text is over.
-        """
+    def share_of(self, words: Iterable[str]) -> float:
+        """Share of the text's words that are among `words`. Asked for when the text is over."""
         self._finish_text()
-        counts = -np.sort(-np.fromiter(self._counts.values(), np.int64, len(self._counts)))
-        held = counts[:num_words]
-        return float(held[held > 1].sum() / max(1, counts.sum()))
+        held = sum(self._counts.get(word, 0) for word in words)
+        return held / max(1, sum(self._counts.values()))
 
     def finish(self, config: TextConfig, base: Tokenizer | None = None) -> WordTokenizer:
         """The tokenizer of the text, which is over.

@@ -3,6 +3,7 @@
     request        what is asked for, checked as far as that goes without a text
     plan           a request -> everything that a run needs; texts become token ids
     needs          the memory that it takes, about; refusing what the machine has not got
+    vocabulary     what is said of a word model that has hardly any words
     init_from      what a run takes from the model that it begins with
     learner        a plan -> its model, its compiled step (`step`) and its evaluations (`validation`)
     measuring      minutes -> a number of steps; a plan with another model where the speed is not the expected one

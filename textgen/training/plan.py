@@ -6,6 +6,7 @@ import functools
 import math
 import os
 import tempfile
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,18 +14,19 @@ import numpy as np
 
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
 from textgen.corpus import CorpusReader, open_corpus, reopen_corpus
-from textgen.corpus.sources import suggested_name
+from textgen.corpus.sources import resolve, suggested_name
 from textgen.dataset import Prepared, prepare
 from textgen.dataset.batches import Batches, count_token_ids
 from textgen.dataset.split import Split
-from textgen.errors import ModelError
-from textgen.messages import few, followed
+from textgen.errors import ModelError, TextgenError
+from textgen.messages import few, followed, shown
 from textgen.recipe import Asked, Facts, Recipe, fill, recurrent_rate
 from textgen.records import CorpusRecord, ParentRecord, Progress
 from textgen.store import model_directory, shipped
 from textgen.store.checkpoints import Checkpoint, load_newest
 from textgen.store.lock import RunLock
 from textgen.store.model_directory import StoredModel
+from textgen.store.names import is_name
 from textgen.store.run_directory import check_replaceable, recover
 from textgen.tokenizers import Tokenizer
 from textgen.training.advice import resume_command
@@ -32,6 +34,7 @@ from textgen.training.beginning import begin
 from textgen.training.init_from import parent_record
 from textgen.training.needs import check_needs
 from textgen.training.request import Request, configs_of
+from textgen.training.vocabulary import notes_on
 
 MOST_NAMES = 8  # of runs, in a message
 Preparing = Callable[[str, int, int], None]  # what is being done to the corpus, bytes done, bytes to do
@@ -125,7 +128,7 @@ def _new(request: Request, lock: RunLock | None, progress: Preparing, tell: Call
     check_needs(text.level, model, training)
     reader = open_corpus(request.sources, text) if opened is None else opened.read_as(text)
     path = request.models_dir / model_directory.check_name(request.name or reader.name)
-    _claim(path, lock, request.overwrite)
+    _claim(path, lock, request.overwrite, reader.sources)
     if reason:
         tell(reason)
     prepared = prepare(
@@ -151,7 +154,7 @@ def _new(request: Request, lock: RunLock | None, progress: Preparing, tell: Call
         recipe=recipe,
         overwrite=request.overwrite,
         is_private=not reader.is_public or (parent is not None and not model_directory.is_public(parent.path)),
-        notes=(*reader.left_out, *prepared.notes),
+        notes=(*reader.left_out, *prepared.notes, *notes_on(prepared)),
     )
     batches = plan.batches  # raises where the text is too short
     return (
@@ -164,17 +167,17 @@ def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Pla
 
     Without a name it is the run that a new one on the same sources would be named after.
     """
-    name = request.name or suggested_name(request.sources)
+    name = request.name or _name_of_run(request)
     if request.name is None and not request.sources:
         stopped = [p.name for p in model_directory.list_model_dirs(request.models_dir) if model_directory.is_run(p)]
         if stopped and name not in stopped:
             listed = ", ".join(few(stopped, MOST_NAMES))
             raise ModelError(f"no run is named. Unfinished in {request.models_dir}: {listed}. Give one as --name")
-    path = Path(name) if "/" in name else request.models_dir / name
+    path = Path(name) if "/" in name else request.models_dir / unicodedata.normalize("NFC", name)
     if path.is_symlink() and model_directory.checkpoint_dirs(path):
         path = Path(os.path.realpath(path))  # where the run is locked, cleaned and goes on
         name = str(path)
-    if path.parent.is_dir() and model_directory.NAME.fullmatch(path.name):
+    if path.parent.is_dir() and is_name(path.name):
         shipped.check_writable(path)
         if lock is not None:
             lock.acquire(path)
@@ -212,8 +215,25 @@ def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Pla
     )
 
 
-def _claim(path: Path, lock: RunLock | None, overwrite: bool) -> None:
-    """Raise ModelError or TrainingError unless a new run may write its model to `path`."""
+def _name_of_run(request: Request) -> str:
+    """What a run on the sources of `request` is called.
+
+    NOTE: names once had Latin letters only. A run that was begun then is found by its sources.
+    """
+    name = suggested_name(request.sources)
+    if name.isascii() or os.path.isdir(request.models_dir / name):
+        return name
+    sources = tuple(source.reference for source in resolve(request.sources, TextConfig()))
+    for path in filter(model_directory.is_run, model_directory.list_model_dirs(request.models_dir)):
+        with contextlib.suppress(TextgenError):
+            config = model_directory.checkpoint_dirs(path)[0] / model_directory.CONFIG
+            if model_directory.read_record(config).corpus.sources == sources:
+                return path.name
+    return name
+
+
+def _claim(path: Path, lock: RunLock | None, overwrite: bool, sources: tuple[str, ...]) -> None:
+    """Raise ModelError or TrainingError unless a new run on `sources` may write its model to `path`."""
     shipped.check_writable(path)
     if path.is_symlink():
         raise ModelError(
@@ -227,9 +247,18 @@ def _claim(path: Path, lock: RunLock | None, overwrite: bool) -> None:
     if path.exists() and not overwrite:
         if model_directory.is_run(path):
             raise ModelError(f"{path} exists and is not finished. --resume goes on with it, --overwrite starts anew")
-        raise ModelError(f"{path} exists. Use --overwrite or another --name")
+        raise ModelError(f"{path} exists{_of_others(path, sources)}. Use --overwrite or another --name")
     if lock is None:
         _check_writable(path.parent)
+
+
+def _of_others(path: Path, sources: tuple[str, ...]) -> str:
+    """Which text the model at `path` is of, where that is not the one of `sources`."""
+    with contextlib.suppress(TextgenError):
+        others = model_directory.read_record(path / model_directory.CONFIG).corpus.sources
+        if others and others != sources:
+            return f", and is a model of {shown(', '.join(others))}"
+    return ""
 
 
 def _check_writable(models_dir: Path) -> None:

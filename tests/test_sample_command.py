@@ -1,0 +1,43 @@
+"""The flags of `textgen sample` that hold text: what a backslash in them means."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+from conftest import make_stored_model, write_stored_model
+
+from textgen.cli.sample import sample
+from textgen.errors import SettingError
+
+
+def sampled(*arguments: str) -> str:
+    result = CliRunner().invoke(sample, ["tiny", "-n", "200", *arguments])
+    if result.exception is not None:
+        raise result.exception
+    return result.stdout
+
+
+@pytest.fixture
+def model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_stored_model(tmp_path / "saved_models", make_stored_model(symbols="\t\n \\abn"))
+
+
+def test_stop_and_delimiter_are_typed_as_in_a_conversation_and_a_prompt_is_literal(model):
+    whole = sampled()
+    assert "\n" in whole[:-1]
+    assert "\t" in whole
+    assert sampled("--stop", r"\n") == whole[: whole.index("\n")] + "\n"
+    assert sampled("--stop", r"\t", "--stop", r"\\\n") == whole[: whole.index("\t")] + "\n"
+    several = sampled("--num-samples", "2", "--sample-delimiter", r"\n\t\\n<>\n", "--stop", r"\n")
+    assert several.count("\n\t\\n<>\n") == 1
+    assert sampled("--num-samples", "2").count("\n---\n") == 1
+    assert sampled("-p", r"\nb\\").startswith(r"\nb\\")
+    assert sampled("-p", r"\nb\\\a", "--escapes").startswith("\nb\\\\a")
+    assert json.loads(sampled("--stop", r"a\nb", "--json"))["settings"]["stop"] == ["a\nb"]
+
+
+@pytest.mark.parametrize("arguments", [["-f", "opening.txt"], ["-p", "-"], []])
+def test_escapes_are_for_a_prompt_that_is_typed(model, arguments):
+    with pytest.raises(SettingError, match="--escapes is for the text of --prompt"):
+        sampled("--escapes", *arguments)
