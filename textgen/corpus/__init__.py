@@ -5,6 +5,7 @@
       decoding   bytes -> text, block by block, with exact errors
       documents  text -> documents: files, lines, or what stands between blank lines
       tables     CSV, TSV, JSONL -> documents: the cells of a column
+    texts        texts in memory -> a CorpusReader too
     remembered   which corpora this user has trained from; what a model names is opened only then
     splitting    characters or documents -> training part, validation part
     describing   text -> counts and entropy floors

@@ -1,4 +1,4 @@
-"""Which text a model is measured on: the part of its corpus that it did not learn from, or a file."""
+"""Which text a model is measured on: the part of its corpus that it did not learn from, a file, or one in memory."""
 
 import shlex
 from collections.abc import Iterator
@@ -6,7 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from textgen.config import END_OF_DOCUMENT
-from textgen.corpus import open_corpus, reopen_corpus
+from textgen.corpus import CorpusReader, open_corpus, reopen_corpus
+from textgen.corpus.sources import STDIN
+from textgen.corpus.texts import IN_MEMORY
 from textgen.dataset import prepare
 from textgen.dataset.split import Split
 from textgen.errors import CorpusError, ModelError
@@ -20,18 +22,11 @@ from textgen.tokenizers import Tokenizer
 DECODED_AT_ONCE = 1 << 18
 
 
-class FileText:
-    """The text of a file, read as the model's corpus was."""
+class GivenText:
+    """A text that was given, to be read as the model's corpus was."""
 
-    def __init__(self, file: str, stored: StoredModel, encoding: str | None = None):
-        """Find the file. Raises CorpusError.
-
-        Args:
-            file: what `open_corpus` takes.
-            encoding: of the file; None is that of the corpus.
-        """
-        config = stored.record.text
-        self._reader = open_corpus([file], config.replace(encoding=encoding or config.encoding))
+    def __init__(self, reader: CorpusReader, stored: StoredModel):
+        self._reader = reader
         self._stored = stored
         self._sketcher = Sketcher()
 
@@ -51,7 +46,7 @@ class FileText:
             ModelError: the model's sketch is damaged.
         """
         reader, corpus = self._reader, self._stored.record.corpus
-        if set(reader.sources) <= set(corpus.sources) - {"-"}:
+        if set(reader.sources) <= set(corpus.sources) - {STDIN, IN_MEMORY}:
             return None
         text = CorpusRecord(reader.name, reader.sources, sketch=self._sketcher.finish().to_text())
         try:
@@ -60,8 +55,25 @@ class FileText:
             raise ModelError(f"{self._stored.path / CONFIG}: {problem}") from None
 
 
-def read_validation_part(stored: StoredModel) -> Iterator[str]:
+class FileText(GivenText):
+    """The text of a file, read as the model's corpus was."""
+
+    def __init__(self, file: str, stored: StoredModel, encoding: str | None = None):
+        """Find the file. Raises CorpusError.
+
+        Args:
+            file: what `open_corpus` takes.
+            encoding: of the file; None is that of the corpus.
+        """
+        config = stored.record.text
+        super().__init__(open_corpus([file], config.replace(encoding=encoding or config.encoding)), stored)
+
+
+def read_validation_part(stored: StoredModel, reader: CorpusReader | None = None) -> Iterator[str]:
     """The validation part of the model's corpus, in blocks.
+
+    Args:
+        reader: of that corpus; None finds it again.
 
     Raises:
         CorpusError: the corpus is none that this user has trained from, cannot be read again or has changed, or there
@@ -72,7 +84,7 @@ def read_validation_part(stored: StoredModel) -> Iterator[str]:
         raise CorpusError(f"{stored.name} comes with textgen, but the texts it learned from do not; name a FILE")
     advice = f"Name a text: textgen evaluate {shlex.quote(shown(stored.name))} FILE"
     prepared = prepare(
-        reopen_corpus(record.corpus, record.text, model=stored.name, advice=advice),
+        reader or reopen_corpus(record.corpus, record.text, model=stored.name, advice=advice),
         Split(record.training.val_fraction, record.training.seed),
         tokenizer=stored.tokenizer,
         expected=record.corpus,

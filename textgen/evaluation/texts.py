@@ -14,7 +14,7 @@ from textgen.dataset.batches import smallest_dtype
 from textgen.errors import CorpusError
 from textgen.tokenizers import Tokenizer
 from textgen.tokenizers.normalizing import normalize_blocks
-from textgen.tokenizers.unknown import nearest_known
+from textgen.tokenizers.unknown import make_readable, nearest_known
 
 
 class Figures(NamedTuple):
@@ -61,7 +61,10 @@ def tokenize(text: str | Iterable[str], tokenizer: Tokenizer) -> TokenizedText:
 
 
 def readable_blocks(
-    blocks: Iterable[str], tokenizer: Tokenizer, on_replaced: Callable[[dict[str, str]], None]
+    blocks: Iterable[str],
+    tokenizer: Tokenizer,
+    on_replaced: Callable[[dict[str, str]], None],
+    policy: str = "replace",
 ) -> Iterator[str]:
     """`blocks` in the model's normal form and in symbols that it knows.
 
@@ -69,6 +72,10 @@ def readable_blocks(
 
     Args:
         on_replaced: called with each symbol that the model does not know, once, and what stands for it.
+        policy: what happens to such symbols, one of `unknown.POLICIES`.
+
+    Raises:
+        TokenizerError: there is such a symbol, and the policy is "error".
     """
     known = set(tokenizer.symbols)
     forms: dict[str, str] = {}
@@ -76,7 +83,10 @@ def readable_blocks(
         if tokenizer.eod_id is None:
             block = block.replace(END_OF_DOCUMENT, "\n")
         new = sorted(set(tokenizer.unknown_symbols(block)) - {END_OF_DOCUMENT} - set(forms))
+        if new and policy == "error":
+            make_readable("".join(new), tokenizer, policy)  # which raises
         if new:
-            forms |= (found := {symbol: nearest_known(symbol, known) for symbol in new})
+            found = {symbol: nearest_known(symbol, known) if policy == "replace" else "" for symbol in new}
+            forms |= found
             on_replaced(found)
         yield block.translate({ord(symbol): form for symbol, form in forms.items()}) if forms else block

@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
-from textgen.corpus import CorpusReader, open_corpus, reopen_corpus
-from textgen.corpus.sources import resolve
+from textgen.corpus import CorpusReader, reopen_corpus
 from textgen.dataset import Prepared, prepare
 from textgen.dataset.batches import Batches, count_token_ids
 from textgen.dataset.split import Split
@@ -31,7 +30,7 @@ from textgen.training.advice import resume_command
 from textgen.training.beginning import begin
 from textgen.training.init_from import parent_record
 from textgen.training.needs import check_needs
-from textgen.training.request import Request, configs_of
+from textgen.training.request import Request, configs_of, name_of_corpus, open_requested
 
 MOST_NAMES = 8  # of runs, in a message
 Preparing = Callable[[str, int, int], None]  # what is being done to the corpus, bytes done, bytes to do
@@ -123,7 +122,7 @@ def _new(request: Request, lock: RunLock | None, progress: Preparing, tell: Call
     parent, reason, opened, share = begin(request)
     text, model, training = configs_of(request, parent)
     check_needs(text.level, model, training)
-    reader = open_corpus(request.sources, text) if opened is None else opened.read_as(text)
+    reader = open_requested(request, text) if opened is None else opened.read_as(text)
     path = request.models_dir / model_directory.check_name(request.name or reader.name)
     _claim(path, lock, request.overwrite)
     if reason:
@@ -164,8 +163,9 @@ def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Pla
 
     Without a name it is the run that a new one on the same sources would be named after.
     """
-    name = request.name or resolve(request.sources)[0].name
-    if request.name is None and not request.sources:
+    has_text = bool(request.sources) or request.texts is not None
+    name = request.name or name_of_corpus(request)
+    if request.name is None and not has_text:
         stopped = [p.name for p in model_directory.list_model_dirs(request.models_dir) if model_directory.is_run(p)]
         if stopped and name not in stopped:
             listed = ", ".join(few(stopped, MOST_NAMES))
@@ -187,8 +187,8 @@ def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Pla
         raise ModelError(f"{path} is finished; there is nothing to resume. Sample it: textgen sample {path.name}")
     checkpoint, problems = load_newest(path)
     record = checkpoint.record
-    if request.sources:
-        reader = open_corpus(request.sources, record.text)
+    if has_text:
+        reader = open_requested(request, record.text)
     else:
         advice = f"Name the text: {resume_command(path, 'FILE')}"
         reader = reopen_corpus(record.corpus, record.text, model=path.name, advice=advice)
