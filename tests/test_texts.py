@@ -23,7 +23,7 @@ def test_they_are_read_as_the_files_of_a_folder(tmp_path_factory, kind, texts):
     for number, text in enumerate(texts):
         (folder / f"{number}.txt").write_bytes(text.encode())
     from_files, reader = open_corpus(folder, config), TextsReader(texts, config)
-    if not "".join(texts).replace("\ufeff", "").strip():
+    if not "".join(text.removeprefix("\ufeff") for text in texts).strip():
         for blank in (from_files, reader):
             with pytest.raises(CorpusError, match="nothing but white space"):
                 read(blank)
