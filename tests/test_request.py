@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import make_stored_model
 
-from textgen.config import ModelConfig, TextConfig, TrainingConfig
-from textgen.errors import SettingError
+from textgen.config import END_OF_DOCUMENT, ModelConfig, TextConfig, TrainingConfig
+from textgen.errors import SettingError, WrongTypeError
 from textgen.schema import with_flags
-from textgen.training.request import Request, configs_of
+from textgen.training.request import Request, configs_of, given_settings, name_of_corpus, open_requested
 
 NOVEL = ("novel.txt",)
 
@@ -92,6 +93,46 @@ def test_a_forget_bias_is_refused_where_there_is_no_forget_gate(cell):
     with pytest.raises(SettingError, match=f"`forget_bias` is for `cell=lstm`; {cell} has no forget gate"):
         configs(cell=cell, forget_bias=1.0)
     assert configs(forget_bias=0.0)[2].forget_bias == 0
+
+
+def test_settings_are_checked_before_anything_is_looked_for_and_numbers_of_numpy_are_plain():
+    assert [
+        type(value) for value in given_settings(request_of(units=np.int64(3), dropout=np.float32(0.5))).values()
+    ] == [
+        int,
+        float,
+    ]
+    with pytest.raises(WrongTypeError, match="`units` must be a whole number"):
+        request_of(units=np.array([1, 2]))
+
+
+# ---- texts in memory
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"texts": ()}, "`texts` holds no text"),
+        ({"texts": ""}, "`texts` holds no text"),
+        ({"texts": "a", "sources": NOVEL}, "give either files or `texts`"),
+        ({"texts": "a", "settings": {"encoding": "latin-1"}}, "`encoding` is for files"),
+        ({"texts": "a", "settings": {"column": "text"}}, "`column` is for files"),
+    ],
+)
+def test_texts_are_given_once_and_need_no_decoding(options, message):
+    with pytest.raises(SettingError, match=message):
+        Request(Path("models"), **options)
+
+
+def test_several_texts_are_documents_and_one_is_a_whole():
+    several, one = Request(Path("models"), texts=("a", "b")), Request(Path("models"), texts="a")
+    assert (configs_of(several)[0].documents, configs_of(one)[0].documents) == ("file", "whole")
+    assert configs_of(several, make_stored_model())[0].documents == "file"
+    lines = Request(Path("models"), texts=("a", "b"), settings={"documents": "line"})
+    assert configs_of(lines)[0].documents == "line"
+    assert configs_of(one)[0].level == "char"  # though without a source it would be the starter corpus
+    assert (configs_of(one)[0].encoding, name_of_corpus(one)) == ("utf-8", "texts")
+    assert "".join(open_requested(several, configs_of(several)[0]).blocks()).split(END_OF_DOCUMENT) == ["a", "b", ""]
 
 
 # ---- a run to go on with

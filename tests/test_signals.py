@@ -91,6 +91,21 @@ def test_after_it_a_signal_is_a_request_again():
         assert stop()
 
 
+@SIGNALS
+def test_in_a_python_program_a_second_signal_is_an_exception(number):
+    with StopRequest(ends_process=False) as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(Stopped):
+            os.kill(os.getpid(), number)
+        assert stop.signal_number == signal.SIGINT
+
+
+def test_who_is_asked_without_a_signal_stops_as_after_ctrl_c():
+    with StopRequest() as stop:
+        stop.ask()
+        assert (stop(), stop.signal_number) == (True, signal.SIGINT)
+
+
 # ---- processes
 
 WAITS = """

@@ -4,8 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
+
+from textgen import tensorflow_runtime
+from textgen.errors import TextgenError
 
 OTHER_BACKEND = {"KERAS_BACKEND": "jax"}
 
@@ -97,3 +101,57 @@ def test_a_tensorflow_that_cannot_be_imported_is_one_line(models_dir):
     assert done.returncode == 1
     assert done.stderr.startswith("textgen: TensorFlow cannot be imported: ")
     assert done.stderr.endswith("See: textgen doctor\n")
+
+
+# A program that uses TensorFlow itself, in whichever way, and then forks.
+FORKS = """
+import os, signal, sys
+import tensorflow as tf
+{use}
+process = os.fork()
+if process == 0:
+    signal.alarm(60)  # a child that waits for threads it has not would wait for ever
+    import textgen
+    try:
+        textgen.train(sys.argv[1], models_dir=sys.argv[2], steps=2, units=8, init_from="none", batch_size=2)
+        print("trained", flush=True)
+    except textgen.TextgenError as problem:
+        print(problem, flush=True)
+    os._exit(0)
+print(os.waitpid(process, 0)[1])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("use", "said"),
+    [
+        ("pass", "trained\n0\n"),
+        ("tf.config.list_logical_devices()", "multiprocessing.get_context"),
+        ("tf.function(lambda: tf.constant(1) + 1)()", "multiprocessing.get_context"),
+        ("import textgen; from textgen.tensorflow_runtime import quiet_import; quiet_import()", "get_context"),
+    ],
+)
+def test_a_process_that_was_forked_trains_unless_tensorflow_was_used_before(corpus, models_dir, use, said):
+    done = run_python(FORKS.format(use=use), corpus, str(models_dir))
+    assert said in done.stdout, done.stderr
+    assert done.stdout.endswith("\n0\n")
+
+
+def test_in_a_forked_process_only_one_that_had_used_tensorflow_matters(monkeypatch):
+    """Without textgen it is noticed that threads are missing; with it, that another process used TensorFlow."""
+    monkeypatch.setattr(tensorflow_runtime, "_used_in", None)
+    monkeypatch.setattr(tensorflow_runtime, "_has_no_threads", lambda: True)
+    monkeypatch.setitem(sys.modules, "tensorflow.python.eager.context", SimpleNamespace(_context=None))
+    tensorflow_runtime.check_not_forked()
+    used = SimpleNamespace(_context=SimpleNamespace(_initialized=True))
+    monkeypatch.setitem(sys.modules, "tensorflow.python.eager.context", used)
+    with pytest.raises(TextgenError, match="was forked"):
+        tensorflow_runtime.check_not_forked()
+    monkeypatch.setattr(tensorflow_runtime, "_has_no_threads", lambda: False)
+    tensorflow_runtime.check_not_forked()
+    monkeypatch.setattr(tensorflow_runtime, "_used_in", os.getpid())
+    tensorflow_runtime.check_not_forked()
+    monkeypatch.setattr(tensorflow_runtime, "_used_in", os.getppid())
+    with pytest.raises(TextgenError, match="was forked"):
+        tensorflow_runtime.check_not_forked()

@@ -8,6 +8,7 @@ The map, in the order in which text becomes a model and a model becomes text. A 
     streams             standard output and error: whether they can be written, and harmless on a terminal
     memory              how much is free, and refusing what needs more
     schema              what a setting is: a range, a sentence, to and from JSON
+    arguments           what a Python program gives, checked; notices on their way to it
     cells               the facts of the recurrent cells, one record a cell
     config/             every setting of a text, a model, a training, a sampling: declared once
     tokenizers/         text <-> token ids                               (graph_*.py: as TensorFlow operations)
@@ -42,11 +43,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from textgen.api import Model, load, train
+    from textgen.errors import TextgenError, TextgenWarning
+    from textgen.training.watching import TrainingProgress
 
-__all__ = ["Model", "load", "train"]
+__all__ = ["Model", "TextgenError", "TextgenWarning", "TrainingProgress", "load", "train"]
 
 
 def __getattr__(name: str) -> Any:
+    if name in ("TextgenError", "TextgenWarning"):
+        from textgen import errors
+
+        return getattr(errors, name)
+    if name == "TrainingProgress":
+        from textgen.training import watching
+
+        return watching.TrainingProgress
     if name in __all__:
         from textgen import api
 

@@ -1,33 +1,65 @@
 """The Python interface: `textgen.train`, `textgen.load`, and the `Model` that both give.
 
-Settings are the command line's, by the same names: `textgen sample -t 0.5 --top-k 10` is
-`model.generate(temperature=0.5, top_k=10)`.
+Settings are the command line's, by the same names: `--top-k 10` is `top_k=10`. Numbers of NumPy are numbers. Every
+error is a TextgenError. What the command line says in a notice is a TextgenWarning; nothing is printed.
 """
 
-import dataclasses
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from textgen.config import SamplingConfig
-from textgen.errors import SettingError
-from textgen.generation.generator import Completion, Generator, open_generator
-from textgen.generation.numpy_engine import NumpyEngine
+from textgen.arguments import (
+    choice_of,
+    optional_text,
+    path_of,
+    sources_of,
+    switch_of,
+    text_of,
+    texts_of,
+    warn_caller,
+    whole_number_of,
+)
+from textgen.config import CacheConfig, DynamicConfig, SamplingConfig
+from textgen.errors import SettingError, WrongTypeError
+from textgen.generation.generator import ENGINES, MAX_SAMPLES, Completion, Engine, Generator, needed_bytes, open_engine
+from textgen.memory import LARGE_BYTES, in_gb
 from textgen.records import ModelRecord
+from textgen.schema import check_known, from_python, received
 from textgen.store import model_directory
+from textgen.tokenizers.unknown import POLICIES, describe_replacements
 
 if TYPE_CHECKING:
     from textgen.evaluation import Evaluation
     from textgen.export import ExportResult
     from textgen.training.reporting import Reporter
+    from textgen.training.watching import TrainingProgress
+
+PathLike: TypeAlias = str | os.PathLike[str]
 
 
 class Model:
-    """A trained model."""
+    """A trained model.
+
+    Pickled, as by `multiprocessing.Pool.map(model.generate, prompts)`, it takes its weights along. Nothing is opened
+    where it arrives, and it writes the same text there.
+    """
 
     def __init__(self, stored: model_directory.StoredModel, engine: str = "numpy"):
+        """Args: engine: one of ENGINES. Raises TextgenError where TensorFlow is wanted and cannot be used."""
         self._stored = stored
-        self._generator: Generator = open_generator(stored, engine)
+        self._engine_name = engine
+        self._engine: Engine | None = open_engine(stored, engine)
+
+    def __repr__(self) -> str:
+        return f"<textgen model {self.name!r} at {str(self.path)!r}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"stored": self._stored, "engine": self._engine_name}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Its engine is opened when it is needed: a pool waits for ever for a task that cannot be unpickled.
+        self._stored, self._engine_name, self._engine = state["stored"], state["engine"], None
 
     @property
     def name(self) -> str:
@@ -44,40 +76,123 @@ class Model:
         """Its settings, corpus, versions and results."""
         return self._stored.record
 
-    def generate(self, prompt: str = "", **settings: Any) -> str:
+    def generate(self, prompt: str | None = "", *, on_unknown: str = "replace", **settings: Any) -> str:
         """The text that continues `prompt`, without the prompt.
 
         Args:
+            prompt: None is a blank page, as "" is.
+            on_unknown: what happens to symbols that the model has never seen: "replace", "skip" or "error". A
+                TextgenWarning says what was done.
             settings: fields of SamplingConfig: length, temperature, top_k, top_p, min_p, repeat_penalty, seed, stop ...
+
+        Raises:
+            SettingError: an argument is of the wrong type (WrongTypeError, a TypeError too), out of its range, or
+                unknown; or there is no memory for so long a text.
+            TokenizerError: the prompt has symbols that the model has never seen, and `on_unknown` is "error".
+            TextgenError: the engine is TensorFlow, and this process was forked from one that had used it.
         """
-        return self.samples(prompt, 1, **settings)[0].completion
+        return self.samples(prompt, 1, on_unknown=on_unknown, **settings)[0].completion
 
-    def samples(self, prompt: str = "", num_samples: int = 1, **settings: Any) -> list[Completion]:
-        """Several texts that continue `prompt`, made side by side."""
-        return self._generator.generate(prompt, _sampling(settings), num_samples)
+    def samples(
+        self, prompt: str | None = "", num_samples: int = 1, *, on_unknown: str = "replace", **settings: Any
+    ) -> list[Completion]:
+        """Several texts that continue `prompt`, made side by side; arguments and errors are those of `generate`."""
+        generator, text, config = self._asked(prompt, on_unknown, settings)
+        number = whole_number_of("num_samples", num_samples)
+        needed = needed_bytes(generator.tokenizer, config, min(number, MAX_SAMPLES))
+        if number > 0 and needed > LARGE_BYTES:
+            warn_caller(f"the texts are held until they are whole, which takes {in_gb(needed)} of memory")
+        return generator.generate(text, config, number)
 
-    def stream(self, prompt: str = "", **settings: Any) -> Iterator[str]:
-        """The text of `generate`, piece by piece as it is made."""
-        return self._generator.stream(prompt, _sampling(settings))
+    def stream(self, prompt: str | None = "", *, on_unknown: str = "replace", **settings: Any) -> Iterator[str]:
+        """The text of `generate`, piece by piece as it is made; arguments and errors are those of `generate`."""
+        generator, text, config = self._asked(prompt, on_unknown, settings)
+        text = generator.readable_prompt(text)  # now, where the caller can hear of it
+        return _written(generator, text, config)
 
-    def evaluate(self, text: str) -> "Evaluation":
-        """How well the model predicts `text`. Raises TokenizerError at a symbol it does not know."""
-        from textgen.evaluation import evaluate
+    def evaluate(
+        self,
+        text: str | os.PathLike[str] | Iterable[str] | None = None,
+        *,
+        texts: str | Iterable[str] | None = None,
+        encoding: str | None = None,
+        on_unknown: str = "replace",
+        dynamic: bool = False,
+        cache: bool = False,
+        **settings: Any,
+    ) -> "Evaluation":
+        """How well the model predicts a text: the figures of `textgen evaluate`.
 
-        return evaluate(text, self._stored.tokenizer, NumpyEngine(self.record.model, self._stored.weights))
+        Args:
+            text: a string is read as a file that holds it, which the model's corpus might have been: cut into lines, or
+                with a table's columns; a path is such a file; a list of strings is several documents. None is the
+                validation part of the model's own corpus, which is read again and must be unchanged.
+            texts: where the model learned from texts in memory, those texts again, of which the validation part is
+                measured.
+            encoding: of the file; None is that of the corpus.
+            on_unknown: as in `generate`.
+            dynamic: also measure the model while its weights learn from the text; imports TensorFlow.
+            cache: also measure it with a cache of what it has read of the text.
+            settings: fields of DynamicConfig and CacheConfig.
 
-    def export(self, output_dir: str | Path, *, overwrite: bool = False) -> "ExportResult":
-        """Write a SavedModel that takes a prompt and returns text, and check it in a fresh process."""
+        Raises:
+            SettingError: an argument is of the wrong type, out of its range, unknown or of no use.
+            CorpusError: the text cannot be read or is too short; or the model's corpus is none that this user has
+                trained from, has changed, or was in memory and is not given.
+            TokenizerError: the text has symbols that the model has never seen, and `on_unknown` is "error".
+        """
+        from textgen.evaluation.measuring import chosen, measure, text_to_measure
+
+        config = chosen(DynamicConfig, switch_of("dynamic", dynamic), "dynamic", settings)
+        cache_config = chosen(CacheConfig, switch_of("cache", cache), "cache", settings)
+        check_known(settings, DynamicConfig, CacheConfig)
+        policy, decoded_as = choice_of("on_unknown", on_unknown, POLICIES), optional_text("encoding", encoding)
+        if text is not None and texts is not None:
+            raise SettingError("give either a text to measure the model on, or the `texts` that it learned from")
+        file = path_of("text", text) if isinstance(text, os.PathLike) else None
+        if decoded_as is not None and file is None:
+            raise SettingError("`encoding` is for files; a text in memory needs none")
+        found = text_to_measure(
+            self._stored,
+            file=file,
+            encoding=decoded_as,
+            text=None if text is None or file is not None else texts_of("text", text),
+            corpus=None if texts is None else texts_of("texts", texts),
+        )
+        return measure(self._stored, found, policy, config, cache_config, warn_caller)
+
+    def export(self, output_dir: PathLike, *, overwrite: bool = False) -> "ExportResult":
+        """Write a SavedModel that takes a prompt and returns text, and check it in a fresh process.
+
+        Raises:
+            SettingError: an argument is of the wrong type.
+            ExportError: it cannot be written, exists already, or fails its check.
+            TextgenError: TensorFlow cannot be used.
+        """
         from textgen.tensorflow_runtime import quiet_import
 
+        path, replaces = Path(path_of("output_dir", output_dir)), switch_of("overwrite", overwrite)
         quiet_import()
         from textgen.export import export_model
 
-        return export_model(self._stored, Path(output_dir), overwrite=overwrite)
+        return export_model(self._stored, path, overwrite=replaces)
+
+    def _asked(
+        self, prompt: object, on_unknown: object, settings: dict[str, Any]
+    ) -> tuple[Generator, str, SamplingConfig]:
+        """What writes, after which prompt, and how."""
+        text = "" if prompt is None else text_of("prompt", prompt)
+        policy, config = choice_of("on_unknown", on_unknown, POLICIES), _sampling(settings)
+        if self._engine is None:
+            self._engine = open_engine(self._stored, self._engine_name)
+        generator = Generator(self._stored.tokenizer, self._engine, on_unknown=policy, on_replaced=_warn_of_replaced)
+        return generator, text, config
 
 
-def load(name_or_path: str | Path, *, models_dir: str | Path | None = None, engine: str = "numpy") -> Model:
+def load(name_or_path: PathLike, *, models_dir: PathLike | None = None, engine: str = "numpy") -> Model:
     """The model of that name (or at that path), verified against its manifest.
+
+    Of a run that is not finished it is the best model so far, and a TextgenWarning says so.
 
     Args:
         models_dir: where names are looked up; None is $TEXTGEN_MODELS_DIR or `saved_models`.
@@ -85,62 +200,101 @@ def load(name_or_path: str | Path, *, models_dir: str | Path | None = None, engi
 
     Raises:
         ModelError: no such model, or a damaged one.
+        SettingError: an argument is of the wrong type, or there is no such engine.
+        TextgenError: TensorFlow is wanted and cannot be used.
     """
-    directory = Path(models_dir) if models_dir else model_directory.default_models_dir()
-    return Model(model_directory.load_model(name_or_path, directory), engine)
+    name, wanted = path_of("name_or_path", name_or_path, "a model's name or path"), choice_of("engine", engine, ENGINES)
+    stored = model_directory.load_model(name, _models_dir(models_dir))
+    if not stored.is_finished:
+        warn_caller(f"{stored.name} is not finished; this is its best at step {stored.record.results.best_step:,}")
+    return Model(stored, wanted)
 
 
 def train(
-    *sources: str | Path,
+    *sources: PathLike | Iterable[PathLike],
+    texts: str | Iterable[str] | None = None,
     name: str | None = None,
-    models_dir: str | Path | None = None,
+    models_dir: PathLike | None = None,
+    resume: bool = False,
     overwrite: bool = False,
-    init_from: str | Path | None = None,
+    init_from: PathLike | None = None,
     preset: str | None = None,
+    progress: "Callable[[TrainingProgress], object] | None" = None,
     reporter: "Reporter | None" = None,
     **settings: Any,
 ) -> Model:
     """Train a model on texts and return it.
 
+    What the command line would note of the text or of the run is a TextgenWarning.
+
     Args:
-        sources: files, folders, catalogue names; none is the starter corpus.
-        name: of the model; None is the corpus's.
+        sources: files, folders, catalogue names, or lists of them; none is the starter corpus.
+        texts: instead of sources, texts in memory. A string is one whole text. Of a list, each string is a document
+            with an end that the model learns, as with `documents="file"`. They are not kept: who wants to resume, or to
+            evaluate the model on its own validation part, gives them again.
+        name: of the model; None is the corpus's, which is `texts` for those in memory.
+        resume: go on with the unfinished run of that name, with its settings.
+        overwrite: replace a model of the same name.
         init_from: name or path of a model to begin with, whose shape and level this one has and which stays as it is;
             "none" begins from nothing, None with the shipped model `english` where that reads the text well.
         preset: a size, tiny, small, medium or large; None chooses one that suits the corpus and the budget.
-        reporter: told what happens while it trains; None is silent.
+        progress: called with a TrainingProgress after every step and every evaluation. An exception in it ends the run
+            as Ctrl-C would: after the step, with everything saved. Then it is raised here.
+        reporter: told what else happens; None is silent.
         settings: fields of TextConfig (level, documents ...), of TrainingConfig (minutes, epochs or steps,
             batch_size ...) and of ModelConfig (units ...). What is None or not given suits the corpus and the budget.
 
     Raises:
-        TextgenError: whatever keeps the run from starting or going on; KeyboardInterrupt when it was stopped,
-            after everything was saved.
+        SettingError: an argument or a setting is of the wrong type (WrongTypeError, a TypeError too), out of its
+            range, or unknown.
+        TextgenError: whatever else keeps the run from starting or going on.
+        KeyboardInterrupt: a signal stopped it, and everything was saved; a second signal does not wait for that.
     """
+    from textgen.training.reporting import Reporter
     from textgen.training.request import Request
     from textgen.training.run import train
+    from textgen.training.signals import StopRequest
+    from textgen.training.watching import Watcher
 
-    directory = Path(models_dir) if models_dir else model_directory.default_models_dir()
+    if progress is not None and not callable(progress):
+        raise WrongTypeError(f"`progress` must be a function of one argument. Received: {received(progress)}")
+    if reporter is not None and not isinstance(reporter, Reporter):
+        raise WrongTypeError(
+            f"`reporter` must be a textgen.training.reporting.Reporter. Received: {received(reporter)}"
+        )
     request = Request(
-        models_dir=directory,
-        sources=tuple(str(source) for source in sources),
-        name=name,
+        models_dir=_models_dir(models_dir),
+        sources=sources_of(sources),
+        texts=None if texts is None else texts_of("texts", texts),
+        name=optional_text("name", name),
         settings=settings,
-        preset=preset,
-        init_from=None if init_from is None else str(init_from),
-        overwrite=overwrite,
+        preset=optional_text("preset", preset),
+        init_from=None if init_from is None else path_of("init_from", init_from, "a model's name or path"),
+        resume=switch_of("resume", resume),
+        overwrite=switch_of("overwrite", overwrite),
     )
-    result = train(request, reporter)
+    stop = StopRequest(ends_process=False)
+    watcher = Watcher(stop, progress, reporter)
+    result = train(request, watcher, stop=stop)
+    if watcher.problem is not None:
+        raise watcher.problem
     if result is None or result.stopped_by is not None:
         raise KeyboardInterrupt
-    return load(result.name, models_dir=directory)
+    return load(result.name, models_dir=request.models_dir)
+
+
+def _written(generator: Generator, text: str, config: SamplingConfig) -> Iterator[str]:
+    yield from generator.write(generator.read(text), config)
+
+
+def _warn_of_replaced(replaced: dict[str, str]) -> None:
+    warn_caller(describe_replacements(replaced))
+
+
+def _models_dir(given: object) -> Path:
+    return model_directory.default_models_dir() if given is None else Path(path_of("models_dir", given))
 
 
 def _sampling(settings: dict[str, Any]) -> SamplingConfig:
-    known = {field.name for field in dataclasses.fields(SamplingConfig)}
-    if unknown := sorted(set(settings) - known):
-        raise SettingError(f"unknown setting {unknown[0]!r}. There are: {', '.join(sorted(known))}")
-    if isinstance(settings.get("stop"), str):
-        settings["stop"] = (settings["stop"],)
-    elif isinstance(settings.get("stop"), Sequence):
-        settings["stop"] = tuple(settings["stop"])
-    return SamplingConfig(**settings)
+    check_known(settings, SamplingConfig)
+    return SamplingConfig(**from_python(SamplingConfig, settings))

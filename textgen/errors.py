@@ -1,4 +1,7 @@
-"""Every error that a user can cause. The command line shows each as one line and exits with its `exit_status`."""
+"""Every error that a user can cause. The command line shows each as one line and exits with its `exit_status`.
+
+They survive pickling, since those of a process of `multiprocessing` reach its parent in that way.
+"""
 
 
 class TextgenError(Exception):
@@ -11,6 +14,10 @@ class SettingError(TextgenError, ValueError):
     """Seen by users who pass a setting outside its range. This is wrong usage, so the exit status is 2."""
 
     exit_status = 2
+
+
+class WrongTypeError(SettingError, TypeError):
+    """Seen by users who pass an argument or a setting of a type that it cannot have."""
 
 
 class CorpusError(TextgenError):
@@ -37,6 +44,10 @@ class FormatError(ModelError):
         advice = "Use the version that made it, or train it again" if found < known else "Use a newer version"
         super().__init__(f"{path} is of format {found}, {other} one than this textgen reads ({known}). {advice}")
         self.found = found
+        self._arguments = str(path), found, known
+
+    def __reduce__(self) -> tuple[type["FormatError"], tuple[str, int, int]]:
+        return FormatError, self._arguments
 
 
 class CheckpointError(ModelError):
@@ -49,3 +60,7 @@ class TrainingError(TextgenError):
 
 class ExportError(TextgenError):
     """Seen by users whose export cannot be written, or fails its comparison with the model."""
+
+
+class TextgenWarning(UserWarning):
+    """Seen by Python programs where the command line would print a notice: what was done with a text or a prompt."""

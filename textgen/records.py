@@ -20,7 +20,7 @@ class CorpusRecord(Settings):
     """The text a model learned from: enough to find it again and to know that it is the same."""
 
     name: str = setting("", "Name of the corpus.")
-    sources: tuple[str, ...] = setting((), "Files, catalogue names, or - for standard input.")
+    sources: tuple[str, ...] = setting((), "Files, catalogue names, - for standard input, or texts in memory.")
     sha256: str = setting("", "SHA-256 of the text in UTF-8.")
     characters: int = setting(0, "Characters of the whole text.", minimum=0)
     documents: int = setting(0, "Documents in it; 0 where the text is one whole.", minimum=0)

@@ -3,19 +3,25 @@
 The settings themselves are in `config` and, of what a model says about itself, in `records.py`.
 
 A message names a setting as code, `` `units` `` or `` `units=64` ``. The command line spells such a name as the flag.
+
+Numbers of NumPy become Python's own, so that what is written as JSON is plain.
 """
 
 import dataclasses
 import re
+import reprlib
 import sys
 import types
 import typing
 from collections.abc import Mapping
 from typing import Any, Self
 
-from textgen.errors import SettingError
+from textgen.errors import SettingError, WrongTypeError
+from textgen.messages import shown
 
 KIND_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text", tuple: "a list of strings"}
+LONGEST_RECEIVED = 300  # characters of a value in a message
+LARGEST_SHOWN = 10**LONGEST_RECEIVED
 
 
 def setting(
@@ -56,8 +62,12 @@ class Settings:
 
     def __post_init__(self) -> None:
         for field, kinds in fields_with_kinds(type(self)):
-            if not (field.default is None and getattr(self, field.name) is None):
-                _check(field, kinds, getattr(self, field.name))
+            given = getattr(self, field.name)
+            value = plain(given)
+            if value is not given:
+                object.__setattr__(self, field.name, value)
+            if not (field.default is None and value is None):
+                _check(field, kinds, value)
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of JSON values; `from_json` gives the same settings back."""
@@ -91,6 +101,48 @@ class Settings:
     def filled(self, values: Mapping[str, Any]) -> Self:
         """A copy in which `values` stand where nothing was decided: in fields that are None."""
         return self.replace(**{name: value for name, value in values.items() if getattr(self, name) is None})
+
+
+def plain(value: Any) -> Any:
+    """A scalar of NumPy as Python's own number, string or bool; anything else as it is."""
+    numpy = sys.modules.get("numpy")  # nobody has one of its numbers without it
+    if numpy is None or not (isinstance(value, (numpy.generic, numpy.ndarray)) and value.ndim == 0):
+        return value
+    return float(value) if isinstance(value, numpy.longdouble) else value.item()
+
+
+def from_python(settings: type[Settings], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of `values` that a Python program gave for fields of `settings`, each in its type and in its range.
+
+    Where several strings are meant, one alone or a list of them will do. Raises SettingError.
+    """
+    found = {}
+    for field, kinds in fields_with_kinds(settings):
+        if field.name not in values:
+            continue
+        value = plain(values[field.name])
+        if tuple in kinds and isinstance(value, (str, list)):
+            value = (value,) if isinstance(value, str) else tuple(map(plain, value))
+        if not (field.default is None and value is None):
+            _check(field, kinds, value)
+        found[field.name] = value
+    return found
+
+
+def check_known(values: Mapping[str, Any], *settings: type[Settings]) -> None:
+    """Raise SettingError at a name in `values` that none of `settings` has."""
+    known = sorted({name for cls in settings for name in names_of(cls)})
+    if unknown := sorted(set(values) - set(known)):
+        raise SettingError(f"unknown setting {unknown[0]!r}. There are: {', '.join(known)}")
+
+
+def received(value: object) -> str:
+    """`value` in an error message: on one line, and cut where it is long."""
+    if isinstance(value, int) and abs(value) > LARGEST_SHOWN:  # Python refuses to write one of thousands of digits
+        return f"a number of {value.bit_length():,} bits"
+    limited = reprlib.Repr()
+    limited.maxstring = limited.maxother = limited.maxlong = LONGEST_RECEIVED
+    return shown(" ".join(limited.repr(value).split()), LONGEST_RECEIVED)
 
 
 def names_of(settings: type[Settings]) -> list[str]:
@@ -137,18 +189,18 @@ def _check(field: dataclasses.Field[Any], kinds: tuple[type, ...], value: Any) -
     if float in kinds:
         kinds = (*kinds, int)
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        raise SettingError(f"{name} must be {KIND_NAMES[kinds[0]]}. Received: {value!r:.300}")
+        raise WrongTypeError(f"{name} must be {KIND_NAMES[kinds[0]]}. Received: {received(value)}")
     if isinstance(value, tuple) and not all(isinstance(item, str) for item in value):
-        raise SettingError(f"{name} must hold strings only. Received: {value!r:.300}")
+        raise WrongTypeError(f"{name} must hold strings only. Received: {received(value)}")
     if limits["choices"] and value not in limits["choices"]:
-        raise SettingError(f"{name} must be one of {', '.join(limits['choices'])}. Received: {value!r:.300}")
+        raise SettingError(f"{name} must be one of {', '.join(limits['choices'])}. Received: {received(value)}")
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return
     if not abs(value) <= sys.float_info.max:  # NaN too; math.isfinite fails on integers beyond this
-        raise SettingError(f"{name} must be a finite number. Received: {value}")
+        raise SettingError(f"{name} must be a finite number. Received: {received(value)}")
     if limits["minimum"] is not None and value < limits["minimum"]:
-        raise SettingError(f"{name} must be at least {limits['minimum']}. Received: {value}")
+        raise SettingError(f"{name} must be at least {limits['minimum']}. Received: {received(value)}")
     if limits["above"] is not None and value <= limits["above"]:
-        raise SettingError(f"{name} must be above {limits['above']}. Received: {value}")
+        raise SettingError(f"{name} must be above {limits['above']}. Received: {received(value)}")
     if limits["maximum"] is not None and value > limits["maximum"]:
-        raise SettingError(f"{name} must be at most {limits['maximum']}. Received: {value}")
+        raise SettingError(f"{name} must be at most {limits['maximum']}. Received: {received(value)}")

@@ -1,7 +1,10 @@
-"""Importing TensorFlow without the dozen lines that it prints on standard error.
+"""Importing TensorFlow without the dozen lines that it prints on standard error, where it can work.
 
 NOTE: C++ code writes some of these lines before any log level counts, so file descriptor 2 itself becomes a temporary
 file for the time of the import. If the import fails, what was hidden is shown.
+
+NOTE: a process that was forked has none of its parent's threads. Where the parent had used TensorFlow, every operation
+of the child waits for ever for the threads that were to carry it out.
 """
 
 import contextlib
@@ -12,6 +15,9 @@ from collections.abc import Iterator
 
 from textgen.errors import TextgenError
 
+THREADS = "/proc/self/task"  # of this process, those of C++ code too; Linux alone has it
+_used_in: int | None = None  # the process that used TensorFlow through textgen: this one, or one it was forked from
+
 
 def quiet_import(*, with_keras: bool = True) -> None:
     """Import TensorFlow, and Keras on top of it, whatever backend KERAS_BACKEND names.
@@ -20,8 +26,11 @@ def quiet_import(*, with_keras: bool = True) -> None:
         with_keras: False where Keras is not used. The program may then use it with another backend.
 
     Raises:
-        TextgenError: TensorFlow cannot be imported, or Keras was imported before, with another backend.
+        TextgenError: TensorFlow cannot be imported, or cannot work since this process was forked; or Keras was imported
+            before, with another backend.
     """
+    global _used_in
+    check_not_forked()
     imported = sys.modules.get("keras")
     if with_keras and imported and (backend := imported.config.backend()) != "tensorflow":
         raise TextgenError(
@@ -29,6 +38,7 @@ def quiet_import(*, with_keras: bool = True) -> None:
             "Set KERAS_BACKEND=tensorflow before Keras is imported"
         )
     if sys.modules.get("tensorflow") and (imported or not with_keras):
+        _used_in = os.getpid()
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if with_keras:
@@ -43,6 +53,30 @@ def quiet_import(*, with_keras: bool = True) -> None:
                 import keras  # noqa: F401, PLC0415
     except Exception as problem:
         raise TextgenError(f"TensorFlow cannot be imported: {problem}. See: textgen doctor") from problem
+    _used_in = os.getpid()
+
+
+def check_not_forked() -> None:
+    """Raise TextgenError in a process that was forked from one that had used TensorFlow, by textgen or without it."""
+    if _used_in not in (None, os.getpid()) or (_is_initialized() and _has_no_threads()):
+        raise TextgenError(
+            "this process was forked from one that had used TensorFlow, which would wait here for ever. Start "
+            'processes with multiprocessing.get_context("spawn"), or before anything is trained'
+        )
+
+
+def _is_initialized() -> bool:
+    """Whether TensorFlow has started its threads, in this process or in one that it was forked from."""
+    eager = sys.modules.get("tensorflow.python.eager.context")
+    return bool(getattr(getattr(eager, "_context", None), "_initialized", False))
+
+
+def _has_no_threads() -> bool:
+    """Whether no thread of this process is other than Python's; False where nobody can tell."""
+    try:
+        return len(os.listdir(THREADS)) <= len(sys._current_frames())
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager

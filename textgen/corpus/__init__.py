@@ -18,6 +18,7 @@
       json_rows  the rows of JSON: in lines or in a list
       dialects   how CSV is written: delimiter, header, columns
       rows       what all rows have in common: what a bad one costs, names of columns
+    texts        texts in memory -> a CorpusReader too
     remembered   which corpora this user has trained from; what a model names is opened only then
     splitting    characters or documents -> training part, validation part
     describing   text -> counts and entropy floors

@@ -17,6 +17,7 @@ from textgen.config import TextConfig
 from textgen.corpus.catalogue import CATALOGUE
 from textgen.corpus.reading import CorpusReader
 from textgen.corpus.sources import STDIN, entry_source, resolve
+from textgen.corpus.texts import IN_MEMORY
 from textgen.errors import CorpusError
 from textgen.messages import shown
 from textgen.records import CorpusRecord
@@ -49,8 +50,13 @@ def reopen_corpus(corpus: CorpusRecord, config: TextConfig, *, model: str, advic
 
     Raises:
         CorpusError: this user has not trained from it, and nothing was opened; or something is missing; or somebody
-            would have to type it again.
+            would have to type it again, or give texts again that were in memory.
     """
+    if IN_MEMORY in corpus.sources:
+        raise CorpusError(
+            f"{shown(model)} learned from texts that were in memory and are not kept. In Python, give them again as "
+            f"texts=[...]. {advice}"
+        )
     entries = {entry.name: entry for entry in CATALOGUE}
     if not corpus.sources or not (set(corpus.sources) <= set(entries) or os.path.isfile(_path_of(corpus))):
         named = shown(", ".join(corpus.sources), LONGEST_NAMED) or "without a name"

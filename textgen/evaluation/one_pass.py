@@ -34,6 +34,7 @@ class Evaluation(NamedTuple):
     word_perplexity: float | None  # exp(nats of the whole text / words); None where no words stand between spaces
     nats_per_character_windows: float | None  # None for word models, and for texts shorter than one window
     cache: Figures | None = None  # the same pass with a neural cache, where one was asked for
+    dynamic: Figures | None = None  # the same pass with weights that follow the text, likewise
 
 
 def evaluate(

@@ -1,4 +1,4 @@
-"""Which text a model is measured on: the part of its corpus that it did not learn from, or a file."""
+"""Which text a model is measured on: the part of its corpus that it did not learn from, a file, or one in memory."""
 
 import shlex
 from collections.abc import Iterator
@@ -6,7 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from textgen.config import END_OF_DOCUMENT, TextConfig
-from textgen.corpus import open_corpus, reopen_corpus
+from textgen.corpus import CorpusReader, open_corpus, reopen_corpus
+from textgen.corpus.sources import STDIN
+from textgen.corpus.texts import IN_MEMORY
 from textgen.dataset import prepare
 from textgen.dataset.split import Split
 from textgen.errors import CorpusError, ModelError
@@ -20,7 +22,45 @@ from textgen.tokenizers import Tokenizer
 DECODED_AT_ONCE = 1 << 18
 
 
-class FileText:
+class GivenText:
+    """A text that was given, to be read as the model's corpus was."""
+
+    def __init__(self, reader: CorpusReader, stored: StoredModel):
+        self._reader = reader
+        self._stored = stored
+        self._sketcher = Sketcher()
+
+    def blocks(self) -> Iterator[str]:
+        """The text in blocks. Raises CorpusError."""
+        for block in self._reader.blocks():
+            self._sketcher.add(block)
+            yield block
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Facts about the reading to show, when all blocks were taken."""
+        return (*self._reader.left_out, *self._reader.notes)
+
+    def read_before(self) -> float | None:
+        """About which share of the text the model has read; to be asked when all blocks were taken.
+
+        None where it has not read it, where nobody knows, and of the files that the model was made of: everybody knows
+        that it has read those.
+
+        Raises:
+            ModelError: the model's sketch is damaged.
+        """
+        reader, corpus = self._reader, self._stored.record.corpus
+        if set(reader.sources) <= set(corpus.sources) - {STDIN, IN_MEMORY}:
+            return None
+        text = CorpusRecord(reader.name, reader.sources, sketch=self._sketcher.finish().to_text())
+        try:
+            return read_before(corpus, text)
+        except ModelError as problem:
+            raise ModelError(f"{self._stored.path / CONFIG}: {problem}") from None
+
+
+class FileText(GivenText):
     """The text of a file, read as the model's corpus was."""
 
     def __init__(self, file: str, stored: StoredModel, encoding: str | None = None, errors: str | None = None):
@@ -37,46 +77,15 @@ class FileText:
                 **{name: getattr(TextConfig(), name) for name in ("file_format", "include", "exclude")}
             )
         named = "auto" if config.encoding == "utf-8" else config.encoding  # that was the default, and is found too
-        self._reader = open_corpus(
-            [file],
-            config.replace(encoding=encoding or named, encoding_errors=errors or config.encoding_errors),
-            hints=stored.record.corpus.encodings,
-        )
-        self._stored = stored
-        self._sketcher = Sketcher()
-
-    def blocks(self) -> Iterator[str]:
-        """The text in blocks. Raises CorpusError."""
-        for block in self._reader.blocks():
-            self._sketcher.add(block)
-            yield block
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Facts about the reading to show, when all blocks were taken."""
-        return self._reader.notes
-
-    def read_before(self) -> float | None:
-        """About which share of the text the model has read; to be asked when all blocks were taken.
-
-        None where it has not read it, where nobody knows, and of the files that the model was made of: everybody knows
-        that it has read those.
-
-        Raises:
-            ModelError: the model's sketch is damaged.
-        """
-        reader, corpus = self._reader, self._stored.record.corpus
-        if set(reader.sources) <= set(corpus.sources) - {"-"}:
-            return None
-        text = CorpusRecord(reader.name, reader.sources, sketch=self._sketcher.finish().to_text())
-        try:
-            return read_before(corpus, text)
-        except ModelError as problem:
-            raise ModelError(f"{self._stored.path / CONFIG}: {problem}") from None
+        config = config.replace(encoding=encoding or named, encoding_errors=errors or config.encoding_errors)
+        super().__init__(open_corpus([file], config, hints=stored.record.corpus.encodings), stored)
 
 
-def read_validation_part(stored: StoredModel) -> Iterator[str]:
+def read_validation_part(stored: StoredModel, reader: CorpusReader | None = None) -> Iterator[str]:
     """The validation part of the model's corpus, in blocks.
+
+    Args:
+        reader: of that corpus; None finds it again.
 
     Raises:
         CorpusError: the corpus is none that this user has trained from, cannot be read again or has changed, or there
@@ -87,7 +96,7 @@ def read_validation_part(stored: StoredModel) -> Iterator[str]:
         raise CorpusError(f"{stored.name} comes with textgen, but the texts it learned from do not; name a FILE")
     advice = f"Name a text: textgen evaluate {shlex.quote(shown(stored.name))} FILE"
     prepared = prepare(
-        reopen_corpus(record.corpus, record.text, model=stored.name, advice=advice),
+        reader or reopen_corpus(record.corpus, record.text, model=stored.name, advice=advice),
         Split(record.training.val_fraction, record.training.seed),
         tokenizer=stored.tokenizer,
         expected=record.corpus,

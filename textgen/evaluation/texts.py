@@ -14,7 +14,7 @@ from textgen.dataset.batches import smallest_dtype
 from textgen.errors import CorpusError
 from textgen.tokenizers import Tokenizer
 from textgen.tokenizers.normalizing import normalize_blocks
-from textgen.tokenizers.unknown import join_accents, nearest_known, read_as
+from textgen.tokenizers.unknown import join_accents, make_readable, nearest_known, read_as, same_known
 
 
 class Figures(NamedTuple):
@@ -63,7 +63,10 @@ def tokenize(text: str | Iterable[str], tokenizer: Tokenizer) -> TokenizedText:
 
 
 def readable_blocks(
-    blocks: Iterable[str], tokenizer: Tokenizer, on_replaced: Callable[[dict[str, str]], None]
+    blocks: Iterable[str],
+    tokenizer: Tokenizer,
+    on_replaced: Callable[[dict[str, str]], None],
+    policy: str = "replace",
 ) -> Iterator[str]:
     """`blocks` in the model's normal form and in symbols that it knows.
 
@@ -71,6 +74,10 @@ def readable_blocks(
 
     Args:
         on_replaced: called with each symbol that the model does not know, once, and what stands for it.
+        policy: what happens to such symbols, one of `unknown.POLICIES`.
+
+    Raises:
+        TokenizerError: there is such a symbol, and the policy is "error".
     """
     known = set(tokenizer.symbols)
     forms: dict[str, str] = {}
@@ -81,7 +88,11 @@ def readable_blocks(
         if unknown:
             block, found = join_accents(block, known)
             unknown = set(tokenizer.unknown_symbols(block)) - {END_OF_DOCUMENT}
-            found |= {symbol: nearest_known(symbol, known) for symbol in sorted(unknown - set(forms))}
+            if policy == "error":
+                make_readable("".join(sorted(unknown)), tokenizer, policy)  # which raises where one has no form
+            for symbol in sorted(unknown - set(forms)):
+                nearest = nearest_known(symbol, known) if policy == "replace" else ""
+                found[symbol] = same_known(symbol, known) or nearest
             if new := {symbol: form for symbol, form in found.items() if symbol not in forms}:
                 forms |= new
                 on_replaced(new)

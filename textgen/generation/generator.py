@@ -18,6 +18,7 @@ from textgen.generation.ending import Ending, with_start
 from textgen.generation.prompts import clean_prompt
 from textgen.generation.state import Context
 from textgen.memory import check_fits
+from textgen.schema import received
 from textgen.store.model_directory import StoredModel
 from textgen.tensorflow_runtime import quiet_import
 from textgen.tokenizers import Tokenizer
@@ -126,9 +127,9 @@ class Generator:
     def generate(self, prompt: str, config: SamplingConfig, num_samples: int = 1) -> list[Completion]:
         """`num_samples` texts that continue `prompt`, made side by side."""
         if num_samples < 1:
-            raise SettingError(f"`num_samples` must be at least 1. Received: {num_samples}")
+            raise SettingError(f"`num_samples` must be at least 1. Received: {received(num_samples)}")
         if num_samples > MAX_SAMPLES:
-            raise SettingError(f"`num_samples` must be at most {MAX_SAMPLES}. Received: {num_samples}")
+            raise SettingError(f"`num_samples` must be at most {MAX_SAMPLES}. Received: {received(num_samples)}")
         check_samples(self.tokenizer, config, num_samples)
         text = self.readable_prompt(prompt)
         context = self.read(text)

@@ -19,6 +19,7 @@ from textgen.generation.graph_network import Network, State, fold_weights
 from textgen.generation.graph_philox import uniforms
 from textgen.generation.graph_sampling import Active, GraphBarred, Rules, next_ids, rules_of
 from textgen.generation.state import MAX_RECENT, Context
+from textgen.tensorflow_runtime import check_not_forked
 
 READ_BLOCK = 512  # the longest run of tokens that one call reads
 FIRST_BLOCK = 16  # text begins to stream after so many tokens; each block is twice the one before ...
@@ -45,7 +46,11 @@ class TensorFlowEngine:
         self._write = tf.function(self._write_block, jit_compile=True, autograph=False)
 
     def read(self, token_ids: np.ndarray, context: Context | None = None) -> Context:
-        """The context after `token_ids` (int [T], may be empty), which follow `context`."""
+        """The context after `token_ids` (int [T], may be empty), which follow `context`.
+
+        Raises TextgenError in a process that was forked from the engine's.
+        """
+        check_not_forked()
         if context is None:
             context = Context.empty(self.config.num_layers, self.config.units, self.config.vocabulary_size)
         state, logits = _state_of(context, 1), tf.constant(context.logits[None])  # [1, V]

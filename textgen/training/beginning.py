@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 from textgen import pretrained
 from textgen.config import TextConfig
-from textgen.corpus import CorpusReader, open_corpus
+from textgen.corpus import CorpusReader
 from textgen.schema import names_of
 from textgen.store import model_directory
 from textgen.store.model_directory import StoredModel
 from textgen.training.init_from import contradiction
-from textgen.training.request import Request, configs_of, given_settings
+from textgen.training.request import Request, configs_of, given_settings, open_requested
 
 NOTHING = "none"  # what --init-from says for it
 # How a text is read, which is known before its level is.
@@ -36,7 +36,7 @@ def begin(request: Request) -> Beginning:
         return Beginning()
     if request.init_from is not None:
         parent = model_directory.load_model(request.init_from, request.models_dir)
-        reader = open_corpus(request.sources, configs_of(request, parent)[0])
+        reader = open_requested(request, configs_of(request, parent)[0])
         return Beginning(parent, "", reader, pretrained.read(parent, reader).share)
     return choose(request)
 
@@ -49,7 +49,7 @@ def choose(request: Request) -> Beginning:
     if found := _contradiction(given):
         return Beginning(reason=f"from nothing: {found[0]} was given, and {found[1]}")
     model = pretrained.load()
-    reader = open_corpus(request.sources, TextConfig(**{name: given[name] for name in READING if name in given}))
+    reader = open_requested(request, TextConfig(**{name: given[name] for name in READING if name in given}))
     reading = pretrained.read(model, reader)
     figures = f"reads this text at {reading.bits:.2f} bits per character before a step"
     if reading.suits:

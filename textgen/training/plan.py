@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
-from textgen.corpus import CorpusReader, open_corpus, reopen_corpus
+from textgen.corpus import CorpusReader, reopen_corpus
 from textgen.corpus.sources import resolve, suggested_name
+from textgen.corpus.texts import NAME
 from textgen.dataset import Prepared, prepare
 from textgen.dataset.batches import Batches, count_token_ids
 from textgen.dataset.split import Split
@@ -33,7 +34,7 @@ from textgen.training.advice import resume_command
 from textgen.training.beginning import begin
 from textgen.training.init_from import parent_record
 from textgen.training.needs import check_needs
-from textgen.training.request import Request, configs_of
+from textgen.training.request import Request, configs_of, open_requested
 from textgen.training.vocabulary import notes_on
 
 MOST_NAMES = 8  # of runs, in a message
@@ -126,7 +127,7 @@ def _new(request: Request, lock: RunLock | None, progress: Preparing, tell: Call
     parent, reason, opened, share = begin(request)
     text, model, training = configs_of(request, parent)
     check_needs(text.level, model, training)
-    reader = open_corpus(request.sources, text) if opened is None else opened.read_as(text)
+    reader = open_requested(request, text) if opened is None else opened.read_as(text)
     path = request.models_dir / model_directory.check_name(request.name or reader.name)
     _claim(path, lock, request.overwrite, reader.sources)
     if reason:
@@ -167,8 +168,9 @@ def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Pla
 
     Without a name it is the run that a new one on the same sources would be named after.
     """
+    has_text = bool(request.sources) or request.texts is not None
     name = request.name or _name_of_run(request)
-    if request.name is None and not request.sources:
+    if request.name is None and not has_text:
         stopped = [p.name for p in model_directory.list_model_dirs(request.models_dir) if model_directory.is_run(p)]
         if stopped and name not in stopped:
             listed = ", ".join(few(stopped, MOST_NAMES))
@@ -190,8 +192,8 @@ def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Pla
         raise ModelError(f"{path} is finished; there is nothing to resume. Sample it: textgen sample {path.name}")
     checkpoint, problems = load_newest(path)
     record = checkpoint.record
-    if request.sources:
-        reader = open_corpus(request.sources, record.text, encodings=record.corpus.encodings)
+    if has_text:
+        reader = open_requested(request, record.text, record.corpus.encodings)
     else:
         advice = f"Name the text: {resume_command(path, 'FILE')}"
         reader = reopen_corpus(record.corpus, record.text, model=path.name, advice=advice)
@@ -220,6 +222,8 @@ def _name_of_run(request: Request) -> str:
 
     NOTE: names once had Latin letters only. A run that was begun then is found by its sources.
     """
+    if request.texts is not None:
+        return NAME
     name = suggested_name(request.sources)
     if name.isascii() or os.path.isdir(request.models_dir / name):
         return name

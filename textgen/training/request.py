@@ -1,17 +1,29 @@
 """What `textgen train` and `textgen.train` ask for, checked as far as that goes without reading a text."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from textgen.cells import CELLS
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
+from textgen.corpus import CorpusReader, open_corpus
+from textgen.corpus.texts import ENCODING, TextsReader
 from textgen.errors import SettingError
 from textgen.recipe import suited_level
-from textgen.schema import names_of
+from textgen.schema import Settings, from_python, names_of
 from textgen.store.model_directory import StoredModel
 from textgen.training.init_from import inherited_settings
+
+FOR_FILES = (
+    "column",
+    "bad_rows",
+    "file_format",
+    "include",
+    "exclude",
+    "encoding",
+    "encoding_errors",
+)  # settings that texts in memory cannot have
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,11 +31,13 @@ class Request:
     """A new run, or one to go on with.
 
     Raises:
-        SettingError: settings are given for a run that keeps its own.
+        SettingError: settings are given for a run that keeps its own, or one is of the wrong type or out of its range;
+            texts are given twice, or with settings that are for files.
     """
 
     models_dir: Path
     sources: tuple[str, ...] = ()  # files, folders, catalogue names, or -; none is the starter corpus
+    texts: str | tuple[str, ...] | None = None  # instead of sources: one text, or several that are documents
     name: str | None = None  # of the model; None is the corpus's
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # fields of the configs; None is not given
     preset: str | None = None  # the size; None suits
@@ -39,17 +53,56 @@ class Request:
             if given:
                 names = ", ".join(f"`{name}=False`" if value is False else f"`{name}`" for name, value in given.items())
                 raise SettingError(f"`resume` goes on with the settings of the run; leave out {names}")
+        if self.texts is not None:
+            self._check_texts()
+        _typed(self.settings)
+
+    def _check_texts(self) -> None:
+        if not self.texts:
+            raise SettingError("`texts` holds no text. Give a text, or a list of texts")
+        if self.sources:
+            raise SettingError("give either files or `texts`, not both")
+        for name in FOR_FILES:
+            if self.settings.get(name) is not None:
+                raise SettingError(f"`{name}` is for files; leave it out with `texts`")
 
 
 def given_settings(request: Request) -> dict[str, Any]:
-    """The settings that the user has decided; one that holds several texts may be given as one, or as a list."""
-    given = {name: value for name, value in request.settings.items() if value is not None}
-    for name in ("include", "exclude"):
-        if isinstance(given.get(name), str):
-            given[name] = (given[name],)
-        elif isinstance(given.get(name), list):
-            given[name] = tuple(given[name])
+    """The settings that the user has decided, and those that texts in memory have."""
+    given = _typed(request.settings)
+    if request.texts is not None:
+        given["encoding"] = ENCODING
+        if not isinstance(request.texts, str) and "document_separator" not in given:
+            given.setdefault("documents", "file")  # each is a document
     return given
+
+
+def _typed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of `settings` that are not None, as the configs have them. What no config knows is left as it is."""
+    given = {name: value for name, value in settings.items() if value is not None}
+    for config, names in _known_names().items():
+        given |= from_python(config, {name: given[name] for name in names if name in given})
+    return given
+
+
+def _known_names() -> dict[type[Settings], list[str]]:
+    """The settings that can be given, by their configs."""
+    return {
+        TextConfig: names_of(TextConfig),
+        ModelConfig: [name for name in names_of(ModelConfig) if name != "vocabulary_size"],  # the tokenizer's
+        TrainingConfig: names_of(TrainingConfig),
+    }
+
+
+def open_requested(request: Request, config: TextConfig, encodings: Sequence[str] = ()) -> CorpusReader:
+    """The corpus that a run is asked for, to be read as `config` says. Raises CorpusError.
+
+    Args:
+        encodings: what was found when its files were read before.
+    """
+    if request.texts is None:
+        return open_corpus(request.sources, config, encodings=encodings)
+    return TextsReader([request.texts] if isinstance(request.texts, str) else request.texts, config)
 
 
 def configs_of(request: Request, parent: StoredModel | None = None) -> tuple[TextConfig, ModelConfig, TrainingConfig]:
@@ -64,18 +117,13 @@ def configs_of(request: Request, parent: StoredModel | None = None) -> tuple[Tex
     given = given_settings(request)
     if parent is not None:
         given = inherited_settings(given, parent)
-    given.setdefault("level", suited_level(request.sources))
-    known = {
-        TextConfig: names_of(TextConfig),
-        ModelConfig: [name for name in names_of(ModelConfig) if name != "vocabulary_size"],  # the tokenizer's
-        TrainingConfig: names_of(TrainingConfig),
-    }
+    given.setdefault("level", "char" if request.texts is not None else suited_level(request.sources))
+    known = _known_names()
     all_known = sorted({name for names in known.values() for name in names})
     if unknown := sorted(given.keys() - all_known):
         raise SettingError(f"unknown setting {unknown[0]!r}. There are: {', '.join(all_known)}")
-    text, model, training = (
-        config(**{name: given[name] for name in names if name in given}) for config, names in known.items()
-    )
+    chosen = [{name: given[name] for name in names if name in given} for names in known.values()]
+    text, model, training = TextConfig(**chosen[0]), ModelConfig(**chosen[1]), TrainingConfig(**chosen[2])
     if "forget_bias" in given and "forget" not in CELLS[model.cell].gates:
         raise SettingError(f"`forget_bias` is for `cell=lstm`; {model.cell} has no forget gate")
     return text, model, training

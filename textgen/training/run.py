@@ -19,7 +19,7 @@ from textgen.store.lock import RunLock
 from textgen.store.manifest import seal
 from textgen.store.run_directory import remove_checkpoints, replacing
 from textgen.store.tensors import rounded
-from textgen.tensorflow_runtime import quiet_import
+from textgen.tensorflow_runtime import check_not_forked, quiet_import
 from textgen.training.advice import resume_command
 from textgen.training.novelty import Origins, count_origins, find_longest_copy
 from textgen.training.plan import Plan, make_plan
@@ -32,12 +32,19 @@ if TYPE_CHECKING:
     from textgen.training.trainer import Trainer
 
 
-def train(request: Request, reporter: Reporter | None = None, *, started: float | None = None) -> TrainingResult | None:
+def train(
+    request: Request,
+    reporter: Reporter | None = None,
+    *,
+    started: float | None = None,
+    stop: StopRequest | None = None,
+) -> TrainingResult | None:
     """Do what `request` asks for.
 
     Args:
         reporter: told what happens; None is silent.
         started: `time.perf_counter()` when the command began; minutes are counted from there.
+        stop: what ends the run before its time; None listens to signals alone.
 
     Returns:
         None for a dry run.
@@ -46,9 +53,10 @@ def train(request: Request, reporter: Reporter | None = None, *, started: float 
         TextgenError: whatever keeps the run from starting or going on.
         Stopped: by a signal before the first step.
     """
+    check_not_forked()
     reporter = reporter or Reporter()
     started = time.perf_counter() if started is None else started
-    with RunLock() as lock, StopRequest() as stop:
+    with RunLock() as lock, stop or StopRequest() as stop:
         with stop.raising():
             plan = make_plan(request, None if request.dry_run else lock, reporter.preparing, reporter.begins)
         reporter.planned(plan)

@@ -1,7 +1,8 @@
-"""SIGINT, SIGTERM and SIGHUP as a request to stop after the current step; a second signal ends the process at once.
+"""SIGINT, SIGTERM and SIGHUP as a request to stop after the current step; a second signal ends the run at once.
 
-Ending at once does no harm: files are renamed into place only when they are whole. Before the first step there is
-nothing to save, and a signal raises an exception.
+On the command line it ends the process, in a Python program it raises an exception: a notebook goes on. Ending at once
+does no harm: files are renamed into place only when they are whole. Before the first step there is nothing to save, and
+a signal raises an exception.
 """
 
 import contextlib
@@ -20,14 +21,20 @@ class Stopped(KeyboardInterrupt):
 
     def __init__(self, number: int):
         super().__init__(f"signal {number}")
+        self.number = number
         self.exit_status = EXIT_BASE + number
+
+    def __reduce__(self) -> tuple[type["Stopped"], tuple[int]]:
+        return Stopped, (self.number,)
 
 
 class StopRequest:
     """A context manager; while it is active, signals set `signal_number` instead of ending the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, ends_process: bool = True) -> None:
+        """Args: ends_process: whether a second signal ends the process; else it raises Stopped."""
         self.signal_number: int | None = None
+        self._ends_process = ends_process
         self._is_raising = False
 
     def __enter__(self) -> "StopRequest":
@@ -47,6 +54,10 @@ class StopRequest:
         """Whether somebody asked to stop."""
         return self.signal_number is not None
 
+    def ask(self) -> None:
+        """Ask to stop, as Ctrl-C does."""
+        self.signal_number = self.signal_number or signal.SIGINT
+
     @contextlib.contextmanager
     def raising(self) -> Iterator[None]:
         """While there is nothing to save: a signal, also one that came before, raises Stopped."""
@@ -64,7 +75,9 @@ class StopRequest:
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self.signal_number is not None:
-            os._exit(EXIT_BASE + number)
+            if self._ends_process:
+                os._exit(EXIT_BASE + number)
+            raise Stopped(number)
         self.signal_number = number
         if number not in (signal.SIGINT, signal.SIGTERM):
             self._leave_terminal()
