@@ -242,11 +242,11 @@ def test_many_stray_bytes_are_counted_over_blocks():
 # ---- what is no text
 
 BINARY = {
-    "zip": (b"PK\x03\x04" + bytes(60), "a ZIP archive, not plain text. Unpack it"),
+    "zip": (b"PK\x03\x04" + bytes(60), "a ZIP archive"),
     "docx": (b"PK\x03\x04" + bytes(26) + b"word/document.xml", "a Word document (.docx)"),
     "xlsx": (
         b"PK\x03\x04" + bytes(26) + b"_rels/.relsPK\x03\x04" + bytes(26) + b"xl/workbook.xml",
-        "Save the sheet as CSV",
+        "a spreadsheet (.xlsx)",
     ),
     "odt": (b"PK\x03\x04" + bytes(26) + b"mimetypeapplication/vnd.oasis.opendocument.text", "OpenDocument"),
     "epub": (b"PK\x03\x04" + bytes(26) + b"mimetypeapplication/epub+zip", "an e-book (.epub)"),
@@ -261,7 +261,7 @@ BINARY = {
     "gif": (b"GIF89a\x10\0\x10\0\xf0\0\0" + bytes(60), "a picture (GIF)"),
     "sqlite": (b"SQLite format 3\0" + bytes(60), "an SQLite database"),
     "elf": (b"\x7fELF\x02\x01\x01" + bytes(60), "a program (ELF)"),
-    "doc": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(60), "old Microsoft Office"),
+    "doc": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(60), "old office program"),
     "pickle": (b"\x80\x04\x95" + bytes(60), "a Python pickle, which is not opened"),
     "parquet": (b"PAR1\x15\x04" + bytes(60), "a Parquet table"),
     "mp3": (b"ID3\x04\0\0" + bytes(60), "a sound file (MP3)"),

@@ -124,7 +124,12 @@ def document_pieces(
     if found is None:
         kind = _known(kind, file, data)
         content = data if FORMATS[kind].is_binary else _decoded(kind, file, decoding, data, tally)
-        found = extract(kind, content, file.shown_name)
+        try:
+            found = extract(kind, content, file.shown_name)
+        except DocumentError as problem:
+            if file.file_format == kind:
+                raise
+            raise DocumentError(f"{problem} It was read as {FORMATS[kind].title}.") from None
         if file.file_format != kind:
             found = found._replace(parts=f"read as {FORMATS[kind].title}: {found.parts}")
         if FORMATS[kind].is_binary:  # the others are read in a moment
@@ -150,7 +155,8 @@ def _whole(stream: PeekedBytes, shown_name: str) -> bytes:
 def _known(kind: str, file: SourceFile, data: bytes) -> str:
     """The format of a document, by its content. Raises DocumentError where that is not what the name says."""
     if kind == ZIP:
-        return format_of(data, file.shown_name)
+        named = FORMATS[file.file_format].title if file.file_format in FORMATS else ""
+        return format_of(data, file.shown_name, named)
     if kind == OLE:
         raise what_ole_is(data, file.shown_name)
     if kind == file.file_format and FORMATS[kind].is_binary and container_of(data[:HEAD_BYTES]) is None:

@@ -9,8 +9,10 @@ import struct
 import zipfile
 import zlib
 
+from textgen.corpus.containers import KINDS, NUM_BYTES, container_of
 from textgen.corpus.formats import DocumentError
 from textgen.corpus.formats.telling import OLE_MAGIC
+from textgen.messages import counted
 
 LARGEST = 1 << 28  # bytes that come out of one archive
 LARGEST_RATIO = 200  # to the bytes of the archive; the markup of real documents stays below 50
@@ -38,6 +40,7 @@ class Archive:
 
     def __init__(self, data: bytes, shown_name: str):
         self.shown_name = shown_name
+        self._first = data[:NUM_BYTES]
         self._num_bytes = len(data)
         self._num_read = 0
         if data.count(DIRECTORY_ENTRY) > MOST_MEMBERS:
@@ -78,7 +81,10 @@ class Archive:
 
     def damaged(self, what: str) -> DocumentError:
         """The error that says `what` is wrong."""
-        return DocumentError(f"{self.shown_name} is damaged: {what}. Copy it again, or save it anew.")
+        title = KINDS[container_of(self._first) or "zip"][0]
+        return DocumentError(
+            f"{self.shown_name} is damaged: it looks like {title}, but {what}. Copy it again, or save it anew."
+        )
 
     def _count(self, num_bytes: int) -> None:
         self._num_read += num_bytes
@@ -89,8 +95,15 @@ class Archive:
             )
 
 
-def format_of(data: bytes, shown_name: str) -> str:
-    """The document that a zip archive is: "docx", "epub" or "odt". Raises DocumentError that says what else it is."""
+def format_of(data: bytes, shown_name: str, named: str = "") -> str:
+    """The document that a zip archive is: "docx", "epub" or "odt".
+
+    Args:
+        named: what the file's name says it is.
+
+    Raises:
+        DocumentError: it is none; says what it is.
+    """
     archive = Archive(data, shown_name)
     mimetype = archive.read("mimetype")[:200].decode("ascii", "replace").strip() if "mimetype" in archive else ""
     if mimetype == "application/epub+zip" or "META-INF/container.xml" in archive:
@@ -100,15 +113,18 @@ def format_of(data: bytes, shown_name: str) -> str:
     for kind, what in OPEN_DOCUMENT.items():
         if mimetype.startswith(f"application/vnd.oasis.opendocument.{kind}"):
             raise DocumentError(f"{shown_name} is {what}.")
-    if "[Content_Types].xml" in archive:
-        for folder, what in OFFICE.items():
-            if any(name.startswith(folder) for name in archive.names):
-                raise DocumentError(f"{shown_name} is {what}.")
+    if "word/document.xml" in archive:
+        return "docx"
+    for folder, what in OFFICE.items():
+        if any(name.startswith(folder) for name in archive.names):
+            raise DocumentError(f"{shown_name} is {what}.")
+    if "[Content_Types].xml" in archive:  # which says where in it the text is
         return "docx"
     if any(name.startswith(("Index/", "Index.zip")) for name in archive.names):
         raise DocumentError(f"{shown_name} is a document of Apple's Pages or Numbers. Export it as .docx or .txt.")
-    num_members = len(archive.names)
-    raise DocumentError(f"{shown_name} is a zip archive of {num_members:,} files. Unpack it, and give the folder.")
+    what = f"a zip archive of {counted(len(archive.names), 'file')}"
+    is_not = f"not {named}, whatever its name says, but " if named else ""
+    raise DocumentError(f"{shown_name} is {is_not}{what}. Unpack it, and give the folder.")
 
 
 def what_ole_is(data: bytes, shown_name: str) -> DocumentError:

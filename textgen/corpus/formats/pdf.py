@@ -35,7 +35,9 @@ def extract(data: bytes, shown_name: str) -> Extract:
         raise DocumentError(f"{shown_name} is encrypted. Save it without a password.") from None
     except Exception as error:  # pypdf raises whatever a damaged file leads it to
         reason = shown(error, 80) or type(error).__name__
-        raise DocumentError(f"{shown_name} is damaged: {reason}. Copy it again.") from None
+        raise DocumentError(
+            f"{shown_name} is damaged: it looks like a PDF document, but: {reason}. Copy it again."
+        ) from None
     parts = [""]
     for page in filter(None, pages):
         goes_on = page[0].islower() and not ENDS.search(parts[-1][-9:])
