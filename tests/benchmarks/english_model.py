@@ -3,7 +3,8 @@
     python tests/benchmarks/english_model.py RUN_DIR CORPUS.jsonl CATALOGUE.tsv OUT_DIR
 
 The catalogue has a line for each book, with columns title, author and translator. The run read its documents from a
-table, each row one text; the model says that they were files, so that other texts are read as files too.
+table, each row one text; the model says that they were files, so that other texts are read as files too. Where it went
+on from an earlier run on the same text, it does not say so: that text is its own.
 """
 
 import csv
@@ -63,6 +64,7 @@ def main(run: Path, corpus: Path, catalogue: Path, out: Path) -> None:
         record,
         text=text,
         training=record.training.replace(storage=STORAGE),
+        parent=None,
         corpus=record.corpus.replace(sources=(corpus.name,), sketch=sketch_of_corpus(corpus)),
         notice=NoticeRecord("CC0-1.0", TEXT, works(catalogue)),
     )
