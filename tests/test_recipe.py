@@ -345,6 +345,24 @@ def test_the_decay_of_a_short_text_leaves_a_weight_some_steps():
     assert weight_decay(0.5, 1e-9) == MAX_DECAY
 
 
+@pytest.mark.parametrize(
+    ("begins_at", "passes", "rate"),
+    [
+        (0.5, 3, 0.003),
+        (0.5, 12, 0.0015),
+        (0.5, 30, 0.001),
+        (0.5, 60, 0.0005),
+        (0.8, 3, 0.003),
+        (0.8, 12, 0.002),
+        (0.8, 60, 0.002),
+    ],
+)
+def test_the_more_often_a_known_text_is_read_the_gentler_is_the_rate(begins_at, passes, rate):
+    facts = facts_of(begins_at=begins_at)
+    asked = Asked(ModelConfig(), TrainingConfig(epochs=float(passes)))
+    assert fill(asked, facts).training.learning_rate == rate
+
+
 def test_what_a_trained_model_knows_does_not_fade_unless_that_is_asked_for():
     facts = facts_of(begins_at=0.5)
     asked = Asked(ModelConfig(units=128, embedding_size=64), TrainingConfig())

@@ -62,8 +62,11 @@ MOST_SCORED, NUM_SAMPLED = 4_096, 1_024  # up to so many ids a step scores all o
 # knows less has to learn as much as one that begins from nothing, and gets that one's rate.
 KNOWS_WELL = 0.85
 ADAPTING = {"dropout": 0.25, "activation_reg": 0.0, "weight_decay": 0.0}
-GENTLE_RATE, ADAPTING_RATE = 0.001, 0.002  # the gentle one for a text that is known very well and read often
-KNOWS_VERY_WELL, OFTEN = 0.6, 8.0  # share of the floor; passes that the minutes would pay for
+KNOWS_VERY_WELL = 0.6  # likewise
+ADAPTING_RATE = {  # up to so many passes that the minutes would pay for, by whether the text is known very well
+    True: ((8.0, 0.003), (20.0, 0.0015), (40.0, 0.001), (math.inf, 0.0005)),
+    False: ((8.0, 0.003), (math.inf, 0.002)),
+}
 ADAPTING_PASSES = 8.0
 MISJUDGED = 1.5  # a speed that is wrong by less does not change what is best by much
 
@@ -162,8 +165,8 @@ def fill(asked: Asked, facts: Facts) -> Recipe:
         }
     )
     if facts.begins_at is not None and facts.begins_well:
-        is_gentle = facts.begins_at < KNOWS_VERY_WELL and passes > OFTEN
-        budget = budget.filled(ADAPTING | {"learning_rate": GENTLE_RATE if is_gentle else ADAPTING_RATE})
+        adapting_rate = up_to(ADAPTING_RATE[facts.begins_at < KNOWS_VERY_WELL], passes)
+        budget = budget.filled(ADAPTING | {"learning_rate": adapting_rate})
     training = budget.filled(
         {
             "batch_size": batch_size,
