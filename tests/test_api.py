@@ -349,7 +349,7 @@ TABLE = 'text,id\n"the cat, sat",1\n"on a\nmat",2\n,3\n'
 )
 def test_the_figures_of_a_text_are_those_of_the_command_on_a_file_of_it(tmp_path, capsys, reading, text, sources):
     config = TextConfig(level="char", **reading)
-    stored = make_stored_model(tokenizer=type(make_stored_model().tokenizer)(ALPHABET, config.document_separator))
+    stored = make_stored_model(tokenizer=type(make_stored_model().tokenizer)(ALPHABET, config.between_documents))
     record = stored.record
     corpus = record.corpus.replace(sources=sources)
     write_stored_model(tmp_path, stored._replace(record=dataclasses.replace(record, text=config, corpus=corpus)))

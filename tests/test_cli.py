@@ -196,7 +196,7 @@ def asked(monkeypatch) -> list[Request]:
     """Every request that is made from now on; nothing is done for it."""
     requests = []
 
-    def train(request, reporter=None, *, started=None):
+    def train(request, reporter=None, *, started=None, **_options):
         requests.append(request)
         raise SettingError("enough")
 
@@ -327,7 +327,7 @@ WRONG_INPUT = {
     ),
     "UTF-8 with a stray byte": (["train", "stray.txt"], 1, "with 500 stray bytes, the first byte 0xE9 at offset 6"),
     "not clear": (["train", "unclear.txt"], 1, "--encoding mac-cyrillic reads “Привет"),
-    "an archive": (["train", "book.txt"], 1, "book.txt is a ZIP archive, not plain text"),
+    "an archive": (["train", "book.txt"], 1, "book.txt is damaged: it looks like a ZIP archive"),
     "too short": (["train", "short.txt", "--init-from", "none"], 1, "--batch-size"),
     "one repeated symbol": (["train", "same.txt", "--init-from", "none"], 1, "two different characters"),
     "a folder without text": (["train", "folder"], 1, "folder"),

@@ -153,7 +153,7 @@ def test_the_best_weights_of_an_unfinished_run_are_a_parent_too(models):
 def test_a_model_may_take_its_parent_s_place_which_is_set_aside_until_then(models):
     Path("old.txt").write_text(NEW_TEXT)
     first = load_model("old", models)
-    with pytest.raises(ModelError, match=r"exists\. Use --overwrite or another --name"):
+    with pytest.raises(ModelError, match=r"exists, and is a model of .*novel.txt\. Use --overwrite or another --name"):
         plan_from("old", models, "old.txt")
     before, found = everything_in(models / "old"), []
     plan = plan_from("old", models, "old.txt", overwrite=True)

@@ -41,7 +41,7 @@ def folder(tmp_path, monkeypatch):
 def planned(command: str) -> plan.Plan:
     """The run that a command line would begin; an error where it would not."""
     flags = train.make_context("train", shlex.split(command)[2:]).params
-    settings = {name: value for name, value in flags.items() if name in SETTINGS and value is not None}
+    settings = {name: value for name, value in flags.items() if name in SETTINGS and value not in (None, ())}
     return plan.make_plan(Request(Path("models"), flags["corpus"], settings=settings))
 
 

@@ -149,7 +149,9 @@ def test_help_says_of_every_setting_that_is_decided_by_a_rule_that_it_suits_or_w
     assert stated == {
         "level": "word for the starter corpus, else char",
         "vocabulary_size": "30000, or all words that occur twice",  # see test_tokenizers_word_pieces.py
+        "document_separator": "",
         "column": "",
+        "include": "all that is text",
         "tied": "on for words, off for characters",
         "skip": "on for characters, off for words",
         "minutes": "2",

@@ -9,7 +9,7 @@ from conftest import make_stored_model
 from textgen.config import END_OF_DOCUMENT, ModelConfig, TextConfig, TrainingConfig
 from textgen.errors import SettingError, WrongTypeError
 from textgen.schema import with_flags
-from textgen.training.request import Request, configs_of, given_settings, name_of_corpus, open_requested
+from textgen.training.request import Request, configs_of, given_settings, open_requested
 
 NOVEL = ("novel.txt",)
 
@@ -131,7 +131,7 @@ def test_several_texts_are_documents_and_one_is_a_whole():
     lines = Request(Path("models"), texts=("a", "b"), settings={"documents": "line"})
     assert configs_of(lines)[0].documents == "line"
     assert configs_of(one)[0].level == "char"  # though without a source it would be the starter corpus
-    assert (configs_of(one)[0].encoding, name_of_corpus(one)) == ("utf-8", "texts")
+    assert (configs_of(one)[0].encoding, open_requested(one, configs_of(one)[0]).name) == ("utf-8", "texts")
     assert "".join(open_requested(several, configs_of(several)[0]).blocks()).split(END_OF_DOCUMENT) == ["a", "b", ""]
 
 

@@ -87,12 +87,12 @@ class TextsReader(CorpusReader):
     def _pieces(self, tally: Tally) -> Iterator[str]:
         kind = "file" if self.config.column is not None else self.config.documents
         last = "\n"
-        for given in self._texts:
-            text = _unified(given, tally)
+        for number, given in enumerate(self._texts, 1):
+            text = _unified(given, f"text {number:,}", tally)
             if not text:
                 tally.empty_files += 1
             elif self.config.mark is not None:
-                yield from documents_between(iter(_sliced(text)), self.config.mark, "the texts", tally)
+                yield from documents_between(iter(_sliced(text)), self.config.mark, f"text {number:,}", tally)
             elif kind == "whole":
                 yield from ["" if last.endswith("\n") else "\n", *_sliced(text)]
                 last = text
@@ -122,10 +122,10 @@ def _check_text(text: str, name: str) -> None:
         raise CorpusError(f"{name} holds half of a surrogate pair ({where}), which is not text. Leave it out.")
 
 
-def _unified(text: str, tally: Tally) -> str:
+def _unified(text: str, shown_name: str, tally: Tally) -> str:
     """`text` as it leaves a file: LF line ends, no byte-order mark."""
     if "\r" in text or text.startswith(BYTE_ORDER_MARK):
-        return "".join(iter_text(io.BytesIO(text.encode()), NAME, ENCODING, tally))
+        return "".join(iter_text(io.BytesIO(text.encode()), shown_name, ENCODING, tally))
     return text
 
 

@@ -107,8 +107,8 @@ class GraphCharacterTokenizer(TextTokenizer, TextDetokenizer):
         """`join_accents` of code points [B, (N)]: in each round the next accent of every letter joins it."""
         for _ in range(MOST_ACCENTS if len(self.neighbours) > 1 else 0):
             points, rows = code_points.flat_values, code_points.value_rowids()
-            is_first = (tf.range(tf.size(points)) == 0) | (rows != tf.roll(rows, 1, 0))
-            before = tf.where(is_first, 0, tf.roll(points, 1, 0))
+            is_first = (tf.range(tf.size(points)) == 0) | (rows != _moved_on(rows))
+            before = tf.where(is_first, 0, _moved_on(points))
             pairs = tf.cast(before, tf.int64) * CODE_POINTS + tf.cast(points, tf.int64)
             places = tf.searchsorted(tf.constant(self.neighbours[:-1]), pairs)
             joins = tf.gather(tf.constant(self.neighbours), places) == pairs
@@ -179,3 +179,8 @@ def symbols_with_forms() -> tuple[str, ...]:
         if symbol.lower() != symbol or symbol.upper() != symbol or unicodedata.decomposition(symbol):
             found.add(symbol)
     return tuple(found.difference(map(chr, SURROGATES)).union(map(chr, HANGUL_SYLLABLES)))
+
+
+def _moved_on(values: tf.Tensor) -> tf.Tensor:
+    """Each value of [N] in the place of the next one, and the first where it was."""
+    return tf.concat([values[:1], values[:-1]], 0)
