@@ -197,10 +197,8 @@ def config_of(workshop: Path, name: str = "tale") -> dict:
 
 def test_what_was_asked_for_is_what_was_trained(workshop):
     config = config_of(workshop)
-    assert config["text"] == {
-        "level": "word", "vocabulary_size": 60, "normalize": "none", "documents": "whole", "column": None,
-        "encoding": "utf-8",
-    }  # fmt: skip
+    asked = {"level": "word", "vocabulary_size": 60, "normalize": "none", "documents": "whole", "column": None}
+    assert asked.items() <= config["text"].items()
     assert config["model"]["vocabulary_size"] == 60
     assert config["model"]["tied"] is True  # the recipe's, for words
     assert config["training"]["num_sampled"] == 20
