@@ -223,12 +223,12 @@ class Scene(Driver):
         streams = {"log": self.log} | fault.streams
         if fault.streams:
             streams = {"output": self.folder / "out", "errors": self.folder / "err"} | fault.streams
-        readers = []
+        readers = {}
         for name, path in streams.items():
             if path == Path("gone"):
                 streams[name] = self.folder / f"{name} that is read"
                 os.mkfifo(streams[name])
-                readers.append(os.open(streams[name], os.O_RDWR))
+                readers[streams[name]] = os.open(streams[name], os.O_RDWR)
         stdin = None if streams.pop("stdin", None) else TALK
         command = Command(
             *arguments.split(),
@@ -267,18 +267,24 @@ class Outcome:
         return {0: "as asked", 1: "a line", 2: "usage"}.get(self.status, "stopped")
 
 
-def _watch(process: int, ended: threading.Event, readers: list[int]) -> None:
-    """Let readers go after a moment, wake what was stopped, and end what hangs."""
+def _watch(process: int, ended: threading.Event, readers: dict[Path, int]) -> None:
+    """Let readers go a moment after they were found, wake what was stopped, and end what hangs."""
     began = time.monotonic()
     while not ended.wait(0.2):
-        while readers:
-            os.close(readers.pop())
+        for path in [path for path in readers if _has_opened(process, path)]:
+            os.close(readers.pop(path))
         if _is_stopped(process):
             os.kill(process, signal.SIGCONT)
         if time.monotonic() - began > LONGEST:
             os.kill(process, signal.SIGKILL)
-    while readers:
-        os.close(readers.pop())
+    for reader in readers.values():
+        os.close(reader)
+
+
+def _has_opened(process: int, path: Path) -> bool:
+    """Whether standard output or error of the process is the pipe at `path`; opening it waits for a reader."""
+    streams = [f"/proc/{process}/fd/{number}" for number in (1, 2)]
+    return any(os.path.exists(stream) and os.path.samefile(stream, path) for stream in streams)
 
 
 def _is_stopped(process: int) -> bool:
