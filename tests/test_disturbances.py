@@ -71,7 +71,8 @@ def _check_finished(scene: Scene, name: str, fault: Fault, what: str) -> None:
     path, before = scene.models_dir / DONE, snapshot(scene.template / "models" / DONE)
     if name == "train --overwrite" and not (path / manifest.MANIFEST).exists():  # the run that replaces it goes on
         assert snapshot(model_directory.set_aside_path(path)) == before, what
-        assert scene.run("train", "--resume", "--name", DONE) == 0, f"{what}: {scene.said()}"
+        if scene.run("train", "--resume", "--name", DONE) != 0:  # it was killed before it had a checkpoint
+            assert (snapshot(path), "is finished" in scene.said()) == (before, True), f"{what}: {scene.said()}"
     if name == "train --overwrite":
         manifest.verify(path, model_directory.MODEL_FILES)
     else:
