@@ -230,7 +230,7 @@ with RunLock() as lock:
             for name in sorted(os.listdir(other), key="manifest.json".__eq__):
                 (other / name).rename(path / name)
             other.rmdir()
-            atomic.remove_directory(path / "checkpoints")
+            atomic.remove_directory(path.parent, path.name, "checkpoints")
             finished()
 """
 
