@@ -16,6 +16,7 @@ from damaging import change_json, change_weights, replace_content, reseal, write
 from textgen.cli import main
 from textgen.errors import ModelError
 from textgen.store import model_directory
+from textgen.store.lock import lock_path
 from textgen.store.manifest import MANIFEST
 from textgen.store.model_directory import CHECKPOINT_FILES, MODEL_FILES
 from textgen.store.verification import verify_model
@@ -248,10 +249,23 @@ def test_of_a_run_that_goes_on_nothing_is_wrong_at_any_moment(tmp_path):
             assert {f.name: f.problem for f in seen[-1].findings if f.problem} == {}
         process.kill()
     assert {(found.is_finished, found.is_running) for found in seen} == {(True, False), (False, True)}
-    assert all(
-        finding.note in (None, "being written") for found in seen if found.is_running for finding in found.findings
-    )
+    notes = {finding.note for found in seen if found.is_running for finding in found.findings}
+    assert notes <= {None, "being written"}
     assert not verify_model("novel", path.parent).is_running
+
+
+@pytest.mark.parametrize("is_running", [True, False])
+def test_files_of_a_model_that_is_being_finished_are_left_over_only_where_its_run_has_ended(tmp_path, is_running):
+    path = tmp_path / "models" / "novel"
+    write_run(path, steps=(3,))
+    (path / "config.json").write_text("{}")  # moved here before the others, and the manifest last
+    if is_running:
+        lock_path(path).write_text(f"{os.getppid()}\n")  # a process that lives, and is not this one
+    found = verify_model("novel", path.parent)
+    (note,) = [finding.note for finding in found.findings if finding.name == "config.json"]
+    assert found.is_running == is_running
+    assert (note == "being written") == is_running
+    assert found.num_problems == 0
 
 
 @pytest.mark.parametrize(("found", "said"), [(2, "of format 2, an older one"), (4, "of format 4, a newer one")])

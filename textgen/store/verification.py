@@ -122,7 +122,7 @@ def _checkpoint_findings(directory: Path) -> list[Finding]:
 def _beside_checkpoints(path: Path, goes_on: bool) -> list[Finding]:
     """A finding for everything in the directory of a run that is not a checkpoint."""
     unsealed = "of a model that was about to be finished; it is written anew when the run goes on"
-    harmless = dict.fromkeys(model_directory.MODEL_FILES, unsealed)
+    harmless = dict.fromkeys(model_directory.MODEL_FILES, WRITTEN if goes_on else unsealed)
     names = [(name, name) for name in _names_in(path) if name != model_directory.CHECKPOINTS]
     folder = model_directory.CHECKPOINTS
     names += [
