@@ -30,7 +30,7 @@ class AlphabetEngine:
         state = np.zeros((1, 1), np.float32)
         return Context(state, state, np.zeros(len(SYMBOLS), np.float32), np.concatenate([before, token_ids]))
 
-    def write(self, context, config, samples, barred=None):
+    def write(self, context, config, samples, barred=None, steering=None):
         letter = SYMBOLS[context.recent[-1]]
         position = LETTERS.find(letter) if letter in LETTERS else 25
         step = 1 + int(samples[0]) * self.skips
@@ -47,7 +47,7 @@ class DocumentEngine(AlphabetEngine):
     For a tokenizer of SYMBOLS with ends of documents, whose id is one more.
     """
 
-    def write(self, context, config, samples, barred=None):
+    def write(self, context, config, samples, barred=None, steering=None):
         last = int(context.recent[-1])
         while True:
             after = "abcde".find(SYMBOLS[last]) + 1 if last < len(SYMBOLS) else 0
@@ -58,7 +58,7 @@ class DocumentEngine(AlphabetEngine):
 class WordEngine(AlphabetEngine):
     """Writes " cat", spells " ox", and so on; after " ox" it begins again. For WORDS."""
 
-    def write(self, context, config, samples, barred=None):
+    def write(self, context, config, samples, barred=None, steering=None):
         yield from (np.array([[token_id]], np.int32) for token_id in itertools.cycle(WORDS.encode(" cat ox").tolist()))
 
 

@@ -35,7 +35,7 @@ class AlphabetEngine:
         self.was_read.append(list(token_ids))
         return int(token_ids[-1]) if len(token_ids) else context
 
-    def write(self, context, config, samples, barred=None):
+    def write(self, context, config, samples, barred=None, steering=None):
         for start in itertools.count(1, self.block_length):
             steps = np.arange(start, start + self.block_length)[:, None]
             self.num_written += self.block_length
@@ -49,7 +49,7 @@ class ScriptEngine(AlphabetEngine):
         super().__init__(block_length)
         self.script = itertools.cycle(LETTERS.index(letter) for letter in text)
 
-    def write(self, context, config, samples, barred=None):
+    def write(self, context, config, samples, barred=None, steering=None):
         while True:
             column = list(itertools.islice(self.script, self.block_length))
             yield np.tile(np.int32(column)[:, None], (1, len(samples)))
@@ -245,7 +245,7 @@ WORDS = WordTokenizer(" " + LETTERS, [" cat", " dog"])
 class BarredEngine(AlphabetEngine):
     """Notes what it must not write."""
 
-    def write(self, context, config, samples, barred=None):
+    def write(self, context, config, samples, barred=None, steering=None):
         self.was_barred = barred
         return super().write(context, config, samples)
 
@@ -276,7 +276,7 @@ class IdEngine(AlphabetEngine):
         super().__init__(block_length)
         self.scripts = scripts
 
-    def write(self, context, config, samples, barred=None):
+    def write(self, context, config, samples, barred=None, steering=None):
         columns = [itertools.cycle(self.scripts[s]) for s in samples]
         while True:
             self.num_written += self.block_length

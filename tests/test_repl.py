@@ -59,7 +59,7 @@ def test_every_piece_is_passed_on_at_once():
 
 def test_no_newline_is_added_to_text_that_ends_in_one():
     class Newlines(AlphabetEngine):
-        def write(self, context, config, samples, barred=None):
+        def write(self, context, config, samples, barred=None, steering=None):
             while True:
                 yield np.array([[SYMBOLS.index("\n")]], np.int32)
 
@@ -234,7 +234,7 @@ def test_back_then_regen_goes_on_from_the_cut():
 
 def test_back_within_what_the_model_wrote():
     class Sentences(AlphabetEngine):
-        def write(self, context, config, samples, barred=None):
+        def write(self, context, config, samples, barred=None, steering=None):
             for symbol in "b. c. d":
                 yield np.array([[SYMBOLS.index(symbol)]], np.int32)
 

@@ -3,6 +3,7 @@
     philox        random numbers, a function of seed, sample and position       graph_philox
     sampling      logits and a random number -> the next id                     graph_sampling
     barred        which ids a word model does not write after which
+    steering      what may be written next, decided token by token
     ending        where a text begins and ends                                  graph_ending
     state         what an engine knows after reading a text
     numpy_engine  the network with NumPy alone; numpy_cells: its cells          graph, graph_network

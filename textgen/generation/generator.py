@@ -17,6 +17,7 @@ from textgen.generation.barred import Barred
 from textgen.generation.ending import Ending, with_start
 from textgen.generation.prompts import clean_prompt
 from textgen.generation.state import Context
+from textgen.generation.steering import Steering
 from textgen.memory import check_fits
 from textgen.schema import received
 from textgen.store.model_directory import StoredModel
@@ -41,9 +42,14 @@ class Engine(Protocol):
         """The context after `token_ids` [T], which follow `context`."""
 
     def write(
-        self, context: Context, config: SamplingConfig, samples: np.ndarray, barred: Barred | None = None
+        self,
+        context: Context,
+        config: SamplingConfig,
+        samples: np.ndarray,
+        barred: Barred | None = None,
+        steering: Steering | None = None,
     ) -> Iterator[np.ndarray]:
-        """Endless blocks of token ids, int32 [n, B], one column per sample, as `barred` allows."""
+        """Endless blocks of token ids, int32 [n, B], one column per sample, as `barred` and `steering` allow."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,9 +111,11 @@ class Generator:
         text = text if "\r" in self.tokenizer.symbols else clean_prompt(text)
         return trim_prompt(self.readable(text), self.tokenizer)
 
-    def blocks(self, context: Context, config: SamplingConfig, samples: np.ndarray) -> Iterator[np.ndarray]:
+    def blocks(
+        self, context: Context, config: SamplingConfig, samples: np.ndarray, steering: Steering | None = None
+    ) -> Iterator[np.ndarray]:
         """Endless blocks of token ids after `context`, int32 [n, B], for the samples numbered `samples` [B]."""
-        return self.engine.write(context, config, samples, Barred.of(self.tokenizer, config))
+        return self.engine.write(context, config, samples, Barred.of(self.tokenizer, config), steering)
 
     def write(self, context: Context, config: SamplingConfig, sample: int = 0) -> Iterator[str]:
         """Pieces of one sample's text after `context`, which is not changed."""

@@ -19,6 +19,7 @@ from textgen.generation.graph_network import Network, State, fold_weights
 from textgen.generation.graph_philox import uniforms
 from textgen.generation.graph_sampling import Active, GraphBarred, Rules, next_ids, rules_of
 from textgen.generation.state import MAX_RECENT, Context
+from textgen.generation.steering import Steering
 from textgen.tensorflow_runtime import check_not_forked
 
 READ_BLOCK = 512  # the longest run of tokens that one call reads
@@ -65,7 +66,12 @@ class TensorFlowEngine:
         return Context(hidden, memory, logits.numpy()[0], recent)
 
     def write(
-        self, context: Context, config: SamplingConfig, samples: np.ndarray, barred: Barred | None = None
+        self,
+        context: Context,
+        config: SamplingConfig,
+        samples: np.ndarray,
+        barred: Barred | None = None,
+        steering: Steering | None = None,
     ) -> Iterator[np.ndarray]:
         """Yield blocks of token ids without end, int32 [n, B].
 
@@ -73,22 +79,28 @@ class TensorFlowEngine:
             context: what all samples continue; it is not changed.
             samples: int [B], the samples' numbers: each has its own random numbers.
             barred: ids that are not to be written; None is none.
+            steering: of these samples, asked between two blocks of one token; None allows all ids.
         """
         rules, active = rules_of(config)
         seed, last_n = tf.constant(config.seed, tf.int64), tf.constant(config.repeat_last_n)
         stream, numbers = self._start(context, len(samples), barred), tf.constant(np.asarray(samples, np.int64))
         graph_barred = GraphBarred.of(barred)
-        position, count = 0, FIRST_BLOCK
+        position, count = 0, 1 if steering is not None else FIRST_BLOCK
         while True:
             first = tf.constant(position, tf.int64)
             uniform = (seed, numbers, first)
+            mask = None if steering is None else steering.allowed()
+            allowed = None if mask is None else tf.constant(mask)
             with _full_precision():
                 written, stream = self._write(
-                    self.weights, stream, uniform, tf.constant(count), rules, last_n, graph_barred, active=active
+                    self.weights, stream, uniform, tf.constant(count), rules, last_n, graph_barred, allowed, active
                 )
-            yield written.numpy()[:count]
+            token_ids = written.numpy()[:count]
+            if steering is not None:
+                steering.advance(token_ids[0])
+            yield token_ids
             position += count
-            count = min(2 * count, WRITE_BLOCK)
+            count = 1 if steering is not None else min(2 * count, WRITE_BLOCK)
 
     def _start(self, context: Context, batch_size: int, barred: Barred | None) -> Stream:
         last_seen = np.full(self.config.vocabulary_size, NEVER, np.int32)
@@ -118,6 +130,7 @@ class TensorFlowEngine:
         rules: Rules,
         last_n: tf.Tensor,
         barred: GraphBarred | None,
+        allowed: tf.Tensor | None,
         active: Active,
     ) -> tuple[tf.Tensor, Stream]:
         """Write `count` tokens of every row.
@@ -126,6 +139,7 @@ class TensorFlowEngine:
             uniform: seed, samples [B] and number of the first token, int64.
             count: at most WRITE_BLOCK.
             last_n: how many recent tokens the repeat penalty looks at.
+            allowed: bool [B, V], the ids that may be drawn, of a call for one token; None is all.
 
         Returns:
             int32 [WRITE_BLOCK, B], of which the first `count` rows are meant, and what the next call goes on from.
@@ -138,6 +152,8 @@ class TensorFlowEngine:
         def step(t: tf.Tensor, stream: Stream, written: tf.TensorArray) -> tuple[tf.Tensor, Stream, tf.TensorArray]:
             seen = stream.last_seen >= first + t - last_n
             is_barred = None if barred is None else tf.gather(barred.masks, stream.group)
+            if allowed is not None:
+                is_barred = ~allowed if is_barred is None else is_barred | ~allowed
             token_ids = next_ids(network.logits(stream.state), numbers[t], rules, active, seen, is_barred)
             state = network.advance(token_ids, stream.state)
             last_seen = (

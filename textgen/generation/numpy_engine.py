@@ -18,6 +18,7 @@ from textgen.generation.numpy_cells import NUMPY_CELLS, is_folded
 from textgen.generation.philox import uniforms
 from textgen.generation.sampling import next_ids
 from textgen.generation.state import MAX_RECENT, Context
+from textgen.generation.steering import Steering
 
 READ_BLOCK = 1024  # positions whose projections are held at once
 UNIFORM_BLOCK = 256  # random numbers made at once
@@ -93,7 +94,12 @@ class NumpyEngine:
         return outputs @ self.output_kernel + self.output_bias
 
     def write(
-        self, context: Context, config: SamplingConfig, samples: np.ndarray, barred: Barred | None = None
+        self,
+        context: Context,
+        config: SamplingConfig,
+        samples: np.ndarray,
+        barred: Barred | None = None,
+        steering: Steering | None = None,
     ) -> Iterator[np.ndarray]:
         """Yield token ids for as long as they are asked for, int32 [1, B] at a time.
 
@@ -101,8 +107,9 @@ class NumpyEngine:
             context: what all samples continue; it is not changed.
             samples: int [B], the samples' numbers: each has its own random numbers.
             barred: ids that are not to be written; None is none.
+            steering: of these samples; None allows all ids.
         """
-        return _Writer(self, context, config, samples, barred).blocks()
+        return _Writer(self, context, config, samples, barred, steering).blocks()
 
     def blas_threads(self, batch_size: int) -> AbstractContextManager:
         """Limits BLAS, for the time of the block, to the threads that suit a step of `batch_size` rows."""
@@ -122,8 +129,10 @@ class _Writer:
         config: SamplingConfig,
         samples: np.ndarray,
         barred: Barred | None,
+        steering: Steering | None,
     ):
         self.engine, self.config, self.samples, self.barred = engine, config, np.asarray(samples), barred
+        self.steering = steering
         B, L, H = len(self.samples), engine.config.num_layers, engine.config.units
         self.embedding_size = 0 if engine.is_folded else engine.config.embedding_size
         self.num_features = engine.config.features
@@ -150,7 +159,10 @@ class _Writer:
     def next_token(self, uniform: np.ndarray) -> np.ndarray:
         """Draw one id for each sample and let the network read it; int32 [B]."""
         barred = None if self.barred is None else [self.barred.ids[group] for group in self.groups]
-        token_ids = next_ids(self.logits, uniform, self.config, self.recent, barred)
+        allowed = None if self.steering is None else self.steering.allowed()
+        token_ids = next_ids(self.logits, uniform, self.config, self.recent, barred, allowed)
+        if self.steering is not None:
+            self.steering.advance(token_ids)
         if self.barred is not None:
             self.groups = self.barred.groups[token_ids]
         if self.config.repeat_penalty != 1:

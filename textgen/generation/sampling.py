@@ -4,7 +4,8 @@ uniform number lies within rounding of a boundary.
 The rules act in this order, each on what the one before left. `graph_sampling.py` holds them as TensorFlow operations,
 by these numbers; a test compares the two for random settings:
 
-1. Barred ids are not drawn. `barred.py` says which they are, from the latest id of a row.
+1. Barred ids are not drawn, nor those that a steering does not allow. `barred.py` says which ids are barred, from the
+   latest id of a row.
 2. The repeat penalty divides the odds of every recent id.
 3. Temperature 0 takes the likeliest id, the first of equals. The rules below are not asked.
 4. The scores are divided by the temperature; their exponentials are the weights.
@@ -26,6 +27,7 @@ def next_ids(
     config: SamplingConfig,
     recent: np.ndarray,
     barred: Sequence[np.ndarray] | None = None,
+    allowed: np.ndarray | None = None,
 ) -> np.ndarray:
     """The next id of each row.
 
@@ -34,6 +36,7 @@ def next_ids(
         uniform: float64 [B], in [0, 1).
         recent: int [B, R], the latest ids of each row, -1 where there is none.
         barred: for each row the ids that are not to be drawn, int [N], fewer than V; None is none.
+        allowed: bool [B, V], the ids that a steering allows; None is all.
 
     Returns:
         int64 [B].
@@ -42,6 +45,8 @@ def next_ids(
     if barred is not None:  # rule 1
         for row, ids in zip(scores, barred, strict=True):
             row[ids] = -np.inf
+    if allowed is not None:
+        scores[~allowed] = -np.inf
     if config.repeat_penalty != 1:  # rule 2
         scores = repeat_penalty(scores, recent, config.repeat_penalty)
     if config.temperature == 0:  # rule 3

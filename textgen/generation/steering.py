@@ -1,0 +1,43 @@
+"""What may be written next, decided token by token from what was written before.
+
+A steering follows all rows of a batch. It acts as rule 1 of `sampling.py`: before the penalties and the filters, which
+see only what it allows.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+
+class Steering(Protocol):
+    """Decides which ids may follow. It is asked once before each token and told once after it."""
+
+    def allowed(self) -> np.ndarray | None:
+        """The ids that may be drawn next, bool [B, V], at least one in each row; None is all of them."""
+
+    def advance(self, token_ids: np.ndarray) -> None:
+        """Take note of the ids that were drawn, int [B]."""
+
+
+class Together:
+    """Several steerings as one: an id may be drawn where all of them allow it."""
+
+    def __init__(self, steerings: Sequence[Steering]):
+        self.steerings = steerings
+
+    def allowed(self) -> np.ndarray | None:
+        """As in `Steering`. Where the steerings agree on no id of a row, the first of them decides it."""
+        masks = [mask for steering in self.steerings if (mask := steering.allowed()) is not None]
+        if not masks:
+            return None
+        both = np.logical_and.reduce(masks)
+        if not (none := ~both.any(axis=-1)).any():
+            return both
+        both[none] = masks[0][none]
+        return both
+
+    def advance(self, token_ids: np.ndarray) -> None:
+        """As in `Steering`."""
+        for steering in self.steerings:
+            steering.advance(token_ids)
