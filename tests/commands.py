@@ -65,7 +65,7 @@ class Command:
 
     The models directory is the default one, unless the environment says another. `output` and `errors` are files and
     can be read while it runs; `log`, where it is given, takes both. What is CLOSED the command finds closed, and so it
-    finds standard input where `stdin` is None.
+    finds standard input where `stdin` is None. What it met is noted in the file `notes`.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class Command:
         log: Path | None = None,
         output: Path | None = None,
         errors: Path | None = None,
+        notes: Path | None = None,
     ):
         server = fork_server()
         self.arguments = [str(argument) for argument in arguments]
@@ -95,6 +96,7 @@ class Command:
             environment={**os.environ, "TEXTGEN_MODELS_DIR": "", **environment, **server.tensorflow},
             streams=[str(path) for path in (source, self.output, self.errors)],
             events=events,
+            notes=None if notes is None else str(notes),
         )["process"]
 
     def wait(self) -> int:

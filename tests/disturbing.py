@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -13,8 +14,8 @@ import time
 from pathlib import Path
 
 from commands import CLOSED, Command
-from driven_runs import Driver, train
-from fork_server import OFFSETS
+from driven_runs import SMALL, Driver, train
+from fork_server import COUNTED, OFFSETS
 
 from textgen.store import model_directory
 from textgen.store.checkpoints import load_newest
@@ -26,22 +27,29 @@ TALK = b"the cat\n/save story\n/save! named\n/read novel.txt\n/back\n"
 # Every command by what it is asked to do. Those of the first table are quick.
 QUICK = {
     "sample": f"sample {DONE} -n 200 -p the",
-    "sample -o": f"sample {DONE} -n 50 -o named --num-samples 2",
+    "sample -f": f"sample {DONE} -n 200 -f novel.txt",
+    "sample -p -": f"sample {DONE} -n 20 -p -",
+    "sample -o": f"sample {DONE} -n 5000 -o named --num-samples 2",
     "sample of a run": f"sample {RUN} -n 50 --json",
     "repl": f"repl {DONE} -n 20",
     "evaluate FILE": f"evaluate {DONE} novel.txt",
+    "evaluate PAGE": f"evaluate {DONE} page.html",
     "evaluate": f"evaluate {DONE} --json",
     "models": "models",
     "info": f"info {RUN}",
     "verify": f"verify {DONE}",
     "verify of a run": f"verify {RUN} --json",
     "inspect": "inspect novel.txt",
-    "corpora": "corpora info tinyshakespeare",
+    "inspect PAGE": "inspect page.html --encoding auto",
+    "inspect FOLDER": "inspect notes",
+    "corpora": "corpora info tiny-shakespeare",
     "doctor": "doctor --json",
     "train --dry-run": f"train novel.txt --name {NEW} --level char --dry-run",
 }
 LONG = {
     "train": " ".join(train("characters", "--name", NEW)),
+    "train TABLE": f"train rows.csv --column text --name {NEW} {SMALL} --steps 8",
+    "train FOLDER": f"train notes page.html --name {NEW} {SMALL} --steps 8",
     "train --overwrite": " ".join(train("words", "--name", DONE, "--overwrite")),
     "train --init-from": f"train novel.txt --name {NEW} --init-from {DONE} --steps 8 --checkpoint-every 4",
     "train --resume": f"train --resume --name {RUN}",
@@ -50,10 +58,15 @@ LONG = {
     "benchmark": "benchmark --units 8 --batch-size 4 --sequence-length 8",
 }
 COMMANDS = QUICK | LONG
+OF_THE_RUN = [name for name, arguments in COMMANDS.items() if RUN in arguments.replace("novel.txt", "").split()]
 
-# Every path that a command may open, and what may stand there instead.
+# Every path that a command may use, and what may stand there instead.
 PATHS = (
     "novel.txt",
+    "rows.csv",
+    "page.html",
+    "notes",
+    "notes/one.md",
     "named",
     "story",
     "exported",
@@ -82,12 +95,10 @@ PATHS = (
     "cache/prepared/ENTRY/facts.json",
     "state",
     "state/trained_from",
-    "state/repl_history",
 )
 LINKS = ("link to itself elsewhere", "link to a directory", "link to a file", "link to nothing", "link to a device")
 SPECIAL = ("pipe", "socket", "directory", "file", "unreadable file", "private file of the system")
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")
-MOMENTS = {"start": 1, "writing": 80, "preparing": 30, "step": 20, "evaluation": 2}
 KINDS = ("signal", "stop", "full disk", "vanished", "streams", "link", "special file", "clock")
 
 
@@ -102,26 +113,42 @@ class Fault:
     streams: dict[str, Path] = dataclasses.field(default_factory=dict)
 
 
-def draw_fault(kind: str, draw: random.Random) -> Fault:
-    """A fault of that kind."""
-    moment = draw.choice([*MOMENTS])
-    place = (moment, draw.randint(1, MOMENTS[moment]), draw.uniform(0, 1.5 if moment == "start" else 0.0))
-    if kind == "signal":
-        what = draw.choice(SIGNALS)
-        return Fault(kind, what, events=[(*place, what)])
-    if kind == "stop":
-        return Fault(kind, "SIGSTOP", events=[(*place, "SIGSTOP")])
-    if kind in ("full disk", "vanished"):
-        return Fault(kind, kind, events=[(*place, kind.split()[0])])
-    if kind == "clock":
-        what = draw.choice(["back", "forward"])
-        return Fault(kind, what, events=[(*place, what)] if draw.random() < 0.7 else [])
+@dataclasses.dataclass(frozen=True)
+class Reach:
+    """What a command does when it is not disturbed: where a fault can strike it."""
+
+    seconds: float
+    moments: dict[str, int]  # how often each moment of fork_server.py comes
+    paths: tuple[str, ...]  # those of PATHS that it uses
+    reads: bool  # standard input
+
+
+def draw_fault(kind: str, draw: random.Random, reach: Reach) -> Fault:
+    """A fault of that kind, within reach."""
+    if kind in ("link", "special file"):
+        return Fault(kind, draw.choice(LINKS if kind == "link" else SPECIAL), draw.choice(reach.paths))
     if kind == "streams":
-        chosen = draw.sample(["stdin", "output", "errors"], draw.randint(1, 3))
+        names = ["output", "errors"] + ["stdin"] * reach.reads
+        chosen = draw.sample(names, draw.randint(1, len(names)))
         streams = {name: draw.choice([CLOSED, Path("/dev/full"), Path("gone")]) for name in chosen}
         streams = {name: CLOSED if name == "stdin" else path for name, path in streams.items()}
         return Fault(kind, ", ".join(f"{name} {path.name}" for name, path in streams.items()), streams=streams)
-    return Fault(kind, draw.choice(LINKS if kind == "link" else SPECIAL), draw.choice(PATHS))
+    kinds = {
+        "signal": SIGNALS,
+        "stop": ("SIGSTOP",),
+        "full disk": ("full",),
+        "vanished": ("vanished",),
+        "clock": ("back", "forward"),
+    }
+    what = draw.choice(kinds[kind])
+    moment = draw.choice(["start", *(name for name, number in reach.moments.items() if number)])
+    if moment == "start":
+        place = (moment, 1, draw.uniform(0, 0.7 * reach.seconds))
+    else:
+        place = (moment, draw.randint(1, reach.moments[moment]), 0.0)
+    if kind == "clock" and draw.random() < 0.3:  # it was wrong before
+        return Fault(kind, what)
+    return Fault(kind, what, events=[(*place, what)])
 
 
 class Scene(Driver):
@@ -133,6 +160,7 @@ class Scene(Driver):
         self.environment |= {"TEXTGEN_STATE_DIR": str(folder / "state")}
         self.elsewhere, self.template = folder.with_name("elsewhere"), folder.with_name("template")
         (folder / "state").mkdir()
+        self._write_texts()
         assert self.run(*train("characters", "--name", DONE)) == 0, self.said()
         assert self.run(*train("words"), events=[["step", 6 + 14, 0, "SIGTERM"]]) == 143, self.said()
         (folder / "log").unlink()
@@ -142,7 +170,18 @@ class Scene(Driver):
         shutil.copytree(folder, self.template, symlinks=True)
         shutil.copytree(self.elsewhere, self.template.with_name("elsewhere before"), symlinks=True)
         self.step = load_newest(self.path)[0].progress.step
+        self._reaches: dict[str, Reach] = {}
         self.before = snapshot(self.elsewhere)
+
+    def _write_texts(self) -> None:
+        """A table, a page and a folder, beside the text of a `Driver`."""
+        words = (self.folder / "novel.txt").read_text().split()
+        lines = [" ".join(words[i : i + 9]) for i in range(0, len(words), 9)]
+        (self.folder / "rows.csv").write_text("id,text\n" + "".join(f'{i},"{line}"\n' for i, line in enumerate(lines)))
+        (self.folder / "page.html").write_text("<html><body>" + "".join(f"<p>{line}</p>" for line in lines))
+        (self.folder / "notes").mkdir()
+        (self.folder / "notes" / "one.md").write_text("\n".join(lines))
+        (self.folder / "notes" / "two.txt").write_text("\n".join(lines[::-1]))
 
     def _furnish(self) -> None:
         """Things of somebody else's, whose names look like those of textgen."""
@@ -153,6 +192,33 @@ class Scene(Driver):
                 (directory / inner).write_text("somebody else's")
         for name in ("a letter", ".a letter.abcdefgh.tmp", ".novel.lock", "weights.safetensors", "f" * 64):
             (self.elsewhere / name).write_text("somebody else's")
+
+    def reach(self, name: str) -> Reach:
+        """Where a fault can strike that command; it is run once."""
+        if name not in self._reaches:
+            self.renew()
+            outcome = self.perform(COMMANDS[name], Fault("none", ""))
+            assert outcome.how == "as asked", (name, outcome)
+            used = {path for kind, path in outcome.met if kind == "used"}
+            paths = tuple(path for path in PATHS if self._is_used(path, used))
+            moments = {kind: number for kind, number in outcome.met if kind in COUNTED}
+            reads = any(word in COMMANDS[name].split() for word in ("repl", "-"))
+            self._reaches[name] = Reach(outcome.seconds, moments, paths, reads)
+        return self._reaches[name]
+
+    def struck(self, fault: Fault, outcome: "Outcome") -> bool:
+        """Whether the fault met the command: it happened, or the command used the path where it stood."""
+        if fault.path:
+            place = str(self.place_of(fault.path))
+            return any(
+                kind == "used" and Path(place) in (Path(path), *Path(path).parents) for kind, path in outcome.met
+            )
+        return any(kind == "happened" for kind, _ in outcome.met) or not fault.events
+
+    def _is_used(self, path: str, used: set[str]) -> bool:
+        """Whether a command that used these paths met what stands at `path`; left-over files, in their directory."""
+        place = self.place_of(path)
+        return str(place.parent if place.suffix == ".tmp" else place) in used
 
     def renew(self) -> None:
         """Everything as it was."""
@@ -229,6 +295,8 @@ class Scene(Driver):
                 streams[name] = self.folder / f"{name} that is read"
                 os.mkfifo(streams[name])
                 readers[streams[name]] = os.open(streams[name], os.O_RDWR)
+        notes = self.folder.with_name("notes")
+        notes.write_bytes(b"")
         stdin = None if streams.pop("stdin", None) else TALK
         command = Command(
             *arguments.split(),
@@ -236,6 +304,7 @@ class Scene(Driver):
             environment=self.environment,
             stdin=stdin,
             events=[list(event) for event in fault.events],
+            notes=notes,
             **streams,
         )
         began = time.monotonic()
@@ -246,7 +315,8 @@ class Scene(Driver):
         ended.set()
         watcher.join()
         said = "".join(path.read_text(errors="replace") for path in {*streams.values()} if path.is_file())
-        return Outcome(status, said, time.monotonic() - began)
+        met = [tuple(json.loads(line)) for line in notes.read_text().splitlines()]
+        return Outcome(status, said, time.monotonic() - began, met)
 
 
 @dataclasses.dataclass
@@ -256,6 +326,7 @@ class Outcome:
     status: int
     said: str
     seconds: float
+    met: list[tuple] = dataclasses.field(repr=False)  # the notes of fork_server.py
 
     @property
     def how(self) -> str:

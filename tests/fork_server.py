@@ -3,13 +3,15 @@
 No TensorFlow operation ran before a fork, so a child is as a new process is, but two seconds older. Requests come as
 lines of JSON on standard input, answers go as lines of JSON to standard output; commands.py asks for them.
 
-    {"arguments", "cwd", "environment", "streams", "events"}  ->  {"process"}   its number; it runs
+    {"arguments", "cwd", "environment", "streams", "events", "notes"}  ->  {"process"}   its number; it runs
     {"wait": process}                                         ->  {"status"}    negative for a signal
 
 The streams are the paths of standard input, output and error, or "closed". An event is [moment, number, seconds,
-what]; `MOMENTS` and `happen` say what these are. An event counts from the one before it.
+what]; `MOMENTS` and `happen` say what these are. An event counts from the one before it. Where "notes" is a path, a
+line is added to it for each event that happened and each path that was used, and at the end how often each moment came.
 """
 
+import fcntl
 import io
 import json
 import os
@@ -24,52 +26,57 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
-from system_calls import SystemCalls
+from system_calls import SystemCalls, note_paths
 
 PATCH = SimpleNamespace(setattr=setattr)
 UNLIMITED = resource.getrlimit(resource.RLIMIT_FSIZE)
 
 
-def writing(number: int, seconds: float, act: Callable[[], None]) -> None:
+def writing(number: int, seconds: float, act: Callable[[], None]) -> list:
     """Before the n-th call by which something in the models directory is written, or in the middle of it."""
-    SystemCalls(number, act, Path(os.environ["TEXTGEN_MODELS_DIR"])).install(PATCH)
+    return SystemCalls(number, act, Path(os.environ["TEXTGEN_MODELS_DIR"])).install(PATCH).made
 
 
-def preparing(number: int, seconds: float, act: Callable[[], None]) -> None:
+def preparing(number: int, seconds: float, act: Callable[[], None]) -> list:
     """The same in the cache."""
-    SystemCalls(number, act, Path(os.environ["TEXTGEN_CACHE_DIR"])).install(PATCH)
+    return SystemCalls(number, act, Path(os.environ["TEXTGEN_CACHE_DIR"])).install(PATCH).made
 
 
-def step(number: int, seconds: float, act: Callable[[], None]) -> None:
+def step(number: int, seconds: float, act: Callable[[], None]) -> list:
     """Some time after the n-th step begins; steps that are measured count too."""
     from textgen.training.step import TrainStep
 
-    _before(TrainStep, "__call__", number, lambda: threading.Timer(seconds, act).start() if seconds else act())
+    return _before(TrainStep, "__call__", number, lambda: threading.Timer(seconds, act).start() if seconds else act())
 
 
-def evaluation(number: int, seconds: float, act: Callable[[], None]) -> None:
+def evaluation(number: int, seconds: float, act: Callable[[], None]) -> list:
     """As the n-th evaluation of the run begins."""
     from textgen.training.trainer import Trainer
 
-    _before(Trainer, "_evaluate", number, act)
+    return _before(Trainer, "_evaluate", number, act)
 
 
-def sealing(number: int, seconds: float, act: Callable[[], None]) -> None:
+def sealing(number: int, seconds: float, act: Callable[[], None]) -> list:
     """As writing, but counted from where the run is over and its model is written."""
     from textgen.training import run
 
-    _before(run, "_final_record", 1, lambda: writing(number, seconds, act))  # which writes nothing
+    return _before(run, "_final_record", 1, lambda: writing(number, seconds, act))  # which writes nothing
 
 
-def start(number: int, seconds: float, act: Callable[[], None]) -> None:
+def start(number: int, seconds: float, act: Callable[[], None]) -> list:
     """Some time after the command begins: it reads, prepares, builds, compiles, measures."""
-    threading.Timer(seconds, act).start()
+    timer = threading.Timer(seconds, act)
+    timer.daemon = True
+    timer.start()
+    return []
 
 
 MOMENTS = {moment.__name__: moment for moment in (writing, preparing, step, evaluation, sealing, start)}
+COUNTED = ("writing", "preparing", "step", "evaluation")
 
 
-def _before(owner: type | ModuleType, name: str, number: int, act: Callable[[], None]) -> None:
+def _before(owner: type | ModuleType, name: str, number: int, act: Callable[[], None]) -> list:
+    """Act before the n-th call of the function; what was called so far."""
     calls, function = [], getattr(owner, name)
 
     def counted(*arguments):
@@ -79,13 +86,15 @@ def _before(owner: type | ModuleType, name: str, number: int, act: Callable[[], 
         return function(*arguments)
 
     setattr(owner, name, counted)
+    return calls
 
 
 OFFSETS = {"back": -86_400.0, "forward": 10 * 365 * 86_400.0}  # seconds by which the clock is wrong
 
 
-def happen(what: str) -> None:
+def happen(what: str, notes: "Notes") -> None:
     """A signal by its name; the disk is full, has room again, or loses the model's directory; the clock is set."""
+    notes.add("happened", what)
     if what in OFFSETS:
         true_time = time.time
         time.time = lambda: true_time() + OFFSETS[what]
@@ -99,14 +108,48 @@ def happen(what: str) -> None:
         os.kill(os.getpid(), signal.Signals[what])
 
 
-def arrange(events: list) -> None:
+def _open_aside(path: str) -> int:
+    """A handle that appends to the file, and is not the number of a stream that is closed."""
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    aside = fcntl.fcntl(handle, fcntl.F_DUPFD_CLOEXEC, 100)
+    os.close(handle)
+    return aside
+
+
+class Notes:
+    """What a command met, as lines of JSON [kind, what] in a file; nothing where there is no file."""
+
+    def __init__(self, path: str | None):
+        self.handle = None if path is None else _open_aside(path)
+        self.added: set[tuple[str, object]] = set()
+        self.moments: dict[str, list] = {}
+        if path is not None:
+            note_paths(PATCH, lambda used: self.add("used", used))
+            self.moments = {name: moment(0, 0, lambda: None) for name, moment in MOMENTS.items() if name in COUNTED}
+
+    def add(self, kind: str, what: object) -> None:
+        """A line, once; written at once, for a signal may follow, and whatever room the disk has."""
+        if self.handle is not None and (kind, what) not in self.added:
+            self.added.add((kind, what))
+            room = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, UNLIMITED)
+            os.write(self.handle, (json.dumps([kind, what]) + "\n").encode())
+            resource.setrlimit(resource.RLIMIT_FSIZE, room)
+
+    def end(self) -> None:
+        """How often each moment came."""
+        for name, calls in self.moments.items():
+            self.add(name, len(calls))
+
+
+def arrange(events: list, notes: Notes) -> None:
     """Let the first event happen when its moment comes, and then arrange the others."""
     if events:
         (moment, number, seconds, what), *others = events
 
         def act() -> None:
-            happen(what)
-            arrange(others)
+            happen(what, notes)
+            arrange(others, notes)
 
         MOMENTS[moment](number, seconds, act)
 
@@ -115,11 +158,12 @@ def child(request: dict) -> None:
     """Become the process that runs the command; ends it."""
     import textgen.cli
 
-    status = 1
+    status, notes = 1, Notes(None)
     try:
         _take_place(request)
+        notes = Notes(request["notes"])
         textgen.cli.STARTED = time.perf_counter()
-        arrange(request["events"])
+        arrange(request["events"], notes)
         textgen.cli.main(request["arguments"])
     except SystemExit as end:
         status = end.code or 0
@@ -128,6 +172,7 @@ def child(request: dict) -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
+    notes.end()
     os._exit(status)
 
 

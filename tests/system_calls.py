@@ -1,5 +1,6 @@
 """The calls by which files are written, counted; one of them can be made to fail, or to be the last of its process."""
 
+import builtins
 import io
 import os
 from collections.abc import Callable
@@ -26,7 +27,7 @@ class SystemCalls:
         for_good: bool = False,
     ):
         self.number, self.act, self.for_good = number, act, for_good
-        self.inside = None if inside is None else os.path.realpath(inside)
+        self.inside = None if inside is None else _real(inside)
         self.made: list[str] = []
         self.synced: list[int] = []  # inodes; a rename is -1
 
@@ -67,7 +68,7 @@ class SystemCalls:
             return True
         descriptor = subject if dir_fd is None else dir_fd
         path = f"/proc/self/fd/{descriptor}" if isinstance(descriptor, int) else os.fspath(descriptor)
-        return os.path.realpath(path).startswith(self.inside)
+        return _real(path).startswith(self.inside)
 
     def _file(self, handle: int, mode: str, fdopen: Callable):
         if mode == "rb" or not self._concerns(handle, None):
@@ -79,6 +80,15 @@ class SystemCalls:
             return call(path, mode, *more)
         self.count("open")
         return CountedFile(self, path, mode)
+
+
+def _real(path: str | Path) -> str:
+    """The path without links; that it is looked at here is not noted."""
+    asking.append(True)
+    try:
+        return os.path.realpath(path)
+    finally:
+        asking.pop()
 
 
 def _reads(path, flags: int, *_mode) -> bool:
@@ -106,6 +116,31 @@ class CountedFile(io.BufferedWriter):
         if not self.closed:
             self.calls.count("flush")
         super().flush()
+
+
+USES = ("open", "stat", "lstat", "scandir", "listdir", "mkdir", "rename", "replace", "unlink", "remove", "rmdir")
+MOVED = ("src_dir_fd", "dst_dir_fd")
+asking: list[bool] = []  # while these functions themselves look at a path
+
+
+def note_paths(patch, note: Callable[[str], None]) -> None:
+    """Call `note` with the absolute path, links not followed in its last part, of whatever is used by its path."""
+
+    def noted(call: Callable, dir_fds: tuple[str, ...] = ("",)) -> Callable:
+        def function(*arguments, **options):
+            for subject, dir_fd in zip(arguments, dir_fds, strict=False):
+                if isinstance(subject, str | bytes | os.PathLike) and not asking:
+                    handle = options.get("dir_fd", options.get(dir_fd))
+                    base = os.getcwd() if handle is None else os.readlink(f"/proc/self/fd/{handle}")
+                    note(os.path.normpath(os.path.join(base, os.fsdecode(subject))))
+            return call(*arguments, **options)
+
+        return function
+
+    for name in USES:
+        patch.setattr(os, name, noted(getattr(os, name), MOVED if name in ("rename", "replace") else ("",)))
+    patch.setattr(io, "open", noted(io.open))
+    patch.setattr(builtins, "open", noted(builtins.open))
 
 
 def failing(error: int) -> Callable[[], None]:
