@@ -55,7 +55,7 @@ def test_completion_knows_files(tmp_path):
 def test_history_is_kept_where_it_can_be(tmp_path):
     from prompt_toolkit.history import InMemoryHistory
 
-    path = tmp_path / "state" / "history"
+    path = tmp_path / "state" / terminal.HISTORY
     terminal.open_history(path).store_string("a line")
     path.chmod(0o644)  # as an older version left it
     path.parent.chmod(0o755)

@@ -5,16 +5,22 @@ A text may be private, and so is what was made of it: token ids, a vocabulary, w
 
 import contextlib
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 OWNER_ONLY = 0o700
+# What private directories hold: entries by their hashes, and the parts of the state and the cache.
+OURS = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}|prepared|trained_from|repl_history|\..+\.tmp")
 
 
 @contextlib.contextmanager
 def private_directory(path: Path) -> Iterator[None]:
-    """Make the directory `path` if it is missing, and close it to others; what the block writes is closed to them too.
+    """Make the directory `path` if it is missing; what the block writes into it is closed to others.
+
+    The directory is closed to them, too, unless it holds what textgen does not name so: it may be a home directory that
+    somebody named, or one that a link leads to.
 
     NOTE: the block runs with the process's umask at 077, which other threads share.
 
@@ -22,7 +28,8 @@ def private_directory(path: Path) -> Iterator[None]:
         OSError: it cannot be made, or belongs to somebody else.
     """
     path.mkdir(mode=OWNER_ONLY, parents=True, exist_ok=True)
-    close_to_others(path)
+    if all(OURS.fullmatch(name) for name in os.listdir(path)):
+        close_to_others(path)
     before = os.umask(0o077)
     try:
         yield
