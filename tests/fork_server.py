@@ -103,7 +103,7 @@ def happen(what: str, notes: "Notes") -> None:
     elif what == "room":
         resource.setrlimit(resource.RLIMIT_FSIZE, UNLIMITED)
     elif what == "vanished":
-        shutil.rmtree(Path(os.environ["TEXTGEN_MODELS_DIR"], "novel"))
+        shutil.rmtree(Path(os.environ["TEXTGEN_MODELS_DIR"], "novel"), ignore_errors=True)  # it may be written to
     else:
         os.kill(os.getpid(), signal.Signals[what])
 
