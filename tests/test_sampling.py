@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 
 from textgen.config import SamplingConfig
 from textgen.generation import sampling
-from textgen.generation.sampling import draw, filter_weights, keep_top_k, keep_top_p, next_ids, repeat_penalty
+from textgen.generation.sampling import (
+    draw,
+    filter_weights,
+    keep_top_k,
+    keep_top_p,
+    next_ids,
+    occurrences,
+    repeat_penalty,
+)
 
 NOTHING_RECENT = np.full((1, 1), -1)
 JUST_BELOW_1 = math.nextafter(1, 0)
@@ -152,18 +160,22 @@ def test_min_p_drops_what_is_less_likely_than_its_share_of_the_likeliest(min_p, 
 
 def test_the_repeat_penalty_divides_odds_once_however_often_an_id_is_recent():
     scores = np.log([[1.0, 2.0, 4.0]])
-    assert np.allclose(np.exp(repeat_penalty(scores, np.array([[2, 2, -1, 2]]), 4.0)), [[1, 2, 1]])
-    assert np.allclose(np.exp(repeat_penalty(scores, np.array([[-1, -1]]), 4.0)), [[1, 2, 4]])
+    assert np.allclose(np.exp(repeat_penalty(scores, np.array([[0, 0, 3]]), 4.0)), [[1, 2, 1]])
+    assert np.allclose(np.exp(repeat_penalty(scores, np.array([[0, 0, 0]]), 4.0)), [[1, 2, 4]])
     assert np.array_equal(scores, np.log([[1.0, 2.0, 4.0]]))
 
 
 def test_the_repeat_penalty_does_not_depend_on_where_the_zero_of_the_logits_lies():
     for zero in (-50.0, 0.0, 50.0):
-        assert np.allclose(repeat_penalty(np.array([[zero, zero]]), np.array([[1]]), 2.0) - zero, [[0, -math.log(2)]])
+        assert np.allclose(
+            repeat_penalty(np.array([[zero, zero]]), np.array([[0, 1]]), 2.0) - zero, [[0, -math.log(2)]]
+        )
 
 
 def test_each_row_has_its_own_recent_ids():
-    penalised = repeat_penalty(np.zeros((2, 3)), np.array([[0, 1], [-1, 2]]), math.e)
+    counts = occurrences(np.array([[0, 1, 1], [-1, 2, -1]]), 3)
+    assert counts.tolist() == [[1, 2, 0], [0, 0, 1]]
+    penalised = repeat_penalty(np.zeros((2, 3)), counts, math.e)
     assert np.allclose(penalised, [[-1, -1, 0], [0, 0, -1]])
 
 

@@ -190,6 +190,10 @@ def _check(field: dataclasses.Field[Any], kinds: tuple[type, ...], value: Any) -
         kinds = (*kinds, int)
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         raise WrongTypeError(f"{name} must be {KIND_NAMES[kinds[0]]}. Received: {received(value)}")
+    if isinstance(value, tuple) and float in kinds:  # numbers that take turns
+        for item in value:
+            _check(field, (float,), item)
+        return
     if isinstance(value, tuple) and not all(isinstance(item, str) for item in value):
         raise WrongTypeError(f"{name} must hold strings only. Received: {received(value)}")
     if limits["choices"] and value not in limits["choices"]:

@@ -18,6 +18,7 @@ from textgen.generation.barred import Barred
 from textgen.generation.ending import Ending, with_start
 from textgen.generation.generator import Completion, open_generator
 from textgen.generation.numpy_engine import NumpyEngine
+from textgen.generation.past import Past
 from textgen.generation.philox import uniforms
 from textgen.generation.sampling import next_ids
 from textgen.store.model_directory import StoredModel
@@ -118,7 +119,7 @@ def expected_ids(model: StoredModel, case: Case) -> np.ndarray:
 
 def _begins(model: StoredModel, token_id: int, rest: str) -> bool:
     """Whether a text that goes on with `rest` may have gone on with this token; only the end of a document ends it."""
-    if token_id == model.tokenizer.eod_id:
+    if token_id in (model.tokenizer.eod_id, -1):
         return not rest
     return bool(rest) and rest.startswith(model.tokenizer.pieces[token_id])
 
@@ -132,13 +133,16 @@ def _explained_at(model: StoredModel, case: Case, before: np.ndarray, expected: 
     ending.feed(before)
     if not rest and ending.units == case.config.length:  # tokens that would begin a unit too many end the text as well
         received += np.flatnonzero(~tokenizer.continues).tolist()
-    read = np.concatenate([with_start(tokenizer.encode(case.expected.prompt), tokenizer), before]).astype(np.int32)
+    prompt = with_start(tokenizer.encode(case.expected.prompt), tokenizer)
     uniform = uniforms(case.config.seed, np.array([0]), len(before), 1)[0]
-    nearby = _logits_nearby(model, read)  # [NUM_NEARBY, V]
-    recent = np.zeros((len(nearby), 0), int)  # an export has no repeat penalty
-    barred = Barred.of(tokenizer, case.config)
-    rows = None if barred is None else [barred.ids[barred.group_after(read)]] * len(nearby)
-    drawn = next_ids(nearby, np.repeat(uniform, len(nearby)), case.config, recent, rows)
+    nearby = _logits_nearby(model, np.concatenate([prompt, before]).astype(np.int32))  # [NUM_NEARBY, V]
+    context = NumpyEngine(model.record.model, model.weights).read(prompt)
+    past = Past(context, case.config, 1, Barred.of(tokenizer, case.config))
+    for token_id in before:
+        past.advance(np.array([token_id]))
+    recent, barred = np.repeat(past.recent, len(nearby), axis=0), past.barred_ids()
+    rows = None if barred is None else barred * len(nearby)
+    drawn = next_ids(nearby, np.repeat(uniform, len(nearby)), case.config.at(len(before)), recent, rows)
     return bool((np.isin(drawn, received) & (drawn != expected)).any())
 
 

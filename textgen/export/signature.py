@@ -1,7 +1,10 @@
 """What an exported model takes and gives: a prompt, and the settings of SamplingConfig that choose its text.
 
-All that the export says of these settings is derived here from their fields: order, types, ranges, notes, and what the
-check tries. A new filter is therefore an input of every export.
+All that the export says of these settings is derived here from their fields: types, ranges, notes, and what the check
+tries. A new filter is therefore an input of every export. It comes after those of older exports, with a default.
+
+NOTE: the function `generate` of a loaded export knows the defaults. Its signature holds them for TensorFlow Serving,
+but the one that Python loads asks for all inputs.
 """
 
 import dataclasses
@@ -13,57 +16,81 @@ from typing import Any
 import tensorflow as tf
 
 from textgen.config import FILTERS, SamplingConfig
+from textgen.config.sampling import LONGEST_CYCLE, MAX_BANNED
+from textgen.generation.graph_sampling import OFF, PENALTIES
 
 MAX_LENGTH = 1_000_000  # anyone may send a request
-OTHERS = ("length", "temperature", "seed")  # that are inputs, beside the filters
-SETTINGS = {f.name: f for f in dataclasses.fields(SamplingConfig) if f.name in FILTERS or f.name in OTHERS}
+REQUIRED = ("length", "temperature", "top_k", "top_p", "min_p", "seed")  # the others have defaults, where that is known
+OTHERS = (*PENALTIES, "repeat_last_n", "no_repeat_ngram", "ban", "min_length")  # that are inputs, beside the filters
+_FIELDS = {field.name: field for field in dataclasses.fields(SamplingConfig)}
+OPTIONAL = [name for name in _FIELDS if (name in FILTERS or name in OTHERS) and name not in REQUIRED]
+SETTINGS = {name: _FIELDS[name] for name in (*REQUIRED, *OPTIONAL)}
 
 
-def _type_of(field: dataclasses.Field) -> tf.DType:
-    if field.type is float:
-        return tf.float32
-    return tf.int64 if field.metadata["maximum"] > tf.int32.max else tf.int32
+def _spec_of(field: dataclasses.Field) -> tf.TensorSpec:
+    if field.name == "temperature":
+        return tf.TensorSpec(None, tf.float32, field.name)  # one, or several that take turns
+    if field.name == "ban":
+        return tf.TensorSpec([None], tf.string, field.name)
+    whole = tf.int64 if (field.metadata["maximum"] or 0) > tf.int32.max else tf.int32
+    return tf.TensorSpec([], tf.float32 if field.type is float else whole, field.name)
 
 
 INPUTS = {
     "prompt": tf.TensorSpec([None], tf.string, "prompt"),
-    **{name: tf.TensorSpec([], _type_of(field), name) for name, field in SETTINGS.items()},
+    **{name: _spec_of(field) for name, field in SETTINGS.items()},
 }
 OUTPUTS = {"text": "string [B]: the prompt as the model read it, and what it wrote", "completion": "string [B]"}
 
-# An export is checked with a plain draw, with all filters and a seed of more than 32 bits, and at temperature 0.
+# An export is checked with a plain draw, with all rules and a seed of more than 32 bits, and at temperature 0.
 PLAIN = SamplingConfig(length=200)
-TRIED = {name: field.metadata["tried"] for name, field in FILTERS.items()}
-CHECKED = (PLAIN, PLAIN.replace(temperature=1.0, seed=2**40 + 1, **TRIED), PLAIN.replace(temperature=0.0))
+TRIED: dict[str, Any] = {name: field.metadata["tried"] for name, field in FILTERS.items()} | {
+    "repeat_penalty": 1.1,
+    "presence_penalty": 0.2,
+    "frequency_penalty": 0.1,
+    "repeat_last_n": 50,
+    "no_repeat_ngram": 6,
+    "ban": ("th",),
+    "min_length": 100,
+    "temperature": (1.0, 0.9),
+}
+CHECKED = (PLAIN, PLAIN.replace(seed=2**40 + 1, **TRIED), PLAIN.replace(temperature=0.0))
 
 
 def signature() -> dict[str, dict[str, str]]:
     """Inputs and outputs by name, as text."""
-    inputs = {name: f"{spec.dtype.name}{' [B]' if spec.shape.rank else ''}" for name, spec in INPUTS.items()}
+    shapes = {"prompt": " [B]", "temperature": " or several", "ban": " [K]"}
+    inputs = {name: f"{spec.dtype.name}{shapes.get(name, '')}" for name, spec in INPUTS.items()}
     return {"inputs": inputs, "outputs": dict(OUTPUTS)}
 
 
 def request_of(prompts: list[str], config: SamplingConfig) -> dict[str, Any]:
     """The inputs for `prompts` under `config`, by name, as JSON values."""
-    return {"prompt": prompts, **{name: getattr(config, name) for name in SETTINGS}}
+    values = {name: getattr(config, name) for name in SETTINGS}
+    return {"prompt": prompts} | {n: list(value) if isinstance(value, tuple) else value for n, value in values.items()}
 
 
 def how_to_call() -> str:
     """A line of Python that loads an export in `directory` and calls it."""
     values = request_of(["Once"], PLAIN)
-    values["seed"] = f"{values['seed']}, tf.int64"
+    values["seed"], values["ban"] = f"{values['seed']}, tf.int64", "[], tf.string"
     arguments = ", ".join(f"{name}=tf.constant({value})" for name, value in values.items())
     return f"loaded = tf.saved_model.load(directory); loaded.signatures['serving_default']({arguments})['text']"
 
 
 def notes() -> list[str]:
     """What the numbers of a request mean, in sentences."""
-    off = _listed([f"{name} {field.default:g}" for name, field in FILTERS.items()])
-    decimals = _listed([name for name, spec in INPUTS.items() if spec.dtype == tf.float32])
+    off = [f"{name} {field.default:g}" for name, field in SETTINGS.items() if name in OFF] + ["min_length 0"]
+    decimals = [name for name, spec in INPUTS.items() if spec.dtype == tf.float32]
     return [
-        f"Temperature 0 takes the likeliest; {off} are off.",
+        f"Temperature 0 takes the likeliest; {_listed([*off, 'an empty ban'])} are off.",
+        "Of several temperatures each is for one token in turn.",
+        f"{_listed(OPTIONAL)} may be left out where the loaded model's generate is called.",
+        f"{_listed([*PENALTIES, 'no_repeat_ngram', 'ban', 'min_length', 'temperature', *FILTERS])} act in this order.",
+        "There are no beams, no regex, no must_include and no max_copy. Stop strings are left to the caller.",
+        "Where no token may follow, the text ends.",
         "Each row of a batch is the text of its prompt and the seed alone: equal prompts give equal rows.",
-        f"{decimals} count with six significant digits.",
+        f"{_listed(decimals)} count with six significant digits.",
     ]
 
 
@@ -79,12 +106,19 @@ def as_function(texts: Callable[[tf.Tensor, dict[str, tf.Tensor]], dict[str, tf.
 
     function: Any = generate
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    function.__signature__ = inspect.Signature([inspect.Parameter(name, kind) for name in INPUTS])
+    optional = {name: tf.constant(SETTINGS[name].default, INPUTS[name].dtype) for name in OPTIONAL}
+    function.__signature__ = inspect.Signature(
+        [inspect.Parameter(name, kind, default=optional.get(name, inspect.Parameter.empty)) for name in INPUTS]
+    )
     return tf.function(function, input_signature=list(INPUTS.values()), autograph=False)
 
 
 def checked_settings(settings: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """The settings of a request, float64 where they were float32, once all are found to be in range."""
+    """The settings of a request, float64 where they were float32, once all are found to be in range.
+
+    The temperatures become a row.
+    """
+    settings = {**settings, "temperature": tf.reshape(settings["temperature"], [-1])}
     settings = {name: as_decimal(value) if value.dtype == tf.float32 else value for name, value in settings.items()}
     with tf.control_dependencies([check for name, value in settings.items() for check in _range_checks(name, value)]):
         return {name: tf.identity(value) for name, value in settings.items()}
@@ -101,13 +135,26 @@ def as_decimal(value: tf.Tensor) -> tf.Tensor:
 def _range_checks(name: str, value: tf.Tensor) -> list[tf.Operation]:
     """Assertions of the range that `SamplingConfig` gives the setting."""
     limits = SETTINGS[name].metadata
-    rules = [
+    most = min(MAX_LENGTH, limits["maximum"]) if name in ("length", "min_length") else limits["maximum"]
+    rules: list[tuple[str, Callable[..., tf.Tensor], float | None]] = [
         ("at least", operator.ge, limits["minimum"]),
         ("above", operator.gt, limits["above"]),
-        ("at most", operator.le, MAX_LENGTH if name == "length" else limits["maximum"]),
+        ("at most", operator.le, most),
     ]
-    return [
-        tf.debugging.Assert(holds(value, tf.constant(limit, value.dtype)), [f"{name} must be {words} {limit}", value])
+    checks = [
+        tf.debugging.Assert(
+            tf.reduce_all(holds(value, tf.constant(limit, value.dtype))), [f"{name} must be {words} {limit}", value]
+        )
         for words, holds, limit in rules
         if limit is not None
     ]
+    sizes = {
+        "temperature": (tf.size(value), f"temperature takes 1 to {LONGEST_CYCLE} numbers", 1, LONGEST_CYCLE),
+        "ban": (tf.size(value), f"ban may hold {MAX_BANNED} characters in all", 0, MAX_BANNED),
+    }
+    if name in sizes:
+        size, message, least, largest = sizes[name]
+        if value.dtype == tf.string:
+            size = tf.reduce_sum(tf.strings.length(value, unit="UTF8_CHAR"))
+        checks.append(tf.debugging.Assert((size >= least) & (size <= largest), [message, size]))
+    return checks

@@ -7,7 +7,9 @@
 4. The text ends before the token that begins one unit too many.
 5. The text ends after the token that closes its last unit.
 6. The text ends after MAX_PIECE tokens for each unit of its length: a model may spell one word for ever.
-7. The text ends before a stop string. (An exported model leaves this rule to its caller.)
+7. The text ends before a stop string that stands behind the first units that `--min-length` asks for. (An exported
+   model leaves this rule to its caller.)
+8. The text ends where no token may follow, which an engine writes as -1.
 """
 
 from collections.abc import Sequence
@@ -30,14 +32,14 @@ class Ending:
     """Follows one text from its first token to its last."""
 
     def __init__(self, tokenizer: Tokenizer, config: SamplingConfig):
-        self.reason = ""  # "length", "document" or "stop", once the text is over
+        self.reason = ""  # "length", "document", "stop" or "nothing", once the text is over
         self.units = 0  # begun so far
         self._pieces = tokenizer.pieces
         self._separator = tokenizer.document_separator or ""
         self._eod_id = tokenizer.eod_id
         # As bytes, of which an element is an int: this runs for every token.
         self._continues, self._continued = tokenizer.continues.tobytes(), tokenizer.continued.tobytes()
-        self._ignores_eod, self._length = config.ignore_eod, config.length
+        self._ignores_eod, self._length, self._least = config.ignore_eod, config.length, config.min_length
         self._tokens_left = config.length * MAX_PIECE
         self._is_open = 0  # whether the last token left its unit open
         self._scanner = StopScanner(config.stop)
@@ -49,13 +51,15 @@ class Ending:
 
     def feed(self, token_ids: np.ndarray) -> str:
         """The text that can be shown after `token_ids`, int [T]. Tokens after the end are ignored."""
-        pieces = []
+        passed: list[str] = []  # before a stop string counts
+        pieces: list[str] = []
         for token_id in token_ids.tolist():
             if self.is_over:
                 break
-            pieces.append(self._piece(token_id))
-        shown = self._scanner.feed("".join(pieces))
-        if self._scanner.is_stopped:  # rule 7
+            piece = self._piece(token_id)
+            (pieces if self.units > self._least else passed).append(piece)
+        shown = "".join(passed) + self._scanner.feed("".join(pieces))  # rule 7
+        if self._scanner.is_stopped:
             self.reason = "stop"
         return shown
 
@@ -65,6 +69,9 @@ class Ending:
 
     def _piece(self, token_id: int) -> str:
         """The text of the next token, "" where the text ends before it."""
+        if token_id < 0:  # rule 8
+            self.reason = "nothing"
+            return ""
         if token_id == self._eod_id and not self._ignores_eod:  # rule 2
             self.reason = "document"
             return ""

@@ -49,7 +49,10 @@ class Engine(Protocol):
         barred: Barred | None = None,
         steering: Steering | None = None,
     ) -> Iterator[np.ndarray]:
-        """Endless blocks of token ids, int32 [n, B], one column per sample, as `barred` and `steering` allow."""
+        """Endless blocks of token ids, int32 [n, B], one column per sample, as `barred` and `steering` allow.
+
+        An id is -1 where they allow none; what follows in its column means nothing.
+        """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +63,7 @@ class Completion:
     completion: str
     seed: int
     sample: int
-    finish_reason: str  # "length", "stop" or "document"
+    finish_reason: str  # "length", "stop", "document", or "nothing" where no token might follow
 
 
 class Generator:

@@ -60,14 +60,14 @@ def set_value(session: Session, argument: str) -> None:
 def parse_setting(name: str, text: str) -> Any:
     """The value that `text` stands for. What is no number stays text, which the settings refuse."""
     hint = typing.get_type_hints(SamplingConfig)[name]
-    kinds = typing.get_args(hint) or (hint,)
+    kinds = typing.get_args(hint) or (hint,)  # of a tuple of strings, str
     if str in kinds:
         return _strings(text)
     if bool in kinds:
         return SWITCH.get(text.lower(), text)
-    kind = int if int in kinds else float
+    reads = SETTINGS[name].metadata.get("reads") or (int if int in kinds else float)
     try:
-        return kind(text)
+        return reads(text)
     except ValueError:
         return text
 
@@ -92,6 +92,8 @@ def _settings_table(config: SamplingConfig, names: list[str]) -> str:
 
 def _shown(value: Any) -> str:
     if isinstance(value, tuple):
+        if value and not isinstance(value[0], str):
+            return ",".join(map(str, value))
         return " ".join(f'"{item}"'.replace("\n", "\\n").replace("\t", "\\t") for item in value) or "off"
     return str(value) if not isinstance(value, bool) else "on" if value else "off"
 
