@@ -60,9 +60,11 @@ def set_value(session: Session, argument: str) -> None:
 def parse_setting(name: str, text: str) -> Any:
     """The value that `text` stands for. What is no number stays text, which the settings refuse."""
     hint = typing.get_type_hints(SamplingConfig)[name]
+    if typing.get_origin(hint) is tuple:
+        return _strings(text)
     kinds = typing.get_args(hint) or (hint,)
     if str in kinds:
-        return _strings(text)
+        return None if text == "off" else text
     if bool in kinds:
         return SWITCH.get(text.lower(), text)
     kind = int if int in kinds else float
@@ -93,6 +95,8 @@ def _settings_table(config: SamplingConfig, names: list[str]) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, tuple):
         return " ".join(f'"{item}"'.replace("\n", "\\n").replace("\t", "\\t") for item in value) or "off"
+    if value is None:
+        return "off"
     return str(value) if not isinstance(value, bool) else "on" if value else "off"
 
 
