@@ -12,6 +12,8 @@ An id is allowed where a match can still be reached in the rest of the length. S
 none is thrown away.
 """
 
+import contextlib
+import dataclasses
 import re
 
 from textgen.config import SamplingConfig
@@ -33,13 +35,23 @@ def constraint_of(tokenizer: Tokenizer, config: SamplingConfig, context: Context
     try:
         return _constraint(tokenizer, config, context)
     except UnwritableError as problem:
-        if not isinstance(tokenizer, WordTokenizer) or config.new_words:
+        if not isinstance(tokenizer, WordTokenizer):
             raise
-        try:
-            _constraint(tokenizer, config.replace(new_words=True, length=2**31 - 1), context)
-        except SettingError:
-            raise problem from None
-        raise SettingError(f"{problem} with the words of its vocabulary. Let it spell others with `new_words`") from None
+        advice = _advice(tokenizer, config, context)
+        raise SettingError(f"{problem} {advice}") if advice else problem from None
+
+
+def _advice(tokenizer: Tokenizer, config: SamplingConfig, context: Context) -> str:
+    """What would let a word model write what it cannot; "" where nothing would."""
+    config = config.replace(length=2**31 - 1)
+    blank = dataclasses.replace(context, recent=context.recent[:0])
+    spelling = "with the words that it knows. `new_words` lets it spell others"
+    beginning = "behind this prompt. Let it begin with a space or a sign, as a word model goes on from a word"
+    for advice, others in ((spelling, (config.replace(new_words=True), context)), (beginning, (config, blank))):
+        with contextlib.suppress(SettingError):
+            _constraint(tokenizer, *others)
+            return advice
+    return ""
 
 
 def _constraint(tokenizer: Tokenizer, config: SamplingConfig, context: Context) -> Constraint:
@@ -49,6 +61,6 @@ def _constraint(tokenizer: Tokenizer, config: SamplingConfig, context: Context) 
     is_behind_letter = re.search(r"\w\Z", last) is not None
     if config.regex is None:
         return Including(tokens, state, config.must_include, is_behind_letter)
-    graphs = [graph_of(word) for word in needed(config.must_include)]
+    graphs = [graph_of(word, tokens.marks) for word in needed(config.must_include)]
     others = [(graph, behind_letter if is_behind_letter else start) for graph, start, behind_letter in graphs]
     return Matching(tokens, state, config.regex, others)

@@ -7,10 +7,13 @@ of which one text meets a few hundred.
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from textgen.generation.constraints.items import Items, members
 
 MAX_BYTES = 64 * 2**20
 NOWHERE = 0  # the number of the empty set
+UNKNOWN = -1
 
 
 class Automaton:
@@ -28,16 +31,21 @@ class Automaton:
         classes: dict[tuple[int, int], int] = {}
         self.class_of = {s: classes.setdefault((readers[s], kind), len(classes)) for s, kind in kinds.items()}
         self._classes = list(classes)  # for each class: the set of its readers, and its kind
-        set_bytes = 200 + len(items.reads) // 8 + 8 * len(classes)
-        self._most_sets = max(1000, MAX_BYTES // set_bytes)
+        self._most_sets = max(1000, MAX_BYTES // (200 + len(items.reads) // 8 + 4 * len(classes)))
         self.forget()
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes of characters there are."""
+        return len(self._classes)
 
     def forget(self) -> None:
         """Forget all sets and their numbers."""
         self._sets: list[int] = []
         self._numbers: dict[int, int] = {}
-        self._steps: list[list[int]] = []
+        self._steps = np.full((64, len(self._classes)), UNKNOWN, np.int32)
         self.number_of(0)
+        self._steps[NOWHERE] = NOWHERE
 
     @property
     def is_full(self) -> bool:
@@ -53,30 +61,43 @@ class Automaton:
         number = self._numbers.setdefault(found, len(self._sets))
         if number == len(self._sets):
             self._sets.append(found)
-            self._steps.append([-1] * len(self._classes))
+            if number == len(self._steps):
+                self._steps = np.concatenate([self._steps, np.full_like(self._steps, UNKNOWN)])
         return number
 
     def step(self, number: int, class_number: int) -> int:
-        """The set behind a character of that class, by its number; NOWHERE where none may stand there."""
-        if (after := self._steps[number][class_number]) >= 0:
-            return after
-        readers, kind = self._classes[class_number]
-        following, found = self.items.following, 0
-        for item in members(self._sets[number] & readers):
-            found |= following[item].get(kind, 0)
-        after = self._steps[number][class_number] = self.number_of(found)
+        """The set behind a character of that class, by its number; NOWHERE where no text may stand there."""
+        after = int(self._steps[number, class_number])
+        if after == UNKNOWN:
+            readers, kind = self._classes[class_number]
+            following, found = self.items.following, 0
+            for item in members(self._sets[number] & readers):
+                found |= following[item].get(kind, 0)
+            after = self.number_of(found)
+            self._steps[number, class_number] = after
+        return after
+
+    def steps(self, numbers: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        """`step` for many sets and classes, int32 [N]."""
+        after = self._steps[numbers, classes]
+        if (after == UNKNOWN).any():
+            unknown = np.flatnonzero(after == UNKNOWN)
+            pairs = np.unique(numbers[unknown].astype(np.int64) * self.num_classes + classes[unknown])
+            for pair in pairs.tolist():
+                self.step(*divmod(pair, self.num_classes))
+            after = self._steps[numbers, classes]
         return after
 
     def all_behind(self, found: int) -> set[int]:
         """The sets where a text may stand one character behind the set `found`."""
         number = self.number_of(found)
-        return {self._sets[self.step(number, class_number)] for class_number in range(len(self._classes))}
+        return {self._sets[self.step(number, class_number)] for class_number in range(self.num_classes)}
 
     def read(self, found: int, text: str) -> int:
-        """The set behind `text`, which begins where the set `found` stands; 0 where it cannot go on so."""
+        """The set behind `text`, which begins where the set `found` stands."""
         number = self.number_of(found)
         for symbol in text:
-            number = self.step(number, self.class_of[symbol]) if symbol in self.class_of else NOWHERE
+            number = self.step(number, self.class_of[symbol])
         return self._sets[number]
 
     def may_end(self, found: int) -> bool:

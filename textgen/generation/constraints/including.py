@@ -1,7 +1,7 @@
 """Texts that hold some words, in any order.
 
 A word stands in a text where its characters do, and not inside a longer word: where it begins or ends with a letter,
-digit or underscore, none of these is next to it there. What stands before the completion counts for that.
+digit or underscore, none of these is next to it there, and no accent. What stands before the completion counts too.
 
 Each word is followed by an automaton of its own, so their number costs in proportion. What all of them need is not the
 least, which nobody can find fast for many, but that of a plan: to go on with one word that has begun, and to write each
@@ -18,22 +18,33 @@ import numpy as np
 from textgen.generation.constraints.items import items_of, kinds_of
 from textgen.generation.constraints.patterns import Graph
 from textgen.generation.constraints.reach import Reach
-from textgen.generation.constraints.tokens import NEVER, UNIT, Tokens, UnwritableError, check_length, within
+from textgen.generation.constraints.tokens import (
+    NEVER,
+    UNIT,
+    WORD_CHARACTER,
+    Tokens,
+    UnwritableError,
+    check_length,
+    within,
+)
 from textgen.messages import shown
 
-WORD_CHARACTER = re.compile(r"\w")
 STANDS = 0  # where a word is in the text for good, whatever follows
 
 
-def graph_of(word: str) -> tuple[Graph, int, int]:
-    """A graph of the texts that hold `word`; where they begin; and where they do behind a letter."""
+def graph_of(word: str, marks: str) -> tuple[Graph, int, int]:
+    """A graph of the texts that hold `word`; where they begin; and where they do behind a letter.
+
+    Args: marks: the accents that belong to a letter before them.
+    """
     graph = Graph()
-    end = graph.add_pattern(r"(?:\W(?s:.*))?" if WORD_CHARACTER.match(word[-1]) else r"(?s:.*)")
+    other = rf"[^\w{re.escape(marks)}]"
+    end = graph.add_pattern(rf"(?:{other}(?s:.*))?" if WORD_CHARACTER.match(word[-1]) else r"(?s:.*)")
     begin = graph.add_pattern(re.escape(word), end)
     if not WORD_CHARACTER.match(word[0]):
         anywhere = graph.add_pattern(r"(?s:.*)", begin)
         return graph, anywhere, anywhere
-    behind_other = graph.add_pattern(r"(?s:.*)\W", begin)
+    behind_other = graph.add_pattern(rf"(?s:.*){other}", begin)
     return graph, graph.add([begin, behind_other]), behind_other
 
 
@@ -106,7 +117,7 @@ class _Word:
     """One word, and where a text may stand in it."""
 
     def __init__(self, word: str, tokens: Tokens, start_state: int):
-        graph, start, behind_letter = graph_of(word)
+        graph, start, behind_letter = graph_of(word, tokens.marks)
         kinds = kinds_of(tokens.alphabet, [graph])
         items = items_of(graph, [start, behind_letter], kinds)
         self.start, self.behind_letter = items.starts
@@ -114,12 +125,11 @@ class _Word:
         self._stands = cache(self._does_stand)
         self._stand_behind: dict[tuple[int, int], np.ndarray] = {}
         states = {start_state, *tokens.state_after.tolist()}
-        may_follow = np.array([text != "" and not WORD_CHARACTER.match(text) for text in tokens.texts])
-        needs = [self.reach.ahead(self.behind_letter, state).needs[may_follow].min(initial=NEVER) for state in states]
+        needs = [self.reach.ahead(self.behind_letter, s).needs[tokens.may_follow].min(initial=NEVER) for s in states]
         self.anew = int(max(needs))  # the need behind a word that ends there, whatever the last id was
         if self.anew >= NEVER:
             unknown = sorted(set(word).difference(tokens.tokenizer.symbols))
-            raise UnwritableError(f"this model cannot write {shown(repr(word))}, which `must_include` holds", unknown)
+            raise UnwritableError(f"`must_include` holds {shown(repr(word))}, which this model cannot write", unknown)
 
     def read(self, found: int, text: str) -> int:
         """Where a text stands behind `text`."""
@@ -133,9 +143,9 @@ class _Word:
         if (found, state) not in self._stand_behind:
             if len(self._stand_behind) > 1000:
                 self._stand_behind.clear()
-            after = self.reach.ahead(found, state).after
-            texts = np.array([t for t, there in after.items() if self._stands(there)], np.int64)
-            self._stand_behind[found, state] = self.reach.are_texts(texts)
+            numbers, places = np.unique(self.reach.ahead(found, state).behind, return_inverse=True)
+            sets = [self.reach.automaton.set_of(number) for number in numbers.tolist()]
+            self._stand_behind[found, state] = np.array([self._stands(there) for there in sets])[places]
         return self._stand_behind[found, state]
 
     def _does_stand(self, found: int) -> bool:

@@ -53,5 +53,5 @@ class Matching:
             read = [place.what for place in graph.places if isinstance(place.what, Reading)]
             symbols = [symbol_of(reading) for reading in read]
             unknown = sorted(set("".join(symbols)).difference(self.tokens.alphabet))
-            raise UnwritableError(f"this model can write no text that matches {what}", unknown)
+            raise UnwritableError(f"{what} asks for a text that this model cannot write", unknown)
         check_length(what, need, self.tokens)

@@ -16,7 +16,7 @@ from textgen.generation.constraints.automaton import NOWHERE, Automaton
 from textgen.generation.constraints.items import Items, members, too_large
 from textgen.generation.constraints.tokens import NEVER, UNIT, Tokens
 
-MAX_WORK = 3_000_000  # steps over characters before a text begins: seconds
+MAX_WORK = 200_000_000  # characters of texts that are read before a text begins: a second or two
 MAX_EDGES = 1_000_000
 MAX_KEPT_BYTES = 64 * 2**20
 
@@ -25,7 +25,7 @@ class Ahead(NamedTuple):
     """What can be written where a text stands."""
 
     needs: np.ndarray  # int64 [V]: with each id, of the whole way to an end; NEVER where there is none
-    after: dict[int, int]  # by the number of an id's text: the set where the text stands behind it
+    behind: np.ndarray  # int32 [V]: the number of the set where the text stands behind each id
     leads: np.ndarray  # bool [V]: whether an id leads to an end at all
     most: tuple[int, int]  # the most units, and the most tokens, that one of those needs
 
@@ -36,23 +36,19 @@ class Reach:
     def __init__(self, items: Items, tokens: Tokens, kinds: dict[str, int]):
         """Raises SettingError where the pattern is too large for the vocabulary."""
         self.tokens, self.automaton = tokens, Automaton(items, kinds)
-        self._trie = _Trie(tokens, self.automaton.class_of)
+        self._texts = _Texts(tokens, self.automaton)
         self._item_needs = self._needs_of_items()  # int64 [Q, K]
-        self._set_needs: dict[int, np.ndarray] = {}
+        self._set_needs: dict[int, np.ndarray] = {}  # by number
         self._ahead: dict[tuple[int, int], Ahead] = {}
-        self._most_kept = max(16, MAX_KEPT_BYTES // (9 * len(tokens.texts) + 100 * self._trie.num_texts))
+        self._most_kept = max(16, MAX_KEPT_BYTES // (13 * len(tokens.texts) + 500))
 
     def need(self, found: int, state: int) -> int:
         """The least need of a match where a text stands at `found` and its last id has left it in `state`."""
-        return int(self._needs_of_set(found)[state])
+        return int(self._needs_of_set(self.automaton.number_of(found))[state])
 
     def after(self, found: int, state: int, token_id: int) -> int:
         """The set where the text stands behind an id; 0 where it cannot match any more."""
-        return self.ahead(found, state).after.get(int(self._trie.text_of[token_id]), 0)
-
-    def are_texts(self, numbers: np.ndarray) -> np.ndarray:
-        """Which ids have the texts of those numbers, bool [V]."""
-        return np.isin(self._trie.text_of, numbers)
+        return self.automaton.set_of(int(self.ahead(found, state).behind[token_id]))
 
     def ahead(self, found: int, state: int) -> Ahead:
         """What can be written where a text stands at `found` and its last id has left it in `state`."""
@@ -63,29 +59,24 @@ class Reach:
         if self.automaton.is_full:
             self.automaton.forget()
             self._set_needs.clear()
-        tokens, trie = self.tokens, self._trie
-        after = dict(self._live(found))
-        needs = np.full((trie.num_texts, tokens.num_states), NEVER)
-        for text, found_after in after.items():
-            needs[text] = self._needs_of_set(found_after)
-        with_pair = tokens.needs[state, trie.pair_types] + needs[trie.pair_texts, tokens.state_after[trie.pair_types]]
-        with_id = np.append(np.minimum(with_pair, NEVER), NEVER)[trie.pair_of]
-        leads = with_id < NEVER
-        units, num_tokens = np.divmod(with_id[leads], UNIT)
+            self._ahead.clear()
+        tokens, texts = self.tokens, self._texts
+        behind = texts.read(self.automaton, self.automaton.number_of(found))
+        numbers, place = np.unique(behind[texts.pair_texts], return_inverse=True)
+        needs = np.array([self._needs_of_set(number) for number in numbers.tolist()])
+        needs = tokens.needs[state, texts.pair_types] + needs[place, texts.pair_states]
+        needs = np.append(np.minimum(needs, NEVER), NEVER)[texts.pair_of]
+        leads = needs < NEVER
+        units, num_tokens = np.divmod(needs[leads], UNIT)
         most = (int(units.max(initial=0)), int(num_tokens.max(initial=0)))
-        self._ahead[found, state] = ahead = Ahead(with_id, after, leads, most)
+        self._ahead[found, state] = ahead = Ahead(needs, behind[texts.text_of], leads, most)
         return ahead
 
-    def _live(self, found: int) -> list[tuple[int, int]]:
-        automaton = self.automaton
-        live, _ = self._trie.walk(automaton, automaton.number_of(found))
-        return [(text, automaton.set_of(number)) for text, number in live]
-
-    def _needs_of_set(self, found: int) -> np.ndarray:
-        if found not in self._set_needs:
-            rows = self._item_needs[list(members(found))]
-            self._set_needs[found] = rows.min(axis=0) if len(rows) else np.full(self.tokens.num_states, NEVER)
-        return self._set_needs[found]
+    def _needs_of_set(self, number: int) -> np.ndarray:
+        if number not in self._set_needs:
+            rows = self._item_needs[list(members(self.automaton.set_of(number)))]
+            self._set_needs[number] = rows.min(axis=0, initial=NEVER)
+        return self._set_needs[number]
 
     def _needs_of_items(self) -> np.ndarray:
         tokens, num_items, K = self.tokens, len(self.automaton.items.reads), self.tokens.num_states
@@ -111,73 +102,57 @@ class Reach:
 
     def _edges(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """From which item which type of id may lead to which item: three arrays."""
-        found: set[tuple[int, int, int]] = set()
-        work, automaton = 0, self.automaton
-        for item in range(len(automaton.items.reads)):
+        automaton, texts = self.automaton, self._texts
+        num_items, num_types = len(automaton.items.reads), len(self.tokens.state_after)
+        if num_items * texts.size > MAX_WORK:
+            raise too_large()
+        found: list[tuple[int, int, int]] = []
+        for item in range(num_items):
             if automaton.is_full:
                 automaton.forget()
-            live, num_steps = self._trie.walk(automaton, automaton.number_of(1 << item))
-            behind = {(kind, number) for text, number in live for kind in self._trie.types_of[text]}
-            for kind, number in behind:
-                found.update((item, kind, after) for after in members(automaton.set_of(number)))
-            work += num_steps
-            if work > MAX_WORK or len(found) > MAX_EDGES:
+            behind = texts.read(automaton, automaton.number_of(1 << item))[texts.pair_texts]
+            for pair in np.unique((behind * num_types + texts.pair_types)[behind != NOWHERE]).tolist():
+                number, kind = divmod(pair, num_types)
+                found += [(item, kind, after) for after in members(automaton.set_of(number))]
+            if len(found) > MAX_EDGES:
                 raise too_large()
-        edges = np.array(sorted(found), np.int64).reshape(-1, 3)
+        edges = np.unique(np.array(found, np.int64).reshape(-1, 3), axis=0)
         return edges[:, 0], edges[:, 1], edges[:, 2]
 
 
-class _Trie:
-    """The texts of all ids, as classes of characters: texts of one beginning are read together."""
+class _Texts:
+    """The texts of all ids as classes of characters: a tree, level by level, in which texts of one beginning are one.
 
-    def __init__(self, tokens: Tokens, class_of: dict[str, int]):
-        table = {ord(symbol): chr(number) for symbol, number in class_of.items()}
-        between = "\udc00"  # no symbol of a vocabulary
-        table[ord(between)] = "\U0010ffff"
-        texts = between.join(tokens.texts).translate(table).split("\U0010ffff")
-        numbers: dict[str, int] = {}
-        self.text_of = np.array([numbers.setdefault(text, len(numbers)) for text in texts])  # [V]: texts by number
-        self.num_texts = len(numbers)
-        is_text = tokens.is_text
-        pairs, pair_of = np.unique(
-            np.stack([self.text_of, tokens.types])[:, is_text], axis=1, return_inverse=True
-        )  # of a text and a type of id
-        self.pair_texts, self.pair_types = pairs
-        self.pair_of = np.full(len(texts), pairs.shape[1])  # [V]; behind the last where nothing is written
-        self.pair_of[is_text] = pair_of.reshape(-1)
-        self.types_of: list[list[int]] = [[] for _ in numbers]
-        for text, kind in pairs.T.tolist():
-            self.types_of[text].append(kind)
-        self._texts_at = [-1]  # for each node: the number of the text that ends there
-        self._children: list[dict[int, int]] = [{}]  # by class
-        for text, number in numbers.items():
-            self._add(text, number)
+    A text's number is that of its last character in the tree.
+    """
 
-    def _add(self, text: str, number: int) -> None:
-        node = 0
-        for symbol in text:
-            child = self._children[node].setdefault(ord(symbol), len(self._children))
-            if child == len(self._children):
-                self._children.append({})
-                self._texts_at.append(-1)
-            node = child
-        if text:
-            self._texts_at[node] = number
+    def __init__(self, tokens: Tokens, automaton: Automaton):
+        table = np.array([automaton.class_of[symbol] for symbol in tokens.alphabet], np.int64)
+        self._levels: list[tuple[np.ndarray, np.ndarray]] = []  # for each node: its parent in the level before, a class
+        self.text_of = np.zeros(len(tokens.texts), np.int64)  # [V]
+        ids, nodes, self.size = np.flatnonzero(tokens.lengths), np.zeros(len(tokens.texts), np.int64), 0
+        while len(ids):
+            classes = table[tokens.characters[tokens.begins_at[ids] + len(self._levels)]]
+            keys, places = np.unique(nodes[ids] * automaton.num_classes + classes, return_inverse=True)
+            self._levels.append(np.divmod(keys, automaton.num_classes))
+            nodes[ids] = places
+            self.text_of[ids] = self.size + places  # of those that go on, until the next level
+            self.size += len(keys)
+            ids = ids[tokens.lengths[ids] > len(self._levels)]
+        num_types = len(tokens.state_after)
+        pairs, pair_of = np.unique((self.text_of * num_types + tokens.types)[tokens.is_text], return_inverse=True)
+        self.pair_texts, self.pair_types = np.divmod(pairs, num_types)  # a text and a type of id
+        self.pair_states = tokens.state_after[self.pair_types]
+        self.pair_of = np.full(len(tokens.texts), len(pairs))  # [V]; behind the last where nothing is written
+        self.pair_of[tokens.is_text] = pair_of
 
-    def walk(self, automaton: Automaton, start: int) -> tuple[list[tuple[int, int]], int]:
-        """All texts that can be read from the set numbered `start`, each with the set behind it; and the steps taken.
+    def read(self, automaton: Automaton, start: int) -> np.ndarray:
+        """The number of the set behind each text that begins at the set numbered `start`, int32 [size].
 
-        No set is forgotten meanwhile.
+        Of an id without a text it means nothing.
         """
-        found, num_steps, step = [], 0, automaton.step
-        waiting = [(0, start)]
-        while waiting:
-            node, number = waiting.pop()
-            if (text := self._texts_at[node]) >= 0:
-                found.append((text, number))
-            children = self._children[node]
-            num_steps += len(children)
-            for class_number, child in children.items():
-                if (after := step(number, class_number)) != NOWHERE:
-                    waiting.append((child, after))
-        return found, num_steps
+        level, levels = np.array([start], np.int32), []
+        for parents, classes in self._levels:
+            level = automaton.steps(level[parents], classes)
+            levels.append(level)
+        return np.concatenate(levels)

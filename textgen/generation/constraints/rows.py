@@ -37,6 +37,7 @@ class Row:
         self._place, self._state = constraint.start, constraint.start_state
         length = self._tokens.config.length
         self._units, self._num_tokens = length, length * MAX_PIECE  # that are left; rules 4 and 6 of `ending.py`
+        self._unit_tokens = MAX_PIECE  # of the unit that is open, or was
         self.is_over = self.is_complete = False
         self.allowed = self._look()  # bool [V]
 
@@ -52,6 +53,7 @@ class Row:
         self._place = self._constraint.after(self._place, self._state, token_id)
         self._state = int(self._tokens.state_after[kind])
         self._units, self._num_tokens = self._units - cost, self._num_tokens - 1
+        self._unit_tokens = 1 if cost else self._unit_tokens + 1
         if (self._units == 0 and not self._tokens.is_open[self._state]) or self._num_tokens == 0:  # rules 5 and 6
             self._end()
         else:
@@ -59,9 +61,13 @@ class Row:
 
     def _look(self) -> np.ndarray:
         tokens, constraint = self._tokens, self._constraint
-        leads = constraint.leads(self._place, self._state, self._units, self._num_tokens)
+        # A unit takes more than MAX_PIECE tokens only where it must: where a word is the last that there is room for,
+        # no model would find an end to it.
+        usual = min(self._num_tokens, (self._units + 1) * MAX_PIECE - self._unit_tokens)
+        leads = constraint.leads(self._place, self._state, self._units, usual)
         if not constraint.may_end(self._place):
-            return leads
+            is_dead = usual < self._num_tokens and not leads.any()
+            return constraint.leads(self._place, self._state, self._units, self._num_tokens) if is_dead else leads
         if not leads.any():
             self.is_complete = True
             return self._end()

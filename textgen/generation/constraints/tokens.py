@@ -4,6 +4,7 @@ Cost and bar depend on the id before, of which little matters: its *state*, whic
 it leaves its unit open. An id's *type* is all else that matters, its text aside.
 """
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,9 +14,12 @@ from textgen.errors import SettingError
 from textgen.generation.barred import Barred
 from textgen.messages import counted, shown
 from textgen.tokenizers import Tokenizer
+from textgen.tokenizers.text_blocks import code_points
+from textgen.tokenizers.word_classes import MARK, classes_of
 from textgen.tokenizers.word_pieces import MAX_PIECE
 
 UNIT = 1 << 24  # a need is so many times the units of length that it takes, plus the tokens
+WORD_CHARACTER = re.compile(r"\w")
 NEVER = 1 << 61  # the need of what cannot be
 
 
@@ -45,6 +49,15 @@ class Tokens:
         self.is_barred = np.repeat(columns[2:] == 1, 2, axis=0)  # [K, T]
         self.needs = np.where(self.is_barred, NEVER, self.costs * UNIT + 1)  # int64 [K, T]
         self.is_text = np.array([text != "" for text in self.texts])  # bool [V]
+        self.lengths = np.array([len(text) for text in self.texts])  # int [V]
+        self.begins_at = np.cumsum(self.lengths) - self.lengths  # int [V], in `characters`
+        alphabet, points = code_points(self.alphabet), code_points("".join(self.texts))
+        self.characters = np.searchsorted(alphabet, points)  # of all texts, as places in the alphabet
+        # bool [V]: the texts that end a word before them: those that begin with no part of one
+        self.marks = "".join(np.array(list(self.alphabet))[classes_of(alphabet) == MARK])
+        is_part = np.array([s in self.marks or WORD_CHARACTER.match(s) is not None for s in self.alphabet])
+        self.may_follow = self.is_text.copy()
+        self.may_follow[self.is_text] = ~is_part[self.characters[self.begins_at[self.is_text]]]
 
     @property
     def num_states(self) -> int:
