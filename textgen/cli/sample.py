@@ -101,9 +101,12 @@ def sample(
 
 def _streamed(generator: "Generator", prompt: str, config: SamplingConfig, no_prompt: bool) -> Iterator[str]:
     readable = generator.readable_prompt(prompt)
+    pieces = None
+    if config.is_constrained:  # what cannot be written is said before anything is
+        pieces = generator.write(generator.read(readable), config)
     if not no_prompt:
         yield readable
-    yield from generator.write(generator.read(readable), config)  # of two spaces at its end, one is left
+    yield from pieces or generator.write(generator.read(readable), config)  # of two spaces at its end, one is left
     yield "\n"
 
 

@@ -2,9 +2,12 @@
 
 import dataclasses
 import os
+import re
+import warnings
 from typing import Self
 
 from textgen.errors import SettingError
+from textgen.messages import shown
 from textgen.schema import Settings, received, setting
 
 LONGEST_CYCLE = 1000  # temperatures that take turns
@@ -26,6 +29,10 @@ def seed_of(text: str) -> int | str:
 def fresh_seed() -> int:
     """A seed that nobody has chosen."""
     return int.from_bytes(os.urandom(8)) >> 1
+
+
+MAX_PATTERN = 10_000  # characters
+MAX_WORDS, MAX_WORD = 100, 200  # words that a text must hold, and characters of each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,6 +128,12 @@ class SamplingConfig(Settings):
         (), r"Stop before this text; may be repeated. On a command line \n is a new line, \t a tab, \\ a backslash."
     )
     ignore_eod: bool = setting(False, "Continue with another document where one ends.")
+    must_include: tuple[str, ...] = setting(
+        (), "Write this word or text, at a place that the model chooses; may be repeated.", is_new=True
+    )
+    regex: str | None = setting(
+        None, "Write a text that matches this regular expression as a whole, as Python's re.fullmatch.", is_new=True
+    )
 
     def __post_init__(self) -> None:
         if isinstance(self.seed, str) and self.seed == RANDOM:
@@ -140,6 +153,15 @@ class SamplingConfig(Settings):
                 )
             if len(self.temperature) == 1:
                 object.__setattr__(self, "temperature", self.temperature[0])
+        if self.regex is not None:
+            _check_pattern(self.regex)
+        if len(self.must_include) > MAX_WORDS or any(not 0 < len(word) <= MAX_WORD for word in self.must_include):
+            raise SettingError(f"`must_include` takes at most {MAX_WORDS} words of 1 to {MAX_WORD} characters each")
+        if self.stop and self.is_constrained:
+            name = "must_include" if self.regex is None else "regex"
+            raise SettingError(
+                f"`{name}` decides where a text ends, and `stop` would cut it there. Leave one of them out"
+            )
 
     @property
     def temperatures(self) -> tuple[float, ...]:
@@ -154,6 +176,26 @@ class SamplingConfig(Settings):
     def penalises(self) -> bool:
         """Whether recent tokens are counted."""
         return self.repeat_penalty != 1 or self.presence_penalty != 0 or self.frequency_penalty != 0
+
+    @property
+    def is_constrained(self) -> bool:
+        """Whether a text has to be something as a whole."""
+        return self.regex is not None or bool(self.must_include)
+
+
+def _check_pattern(pattern: str) -> None:
+    if not pattern:
+        raise SettingError("`regex` is empty, which only an empty text matches. Leave it out, or give a pattern")
+    if len(pattern) > MAX_PATTERN:
+        raise SettingError(f"`regex` has {len(pattern):,} characters. Give at most {MAX_PATTERN:,}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what another Python may read in another way
+            re.compile(pattern)
+    except RecursionError:
+        raise SettingError("`regex` is nested too deeply. Give a pattern with fewer groups in groups") from None
+    except (re.error, OverflowError) as problem:
+        raise SettingError(f"`regex` is no regular expression: {shown(problem)}") from None
 
 
 FILTERS = {field.name: field for field in dataclasses.fields(SamplingConfig) if "tried" in field.metadata}

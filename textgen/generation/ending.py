@@ -10,15 +10,20 @@
 7. The text ends before a stop string that stands behind the first units that `--min-length` asks for. (An exported
    model leaves this rule to its caller.)
 8. The text ends where no token may follow, which an engine writes as -1.
+9. The text ends where it is what a constraint asks for and nothing can follow. (An exported model has none.)
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from textgen.config import SamplingConfig
 from textgen.tokenizers import Tokenizer
 from textgen.tokenizers.word_pieces import MAX_PIECE
+
+if TYPE_CHECKING:
+    from textgen.generation.constraints.rows import Row
 
 
 def with_start(token_ids: np.ndarray, tokenizer: Tokenizer) -> np.ndarray:
@@ -31,8 +36,9 @@ def with_start(token_ids: np.ndarray, tokenizer: Tokenizer) -> np.ndarray:
 class Ending:
     """Follows one text from its first token to its last."""
 
-    def __init__(self, tokenizer: Tokenizer, config: SamplingConfig):
-        self.reason = ""  # "length", "document", "stop" or "nothing", once the text is over
+    def __init__(self, tokenizer: Tokenizer, config: SamplingConfig, row: "Row | None" = None):
+        """Args: row: the same text as a constraint follows it, which hears of its tokens first."""
+        self.reason = ""  # "length", "document", "stop", "match" or "nothing", once the text is over
         self.units = 0  # begun so far
         self._pieces = tokenizer.pieces
         self._separator = tokenizer.document_separator or ""
@@ -43,6 +49,8 @@ class Ending:
         self._tokens_left = config.length * MAX_PIECE
         self._is_open = 0  # whether the last token left its unit open
         self._scanner = StopScanner(config.stop)
+        self._row = row
+        self._see_whether_complete()
 
     @property
     def is_over(self) -> bool:
@@ -61,11 +69,16 @@ class Ending:
         shown = "".join(passed) + self._scanner.feed("".join(pieces))  # rule 7
         if self._scanner.is_stopped:
             self.reason = "stop"
+        self._see_whether_complete()
         return shown
 
     def finish(self) -> str:
         """The text that was held back because a stop string may begin with it."""
         return self._scanner.finish()
+
+    def _see_whether_complete(self) -> None:
+        if self._row is not None and self._row.is_complete and not self.is_over:  # rule 9
+            self.reason = "match" if self.units < self._length else "length"
 
     def _piece(self, token_id: int) -> str:
         """The text of the next token, "" where the text ends before it."""

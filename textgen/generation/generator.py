@@ -7,7 +7,7 @@ can part where a random number lies within rounding of a boundary.)
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from textgen.store.model_directory import StoredModel
 from textgen.tensorflow_runtime import quiet_import
 from textgen.tokenizers import Tokenizer
 from textgen.tokenizers.unknown import make_readable, trim_prompt
+
+if TYPE_CHECKING:
+    from textgen.generation.constraints.rows import Constraint
 
 ENGINES = ("numpy", "tensorflow")
 SAMPLES_AT_ONCE = 64
@@ -63,7 +66,7 @@ class Completion:
     completion: str
     seed: int
     sample: int
-    finish_reason: str  # "length", "stop", "document", or "nothing" where no token might follow
+    finish_reason: str  # "length", "stop", "document", "match", or "nothing" where no token might follow
 
 
 class Generator:
@@ -121,9 +124,17 @@ class Generator:
         return self.engine.write(context, config, samples, Barred.of(self.tokenizer, config), steering)
 
     def write(self, context: Context, config: SamplingConfig, sample: int = 0) -> Iterator[str]:
-        """Pieces of one sample's text after `context`, which is not changed."""
-        ending = Ending(self.tokenizer, config)
-        for block in self.blocks(context, config, np.array([sample])):
+        """Pieces of one sample's text after `context`, which is not changed.
+
+        Raises SettingError, before the first piece is asked for, where no text in the length is what `config` asks for.
+        """
+        return self._pieces(context, config, np.array([sample]), self._constraint(context, config))
+
+    def _pieces(
+        self, context: Context, config: SamplingConfig, samples: np.ndarray, constraint: "Constraint | None"
+    ) -> Iterator[str]:
+        (ending,), steering = self._endings(config, samples, constraint)
+        for block in self.blocks(context, config, samples, steering):
             if shown := ending.feed(block[:, 0]):
                 yield shown
             if ending.is_over:
@@ -147,12 +158,20 @@ class Generator:
         numbers = np.arange(num_samples)
         at_once = samples_at_once(self.tokenizer)
         batches = [numbers[i : i + at_once] for i in range(0, num_samples, at_once)]
-        return [c for batch in batches for c in self._batch(text, context, config, batch)]
+        constraint = self._constraint(context, config)
+        return [c for batch in batches for c in self._batch(text, context, config, batch, constraint)]
 
-    def _batch(self, prompt: str, context: Context, config: SamplingConfig, samples: np.ndarray) -> list[Completion]:
-        endings = [Ending(self.tokenizer, config) for _ in samples]
+    def _batch(
+        self,
+        prompt: str,
+        context: Context,
+        config: SamplingConfig,
+        samples: np.ndarray,
+        constraint: "Constraint | None",
+    ) -> list[Completion]:
+        endings, steering = self._endings(config, samples, constraint)
         texts: list[list[str]] = [[] for _ in samples]
-        for block in self.blocks(context, config, samples):
+        for block in self.blocks(context, config, samples, steering):
             for ending, pieces, column in zip(endings, texts, block.T, strict=True):
                 pieces.append(ending.feed(column))
             if all(ending.is_over for ending in endings):
@@ -161,6 +180,25 @@ class Generator:
             Completion(prompt, "".join(pieces) + ending.finish(), config.seed, int(sample), ending.reason)
             for pieces, sample, ending in zip(texts, samples, endings, strict=True)
         ]
+
+    def _constraint(self, context: Context, config: SamplingConfig) -> "Constraint | None":
+        """What texts have to be as a whole; None is anything."""
+        if not config.is_constrained:
+            return None
+        from textgen.generation.constraints import constraint_of  # noqa: PLC0415
+
+        return constraint_of(self.tokenizer, config, context)
+
+    def _endings(
+        self, config: SamplingConfig, samples: np.ndarray, constraint: "Constraint | None"
+    ) -> tuple[list[Ending], Steering | None]:
+        """What follows each of the texts, and what steers all of them."""
+        if constraint is None:
+            return [Ending(self.tokenizer, config) for _ in samples], None
+        from textgen.generation.constraints.rows import Rows  # noqa: PLC0415
+
+        steering = Rows(constraint, len(samples))
+        return [Ending(self.tokenizer, config, row) for row in steering.rows], steering
 
 
 def samples_at_once(tokenizer: Tokenizer) -> int:
@@ -174,7 +212,7 @@ def needed_bytes(tokenizer: Tokenizer, config: SamplingConfig, num_samples: int)
     Texts that may end before their length count as short.
     """
     at_once = min(num_samples, samples_at_once(tokenizer))
-    may_end = bool(config.stop) or (tokenizer.eod_id is not None and not config.ignore_eod)
+    may_end = bool(config.stop) or config.regex is not None or (tokenizer.eod_id is not None and not config.ignore_eod)
     units = 0 if may_end else config.length
     held = BYTES_PER_UNIT[tokenizer.level] * num_samples + BYTES_PER_PIECE[tokenizer.level] * at_once
     return units * held + BYTES_PER_LOGIT * at_once * tokenizer.vocabulary_size

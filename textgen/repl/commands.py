@@ -60,9 +60,11 @@ def set_value(session: Session, argument: str) -> None:
 def parse_setting(name: str, text: str) -> Any:
     """The value that `text` stands for. What is no number stays text, which the settings refuse."""
     hint = typing.get_type_hints(SamplingConfig)[name]
-    kinds = typing.get_args(hint) or (hint,)  # of a tuple of strings, str
-    if str in kinds:
+    if typing.get_origin(hint) is tuple:
         return _strings(text)
+    kinds = typing.get_args(hint) or (hint,)
+    if str in kinds:
+        return None if text == "off" else text
     if bool in kinds:
         return SWITCH.get(text.lower(), text)
     reads = SETTINGS[name].metadata.get("reads") or (int if int in kinds else float)
@@ -95,6 +97,8 @@ def _shown(value: Any) -> str:
         if value and not isinstance(value[0], str):
             return ",".join(map(str, value))
         return " ".join(f'"{item}"'.replace("\n", "\\n").replace("\t", "\\t") for item in value) or "off"
+    if value is None:
+        return "off"
     return str(value) if not isinstance(value, bool) else "on" if value else "off"
 
 

@@ -1,0 +1,152 @@
+"""Texts that hold some words, in any order.
+
+A word stands in a text where its characters do, and not inside a longer word: where it begins or ends with a letter,
+digit or underscore, none of these is next to it there, and no accent. What stands before the completion counts too.
+
+Each word is followed by an automaton of its own, so their number costs in proportion. What all of them need is not the
+least, which nobody can find fast for many, but that of a plan: to go on with one word that has begun, and to write each
+of the others anew behind something that is no letter. An id is allowed where such a plan has room behind it. So words
+are forced only where the rest of the length is needed for them, and one plan always has room.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+
+from textgen.generation.constraints.items import items_of, kinds_of
+from textgen.generation.constraints.patterns import Graph
+from textgen.generation.constraints.reach import Reach
+from textgen.generation.constraints.tokens import (
+    NEVER,
+    UNIT,
+    WORD_CHARACTER,
+    Tokens,
+    UnwritableError,
+    check_length,
+    within,
+)
+from textgen.messages import shown
+
+STANDS = 0  # where a word is in the text for good, whatever follows
+
+
+def graph_of(word: str, marks: str) -> tuple[Graph, int, int]:
+    """A graph of the texts that hold `word`; where they begin; and where they do behind a letter.
+
+    Args: marks: the accents that belong to a letter before them.
+    """
+    graph = Graph()
+    other = rf"[^\w{re.escape(marks)}]"
+    end = graph.add_pattern(rf"(?:{other}(?s:.*))?" if WORD_CHARACTER.match(word[-1]) else r"(?s:.*)")
+    begin = graph.add_pattern(re.escape(word), end)
+    if not WORD_CHARACTER.match(word[0]):
+        anywhere = graph.add_pattern(r"(?s:.*)", begin)
+        return graph, anywhere, anywhere
+    behind_other = graph.add_pattern(rf"(?s:.*){other}", begin)
+    return graph, graph.add([begin, behind_other]), behind_other
+
+
+def needed(words: Sequence[str]) -> list[str]:
+    """Those of `words` that are in no other, so that a text with them holds all."""
+    words = list(dict.fromkeys(words))
+    return [w for w in words if not any(w != other and holds(other, w) for other in words)]
+
+
+def holds(text: str, word: str) -> bool:
+    """Whether `word` stands in `text`."""
+    before = r"(?<!\w)" if WORD_CHARACTER.match(word[0]) else ""
+    after = r"(?!\w)" if WORD_CHARACTER.match(word[-1]) else ""
+    return re.search(before + re.escape(word) + after, text) is not None
+
+
+class Including:
+    """The constraint of `must_include`, as `rows.Constraint`. A place is one set of items for each word, or STANDS."""
+
+    def __init__(self, tokens: Tokens, start_state: int, words: Sequence[str], is_behind_letter: bool):
+        """Args: is_behind_letter: whether the prompt ends with a letter, digit or underscore.
+
+        Raises SettingError where a word cannot be written, or there is no room for all of them.
+        """
+        self.tokens, self.start_state = tokens, start_state
+        self._words = [_Word(word, tokens, start_state) for word in needed(words)]
+        self.start = tuple(word.behind_letter if is_behind_letter else word.start for word in self._words)
+        self._costs = cache(self._costs_of)
+        begun = [word.reach.need(found, start_state) for word, found in zip(self._words, self.start, strict=True)]
+        anew = [word.anew for word in self._words]
+        need = sum(anew) + min(0, *(b - a for b, a in zip(begun, anew, strict=True)))
+        check_length("`must_include`", need, tokens)
+
+    def leads(self, place: tuple[int, ...], state: int, units: int, num_tokens: int) -> np.ndarray:
+        """As in `Constraint`."""
+        costs = self._costs(state)
+        missing = [(word, found) for word, found in zip(self._words, place, strict=True) if found != STANDS]
+        most = UNIT + 1 + sum(word.anew for word, _ in missing)
+        if most // UNIT <= units and most % UNIT <= num_tokens:
+            return costs < NEVER
+        all_anew = np.zeros(len(costs), np.int64)  # of the plan to write all anew that do not stand at the end
+        others_anew = np.zeros(len(costs), np.int64)  # of the plan to go on with one
+        gain = np.full(len(costs), NEVER)
+        for word, found in missing:
+            ahead = word.reach.ahead(found, state)
+            left = ahead.needs - np.minimum(costs, ahead.needs)
+            is_missing = left > 0
+            all_anew += np.where(is_missing, word.anew, 0)
+            others_anew += np.where(word.stands_behind(found, state), 0, word.anew)
+            gain = np.minimum(gain, np.where(is_missing, left - word.anew, NEVER))
+        return within(costs + np.minimum(all_anew, others_anew + gain), units, num_tokens)
+
+    def after(self, place: tuple[int, ...], state: int, token_id: int) -> tuple[int, ...]:
+        """As in `Constraint`."""
+        text = self.tokens.texts[token_id]
+        return tuple(word.read(found, text) for word, found in zip(self._words, place, strict=True))
+
+    def may_end(self, place: tuple[int, ...]) -> bool:
+        """As in `Constraint`."""
+        return all(
+            found == STANDS or word.reach.automaton.may_end(found)
+            for word, found in zip(self._words, place, strict=True)
+        )
+
+    def _costs_of(self, state: int) -> np.ndarray:
+        return np.where(self.tokens.is_text, self.tokens.needs[state][self.tokens.types], NEVER)
+
+
+class _Word:
+    """One word, and where a text may stand in it."""
+
+    def __init__(self, word: str, tokens: Tokens, start_state: int):
+        graph, start, behind_letter = graph_of(word, tokens.marks)
+        kinds = kinds_of(tokens.alphabet, [graph])
+        items = items_of(graph, [start, behind_letter], kinds)
+        self.start, self.behind_letter = items.starts
+        self.reach = Reach(items, tokens, kinds)
+        self._stands = cache(self._does_stand)
+        self._stand_behind: dict[tuple[int, int], np.ndarray] = {}
+        states = {start_state, *tokens.state_after.tolist()}
+        needs = [self.reach.ahead(self.behind_letter, s).needs[tokens.may_follow].min(initial=NEVER) for s in states]
+        self.anew = int(max(needs))  # the need behind a word that ends there, whatever the last id was
+        if self.anew >= NEVER:
+            unknown = sorted(set(word).difference(tokens.tokenizer.symbols))
+            raise UnwritableError(f"`must_include` holds {shown(repr(word))}, which this model cannot write", unknown)
+
+    def read(self, found: int, text: str) -> int:
+        """Where a text stands behind `text`."""
+        if found == STANDS:
+            return STANDS
+        found = self.reach.automaton.read(found, text)
+        return STANDS if self._stands(found) else found
+
+    def stands_behind(self, found: int, state: int) -> np.ndarray:
+        """Behind which ids the word stands for good, bool [V]."""
+        if (found, state) not in self._stand_behind:
+            if len(self._stand_behind) > 1000:
+                self._stand_behind.clear()
+            numbers, places = np.unique(self.reach.ahead(found, state).behind, return_inverse=True)
+            sets = [self.reach.automaton.set_of(number) for number in numbers.tolist()]
+            self._stand_behind[found, state] = np.array([self._stands(there) for there in sets])[places]
+        return self._stand_behind[found, state]
+
+    def _does_stand(self, found: int) -> bool:
+        return all(self.reach.automaton.may_end(after) for after in self.reach.automaton.all_behind(found))
