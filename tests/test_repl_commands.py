@@ -174,3 +174,9 @@ def test_files_that_cannot_be_written(tmp_path):
     assert lines[0] == f"{tmp_path}/missing/x cannot be written: No such file or directory"
     assert lines[1:3] == [f"{tmp_path} is not a file", "/dev/null exists. /save! /dev/null replaces it"]
     assert "cannot be written" in lines[3]
+
+
+def test_rules_are_set_as_they_are_typed():
+    lines = notices("/set temperature 1.0,0.5", '/set ban e [aeiou] "a b"', "/set ban off", "/set seed random")
+    assert lines[:3] == ["temperature = 1.0,0.5", 'ban = "e" "[aeiou]" "a b"', "ban = off"]
+    assert 0 < int(lines[3].removeprefix("seed = ")) < 2**63

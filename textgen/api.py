@@ -20,8 +20,7 @@ from textgen.arguments import (
     warn_caller,
     whole_number_of,
 )
-from textgen.config import CacheConfig, DynamicConfig, SamplingConfig
-from textgen.config.sampling import RANDOM, fresh_seed
+from textgen.config import CacheConfig, DynamicConfig, SamplingConfig, with_seed
 from textgen.errors import SettingError, WrongTypeError
 from textgen.generation.generator import ENGINES, MAX_SAMPLES, Completion, Engine, Generator, needed_bytes, open_engine
 from textgen.memory import LARGE_BYTES, in_gb
@@ -84,9 +83,7 @@ class Model:
             prompt: None is a blank page, as "" is.
             on_unknown: what happens to symbols that the model has never seen: "replace", "skip" or "error". A
                 TextgenWarning says what was done.
-            settings: fields of SamplingConfig: length, temperature, top_k, top_p, min_p, repeat_penalty, seed, stop,
-                ban ... Of a list of temperatures each is for one token in turn. The seed "random" is a fresh one,
-                which `samples` tells.
+            settings: fields of SamplingConfig: length, temperature (one or a list), seed (or "random"), ban, stop ...
 
         Raises:
             SettingError: an argument is of the wrong type (WrongTypeError, a TypeError too), out of its range, or
@@ -300,5 +297,4 @@ def _models_dir(given: object) -> Path:
 
 def _sampling(settings: dict[str, Any]) -> SamplingConfig:
     check_known(settings, SamplingConfig)
-    drawn = {"seed": fresh_seed()} if isinstance(settings.get("seed"), str) and settings["seed"] == RANDOM else {}
-    return SamplingConfig(**from_python(SamplingConfig, settings | drawn))
+    return SamplingConfig(**from_python(SamplingConfig, with_seed(settings)))

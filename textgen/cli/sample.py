@@ -64,6 +64,7 @@ def sample(
     The text streams to standard output. The same seed, prompt and settings give the same text.
     """
     from textgen.errors import SettingError
+    from textgen.generation.barred import Barred
     from textgen.generation.generator import check_samples, needed_bytes, open_generator
     from textgen.generation.prompts import read_prompt
     from textgen.memory import LARGE_BYTES, in_gb
@@ -88,6 +89,7 @@ def sample(
         if (needed := needed_bytes(stored.tokenizer, config, num_samples)) > LARGE_BYTES:
             tell(f"textgen: the texts are held until they are whole, which takes {in_gb(needed)} of memory")
     notify = lambda replaced: tell(f"textgen: {describe_replacements(replaced)}")  # noqa: E731
+    Barred.of(stored.tokenizer, config)  # refuses before anything is written what leaves nothing to write
     generator = open_generator(stored, engine, on_unknown=on_unknown, on_replaced=notify)
     pieces: Iterable[str]
     if as_json:

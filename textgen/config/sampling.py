@@ -4,7 +4,8 @@ import dataclasses
 import os
 import re
 import warnings
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 from textgen.errors import SettingError
 from textgen.messages import shown
@@ -12,6 +13,8 @@ from textgen.schema import Settings, received, setting
 
 LONGEST_CYCLE = 1000  # temperatures that take turns
 MAX_BANNED = 1000  # characters of all banned texts together
+MAX_PATTERN = 10_000  # characters
+MAX_WORDS, MAX_WORD = 100, 200  # words that a text must hold, and characters of each
 RANDOM = "random"  # as a seed: a fresh one
 
 
@@ -26,13 +29,11 @@ def seed_of(text: str) -> int | str:
     return text if text == RANDOM else int(text)
 
 
-def fresh_seed() -> int:
-    """A seed that nobody has chosen."""
-    return int.from_bytes(os.urandom(8)) >> 1
-
-
-MAX_PATTERN = 10_000  # characters
-MAX_WORDS, MAX_WORD = 100, 200  # words that a text must hold, and characters of each
+def with_seed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """`settings` in which the seed `random` has become one that nobody has chosen."""
+    seed = settings.get("seed")
+    is_random = isinstance(seed, str) and seed == RANDOM
+    return {**settings, **({"seed": int.from_bytes(os.urandom(8)) >> 1} if is_random else {})}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,14 +137,13 @@ class SamplingConfig(Settings):
     )
 
     def __post_init__(self) -> None:
-        if isinstance(self.seed, str) and self.seed == RANDOM:
-            object.__setattr__(self, "seed", fresh_seed())
+        object.__setattr__(self, "seed", with_seed({"seed": self.seed})["seed"])
         super().__post_init__()
         for name in ("stop", "ban"):
             if "" in getattr(self, name):
                 raise SettingError(f"`{name}` must not be empty. Received: ''")
         if (banned := sum(map(len, self.ban))) > MAX_BANNED:
-            raise SettingError(f"`ban` may hold {MAX_BANNED:,} characters in all. Received: {banned:,}")
+            raise SettingError(f"`ban` must hold at most {MAX_BANNED:,} characters in all. Received: {banned:,}")
         if self.min_length > self.length:
             raise SettingError(f"`min_length` must be at most `length={self.length}`. Received: {self.min_length}")
         if isinstance(self.temperature, tuple):

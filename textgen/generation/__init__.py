@@ -2,7 +2,9 @@
 
     philox        random numbers, a function of seed, sample and position       graph_philox
     sampling      logits and a random number -> the next id                     graph_sampling
+    banning       which ids would write a banned text                           graph_banning
     barred        which ids a word model does not write after which
+    past          what the rules know of a text so far                          graph_past
     steering      what may be written next, decided token by token
     ending        where a text begins and ends                                  graph_ending
     state         what an engine knows after reading a text

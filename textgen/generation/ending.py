@@ -13,6 +13,7 @@
 9. The text ends where it is what a constraint asks for and nothing can follow. (An exported model has none.)
 """
 
+import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,12 @@ class Ending:
     def is_over(self) -> bool:
         """Whether no more tokens are wanted."""
         return self.reason != ""
+
+    def fork(self) -> Self:
+        """Another that goes on from here on its own."""
+        other = copy.copy(self)
+        other._scanner = copy.copy(self._scanner)
+        return other
 
     def feed(self, token_ids: np.ndarray) -> str:
         """The text that can be shown after `token_ids`, int [T]. Tokens after the end are ignored."""

@@ -3,6 +3,9 @@
 `graph_past.py` holds the same as tensors that a loop carries.
 """
 
+import copy
+from typing import Self
+
 import numpy as np
 
 from textgen.config import SamplingConfig
@@ -41,6 +44,19 @@ class Past:
         if len(by_rule) < 2:
             return by_rule[0] if by_rule else None
         return [np.concatenate(ids) for ids in zip(*by_rule, strict=True)]
+
+    def rows(self, rows: np.ndarray) -> Self:
+        """The same of texts that go on from these, int [N]; a text may go on in several ways."""
+        past = copy.copy(self)
+        past.recent = self.recent[rows]
+        past._runs = [copy.deepcopy(self._runs[row]) for row in rows.tolist()] if self._runs else []
+        if (barred := self._barred) is not None:
+            past._groups = self._groups[rows]
+            if barred.banned is not None:
+                past._is_open = self._is_open[rows]
+            if barred.units is not None:
+                past._units, past._unit_is_open = self._units[rows], self._unit_is_open[rows]
+        return past
 
     def advance(self, token_ids: np.ndarray) -> None:
         """Take note of the ids that were drawn, int [B]; what follows the end of a row does not matter."""

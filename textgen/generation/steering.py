@@ -1,7 +1,6 @@
 """What may be written next, decided token by token from what was written before.
 
-A steering follows all rows of a batch. It acts as rule 1 of `sampling.py`: before the penalties and the filters, which
-see only what it allows.
+A steering follows all rows of a batch. It acts in rule 3 of `sampling.py`: the filters see only what it allows.
 """
 
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ class Steering(Protocol):
         """The ids that may be drawn next, bool [B, V], at least one in each row; None is all of them."""
 
     def advance(self, token_ids: np.ndarray) -> None:
-        """Take note of the ids that were drawn, int [B]."""
+        """Take note of the ids that were drawn, int [B], -1 in a row whose text has ended for want of one."""
 
 
 class Together:

@@ -118,7 +118,7 @@ class Session:
 
     def _why_nothing(self) -> str:
         if self.generator.tokenizer.eod_id is None or self.config.ignore_eod:
-            return "the text that stops it came first"
+            return "the text that stops it came first" if self.config.stop else "no token is left that may follow"
         return "for it the text ends here. Type how it goes on, or /set ignore_eod on"
 
     def _write(self, context: Context) -> tuple[str, bool]:

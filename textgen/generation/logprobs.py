@@ -1,0 +1,87 @@
+"""How likely a model found each token of a text, and what it found likelier.
+
+The probabilities are the model's own: before penalties, bans, temperature and filters. They come from a second pass of
+the NumPy engine over the tokens, whichever engine wrote them.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from textgen.generation.numpy_engine import NumpyEngine
+from textgen.generation.state import Context
+from textgen.tokenizers import Tokenizer
+
+AT_ONCE = 2**21  # scores that are held at once, and some 16 bytes for each
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoredToken:
+    """One token of a text."""
+
+    piece: str
+    logprob: float  # natural logarithm
+    top: tuple[tuple[str, float], ...]  # the likeliest tokens and theirs, likeliest first; the text's own may be one
+
+
+class Scorer:
+    """Follows a text token by token, as the model does."""
+
+    def __init__(self, engine: NumpyEngine, tokenizer: Tokenizer, context: Context, num_top: int):
+        """Begin after `context`, which is not changed; `num_top` tokens are told beside each, 0 or more."""
+        self.engine, self.tokenizer, self.num_top = engine, tokenizer, min(num_top, tokenizer.vocabulary_size)
+        self._hidden, self._memory = context.hidden[:, None].copy(), context.memory[:, None].copy()
+        self._logits = context.logits  # of the next token
+
+    def read(self, token_ids: np.ndarray) -> Iterator[ScoredToken]:
+        """The tokens that come next, int [T]."""
+        size = max(1, AT_ONCE // self.tokenizer.vocabulary_size)
+        for start in range(0, len(token_ids), size):
+            yield from self._block(np.asarray(token_ids[start : start + size]))
+
+    def _block(self, token_ids: np.ndarray) -> Iterator[ScoredToken]:
+        outputs = self.engine.run(token_ids[:, None], self._hidden, self._memory)[:, 0]  # [T, F]
+        after = self.engine.logits(outputs)
+        before = np.concatenate([self._logits[None], after[:-1]])
+        self._logits = after[-1]
+        scores = log_softmax(before)
+        chosen = scores[np.arange(len(token_ids)), token_ids].tolist()
+        for token_id, logprob, row in zip(token_ids.tolist(), chosen, scores, strict=True):
+            yield ScoredToken(self._piece(token_id), logprob, self._top(row))
+
+    def _top(self, scores: np.ndarray) -> tuple[tuple[str, float], ...]:
+        """The likeliest tokens, of equals the first ids."""
+        if not self.num_top:
+            return ()
+        least = np.partition(scores, -self.num_top)[-self.num_top]
+        ids = np.flatnonzero(scores >= least)
+        best = ids[np.argsort(-scores[ids], kind="stable")[: self.num_top]]
+        return tuple((self._piece(token_id), float(scores[token_id])) for token_id in best.tolist())
+
+    def _piece(self, token_id: int) -> str:
+        """What the token writes; for the end of a document, what stands between two of them."""
+        return self.tokenizer.pieces[token_id] or self.tokenizer.document_separator or ""
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Natural logarithms of the probabilities, float64 [..., V]."""
+    scores = logits.astype(np.float64)
+    scores -= scores.max(axis=-1, keepdims=True)
+    scores -= np.log(np.exp(scores).sum(axis=-1, keepdims=True))
+    return scores
+
+
+def table(tokens: Iterable[ScoredToken]) -> Iterator[str]:
+    """A line for each token: its text, its probability, and the likeliest with theirs."""
+    for token in tokens:
+        others = "  ".join(f"{_shown(piece)} {_percent(logprob)}" for piece, logprob in token.top)
+        yield f"{_shown(token.piece):<14} {_percent(token.logprob):>7}   {others}".rstrip() + "\n"
+
+
+def _shown(piece: str) -> str:
+    return repr(piece)
+
+
+def _percent(logprob: float) -> str:
+    return f"{100 * float(np.exp(logprob)):.1f}%"
