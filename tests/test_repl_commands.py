@@ -87,6 +87,18 @@ def test_set_changes_one_setting(line, name, value):
     assert session.repl.session.config == SamplingConfig(**({"length": 3, "stop": ("x",)} | {name: value}))
 
 
+def test_a_pattern_is_set_as_it_is_typed_and_words_as_strings():
+    assert notices(
+        r'/set regex  \d+ "a\n"\s', "/set regex", "/set regex (", "/set regex off", "/set must-include a 'b c'"
+    ) == [
+        r'regex = \d+ "a\n"\s',
+        rf'regex  \d+ "a\n"\s  {SETTINGS["regex"].metadata["description"]}',
+        "regex is no regular expression: missing ), unterminated subpattern at position 0",
+        "regex = off",
+        'must_include = "a" "b c"',
+    ]
+
+
 def test_set_says_what_is_set():
     assert notices("/set temperature 0.5", r'/set stop "\n" END', "/set top-k", "/set stop off") == [
         "temperature = 0.5",

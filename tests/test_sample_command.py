@@ -72,3 +72,24 @@ def test_a_rule_that_cannot_be_is_one_line_and_writes_nothing(model, arguments, 
     result = CliRunner().invoke(sample, ["tiny", "-n", "200", "-p", "ab", *arguments])
     assert message in (str(result.exception) if isinstance(result.exception, SettingError) else result.stderr)
     assert result.stdout == ""
+
+
+def test_a_constraint_is_kept_and_recorded(model):
+    found = json.loads(sampled("--regex", r"a[bn]{3}\t?", "--must-include", "abba", "--json"))
+    assert found["completion"] in ("abba", "abba\t")
+    assert found["finish_reason"] == "match"
+    assert (found["settings"]["regex"], found["settings"]["must_include"]) == (r"a[bn]{3}\t?", ["abba"])
+    assert sampled("-p", "nnn ", "--must-include", "b", "--regex", ".b") == "nnn \tb\n"
+    several = sampled("--regex", "n{3}(a|b)", "--num-samples", "3").split("\n---\n")
+    assert all(text.strip() in ("nnna", "nnnb") for text in several)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"], ["--num-samples", "2"], ["-o", "out.txt"]])
+def test_what_cannot_be_written_is_said_before_anything_is(model, arguments, tmp_path):
+    result = CliRunner().invoke(sample, ["tiny", "-n", "3", "-p", "bab", "--regex", "n{9}", *arguments])
+    assert isinstance(result.exception, SettingError)
+    assert str(result.exception) == (
+        "`regex` cannot be met in `length=3`: it takes 9 characters. Give at least `length=9`"
+    )
+    assert result.stdout == ""
+    assert not (tmp_path / "out.txt").exists()

@@ -5,13 +5,16 @@
 
 Two layers, 65 symbols, temperature 0.8. "keras predict" calls `model.predict` for every token with a window of 40
 tokens (stock Keras has no carried state in `predict`); "tf.function" calls one compiled step for every token, as
-TensorFlow's tutorial does; "pytorch" calls `nn.LSTM` for every token under `inference_mode`.
+TensorFlow's tutorial does; "pytorch" calls `nn.LSTM` for every token under `inference_mode`. "with regex" and "with
+words" are the NumPy engine under a pattern that any text matches, and under three words that a text must hold, in texts
+of 300 characters, of which the start is not counted.
 """
 
 import contest
 import numpy as np
 
 V, L, WINDOW = 65, 2, 40
+SYMBOLS = "\n " + "".join(map(chr, range(60, 123)))  # V of them
 SETTINGS = [(128, 1), (512, 1), (128, 32), (512, 32)]  # units, streams
 
 
@@ -25,14 +28,23 @@ def _model(setting: dict):
     return config, {n: draw.normal(size=s).astype(np.float32) * 0.05 for n, s in weight_shapes(config).items()}
 
 
-def _ours(engine, setting: dict):
+def _ours(engine, setting: dict, **constraint):
     from textgen.config import SamplingConfig
+    from textgen.generation.constraints import constraint_of
+    from textgen.generation.constraints.rows import Rows
+    from textgen.tokenizers import CharacterTokenizer
 
-    context = engine.read(np.array([1], np.int32))
-    blocks = engine.write(context, SamplingConfig(), np.arange(setting["streams"]))
+    context, config = engine.read(np.array([1], np.int32)), SamplingConfig(**constraint)
+    asked = constraint_of(CharacterTokenizer(SYMBOLS), config, context) if constraint else None
+
+    def writing():
+        steering = Rows(asked, setting["streams"]) if asked else None
+        return engine.write(context, config, np.arange(setting["streams"]), steering=steering)
+
+    endless = writing()
 
     def run() -> int:
-        tokens = 0
+        tokens, blocks = 0, writing() if asked else endless
         while tokens < 300 * setting["streams"]:
             tokens += next(blocks).size
         return tokens
@@ -44,6 +56,18 @@ def numpy(setting: dict):
     from textgen.generation.numpy_engine import NumpyEngine
 
     return _ours(NumpyEngine(*_model(setting)), setting)
+
+
+def numpy_with_regex(setting: dict):
+    from textgen.generation.numpy_engine import NumpyEngine
+
+    return _ours(NumpyEngine(*_model(setting)), setting, regex=r"([^ \n]*[ \n]?)*")
+
+
+def numpy_with_words(setting: dict):
+    from textgen.generation.numpy_engine import NumpyEngine
+
+    return _ours(NumpyEngine(*_model(setting)), setting, must_include=("dragon", "castle", "king"))
 
 
 def tensorflow(setting: dict):
@@ -136,6 +160,8 @@ def pytorch(setting: dict):
 
 CONTESTANTS = {
     "textgen numpy": numpy,
+    "with regex": numpy_with_regex,
+    "with words": numpy_with_words,
     "textgen tensorflow": tensorflow,
     "keras predict": keras_predict,
     "tf.function": tf_function,

@@ -6,6 +6,7 @@
     barred        which ids a word model does not write after which
     past          what the rules know of a text so far                          graph_past
     steering      what may be written next, decided token by token
+    constraints/  what a completion must be as a whole: a pattern, and words that it holds
     ending        where a text begins and ends                                  graph_ending
     state         what an engine knows after reading a text
     numpy_engine  the network with NumPy alone; numpy_cells: its cells          graph, graph_network

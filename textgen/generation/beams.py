@@ -37,9 +37,7 @@ class Hypothesis:
         return dataclasses.replace(self, score=score, ending=ending, text=self.text + ending.feed(np.array([token_id])))
 
 
-def beam_search(
-    engine: NumpyEngine, tokenizer: Tokenizer, context: Context, config: SamplingConfig
-) -> tuple[str, str]:
+def beam_search(engine: NumpyEngine, tokenizer: Tokenizer, context: Context, config: SamplingConfig) -> tuple[str, str]:
     """The text that continues `context`, and why it ends, as `Ending.reason`; `config.beams` is the beam's width."""
     hidden, memory, logits = context.hidden[:, None], context.memory[:, None], context.logits[None]
     past = Past(context, config, 1, Barred.of(tokenizer, config))

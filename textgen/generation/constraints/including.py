@@ -11,7 +11,8 @@ are forced only where the rest of the length is needed for them, and one plan al
 
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from textgen.generation.constraints.tokens import (
 )
 from textgen.messages import shown
 
+MOST_KEPT = 10_000  # places of a text, and steps between them
 STANDS = 0  # where a word is in the text for good, whatever follows
 
 
@@ -72,7 +74,9 @@ class Including:
         self.tokens, self.start_state = tokens, start_state
         self._words = [_Word(word, tokens, start_state) for word in needed(words)]
         self.start = tuple(word.behind_letter if is_behind_letter else word.start for word in self._words)
-        self._costs = cache(self._costs_of)
+        self._costs = cache(self._find_costs)
+        self._missing = lru_cache(MOST_KEPT)(self._find_missing)
+        self._after = lru_cache(MOST_KEPT)(self._find_after)
         begun = [word.reach.need(found, start_state) for word, found in zip(self._words, self.start, strict=True)]
         anew = [word.anew for word in self._words]
         need = sum(anew) + min(0, *(b - a for b, a in zip(begun, anew, strict=True)))
@@ -80,37 +84,49 @@ class Including:
 
     def leads(self, place: tuple[int, ...], state: int, units: int, num_tokens: int) -> np.ndarray:
         """As in `Constraint`."""
-        costs = self._costs(state)
-        missing = [(word, found) for word, found in zip(self._words, place, strict=True) if found != STANDS]
-        most = UNIT + 1 + sum(word.anew for word, _ in missing)
+        costs, may_follow = self._costs(state)
+        missing, most = self._missing(place)
         if most // UNIT <= units and most % UNIT <= num_tokens:
-            return costs < NEVER
+            return may_follow
         all_anew = np.zeros(len(costs), np.int64)  # of the plan to write all anew that do not stand at the end
         others_anew = np.zeros(len(costs), np.int64)  # of the plan to go on with one
         gain = np.full(len(costs), NEVER)
         for word, found in missing:
-            ahead = word.reach.ahead(found, state)
-            left = ahead.needs - np.minimum(costs, ahead.needs)
-            is_missing = left > 0
-            all_anew += np.where(is_missing, word.anew, 0)
-            others_anew += np.where(word.stands_behind(found, state), 0, word.anew)
-            gain = np.minimum(gain, np.where(is_missing, left - word.anew, NEVER))
+            plans = word.plans(found, state)
+            all_anew += plans.anew
+            others_anew += plans.others
+            np.minimum(gain, plans.gain, out=gain)
         return within(costs + np.minimum(all_anew, others_anew + gain), units, num_tokens)
 
     def after(self, place: tuple[int, ...], state: int, token_id: int) -> tuple[int, ...]:
         """As in `Constraint`."""
-        text = self.tokens.texts[token_id]
-        return tuple(word.read(found, text) for word, found in zip(self._words, place, strict=True))
+        return self._after(place, token_id)
 
     def may_end(self, place: tuple[int, ...]) -> bool:
         """As in `Constraint`."""
-        return all(
-            found == STANDS or word.reach.automaton.may_end(found)
-            for word, found in zip(self._words, place, strict=True)
-        )
+        return all(word.reach.automaton.may_end(found) for word, found in self._missing(place)[0])
 
-    def _costs_of(self, state: int) -> np.ndarray:
-        return np.where(self.tokens.is_text, self.tokens.needs[state][self.tokens.types], NEVER)
+    def _find_after(self, place: tuple[int, ...], token_id: int) -> tuple[int, ...]:
+        text = self.tokens.texts[token_id]
+        return tuple(word.read(found, text) for word, found in zip(self._words, place, strict=True))
+
+    def _find_missing(self, place: tuple[int, ...]) -> "tuple[list[tuple[_Word, int]], int]":
+        """The words that do not stand for good, and the need of an id with all of them anew behind it."""
+        missing = [(word, found) for word, found in zip(self._words, place, strict=True) if found != STANDS]
+        return missing, UNIT + 1 + sum(word.anew for word, _ in missing)
+
+    def _find_costs(self, state: int) -> tuple[np.ndarray, np.ndarray]:
+        """The need of each id alone, and which may follow at all."""
+        costs = np.where(self.tokens.is_text, self.tokens.needs[state][self.tokens.types], NEVER)
+        return costs, costs < NEVER
+
+
+class _Plans(NamedTuple):
+    """What is needed for one word behind each id, int64 [V]."""
+
+    anew: np.ndarray  # to write it anew, unless the text may end there as far as it is concerned
+    others: np.ndarray  # to write it anew behind another word, unless it stands for good
+    gain: np.ndarray  # what it is better, to go on with it as far as it has begun; NEVER where it is there
 
 
 class _Word:
@@ -123,7 +139,7 @@ class _Word:
         self.start, self.behind_letter = items.starts
         self.reach = Reach(items, tokens, kinds)
         self._stands = cache(self._does_stand)
-        self._stand_behind: dict[tuple[int, int], np.ndarray] = {}
+        self._plans: dict[tuple[int, int], _Plans] = {}
         states = {start_state, *tokens.state_after.tolist()}
         needs = [self.reach.ahead(self.behind_letter, s).needs[tokens.may_follow].min(initial=NEVER) for s in states]
         self.anew = int(max(needs))  # the need behind a word that ends there, whatever the last id was
@@ -138,15 +154,23 @@ class _Word:
         found = self.reach.automaton.read(found, text)
         return STANDS if self._stands(found) else found
 
-    def stands_behind(self, found: int, state: int) -> np.ndarray:
-        """Behind which ids the word stands for good, bool [V]."""
-        if (found, state) not in self._stand_behind:
-            if len(self._stand_behind) > 1000:
-                self._stand_behind.clear()
-            numbers, places = np.unique(self.reach.ahead(found, state).behind, return_inverse=True)
+    def plans(self, found: int, state: int) -> _Plans:
+        """What is needed behind each id that follows a text which stands at `found`."""
+        if (plans := self._plans.get((found, state))) is None:
+            if len(self._plans) > 50:  # more than a text stands at, nearly always
+                self._plans.clear()
+            ahead = self.reach.ahead(found, state)
+            left = self.reach.left(ahead, state)
+            is_missing = left > 0
+            numbers, places = np.unique(ahead.behind, return_inverse=True)
             sets = [self.reach.automaton.set_of(number) for number in numbers.tolist()]
-            self._stand_behind[found, state] = np.array([self._stands(there) for there in sets])[places]
-        return self._stand_behind[found, state]
+            stands = np.array([self._stands(there) for there in sets])[places]
+            plans = self._plans[found, state] = _Plans(
+                np.where(is_missing, self.anew, 0),
+                np.where(stands, 0, self.anew),
+                np.where(is_missing, left - self.anew, NEVER),
+            )
+        return plans
 
     def _does_stand(self, found: int) -> bool:
         return all(self.reach.automaton.may_end(after) for after in self.reach.automaton.all_behind(found))

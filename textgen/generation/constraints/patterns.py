@@ -103,7 +103,8 @@ class Graph:
             kept = flags & ~KINDS_OF_TEXT if added & KINDS_OF_TEXT else flags
             return self._sequence(tree, (kept | added) & ~removed, following)
         if name in ("MAX_REPEAT", "MIN_REPEAT"):
-            return self._repeat(*value, flags, following)
+            least, most, tree = value
+            return self._repeat(least, most, tree, flags, following)
         if name in ("LITERAL", "NOT_LITERAL", "ANY", "IN"):
             return self.add([following], Reading(_pattern_of(name, value), int(flags & READING_FLAGS)))
         what = REFUSED.get(name, f"an operation that textgen does not know ({shown(name)})")

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from textgen.generation.constraints.automaton import NOWHERE, Automaton
+from textgen.generation.constraints.automaton import NOWHERE, UNKNOWN, Automaton
 from textgen.generation.constraints.items import Items, members, too_large
-from textgen.generation.constraints.tokens import NEVER, UNIT, Tokens
+from textgen.generation.constraints.tokens import NEVER, UNIT, UNIT_BITS, Tokens
 
 MAX_WORK = 200_000_000  # characters of texts that are read before a text begins: a second or two
 MAX_EDGES = 1_000_000
@@ -38,13 +38,14 @@ class Reach:
         self.tokens, self.automaton = tokens, Automaton(items, kinds)
         self._texts = _Texts(tokens, self.automaton)
         self._item_needs = self._needs_of_items()  # int64 [Q, K]
-        self._set_needs: dict[int, np.ndarray] = {}  # by number
+        self._set_needs = np.full((64, tokens.num_states), UNKNOWN)  # by number
         self._ahead: dict[tuple[int, int], Ahead] = {}
         self._most_kept = max(16, MAX_KEPT_BYTES // (13 * len(tokens.texts) + 500))
 
     def need(self, found: int, state: int) -> int:
         """The least need of a match where a text stands at `found` and its last id has left it in `state`."""
-        return int(self._needs_of_set(self.automaton.number_of(found))[state])
+        number = np.array([self.automaton.number_of(found)])
+        return int(self._needs_of_sets(number, np.array([state]))[0])
 
     def after(self, found: int, state: int, token_id: int) -> int:
         """The set where the text stands behind an id; 0 where it cannot match any more."""
@@ -58,25 +59,34 @@ class Reach:
             self._ahead.clear()
         if self.automaton.is_full:
             self.automaton.forget()
-            self._set_needs.clear()
+            self._set_needs.fill(UNKNOWN)
             self._ahead.clear()
         tokens, texts = self.tokens, self._texts
         behind = texts.read(self.automaton, self.automaton.number_of(found))
-        numbers, place = np.unique(behind[texts.pair_texts], return_inverse=True)
-        needs = np.array([self._needs_of_set(number) for number in numbers.tolist()])
-        needs = tokens.needs[state, texts.pair_types] + needs[place, texts.pair_states]
+        needs = tokens.needs[state, texts.pair_types] + self._needs_of_sets(behind[texts.pair_texts], texts.pair_states)
+        possible = needs[needs < NEVER]
+        most = (int(possible.max(initial=0)) >> UNIT_BITS, int((possible & (UNIT - 1)).max(initial=0)))
         needs = np.append(np.minimum(needs, NEVER), NEVER)[texts.pair_of]
         leads = needs < NEVER
-        units, num_tokens = np.divmod(needs[leads], UNIT)
-        most = (int(units.max(initial=0)), int(num_tokens.max(initial=0)))
         self._ahead[found, state] = ahead = Ahead(needs, behind[texts.text_of], leads, most)
         return ahead
 
-    def _needs_of_set(self, number: int) -> np.ndarray:
-        if number not in self._set_needs:
-            rows = self._item_needs[list(members(self.automaton.set_of(number)))]
-            self._set_needs[number] = rows.min(axis=0, initial=NEVER)
-        return self._set_needs[number]
+    def left(self, ahead: Ahead, state: int) -> np.ndarray:
+        """The needs behind each id, without its own; int64 [V]."""
+        own = self.tokens.needs[state][self.tokens.types]
+        return ahead.needs - np.minimum(own, ahead.needs)
+
+    def _needs_of_sets(self, numbers: np.ndarray, states: np.ndarray) -> np.ndarray:
+        """The need at each set, by its number, in each state; int64 [N]."""
+        while numbers.max(initial=0) >= len(self._set_needs):
+            self._set_needs = np.concatenate([self._set_needs, np.full_like(self._set_needs, UNKNOWN)])
+        needs = self._set_needs[numbers, states]
+        if (is_unknown := needs == UNKNOWN).any():
+            for number in set(numbers[is_unknown].tolist()):
+                items = list(members(self.automaton.set_of(number)))
+                self._set_needs[number] = self._item_needs[items].min(axis=0, initial=NEVER)
+            needs = self._set_needs[numbers, states]
+        return needs
 
     def _needs_of_items(self) -> np.ndarray:
         tokens, num_items, K = self.tokens, len(self.automaton.items.reads), self.tokens.num_states

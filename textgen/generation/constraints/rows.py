@@ -3,8 +3,7 @@
 A text is over by the rules of `ending.py`, and where it may end and no id leads on. Then it is *complete*.
 """
 
-from collections.abc import Hashable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,19 +12,19 @@ from textgen.tokenizers.word_pieces import MAX_PIECE
 
 
 class Constraint(Protocol):
-    """What texts have to be. Where a text stands is whatever the constraint says."""
+    """What texts have to be. Where a text stands, its place, is whatever the constraint makes of it."""
 
     tokens: Tokens
-    start: Hashable  # where a text stands at its beginning
+    start: Any  # where a text stands at its beginning
     start_state: int  # the state of `tokens` there
 
-    def leads(self, place: Hashable, state: int, units: int, num_tokens: int) -> np.ndarray:
+    def leads(self, place: Any, state: int, units: int, num_tokens: int) -> np.ndarray:
         """The ids that lead to an end within so many units and tokens, bool [V]. Ids without a text do not."""
 
-    def after(self, place: Hashable, state: int, token_id: int) -> Hashable:
+    def after(self, place: Any, state: int, token_id: int) -> Any:
         """Where a text stands behind an id that leads to an end."""
 
-    def may_end(self, place: Hashable) -> bool:
+    def may_end(self, place: Any) -> bool:
         """Whether a text may end there."""
 
 
@@ -39,22 +38,23 @@ class Row:
         self._units, self._num_tokens = length, length * MAX_PIECE  # that are left; rules 4 and 6 of `ending.py`
         self._unit_tokens = MAX_PIECE  # of the unit that is open, or was
         self.is_over = self.is_complete = False
+        self._seen: tuple[Any, np.ndarray | None] = (None, None)  # the last place, and what led on there
         self.allowed = self._look()  # bool [V]
 
     def advance(self, token_id: int) -> None:
         """Take note of the next id."""
         if self.is_over:
             return
-        kind = self._tokens.types[token_id]
-        cost = int(self._tokens.costs[self._state, kind])
+        kind = self._tokens.type_list[token_id]
+        cost = self._tokens.cost_list[self._state][kind]
         if token_id == self._tokens.eod_id or cost > self._units:  # rules 2 and 4
             self._end()
             return
         self._place = self._constraint.after(self._place, self._state, token_id)
-        self._state = int(self._tokens.state_after[kind])
+        self._state = self._tokens.state_list[kind]
         self._units, self._num_tokens = self._units - cost, self._num_tokens - 1
         self._unit_tokens = 1 if cost else self._unit_tokens + 1
-        if (self._units == 0 and not self._tokens.is_open[self._state]) or self._num_tokens == 0:  # rules 5 and 6
+        if (self._units == 0 and not self._tokens.open_list[self._state]) or self._num_tokens == 0:  # rules 5 and 6
             self._end()
         else:
             self.allowed = self._look()
@@ -65,6 +65,9 @@ class Row:
         # no model would find an end to it.
         usual = min(self._num_tokens, (self._units + 1) * MAX_PIECE - self._unit_tokens)
         leads = constraint.leads(self._place, self._state, self._units, usual)
+        if self._units and leads is self._seen[1] and self._place == self._seen[0]:  # as for most tokens
+            return self.allowed
+        self._seen = (self._place, leads)
         if not constraint.may_end(self._place):
             is_dead = usual < self._num_tokens and not leads.any()
             return constraint.leads(self._place, self._state, self._units, self._num_tokens) if is_dead else leads

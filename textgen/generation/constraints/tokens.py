@@ -18,7 +18,8 @@ from textgen.tokenizers.text_blocks import code_points
 from textgen.tokenizers.word_classes import MARK, classes_of
 from textgen.tokenizers.word_pieces import MAX_PIECE
 
-UNIT = 1 << 24  # a need is so many times the units of length that it takes, plus the tokens
+UNIT_BITS = 24
+UNIT = 1 << UNIT_BITS  # a need is so many times the units of length that it takes, plus the tokens
 WORD_CHARACTER = re.compile(r"\w")
 NEVER = 1 << 61  # the need of what cannot be
 
@@ -46,6 +47,9 @@ class Tokens:
         self.state_after = columns[0]  # int [T]
         self.is_open = np.arange(2 * len(ids)) % 2 == 1  # bool [K]
         self.costs = 1 - (self.is_open[:, None] & (columns[1] == 1)).astype(np.int64)  # [K, T]: units of length
+        # The same as lists, which are asked for every token.
+        self.type_list, self.state_list = self.types.tolist(), self.state_after.tolist()
+        self.cost_list, self.open_list = self.costs.tolist(), self.is_open.tolist()
         self.is_barred = np.repeat(columns[2:] == 1, 2, axis=0)  # [K, T]
         self.needs = np.where(self.is_barred, NEVER, self.costs * UNIT + 1)  # int64 [K, T]
         self.is_text = np.array([text != "" for text in self.texts])  # bool [V]
@@ -75,7 +79,7 @@ class Tokens:
 
 def within(needs: np.ndarray, units: int, num_tokens: int) -> np.ndarray:
     """Which needs are met by so many units and tokens; bool."""
-    return (needs // UNIT <= units) & (needs % UNIT <= num_tokens)
+    return (needs >> UNIT_BITS <= units) & (needs & (UNIT - 1) <= num_tokens)
 
 
 def check_length(what: str, need: int, tokens: Tokens) -> None:
