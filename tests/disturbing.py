@@ -31,6 +31,7 @@ QUICK = {
     "repl": f"repl {DONE} -n 20",
     "evaluate FILE": f"evaluate {DONE} novel.txt",
     "evaluate": f"evaluate {DONE} --json",
+    "copied": f"copied {DONE} novel.txt --corpus novel.txt --json",
     "models": "models",
     "info": f"info {RUN}",
     "verify": f"verify {DONE}",

@@ -5,6 +5,7 @@ import pytest
 from test_generation_graph import engines
 
 from textgen.config import SamplingConfig
+from textgen.generation.barred import Barred
 from textgen.generation.steering import Together
 
 NUMBER, SAMPLES = 40, np.arange(3)
@@ -63,15 +64,23 @@ def test_a_steering_that_allows_all_changes_nothing():
         np.testing.assert_array_equal(written(engine, Anything(), config), written(engine, None, config))
 
 
-def test_steerings_together_allow_what_all_of_them_allow_and_else_what_the_first_allows():
+def test_steerings_together_allow_what_all_of_them_allow_and_end_a_text_where_that_is_nothing():
     two, three = Turns(2, 6), Turns(3, 6)
-    together = Together([Anything(), two, three])
+    together = Together([Anything(), two, three], len(SAMPLES))
     np.testing.assert_array_equal(together.allowed(), two.allowed() & three.allowed())
     together.advance(np.array([0, 1, 2]))
     np.testing.assert_array_equal(together.allowed(), two.allowed() & three.allowed())
+    assert not together.ended.any()
     opposed = Turns(2, 6)
-    opposed.time = 1
-    assert two.time == opposed.time
-    opposed.time = 0
-    np.testing.assert_array_equal(Together([two, opposed]).allowed(), two.allowed())
-    assert Together([Anything()]).allowed() is None
+    against = Together([two, opposed], len(SAMPLES))
+    assert two.time != opposed.time
+    assert against.allowed().all()
+    assert against.ended.all()
+    assert Together([Anything()], len(SAMPLES)).allowed() is None
+
+
+def test_a_text_ends_where_all_that_is_allowed_is_barred():
+    barred = Barred(np.zeros(6, np.int32), (np.array([1, 3, 5]),))
+    together = Together([Turns(2, 6)], len(SAMPLES), barred)
+    assert together.allowed()[0].tolist() == [True, False] * 3
+    assert together.ended.tolist() == [False, True, False]

@@ -23,6 +23,7 @@ COMMANDS = (
     "sample",
     "repl",
     "evaluate",
+    "copied",
     "export",
     "models",
     "info",

@@ -18,6 +18,14 @@ class SamplingConfig(Settings):
         300, "Number of characters to write, or of words with a word model.", minimum=1, maximum=2**31 - 1
     )
     new_words: bool = setting(False, "Allow a word model to spell words outside its vocabulary.")
+    max_copy: int = setting(
+        0,
+        "Longest run of characters that the text may share with the training text; 0 is off. It needs an index, see "
+        "train --copy-index.",
+        minimum=0,
+        maximum=4096,
+        is_new=True,
+    )
     repeat_penalty: float = setting(
         1.0, "Divide the odds of recent tokens by this; 1 is off.", minimum=0.01, maximum=100
     )

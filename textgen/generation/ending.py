@@ -30,7 +30,7 @@ class Ending:
     """Follows one text from its first token to its last."""
 
     def __init__(self, tokenizer: Tokenizer, config: SamplingConfig):
-        self.reason = ""  # "length", "document" or "stop", once the text is over
+        self.reason = ""  # "length", "document", "stop" or "max_copy", once the text is over
         self.units = 0  # begun so far
         self._pieces = tokenizer.pieces
         self._separator = tokenizer.document_separator or ""

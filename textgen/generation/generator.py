@@ -6,7 +6,8 @@ can part where a random number lies within rounding of a boundary.)
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,16 +16,19 @@ from textgen.config import END_OF_DOCUMENT, SamplingConfig
 from textgen.errors import SettingError
 from textgen.generation.barred import Barred
 from textgen.generation.ending import Ending, with_start
+from textgen.generation.max_copy import CopyRules, MaxCopy, open_index
 from textgen.generation.prompts import clean_prompt
 from textgen.generation.state import Context
-from textgen.generation.steering import Steering
+from textgen.generation.steering import Steering, Together
 from textgen.memory import check_fits
 from textgen.schema import received
+from textgen.store.copy_index import CopyIndex
 from textgen.store.model_directory import StoredModel
 from textgen.tensorflow_runtime import quiet_import
 from textgen.tokenizers import Tokenizer
 from textgen.tokenizers.unknown import make_readable, trim_prompt
 
+MAX_COPY = "max_copy"
 ENGINES = ("numpy", "tensorflow")
 SAMPLES_AT_ONCE = 64
 LOGITS_AT_ONCE = 2**21  # of these samples, if it is more than one; some 100 MB with what is made of them
@@ -60,7 +64,7 @@ class Completion:
     completion: str
     seed: int
     sample: int
-    finish_reason: str  # "length", "stop" or "document"
+    finish_reason: str  # "length", "stop", "document", or MAX_COPY where every id would make too long a copy
 
 
 class Generator:
@@ -73,17 +77,24 @@ class Generator:
         *,
         on_unknown: str = "replace",
         on_replaced: Callable[[dict[str, str]], None] = lambda replaced: None,
+        copy_index: Callable[[], CopyIndex] | None = None,
+        on_ended: Callable[[str], None] = lambda line: None,
     ):
         """Make a generator; `open_generator` makes one from a stored model.
 
         Args:
             on_unknown: what to do with symbols the model has never seen: "replace", "skip" or "error".
             on_replaced: called with {symbol: what stands for it} when that happens.
+            copy_index: gives the index that `max_copy` asks, each time the same.
+            on_ended: told in a line of texts that end early because `max_copy` leaves nothing to write.
         """
         self.tokenizer = tokenizer
         self.engine = engine
         self.on_unknown = on_unknown
         self.on_replaced = on_replaced
+        self.copy_index = copy_index
+        self.on_ended = on_ended
+        self._copy_rules: dict[tuple[int, bool], CopyRules] = {}
         separator = tokenizer.document_separator
         self._separator = None if separator in (None, "\n\n") or separator in tokenizer.symbols else separator
 
@@ -114,13 +125,35 @@ class Generator:
     def blocks(
         self, context: Context, config: SamplingConfig, samples: np.ndarray, steering: Steering | None = None
     ) -> Iterator[np.ndarray]:
-        """Endless blocks of token ids after `context`, int32 [n, B], for the samples numbered `samples` [B]."""
+        """Endless blocks of token ids after `context`, int32 [n, B], for the samples numbered `samples` [B].
+
+        Args:
+            steering: that of `steering`, or another.
+        """
         return self.engine.write(context, config, samples, Barred.of(self.tokenizer, config), steering)
+
+    def steering(self, context: Context, config: SamplingConfig, num_rows: int) -> Together | None:
+        """What decides token by token what `num_rows` texts may hold after `context`; None is nothing.
+
+        Raises:
+            TextgenError: it needs an index of the training text, and there is none.
+        """
+        if not config.max_copy:
+            return None
+        if self.copy_index is None:
+            raise SettingError("`max_copy` needs an index of the training text, and there is none")
+        key = config.max_copy, config.ignore_eod
+        if key not in self._copy_rules:
+            self._copy_rules[key] = CopyRules.of(self.copy_index(), self.tokenizer, config)
+        steerings = [MaxCopy(self._copy_rules[key], self.tokenizer, context, num_rows)]
+        return Together(steerings, num_rows, Barred.of(self.tokenizer, config), context.recent)
 
     def write(self, context: Context, config: SamplingConfig, sample: int = 0) -> Iterator[str]:
         """Pieces of one sample's text after `context`, which is not changed."""
         ending = Ending(self.tokenizer, config)
-        for block in self.blocks(context, config, np.array([sample])):
+        steering = self.steering(context, config, 1)
+        for block in self.blocks(context, config, np.array([sample]), steering):
+            self._end_stuck(steering, [ending], config)
             if shown := ending.feed(block[:, 0]):
                 yield shown
             if ending.is_over:
@@ -149,7 +182,9 @@ class Generator:
     def _batch(self, prompt: str, context: Context, config: SamplingConfig, samples: np.ndarray) -> list[Completion]:
         endings = [Ending(self.tokenizer, config) for _ in samples]
         texts: list[list[str]] = [[] for _ in samples]
-        for block in self.blocks(context, config, samples):
+        steering = self.steering(context, config, len(samples))
+        for block in self.blocks(context, config, samples, steering):
+            self._end_stuck(steering, endings, config)
             for ending, pieces, column in zip(endings, texts, block.T, strict=True):
                 pieces.append(ending.feed(column))
             if all(ending.is_over for ending in endings):
@@ -158,6 +193,20 @@ class Generator:
             Completion(prompt, "".join(pieces) + ending.finish(), config.seed, int(sample), ending.reason)
             for pieces, sample, ending in zip(texts, samples, endings, strict=True)
         ]
+
+    def _end_stuck(self, steering: Together | None, endings: Sequence[Ending], config: SamplingConfig) -> None:
+        """End the texts for which the steering left nothing to write."""
+        if steering is None or not steering.ended.any():
+            return
+        stuck = [e for e, ended in zip(endings, steering.ended, strict=True) if ended and not e.is_over]
+        for ending in stuck:
+            ending.reason = MAX_COPY
+        if stuck:
+            which = "the text ends" if len(stuck) == 1 else f"{len(stuck)} texts end"
+            self.on_ended(
+                f"{which} early: whatever could follow makes a run of more than {config.max_copy:,} characters that "
+                "stands in the training text"
+            )
 
 
 def samples_at_once(tokenizer: Tokenizer) -> int:
@@ -186,7 +235,12 @@ def check_samples(tokenizer: Tokenizer, config: SamplingConfig, num_samples: int
 
 def open_generator(model: StoredModel, engine: str = "numpy", **options: Any) -> Generator:
     """A generator of `model`; `engine` is one of ENGINES, `options` are those of `Generator`."""
-    return Generator(model.tokenizer, open_engine(model, engine), **options)
+    return generator_of(model, open_engine(model, engine), **options)
+
+
+def generator_of(model: StoredModel, engine: Engine, **options: Any) -> Generator:
+    """A generator of `model` by its `engine`, which reads the model's index when that is wanted."""
+    return Generator(model.tokenizer, engine, copy_index=functools.partial(open_index, model), **options)
 
 
 def open_engine(model: StoredModel, engine: str) -> Engine:
