@@ -22,16 +22,8 @@ from textgen.arguments import (
 )
 from textgen.config import CacheConfig, DynamicConfig, SamplingConfig
 from textgen.errors import SettingError, WrongTypeError
-from textgen.generation.generator import (
-    ENGINES,
-    MAX_SAMPLES,
-    Completion,
-    Engine,
-    Generator,
-    generator_of,
-    needed_bytes,
-    open_engine,
-)
+from textgen.generation.generator import ENGINES, MAX_SAMPLES, Completion, Engine, Generator, needed_bytes, open_engine
+from textgen.generation.max_copy import open_index
 from textgen.memory import LARGE_BYTES, in_gb
 from textgen.records import ModelRecord
 from textgen.schema import check_known, from_python, received
@@ -92,7 +84,7 @@ class Model:
             prompt: None is a blank page, as "" is.
             on_unknown: what happens to symbols that the model has never seen: "replace", "skip" or "error". A
                 TextgenWarning says what was done.
-            settings: fields of SamplingConfig: length, temperature, top_k, top_p, min_p, repeat_penalty, seed, stop ...
+            settings: fields of SamplingConfig: length, temperature, top_k, min_p, max_copy, seed, stop ...
 
         Raises:
             SettingError: an argument is of the wrong type (WrongTypeError, a TypeError too), out of its range, or
@@ -194,11 +186,10 @@ class Model:
         policy, config = choice_of("on_unknown", on_unknown, POLICIES), _sampling(settings)
         if self._engine is None:
             self._engine = open_engine(self._stored, self._engine_name)
-        notices = {
-            "on_replaced": lambda replaced: warn_caller(describe_replacements(replaced)),
-            "on_ended": warn_caller,
-        }
-        return generator_of(self._stored, self._engine, on_unknown=policy, **notices), text, config
+        options: dict[str, Any] = {"copy_index": lambda: open_index(self._stored), "on_unknown": policy}
+        options["on_replaced"] = lambda replaced: warn_caller(describe_replacements(replaced))
+        options["on_ended"] = warn_caller
+        return Generator(self._stored.tokenizer, self._engine, **options), text, config
 
 
 def load(name_or_path: PathLike, *, models_dir: PathLike | None = None, engine: str = "numpy") -> Model:

@@ -12,6 +12,7 @@ import contest
 import numpy as np
 
 V, L, WINDOW = 65, 2, 40
+MAX_COPY = 20
 SETTINGS = [(128, 1), (512, 1), (128, 32), (512, 32)]  # units, streams
 
 
@@ -44,6 +45,29 @@ def numpy(setting: dict):
     from textgen.generation.numpy_engine import NumpyEngine
 
     return _ours(NumpyEngine(*_model(setting)), setting)
+
+
+def numpy_max_copy(setting: dict):
+    """As `numpy`, with an index of 1 MB of text, in which it looks before each token."""
+    import random
+    import tempfile
+    from pathlib import Path
+
+    from textgen.config import SamplingConfig
+    from textgen.generation.generator import Generator
+    from textgen.generation.numpy_engine import NumpyEngine
+    from textgen.store.copy_index import CopyIndex, write_copy_index
+    from textgen.tokenizers import CharacterTokenizer
+
+    tokenizer = CharacterTokenizer("".join(map(chr, range(32, 32 + V))))
+    with tempfile.TemporaryDirectory() as folder:
+        write_copy_index(Path(folder, "index"), ["".join(random.Random(0).choices(tokenizer.symbols, k=10**6))], "")
+        index = CopyIndex.read(Path(folder, "index"))
+    generator = Generator(tokenizer, NumpyEngine(*_model(setting)), copy_index=lambda: index)
+    context, config = generator.read("a"), SamplingConfig(max_copy=MAX_COPY)
+    samples = np.arange(setting["streams"])
+    blocks = generator.blocks(context, config, samples, generator.steering(context, config, len(samples)))
+    return lambda: sum(next(blocks).size for _ in range(300))
 
 
 def tensorflow(setting: dict):
@@ -136,6 +160,7 @@ def pytorch(setting: dict):
 
 CONTESTANTS = {
     "textgen numpy": numpy,
+    "textgen numpy, max-copy": numpy_max_copy,
     "textgen tensorflow": tensorflow,
     "keras predict": keras_predict,
     "tf.function": tf_function,

@@ -235,12 +235,8 @@ def check_samples(tokenizer: Tokenizer, config: SamplingConfig, num_samples: int
 
 def open_generator(model: StoredModel, engine: str = "numpy", **options: Any) -> Generator:
     """A generator of `model`; `engine` is one of ENGINES, `options` are those of `Generator`."""
-    return generator_of(model, open_engine(model, engine), **options)
-
-
-def generator_of(model: StoredModel, engine: Engine, **options: Any) -> Generator:
-    """A generator of `model` by its `engine`, which reads the model's index when that is wanted."""
-    return Generator(model.tokenizer, engine, copy_index=functools.partial(open_index, model), **options)
+    options = {"copy_index": functools.partial(open_index, model)} | options
+    return Generator(model.tokenizer, open_engine(model, engine), **options)
 
 
 def open_engine(model: StoredModel, engine: str) -> Engine:

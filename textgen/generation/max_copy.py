@@ -17,7 +17,7 @@ from typing import Self
 import numpy as np
 
 from textgen.config import SamplingConfig
-from textgen.errors import SettingError
+from textgen.errors import ModelError
 from textgen.generation.state import MAX_RECENT, Context
 from textgen.store.copy_index import CopyIndex
 from textgen.store.model_directory import COPY_INDEX, StoredModel
@@ -30,14 +30,13 @@ def open_index(model: StoredModel) -> CopyIndex:
     """The index of the text that `model` learned from, verified.
 
     Raises:
-        SettingError: it has none.
-        ModelError: the index is damaged.
+        ModelError: it has none, or a damaged one.
     """
     if model.copy_index:
         return _read(model.path / COPY_INDEX, model.copy_index)
     made = model.record.training.copy_index
-    advice = "It is made when the run ends" if made else "Train with `copy_index`"
-    raise SettingError(f"{model.name} has no index of its training text. {advice}, or name the text: `corpus=FILE`")
+    advice = "It is made when the run ends" if made else "Train with --copy-index"
+    raise ModelError(f"{model.name} has no index of its training text. {advice}, or name the text: --corpus FILE")
 
 
 @functools.lru_cache(maxsize=1)

@@ -289,13 +289,12 @@ def _described(path: Path, from_json: Callable[[Any], Described], document: dict
 
 def _read_model(directory: Path, name: str, required: tuple[str, ...]) -> StoredModel:
     finished = required == MODEL_FILES
-    beside, unread = ((CHECKPOINTS,), (COPY_INDEX,)) if finished else ((), ())
-    sha256 = verify(directory, required, beside, unread)
+    sha256 = verify(directory, required, *(((CHECKPOINTS,), (COPY_INDEX,)) if finished else ()))
     record = read_record(directory / CONFIG)
     if finished:
         check_copy_index_stated(directory, record, COPY_INDEX in sha256)
     # Before the tokenizer, whose permitted size follows from the vocabulary that the config claims.
     weights = read_weights(directory / WEIGHTS, record)
     tokenizer = read_tokenizer(directory / TOKENIZER, record)
-    hashes = sha256[WEIGHTS], finished, sha256.get(COPY_INDEX, "")
-    return StoredModel(name, directory, record, tokenizer, weights, *hashes)
+    index = sha256.get(COPY_INDEX, "")
+    return StoredModel(name, directory, record, tokenizer, weights, sha256[WEIGHTS], finished, index)
