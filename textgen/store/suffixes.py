@@ -5,7 +5,7 @@ question of more bytes has to compare them. A natural text has next to none of t
 
 Places are taken in groups by their first bytes, so that no more than MOST are held at once, and each group is sorted by
 eight bytes, then, where these are equal, by the next five, and so on: a number of 64 bits holds five bytes and which of
-the equals a place belongs to. Measured on one core: 0.5 s for 1 MB of English, some 60 s for 100 MB.
+the equals a place belongs to. Measured on one core: 0.4 s for 1 MB of shuffled English words, 19 s for 30 MB.
 """
 
 import functools
@@ -15,7 +15,7 @@ import numpy as np
 
 WORD, STEP = 8, 5  # bytes that are compared at once: first, and then
 DEPTH = WORD + 20 * STEP
-MOST = 1 << 22  # at most 2**24, which leaves room for STEP bytes; some 250 MB
+MOST = 1 << 22  # at most 2**24, which leaves room for STEP bytes; some 350 MB
 AT_ONCE = 1 << 20  # bytes of the text that are looked at
 PAIRS = 1 << 16
 
