@@ -35,6 +35,7 @@ QUICK = {
     "evaluate FILE": f"evaluate {DONE} novel.txt",
     "evaluate PAGE": f"evaluate {DONE} page.html",
     "evaluate": f"evaluate {DONE} --json",
+    "copied": f"copied {DONE} novel.txt --corpus novel.txt --json",
     "models": "models",
     "info": f"info {RUN}",
     "verify": f"verify {DONE}",

@@ -17,7 +17,8 @@ from textgen.generation.constraints.items import both, items_of, kinds_of
 from textgen.generation.constraints.patterns import Graph
 from textgen.generation.constraints.rows import Row
 from textgen.generation.ending import Ending
-from textgen.generation.generator import ENGINES, open_generator
+from textgen.generation.engines import ENGINES
+from textgen.generation.generator import open_generator
 from textgen.generation.state import Context
 from textgen.tokenizers import CharacterTokenizer, WordTokenizer
 

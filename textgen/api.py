@@ -22,7 +22,9 @@ from textgen.arguments import (
 )
 from textgen.config import CacheConfig, DynamicConfig, SamplingConfig, with_seed
 from textgen.errors import SettingError, WrongTypeError
-from textgen.generation.generator import ENGINES, MAX_SAMPLES, Completion, Engine, Generator, needed_bytes, open_engine
+from textgen.generation.engines import ENGINES, Engine, open_engine
+from textgen.generation.generator import Completion, Generator, copy_index_of
+from textgen.generation.sizes import MAX_SAMPLES, needed_bytes
 from textgen.memory import LARGE_BYTES, in_gb
 from textgen.records import ModelRecord
 from textgen.schema import check_known, from_python, received
@@ -185,8 +187,10 @@ class Model:
         policy, config = choice_of("on_unknown", on_unknown, POLICIES), _sampling(settings)
         if self._engine is None:
             self._engine = open_engine(self._stored, self._engine_name)
-        generator = Generator(self._stored.tokenizer, self._engine, on_unknown=policy, on_replaced=_warn_of_replaced)
-        return generator, text, config
+        options: dict[str, Any] = {"copy_index": lambda: copy_index_of(self._stored), "on_unknown": policy}
+        options["on_replaced"] = lambda replaced: warn_caller(describe_replacements(replaced))
+        options["on_ended"] = warn_caller
+        return Generator(self._stored.tokenizer, self._engine, **options), text, config
 
 
 def load(name_or_path: PathLike, *, models_dir: PathLike | None = None, engine: str = "numpy") -> Model:
@@ -285,10 +289,6 @@ def train(
 
 def _written(generator: Generator, text: str, config: SamplingConfig) -> Iterator[str]:
     yield from generator.write(generator.read(text), config)
-
-
-def _warn_of_replaced(replaced: dict[str, str]) -> None:
-    warn_caller(describe_replacements(replaced))
 
 
 def _models_dir(given: object) -> Path:

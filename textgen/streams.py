@@ -16,6 +16,8 @@ from typing import Any, TextIO
 
 from textgen.messages import harmless, visible
 
+BOLD, PLAIN = "\x1b[1;33m", "\x1b[0m"
+
 
 class OutputError(Exception):
     """Standard output cannot be written. It ends the command, a session of many inputs too, so it is no TextgenError.
@@ -94,6 +96,25 @@ def text_writer() -> Callable[[str], None]:
     def write(piece: str) -> None:
         nonlocal last
         sys.stdout.write(visible(piece, last) if sys.stdout.isatty() else piece)
+        sys.stdout.flush()
+        last = piece[-1:] or last
+
+    return write
+
+
+def shows_styles() -> bool:
+    """Whether standard output is a terminal that shows bold text, and its user wants that."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def bold_writer() -> Callable[[str, bool], None]:
+    """As `text_writer`, for pieces of which some are bold."""
+    last = ""
+
+    def write(piece: str, is_bold: bool) -> None:
+        nonlocal last
+        shown = visible(piece, last)
+        sys.stdout.write(f"{BOLD}{shown}{PLAIN}" if is_bold else shown)
         sys.stdout.flush()
         last = piece[-1:] or last
 

@@ -15,6 +15,7 @@ import numpy as np
 
 V, L, WINDOW = 65, 2, 40
 SYMBOLS = "\n " + "".join(map(chr, range(60, 123)))  # V of them
+MAX_COPY = 20
 SETTINGS = [(128, 1), (512, 1), (128, 32), (512, 32)]  # units, streams
 
 
@@ -68,6 +69,30 @@ def numpy_with_words(setting: dict):
     from textgen.generation.numpy_engine import NumpyEngine
 
     return _ours(NumpyEngine(*_model(setting)), setting, must_include=("dragon", "castle", "king"))
+
+
+def numpy_max_copy(setting: dict):
+    """As `numpy`, with an index of 1 MB of text, in which it looks before each token."""
+    import random
+    import tempfile
+    from pathlib import Path
+
+    from textgen.config import SamplingConfig
+    from textgen.generation.generator import Generator
+    from textgen.generation.numpy_engine import NumpyEngine
+    from textgen.store.copy_index import CopyIndex, write_copy_index
+    from textgen.tokenizers import CharacterTokenizer
+
+    tokenizer = CharacterTokenizer("".join(map(chr, range(32, 32 + V))))
+    with tempfile.TemporaryDirectory() as folder:
+        write_copy_index(Path(folder, "index"), ["".join(random.Random(0).choices(tokenizer.symbols, k=10**6))], "")
+        index = CopyIndex.read(Path(folder, "index"))
+    generator = Generator(tokenizer, NumpyEngine(*_model(setting)), copy_index=lambda: index)
+    context, config = generator.read("a"), SamplingConfig(max_copy=MAX_COPY)
+    samples = np.arange(setting["streams"])
+    following = generator.following(context, config)
+    blocks = generator.blocks(context, config, samples, following.rows(len(samples))[1])
+    return lambda: sum(next(blocks).size for _ in range(300))
 
 
 def tensorflow(setting: dict):
@@ -162,6 +187,7 @@ CONTESTANTS = {
     "textgen numpy": numpy,
     "with regex": numpy_with_regex,
     "with words": numpy_with_words,
+    "textgen numpy, max-copy": numpy_max_copy,
     "textgen tensorflow": tensorflow,
     "keras predict": keras_predict,
     "tf.function": tf_function,

@@ -21,8 +21,10 @@ STARTED = time.perf_counter()  # `--minutes` counts from here
 COMMANDS = (
     "train",
     "sample",
+    "replay",
     "repl",
     "evaluate",
+    "copied",
     "export",
     "models",
     "info",

@@ -1,12 +1,15 @@
 """`textgen info`: what a model is and how it was made."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from textgen.cli.options import json_option, models_dir_option
 from textgen.streams import write_line, write_lines
+
+if TYPE_CHECKING:
+    from textgen.store.model_directory import StoredModel
 
 LONGEST_NOTICE = 2000  # characters
 
@@ -33,6 +36,7 @@ def info(model: str, models_dir: Path, as_json: bool) -> None:
         "sha256": stored.sha256,
         **({"storage": storage, "weights_bytes": num_bytes} if as_json else {"weights": _weights(storage, num_bytes)}),
         "finished": stored.is_finished,
+        **_copy_index(stored, as_json),
         **stored.record.to_json(),
     }
     sketch = document["corpus"].pop("sketch")  # too long to be looked at
@@ -57,6 +61,17 @@ def info(model: str, models_dir: Path, as_json: bool) -> None:
             ["", "notice", f"  {'licence':<28} {shown(notice.licence)}", f"  {shown(notice.text, LONGEST_NOTICE)}"]
         )
         write_lines(["", "works", *(f"  {shown(work)}" for work in notice.works)])
+
+
+def _copy_index(stored: "StoredModel", as_json: bool) -> dict[str, Any]:
+    """The size of the index of the text, and that it holds the text; nothing where there is none."""
+    from textgen.store.model_directory import COPY_INDEX
+
+    if not stored.copy_index:
+        return {}
+    num_bytes = (stored.path / COPY_INDEX).stat().st_size
+    said = f"{num_bytes:,} bytes; whoever gets the model can read its whole text in {COPY_INDEX}"
+    return {"copy_index_bytes": num_bytes} if as_json else {"copy_index": said}
 
 
 def _weights(storage: str, num_bytes: int) -> str:

@@ -42,6 +42,7 @@ def repl(model: str, on_unknown: str, engine: str, models_dir: Path, **sampling:
         engine,
         on_unknown=on_unknown,
         on_replaced=lambda replaced: terminal.show_notice(describe_replacements(replaced)),
+        on_ended=terminal.show_notice,
     )
     description = describe(stored)
     terminal.show_notice(f"{description}\nType text and the model goes on; /help lists commands, Ctrl-D leaves.")

@@ -51,6 +51,14 @@ class SamplingConfig(Settings):
         300, "Number of characters to write, or of words with a word model.", minimum=1, maximum=2**31 - 1
     )
     new_words: bool = setting(False, "Allow a word model to spell words outside its vocabulary.")
+    max_copy: int = setting(
+        0,
+        "Longest run of characters that the text may share with the training text; 0 is off. It needs an index, see "
+        "train --copy-index.",
+        minimum=0,
+        maximum=4096,
+        is_new=True,
+    )
     repeat_penalty: float = setting(
         1.0, "Divide the odds of recent tokens by this; 1 is off.", minimum=0.01, maximum=100
     )
@@ -129,6 +137,15 @@ class SamplingConfig(Settings):
         (), r"Stop before this text; may be repeated. On a command line \n is a new line, \t a tab, \\ a backslash."
     )
     ignore_eod: bool = setting(False, "Continue with another document where one ends.")
+    endless: bool = setting(False, "Write without end, until Ctrl-C; the length does not count.", is_new=True)
+    beams: int = setting(
+        1,
+        "Look for the likeliest text with a beam of so many; costs as many times the work, and shows nothing before "
+        "the end. Goes with temperature 0.",
+        minimum=1,
+        maximum=1000,
+        is_new=True,
+    )
     must_include: tuple[str, ...] = setting(
         (), "Write this word or text, at a place that the model chooses; may be repeated.", is_new=True
     )
@@ -153,6 +170,14 @@ class SamplingConfig(Settings):
                 )
             if len(self.temperature) == 1:
                 object.__setattr__(self, "temperature", self.temperature[0])
+        if self.endless:
+            object.__setattr__(self, "ignore_eod", True)
+        if self.endless and (self.is_constrained or self.beams > 1 or self.min_length):
+            raise SettingError("`endless` has no end, which `regex`, `must_include`, `beams` and `min_length` look to")
+        if self.is_constrained and self.min_length:
+            raise SettingError(
+                "`min_length` does not hold where `regex` or `must_include` decide the end. Leave it out"
+            )
         if self.regex is not None:
             _check_pattern(self.regex)
         if len(self.must_include) > MAX_WORDS or any(not 0 < len(word) <= MAX_WORD for word in self.must_include):

@@ -113,6 +113,12 @@ class TrainingConfig(Settings):
         unset="that of the model it begins with, else float32",
         before="float32",
     )
+    copy_index: bool = setting(
+        False,
+        "Keep an index of the text with the model, for sample --max-copy and --mark-copied. Whoever gets the model can "
+        "read the text in it.",
+        is_new=True,
+    )
     sample_every: int = setting(0, "Steps between evaluations, each with a sample; 0 makes ten in a run.", minimum=0)
 
     def __post_init__(self) -> None:

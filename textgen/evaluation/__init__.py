@@ -5,6 +5,7 @@
     neural_cache  the tokens that followed similar states, mixed into the model's probabilities
     one_pass      a text -> the figures under fixed weights, with NumPy
     dynamic       a text -> its nats under weights that follow it; the only one that imports TensorFlow
+    copied        a text and another -> what of it stands there
     measuring     a model, what is asked of it, and a text -> all figures, for Python programs
 
 Models of characters and of words are comparable: the nats of all tokens are added up, whatever a token is, and divided

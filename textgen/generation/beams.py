@@ -30,15 +30,24 @@ class Hypothesis:
     score: float  # the sum of its tokens' scores
     ending: Ending
     text: str = ""
+    token_ids: tuple[int, ...] = ()
 
     def followed_by(self, token_id: int, score: float) -> Self:
         """The text with one token more, which makes its score `score`."""
         ending = self.ending.fork()
-        return dataclasses.replace(self, score=score, ending=ending, text=self.text + ending.feed(np.array([token_id])))
+        text = self.text + ending.feed(np.array([token_id]))
+        return dataclasses.replace(
+            self, score=score, ending=ending, text=text, token_ids=(*self.token_ids, token_id)[: ending.num_tokens]
+        )
 
 
-def beam_search(engine: NumpyEngine, tokenizer: Tokenizer, context: Context, config: SamplingConfig) -> tuple[str, str]:
-    """The text that continues `context`, and why it ends, as `Ending.reason`; `config.beams` is the beam's width."""
+def beam_search(
+    engine: NumpyEngine, tokenizer: Tokenizer, context: Context, config: SamplingConfig
+) -> tuple[str, str, np.ndarray]:
+    """The text that continues `context`, why it ends, as `Ending.reason`, and its ids, int [T].
+
+    `config.beams` is the width of the beam.
+    """
     hidden, memory, logits = context.hidden[:, None], context.memory[:, None], context.logits[None]
     past = Past(context, config, 1, Barred.of(tokenizer, config))
     beam, best = [Hypothesis(0.0, Ending(tokenizer, config))], Hypothesis(-np.inf, Ending(tokenizer, config))
@@ -55,7 +64,8 @@ def beam_search(engine: NumpyEngine, tokenizer: Tokenizer, context: Context, con
         for row in np.flatnonzero(scores.max(axis=-1) == -np.inf).tolist():  # nothing may follow
             best = max(best, beam[row].followed_by(-1, beam[row].score), key=lambda text: text.score)
         if not kept or best.score >= kept[0][2].score:  # scores only sink: none of the beam can overtake it
-            return best.text + best.ending.finish(), best.ending.reason
+            whole = best.text + best.ending.finish()
+            return whole, best.ending.reason, np.array(best.token_ids, np.int32)
         rows, token_ids = np.array([row for row, _, _ in kept]), np.array([token_id for _, token_id, _ in kept])
         beam = [text for _, _, text in kept]
         past = past.rows(rows)

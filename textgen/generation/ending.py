@@ -14,6 +14,7 @@
 """
 
 import copy
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
@@ -47,11 +48,18 @@ class Ending:
         # As bytes, of which an element is an int: this runs for every token.
         self._continues, self._continued = tokenizer.continues.tobytes(), tokenizer.continued.tobytes()
         self._ignores_eod, self._length, self._least = config.ignore_eod, config.length, config.min_length
-        self._tokens_left = config.length * MAX_PIECE
+        self._num_tokens, self._most_tokens = 0, config.length * MAX_PIECE
+        if config.endless:
+            self._length = self._most_tokens = sys.maxsize
         self._is_open = 0  # whether the last token left its unit open
         self._scanner = StopScanner(config.stop)
         self._row = row
         self._see_whether_complete()
+
+    @property
+    def num_tokens(self) -> int:
+        """Of the text so far."""
+        return self._num_tokens
 
     @property
     def is_over(self) -> bool:
@@ -100,8 +108,8 @@ class Ending:
             self.reason = "length"
             return ""
         self._is_open = self._continued[token_id]
-        self._tokens_left -= 1
-        if (self.units == self._length and not self._is_open) or not self._tokens_left:  # rules 5 and 6
+        self._num_tokens += 1
+        if (self.units == self._length and not self._is_open) or self._num_tokens == self._most_tokens:  # rules 5 and 6
             self.reason = "length"
         return self._separator if token_id == self._eod_id else self._pieces[token_id]
 

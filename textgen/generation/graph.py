@@ -19,6 +19,7 @@ from textgen.generation.graph_network import Network, State, fold_weights
 from textgen.generation.graph_past import Follower, GraphBarred, Past
 from textgen.generation.graph_philox import uniforms
 from textgen.generation.graph_sampling import Active, Rules, chosen, rules_at, rules_of, without
+from textgen.generation.numpy_engine import NumpyEngine
 from textgen.generation.past import streaks_of
 from textgen.generation.sampling import occurrences
 from textgen.generation.state import MAX_RECENT, Context
@@ -44,9 +45,17 @@ class TensorFlowEngine:
     def __init__(self, config: ModelConfig, weights: dict[str, np.ndarray]):
         """Args: weights: float32, as `model_directory.weight_shapes(config)`."""
         self.config = config
+        self._stored = weights
+        self._numpy: NumpyEngine | None = None
         self.weights = {name: tf.constant(value) for name, value in fold_weights(config, weights).items()}
         self._read = tf.function(self._read_block, jit_compile=True, autograph=False)
         self._write = tf.function(self._write_block, jit_compile=True, autograph=False)
+
+    def in_numpy(self) -> NumpyEngine:
+        """The same network with NumPy."""
+        if self._numpy is None:
+            self._numpy = NumpyEngine(self.config, self._stored)
+        return self._numpy
 
     def read(self, token_ids: np.ndarray, context: Context | None = None) -> Context:
         """The context after `token_ids` (int [T], may be empty), which follow `context`.

@@ -4,6 +4,7 @@ The probabilities are the model's own: before penalties, bans, temperature and f
 the NumPy engine over the tokens, whichever engine wrote them.
 """
 
+import collections
 import dataclasses
 from collections.abc import Iterable, Iterator
 
@@ -61,7 +62,25 @@ class Scorer:
 
     def _piece(self, token_id: int) -> str:
         """What the token writes; for the end of a document, what stands between two of them."""
-        return self.tokenizer.pieces[token_id] or self.tokenizer.document_separator or ""
+        if token_id == self.tokenizer.eod_id:
+            return self.tokenizer.document_separator or ""
+        return self.tokenizer.pieces[token_id]
+
+
+def shown_tokens(blocks: Iterable[tuple[Iterable[ScoredToken], str]]) -> Iterator[ScoredToken]:
+    """The tokens that stand whole in the text that is shown.
+
+    Args: blocks: of a text, tokens and what is shown once they are written: some of it may be held back, and dropped
+        where a stop string ends the text.
+    """
+    waiting: collections.deque[ScoredToken] = collections.deque()
+    room = 0  # characters that are shown and belong to no token yet
+    for tokens, shown in blocks:
+        waiting.extend(tokens)
+        room += len(shown)
+        while waiting and len(waiting[0].piece) <= room:
+            room -= len(waiting[0].piece)
+            yield waiting.popleft()
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:

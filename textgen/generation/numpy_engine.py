@@ -8,6 +8,7 @@ import functools
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from typing import Self
 
 import numpy as np
 from threadpoolctl import OpenBLASController, ThreadpoolController
@@ -47,6 +48,10 @@ class NumpyEngine:
         self.output_kernel = weights["embedding"].T if config.tied else weights["output.kernel"]
         self.output_projection = weights.get("output.projection")  # [F, E], or None
         self.output_bias = weights["output.bias"]
+
+    def in_numpy(self) -> Self:
+        """This engine."""
+        return self
 
     def empty_context(self) -> Context:
         """Before the first token."""

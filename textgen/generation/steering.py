@@ -26,15 +26,9 @@ class Together:
         self.steerings = steerings
 
     def allowed(self) -> np.ndarray | None:
-        """As in `Steering`. Where the steerings agree on no id of a row, the first of them decides it."""
+        """As in `Steering`."""
         masks = [mask for steering in self.steerings if (mask := steering.allowed()) is not None]
-        if not masks:
-            return None
-        both = np.logical_and.reduce(masks)
-        if not (none := ~both.any(axis=-1)).any():
-            return both
-        both[none] = masks[0][none]
-        return both
+        return np.logical_and.reduce(masks) if masks else None
 
     def advance(self, token_ids: np.ndarray) -> None:
         """As in `Steering`."""

@@ -9,6 +9,7 @@
     measuring      minutes -> a number of steps; a plan with another model where the speed is not the expected one
     trainer        the steps: train, evaluate, save, go back (`divergence`), keep the pace (`pace`, `schedule`)
     results        what came out, as the model says it; `novelty` of the texts that it writes
+    copy_index     the text of a run -> its index, where that is asked for
     run            the line: request -> plan -> trainer -> result
 
 `checkpoints` keep what the next step depends on, `lock` lets one run at a time write a model, `run_directory` tidies

@@ -32,6 +32,7 @@ from textgen.store.run_directory import check_replaceable, recover
 from textgen.tokenizers import Tokenizer
 from textgen.training.advice import resume_command
 from textgen.training.beginning import begin
+from textgen.training.copy_index import notes_on_index
 from textgen.training.init_from import parent_record
 from textgen.training.needs import check_needs
 from textgen.training.request import Request, configs_of, open_requested
@@ -155,7 +156,7 @@ def _new(request: Request, lock: RunLock | None, progress: Preparing, tell: Call
         recipe=recipe,
         overwrite=request.overwrite,
         is_private=not reader.is_public or (parent is not None and not model_directory.is_public(parent.path)),
-        notes=(*reader.left_out, *prepared.notes, *notes_on(prepared)),
+        notes=(*reader.left_out, *prepared.notes, *notes_on(prepared), *notes_on_index(training, prepared)),
     )
     batches = plan.batches  # raises where the text is too short
     return (
@@ -213,7 +214,7 @@ def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Pla
         prepared=prepared,
         total_steps=checkpoint.progress.total_steps,
         begins=checkpoint,
-        notes=(*reader.left_out, *prepared.notes, *problems),
+        notes=(*reader.left_out, *prepared.notes, *problems, *notes_on_index(record.training, prepared)),
     )
 
 

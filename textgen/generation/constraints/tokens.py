@@ -37,6 +37,8 @@ class Tokens:
         self.alphabet = "".join(sorted(set(tokenizer.symbols).union(tokenizer.document_separator or "")))
         ids = [np.zeros(0, np.int64)] if barred is None else barred.ids
         is_barred = np.array([np.isin(np.arange(tokenizer.vocabulary_size), row) for row in ids])
+        if barred is not None and barred.banned is not None:
+            is_barred |= barred.banned.holds
         states = 2 * self._groups + tokenizer.continued
         columns, types = np.unique(
             np.concatenate([states[None], tokenizer.continues[None], is_barred]).astype(np.int64),
