@@ -12,7 +12,8 @@ from conftest import make_stored_model
 from textgen.cli.repl import repl
 from textgen.config import SamplingConfig
 from textgen.generation.generator import open_generator
-from textgen.repl import terminal
+from textgen.repl import keyboard, terminal
+from textgen.repl.completion import CommandCompleter
 
 
 def test_the_command_writes_text_alone_on_standard_output(models_dir):
@@ -40,7 +41,7 @@ def test_the_command_writes_text_alone_on_standard_output(models_dir):
 def test_completion_knows_commands_and_settings(typed, words):
     from prompt_toolkit.document import Document
 
-    found = terminal.CommandCompleter().get_completions(Document(typed), None)
+    found = CommandCompleter(lambda: []).get_completions(Document(typed), None)
     assert [completion.text for completion in found] == words
 
 
@@ -48,7 +49,7 @@ def test_completion_knows_files(tmp_path):
     from prompt_toolkit.document import Document
 
     (tmp_path / "novel.txt").write_text("")
-    found = terminal.CommandCompleter().get_completions(Document(f"/read {tmp_path}/no"), None)
+    found = CommandCompleter(lambda: []).get_completions(Document(f"/read {tmp_path}/no"), None)
     assert [completion.text for completion in found] == ["vel.txt"]
 
 
@@ -99,7 +100,7 @@ def test_the_keyboard_is_quiet_while_a_session_runs_and_restored_after(monkeypat
 
     with screen(monkeypatch):
         assert echoes()
-        with contextlib.suppress(KeyboardInterrupt), terminal.quiet_keyboard():
+        with contextlib.suppress(KeyboardInterrupt), keyboard.quiet_keyboard():
             assert not echoes()
             if problem:
                 raise problem

@@ -146,6 +146,10 @@ class Generator:
         batches = [numbers[i : i + at_once] for i in range(0, num_samples, at_once)]
         return [c for batch in batches for c in self._batch(text, context, config, batch)]
 
+    def variants(self, context: Context, config: SamplingConfig, samples: range) -> list[str]:
+        """The texts of several samples after `context`, made side by side in one batch."""
+        return [completion.completion for completion in self._batch("", context, config, np.array(samples))]
+
     def _batch(self, prompt: str, context: Context, config: SamplingConfig, samples: np.ndarray) -> list[Completion]:
         endings = [Ending(self.tokenizer, config) for _ in samples]
         texts: list[list[str]] = [[] for _ in samples]
