@@ -13,7 +13,6 @@ from textgen.cli.options import (
     sampling_config,
     sampling_options,
 )
-from textgen.streams import text_writer
 
 if TYPE_CHECKING:
     from textgen.repl import Session
@@ -47,7 +46,7 @@ def repl(model: str, session_file: str | None, on_unknown: str, engine: str, mod
         on_unknown=on_unknown,
         on_replaced=lambda replaced: terminal.show_notice(describe_replacements(replaced)),
     )
-    description, write = describe(stored), text_writer()
+    description, write = describe(stored), terminal.story_writer()
     session = Session(
         generator,
         config,

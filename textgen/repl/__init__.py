@@ -12,6 +12,7 @@
     editing       the story in an editor
     session_file  a session in a file, and back
     showing       the story shown again; the line of what is set
+    page          the story on a screen, in whole words
     commands      the table of slash commands
     loop          reads line after line
     completion    what a line can become

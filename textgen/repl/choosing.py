@@ -30,7 +30,7 @@ def show_alternatives(session: Session, argument: str) -> None:
     if found.end >= min((piece.probability for piece in found.pieces), default=0.0) and found.end:
         lines.append(f"    {_percent(found.end)}  (the text ends here)")
     session.show("\n".join(lines))
-    session.notice("A number takes one, and the model goes on; text or an empty line goes on as ever.")
+    session.notice("A number takes one; anything else goes on as ever.")
 
 
 def show_variants(session: Session, argument: str) -> None:
@@ -38,7 +38,7 @@ def show_variants(session: Session, argument: str) -> None:
     texts = session.variants(number_in("/variants", argument, FEW_VARIANTS, MOST_VARIANTS))
     labels = [str(number) for number in range(1, len(texts) + 1)]
     session.show("\n".join(side_by_side(labels, [text or "(nothing)" for text in texts], session.columns())))
-    session.notice("A number takes one; text or an empty line goes on as ever.")
+    session.notice("A number takes one; anything else goes on as ever.")
 
 
 def go_on_words(session: Session, argument: str) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from textgen.config import SamplingConfig
-from textgen.messages import counted, nearest, unescape
+from textgen.messages import counted, nearest, shown, unescape
 from textgen.repl.branching import go_to_branch, list_branches, make_branch, show_difference
 from textgen.repl.choosing import go_on_to, go_on_words, show_alternatives, show_variants
 from textgen.repl.editing import LONG_TEXT, edit_story
@@ -41,10 +41,9 @@ def show_help(session: Session, _argument: str) -> None:
     """Print the introduction and the table of commands."""
     usages = {f"{c.name} {c.arguments}".rstrip(): c.summary for c in COMMANDS.values()}
     width = max(map(len, usages))
-    if session.columns() < 2 * width:  # a narrow screen
+    lines = [f"{usage:{width}}  {summary}" for usage, summary in usages.items()]
+    if max(map(len, lines)) > session.columns():  # a narrow screen
         lines = [line for usage, summary in usages.items() for line in (usage, f"  {summary}")]
-    else:
-        lines = [f"{usage:{width}}  {summary}" for usage, summary in usages.items()]
     session.notice("\n".join([INTRODUCTION, *lines]))
 
 
@@ -114,7 +113,7 @@ def show_status(session: Session, _argument: str) -> None:
     session.notice(
         f"model     {session.model.description}\n"
         f"{settings}\n"
-        f"story     {size}" + (f", {session.desk.name} of {others + 1} stories" if others else "")
+        f"story     {size}" + (f" ({shown(session.desk.name, 40)}, one of {others + 1} stories)" if others else "")
     )
 
 
@@ -176,8 +175,10 @@ def read_file(session: Session, argument: str) -> None:
 def keep_session(session: Session, argument: str) -> None:
     """Keep the session in a file, or go on with the one that it holds; without a name say where it is kept."""
     if argument:
+        before = session.history
         session.notice(SessionFile(path_of(argument, "/session")).open(session))
-        session.say_where()
+        if session.history is not before:
+            session.say_where()
     elif session.file:
         session.notice(f"the session is kept in {session.file.path}")
     else:

@@ -30,19 +30,27 @@ class Repl:
 
     def run(self) -> None:
         """Answer lines until `/exit` or the end of the input."""
-        while not self.session.is_over:
+        while True:
             try:
-                offer = self.session.offer
-                self.answer(self.read_line(f"1-{len(offer.texts)}{PROMPT}" if offer and offer.texts else PROMPT))
-                self._keep()
-            except EOFError:
+                self._answer_lines()
                 return
             except KeyboardInterrupt:
                 if not self.is_typed:
                     raise
                 self.session.notice("Ctrl-C stops a text that is being written; Ctrl-D or /exit leaves")
+
+    def _answer_lines(self) -> None:
+        while not self.session.is_over:
+            offer = self.session.offer
+            try:
+                line = self.read_line(f"1-{len(offer.texts)}{PROMPT}" if offer and offer.texts else PROMPT)
+            except EOFError:
+                return
             except TextgenError as problem:
                 self._refuse(problem)
+                continue
+            self.answer(line)
+            self._keep()
 
     def answer(self, line: str) -> None:
         """Do what one line says. If it cannot be done, one notice says why, and the story is as it was."""

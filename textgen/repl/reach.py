@@ -14,7 +14,7 @@ from textgen.tokenizers.word_pieces import MAX_PIECE
 
 MAX_WORDS = 100_000
 MAX_MARK = 1000  # characters of a text to go on to
-LONGEST_TO = {"char": 5000, "word": 1000}  # units that are written before a text is given up
+LONGEST_TO = {"char": 2000, "word": 400}  # units that are written before a text is given up
 
 _UNSPACED = "".join(f"{chr(first)}-{chr(last)}" for first, last in UNSPACED)
 UNSPACED_SYMBOL = re.compile(f"[{_UNSPACED}]")

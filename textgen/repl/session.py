@@ -187,6 +187,7 @@ class Session:
             raise CommandError(f"1 to {most} can be chosen. A number that is text is typed with a space before it")
         text = offer.texts[number - 1]
         if not offer.is_turn:
+            self.write_typed(text)
             self.append(text)
         elif text:
             self.change(self.story.add(Turn.make(self.story.end, "", text)))

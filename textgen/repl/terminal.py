@@ -15,22 +15,24 @@ from typing import TextIO
 from prompt_toolkit import PromptSession
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
-from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.styles import Style
 
 from textgen.messages import harmless
 from textgen.repl.completion import CommandCompleter
 from textgen.repl.keyboard import is_terminal
 from textgen.repl.layout import wrap
+from textgen.repl.page import Page
 from textgen.repl.session import NARROW, CommandError, Session
 from textgen.repl.showing import status_line
 from textgen.store.private import private_directory
 from textgen.store.state import state_dir
+from textgen.streams import text_writer
 
 HISTORY = "repl_history"
 BOLD, DIM, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 STYLED = {"": "bold", "prompt": "nobold", "bottom-toolbar": "nobold noreverse dim"}
 UNSTYLED = {"bottom-toolbar": "noreverse"}
+MENU_LINES = 6  # below the line, while there is something to choose
 LEAST_COLUMNS = 10
 
 
@@ -56,6 +58,19 @@ def _print_lines(text: str, style: str) -> None:
         lines = [part for line in lines for part in wrap(line, width, indent="  ")]
     text = "\n".join(lines)
     print(f"{style}{text}{PLAIN}" if style and _is_styled(sys.stderr) else text, file=sys.stderr, flush=True)
+
+
+def story_writer() -> Callable[[str], None]:
+    """A function that shows text of the story on standard output, each piece at once; on a screen in whole words."""
+    if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+        return text_writer()
+    page = Page(columns)
+
+    def write(piece: str) -> None:
+        sys.stdout.write(page.place(piece))
+        sys.stdout.flush()
+
+    return write
 
 
 def typed_writer(write: Callable[[str], None]) -> Callable[[str], None]:
@@ -94,7 +109,7 @@ def line_reader(session: Session) -> Callable[[str], str]:
         history=open_history(state_dir() / HISTORY),
         completer=CommandCompleter(lambda: session.desk.branches),
         complete_while_typing=False,
-        complete_style=CompleteStyle.READLINE_LIKE,
+        reserve_space_for_menu=MENU_LINES,
         key_bindings=keys,
         prompt_continuation=lambda width, _number, _is_soft: " " * width,
         bottom_toolbar=lambda: status_line(session, columns()),
