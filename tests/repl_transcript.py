@@ -70,7 +70,9 @@ DOCUMENTS = CharacterTokenizer(SYMBOLS, "\n\n")
 class Transcript:
     """A session whose lines are known beforehand; an exception among them is raised where a line would come."""
 
-    def __init__(self, *lines, generator=None, engine=None, columns=80, model=ModelFacts("novel", "a model"), **sampling):
+    def __init__(
+        self, *lines, generator=None, engine=None, columns=80, model=ModelFacts("novel", "a model"), **sampling
+    ):
         self.lines = [*lines]
         self.shown = ""
         engine = engine or AlphabetEngine()

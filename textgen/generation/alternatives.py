@@ -84,8 +84,9 @@ def alternatives(engine: Engine, tokenizer: Tokenizer, context: Context, count: 
     def open_place(token_ids: tuple[int, ...], context: Context, has_begun: bool, cost: float) -> None:
         costs = cost - _log_probabilities(context.logits)
         over = rules.ends if has_begun else rules.never
-        if token_ids and over.any():
-            heapq.heappush(queue, (-float(np.logaddexp.reduce(-costs[over])), next(order), token_ids, None))
+        whole = -float(np.logaddexp.reduce(-costs[over], initial=-np.inf))
+        if token_ids and math.isfinite(whole):
+            heapq.heappush(queue, (whole, next(order), token_ids, None))
         following = _cheapest(np.where(over, np.inf, costs), count + MAX_STEPS)
         if len(following):
             place = _Place(token_ids, context, has_begun, following, costs[following])
