@@ -67,12 +67,13 @@ WORDS = WordTokenizer(SYMBOLS, [" cat", " the", "the", " sat"])
 DOCUMENTS = CharacterTokenizer(SYMBOLS, "\n\n")
 
 
+MODEL = ModelFacts("novel", "a model")
+
+
 class Transcript:
     """A session whose lines are known beforehand; an exception among them is raised where a line would come."""
 
-    def __init__(
-        self, *lines, generator=None, engine=None, columns=80, model=ModelFacts("novel", "a model"), **sampling
-    ):
+    def __init__(self, *lines, generator=None, engine=None, columns=80, model=MODEL, **sampling):
         self.lines = [*lines]
         self.shown = ""
         engine = engine or AlphabetEngine()

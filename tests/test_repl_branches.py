@@ -7,7 +7,7 @@ import pytest
 from conftest import slow
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from repl_transcript import AlphabetEngine, Transcript, notices, transcript
+from repl_transcript import Transcript, notices, transcript
 
 import textgen.repl
 from textgen.repl.desk import MAX_BRANCHES, MAX_NAME

@@ -191,6 +191,19 @@ DAMAGED = {
 }
 
 
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory) -> str:
+    """A session of two turns."""
+    path = tmp_path_factory.mktemp("sound") / "desk"
+    Transcript("a", "x", "/undo", "/redo", "/regen", f"/session {path}").run()
+    return path.read_text()
+
+
+def test_the_session_that_is_damaged_here_is_sound(tmp_path, sound):
+    (tmp_path / "desk").write_text(sound)
+    assert notices(f"/session {tmp_path}/desk")[-1] == "the story ends: abcd xyza"
+
+
 def assert_refused(path: Path, said: str):
     before = os.stat(path) if path.is_file() else None
     session = Transcript(f"/session {path}", "a")
@@ -208,10 +221,9 @@ def test_a_file_that_is_no_session_is_one_line_and_stays(tmp_path, content):
 
 
 @pytest.mark.parametrize("damage", DAMAGED.values(), ids=DAMAGED)
-def test_a_damaged_session_is_one_line_and_stays(tmp_path, damage):
+def test_a_damaged_session_is_one_line_and_stays(tmp_path, sound, damage):
     path = tmp_path / "desk"
-    Transcript(f"/session {path}", "a", "x", "/undo", "/redo", "/regen").run()
-    path.write_text(damage(json.loads(path.read_text())))
+    path.write_text(damage(json.loads(sound)))
     assert_refused(path, f"{path} is a damaged session: ")
 
 

@@ -2,10 +2,34 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
+from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.completion import (
+    CompleteEvent,
+    Completer,
+    Completion,
+    PathCompleter,
+    get_common_complete_suffix,
+)
 from prompt_toolkit.document import Document
 
 from textgen.repl.commands import COMMANDS, SETTINGS
+
+
+def complete(buffer: Buffer, completer: Completer) -> None:
+    """Add at once what is certain, and otherwise show a menu or go on in it.
+
+    What prompt_toolkit does at a tab comes later than a key that follows it, as when keys waited in the terminal.
+    """
+    if buffer.complete_state:
+        buffer.complete_next()
+        return
+    found = list(completer.get_completions(buffer.document, CompleteEvent(completion_requested=True)))
+    if len(found) == 1:
+        buffer.apply_completion(found[0])
+    elif certain := get_common_complete_suffix(buffer.document, found):
+        buffer.insert_text(certain)
+    elif found:
+        buffer.start_completion()
 
 
 class CommandCompleter(Completer):

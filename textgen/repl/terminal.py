@@ -14,11 +14,11 @@ from typing import TextIO
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
-from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.styles import Style
 
 from textgen.messages import harmless
-from textgen.repl.completion import CommandCompleter
+from textgen.repl.completion import CommandCompleter, complete
 from textgen.repl.keyboard import is_terminal
 from textgen.repl.layout import wrap
 from textgen.repl.page import Page
@@ -37,7 +37,11 @@ LEAST_COLUMNS = 10
 
 
 def columns() -> int:
-    """How wide the screen is."""
+    """How wide the screen is now; where there is none, as wide as $COLUMNS says."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # no terminal, or none any more
+            if width := os.get_terminal_size(stream.fileno()).columns:
+                return max(width, LEAST_COLUMNS)
     return max(shutil.get_terminal_size((NARROW, 24)).columns, LEAST_COLUMNS)
 
 
@@ -99,15 +103,13 @@ def line_reader(session: Session) -> Callable[[str], str]:
     """
     if not is_terminal():
         return read_plain_line
+    completer = CommandCompleter(lambda: session.desk.branches)
     keys = KeyBindings()
-
-    @keys.add("escape", "enter")
-    def _(event: KeyPressEvent) -> None:
-        event.current_buffer.insert_text("\n")
-
+    keys.add("escape", "enter")(lambda event: event.current_buffer.insert_text("\n"))
+    keys.add("tab")(lambda event: complete(event.current_buffer, completer))
     editor: PromptSession[str] = PromptSession(
         history=open_history(state_dir() / HISTORY),
-        completer=CommandCompleter(lambda: session.desk.branches),
+        completer=completer,
         complete_while_typing=False,
         reserve_space_for_menu=MENU_LINES,
         key_bindings=keys,
