@@ -26,7 +26,7 @@ from textgen.repl.completion import CommandCompleter
 from textgen.repl.layout import width_of
 from textgen.repl.page import Page
 from textgen.repl.reach import count_words
-from textgen.repl.session import ModelFacts
+from textgen.repl.session import CommandError, ModelFacts
 from textgen.repl.showing import status_line
 
 REPOSITORY = Path(__file__).parents[1]
@@ -327,3 +327,27 @@ def test_a_session_on_a_screen(tmp_path, models_dir, width, height):
         shown.tmux("resize-window", "-x", "30", "-y", str(height))
         lines = shown.type("/help", "Enter", until="/quit")
         assert max(map(len, lines)) <= 30
+
+
+# ---------------------------------------------------------------- the command with a session
+
+
+def test_the_command_goes_on_with_a_session_and_flags_win_over_its_settings(models_dir, tmp_path):
+    arguments = ["tiny", "--models-dir", str(models_dir), "--session", str(tmp_path / "desk")]
+    first = CliRunner().invoke(repl, [*arguments, "-n", "9", "-t", "0.5"], input=b"it was\n")
+    assert first.stderr.splitlines()[2] == f"the session is kept in {tmp_path}/desk from now on"
+    again = CliRunner().invoke(repl, [*arguments, "-t", "2"], input=b"/text\n/set temperature\n/set length\n")
+    assert (again.exit_code, again.stdout) == (0, f"it was{first.stdout}")
+    said = again.stderr.splitlines()
+    end = first.stdout.removesuffix("\n").replace("\n", "\\n")
+    assert said[2:4] == [f"the session of {tmp_path}/desk goes on", f"the story ends: it was{end}"]
+    assert [line.split()[:2] for line in said[4:]] == [["temperature", "2.0"], ["length", "9"]]
+
+
+def test_a_file_that_is_no_session_ends_the_command_before_it_begins(models_dir, tmp_path):
+    (tmp_path / "novel").write_text("It was.")
+    arguments = ["tiny", "--models-dir", str(models_dir), "--session", str(tmp_path / "novel")]
+    result = CliRunner().invoke(repl, arguments, input=b"a\n")
+    assert isinstance(result.exception, CommandError)
+    assert str(result.exception).startswith(f"{tmp_path}/novel is no session of textgen")
+    assert (tmp_path / "novel").read_text() == "It was."

@@ -59,6 +59,8 @@ def repl(model: str, session_file: str | None, on_unknown: str, engine: str, mod
     )
     said = _open_session(session, session_file, given(sampling)) if session_file else ""
     terminal.show_notice(f"{description}\nType text and the model goes on; /help lists commands, Ctrl-D leaves.{said}")
+    if session.story.text:
+        session.say_where()
     with keyboard.quiet_keyboard():
         Repl(session, terminal.line_reader(session), is_typed=keyboard.is_typed()).run()
 

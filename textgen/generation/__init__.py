@@ -9,6 +9,7 @@
     numpy_engine  the network with NumPy alone; numpy_cells: its cells          graph, graph_network
     prompts       prompts from files
     generator     a prompt -> text that streams
+    alternatives  the likeliest next words, with their probabilities
     copies        what was written and another text -> the longest run that both have
 
 The files on the right do the same with TensorFlow; no other file here imports it. `graph` is the engine of `--engine
