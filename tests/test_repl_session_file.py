@@ -168,10 +168,6 @@ DAMAGED = {
             "later": {"passages": [[-1, "a"], [3, "bcd"], [1, " x"], [2, "yza"]]},
             "text": {"passages": [[-1, 7], [0, "bcd"], [1, " x"], [2, "yza"]]},
             "a row": {"passages": [[-1, "a", 1]]},
-            "a story of later": {"stories": [[1, 0, 1, 0, ""], [0, 2, 3, 0, ""]]},
-            "a turn that goes back": {"stories": [[-1, 1, 0, 0, ""], [0, 2, 3, 0, ""]]},
-            "a turn of another text": {"stories": [[-1, 0, 1, 0, ""], [0, 0, 1, 0, ""]]},
-            "words": {"stories": [[-1, 0, 1, 10**9, ""], [0, 2, 3, 0, ""]]},
             "a number": {"next_sample": 2**63},
             "a truth": {"next_sample": True},
             "a fraction": {"next_sample": 1.5},
@@ -185,6 +181,14 @@ DAMAGED = {
             "a long name": {"present": {"name": "x" * 99, "stories": {"x" * 99: 1}}},
             "a past": {"past": 3},
             "no model": {"model": "novel"},
+        }.items()
+    },
+    **{
+        name: lambda d, row=row: json.dumps(d | {"stories": [row, *d["stories"][1:]]})
+        for name, row in {
+            "a story of later": [1, 0, 1, 0, ""],
+            "a turn that goes back": [-1, 1, 0, 0, ""],
+            "words": [-1, 0, 1, 10**9, ""],
         }.items()
     },
     "less": lambda d: json.dumps({name: value for name, value in d.items() if name != "future"}),

@@ -173,7 +173,7 @@ def test_alt_enter_begins_a_line_and_enter_ends_them_all(monkeypatch):
 
 
 def test_a_tab_is_answered_before_the_key_behind_it(monkeypatch):
-    assert lines_typed(monkeypatch, "/vari\t 2\r/set temp\t 1\r", 2) == ["/variants 2", "/set temperature 1"]
+    assert lines_typed(monkeypatch, "/vari\t 2\r/set top-k\t 1\r", 2) == ["/variants 2", "/set top_k 1"]
 
 
 def test_pasted_text_stays_whole(monkeypatch):
