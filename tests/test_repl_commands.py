@@ -34,9 +34,9 @@ def test_help_lists_every_command():
 )
 def test_wrong_lines_give_one_notice_and_change_nothing(line, notice):
     session = Transcript(line)
-    before = session.repl.session.config
+    before = session.session.config
     assert session.run() == f"> {line}\n# {notice}\n"
-    assert session.repl.session.config == before
+    assert session.session.config == before
     assert session.story == ""
 
 
@@ -59,7 +59,7 @@ def test_a_wrong_value_is_refused_in_the_words_of_the_settings(line, name, value
         SamplingConfig(**{name: value})
     session, said = Transcript(line), str(refusal.value).replace("`", "")
     assert session.run() == f"> {line}\n# {said}\n"
-    assert session.repl.session.config == SamplingConfig(length=3)
+    assert session.session.config == SamplingConfig(length=3)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_wrong_value_is_refused_in_the_words_of_the_settings(line, name, value
 def test_set_changes_one_setting(line, name, value):
     session = Transcript(line.replace(r"\'", '"\'"'), stop=("x",))
     session.run()
-    assert session.repl.session.config == SamplingConfig(**({"length": 3, "stop": ("x",)} | {name: value}))
+    assert session.session.config == SamplingConfig(**({"length": 3, "stop": ("x",)} | {name: value}))
 
 
 def test_a_pattern_is_set_as_it_is_typed_and_words_as_strings():

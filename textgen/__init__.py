@@ -27,7 +27,7 @@ The map, in the order in which text becomes a model and a model becomes text. A 
     training/           a request -> a plan -> a trainer -> a model directory
     benchmark           how fast this machine trains and samples, by size
     export/             a model -> a SavedModel: a prompt goes in, text comes out
-    repl/               a conversation with a model
+    repl/               a writing desk: stories that somebody and a model write in turns
     api                 the Python interface, below
     cli/                the command line
 

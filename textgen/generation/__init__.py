@@ -18,6 +18,7 @@
     sizes         how many texts are written side by side, and what they take
     following     what is barred, steered and ended in texts that go on from one place
     generator     a prompt -> text that streams
+    alternatives  the likeliest next words, with their probabilities
     jobs          what `textgen sample` writes, as text or as JSON that repeats it; replaying: that text again
     copied_runs   which characters of a text are copied, as it is written
     copies        what was written and another text -> the longest run that both have

@@ -195,6 +195,11 @@ class Generator:
         first = sample // at_once * at_once
         return range(first, min(first + at_once, num_samples))
 
+    def variants(self, context: Context, config: SamplingConfig, samples: range) -> list[str]:
+        """The texts of several samples after `context`, made side by side in one batch."""
+        following = self.following(context, config.replace(endless=False, beams=1))
+        return [completion.completion for completion in self._batch("", following, np.array(samples), None)]
+
     def _batch(self, prompt: str, following: Following, samples: np.ndarray, logprobs: int | None) -> list[Completion]:
         endings, steering = following.rows(len(samples))
         texts: list[list[str]] = [[] for _ in samples]
