@@ -6,7 +6,10 @@
 Two layers, 65 symbols, temperature 0.8. "keras predict" calls `model.predict` for every token with a window of 40
 tokens (stock Keras has no carried state in `predict`); "tf.function" calls one compiled step for every token, as
 TensorFlow's tutorial does; "pytorch" calls `nn.LSTM` for every token under `inference_mode`.
+"numpy, top-p" and others are our engine with one rule of drawing.
 """
+
+import functools
 
 import contest
 import numpy as np
@@ -25,11 +28,14 @@ def _model(setting: dict):
     return config, {n: draw.normal(size=s).astype(np.float32) * 0.05 for n, s in weight_shapes(config).items()}
 
 
-def _ours(engine, setting: dict):
+def _ours(engine, setting: dict, **rules):
     from textgen.config import SamplingConfig
+    from textgen.generation.barred import Barred
+    from textgen.tokenizers import CharacterTokenizer
 
-    context = engine.read(np.array([1], np.int32))
-    blocks = engine.write(context, SamplingConfig(), np.arange(setting["streams"]))
+    context, config = engine.read(np.array([1], np.int32)), SamplingConfig(**rules)
+    barred = Barred.of(CharacterTokenizer("".join(map(chr, range(65, 65 + V)))), config)
+    blocks = engine.write(context, config, np.arange(setting["streams"]), barred)
 
     def run() -> int:
         tokens = 0
@@ -40,10 +46,10 @@ def _ours(engine, setting: dict):
     return run
 
 
-def numpy(setting: dict):
+def numpy(setting: dict, **rules):
     from textgen.generation.numpy_engine import NumpyEngine
 
-    return _ours(NumpyEngine(*_model(setting)), setting)
+    return _ours(NumpyEngine(*_model(setting)), setting, **rules)
 
 
 def tensorflow(setting: dict):
@@ -134,8 +140,18 @@ def pytorch(setting: dict):
     return run
 
 
+RULES = {
+    "top-p": {"top_p": 0.9},
+    "typical": {"typical": 0.9},
+    "presence": {"presence_penalty": 0.5},
+    "frequency": {"frequency_penalty": 0.5},
+    "no-repeat-ngram": {"no_repeat_ngram": 4},
+    "ban": {"ban": ("the", "[xyz]")},
+    "cycle": {"temperature": (1.0, 0.5)},
+}
 CONTESTANTS = {
     "textgen numpy": numpy,
+    **{f"numpy, {name}": functools.partial(numpy, **rules) for name, rules in RULES.items()},
     "textgen tensorflow": tensorflow,
     "keras predict": keras_predict,
     "tf.function": tf_function,
