@@ -5,17 +5,23 @@
 
 Two layers, 65 symbols, temperature 0.8. "keras predict" calls `model.predict` for every token with a window of 40
 tokens (stock Keras has no carried state in `predict`); "tf.function" calls one compiled step for every token, as
-TensorFlow's tutorial does; "pytorch" calls `nn.LSTM` for every token under `inference_mode`. "with regex" and "with
-words" are the NumPy engine under a pattern that any text matches, and under three words that a text must hold, in texts
-of 300 characters, of which the start is not counted.
+TensorFlow's tutorial does; "pytorch" calls `nn.LSTM` for every token under `inference_mode`. "numpy, top-p" and others
+are our engine with one rule of drawing, in texts of 300 characters, of which what is made before the first is not
+counted: "regex" is a pattern that any text matches, "words" are three that a text must hold, and "max-copy" looks
+before each token in an index of 1 MB of text.
 """
+
+import functools
+import random
+import tempfile
+from pathlib import Path
 
 import contest
 import numpy as np
 
 V, L, WINDOW = 65, 2, 40
 SYMBOLS = "\n " + "".join(map(chr, range(60, 123)))  # V of them
-MAX_COPY = 20
+LENGTH = 300
 SETTINGS = [(128, 1), (512, 1), (128, 32), (512, 32)]  # units, streams
 
 
@@ -29,70 +35,43 @@ def _model(setting: dict):
     return config, {n: draw.normal(size=s).astype(np.float32) * 0.05 for n, s in weight_shapes(config).items()}
 
 
-def _ours(engine, setting: dict, **constraint):
+def _ours(engine, setting: dict, **rules):
     from textgen.config import SamplingConfig
-    from textgen.generation.constraints import constraint_of
-    from textgen.generation.constraints.rows import Rows
+    from textgen.generation.generator import Generator
     from textgen.tokenizers import CharacterTokenizer
 
-    context, config = engine.read(np.array([1], np.int32)), SamplingConfig(**constraint)
-    asked = constraint_of(CharacterTokenizer(SYMBOLS), config, context) if constraint else None
+    generator = Generator(CharacterTokenizer(SYMBOLS), engine, copy_index=_copy_index)
+    following = generator.following(generator.read("<"), SamplingConfig(length=LENGTH, **rules))
+    samples = np.arange(setting["streams"])
 
     def writing():
-        steering = Rows(asked, setting["streams"]) if asked else None
-        return engine.write(context, config, np.arange(setting["streams"]), steering=steering)
+        _, steering = following.rows(len(samples))
+        return generator.blocks(following.context, following.config, samples, steering)
 
     endless = writing()
 
     def run() -> int:
-        tokens, blocks = 0, writing() if asked else endless
-        while tokens < 300 * setting["streams"]:
+        tokens, blocks = 0, writing() if rules else endless
+        while tokens < LENGTH * setting["streams"]:
             tokens += next(blocks).size
         return tokens
 
     return run
 
 
-def numpy(setting: dict):
-    from textgen.generation.numpy_engine import NumpyEngine
-
-    return _ours(NumpyEngine(*_model(setting)), setting)
-
-
-def numpy_with_regex(setting: dict):
-    from textgen.generation.numpy_engine import NumpyEngine
-
-    return _ours(NumpyEngine(*_model(setting)), setting, regex=r"([^ \n]*[ \n]?)*")
-
-
-def numpy_with_words(setting: dict):
-    from textgen.generation.numpy_engine import NumpyEngine
-
-    return _ours(NumpyEngine(*_model(setting)), setting, must_include=("dragon", "castle", "king"))
-
-
-def numpy_max_copy(setting: dict):
-    """As `numpy`, with an index of 1 MB of text, in which it looks before each token."""
-    import random
-    import tempfile
-    from pathlib import Path
-
-    from textgen.config import SamplingConfig
-    from textgen.generation.generator import Generator
-    from textgen.generation.numpy_engine import NumpyEngine
+@functools.cache
+def _copy_index():
     from textgen.store.copy_index import CopyIndex, write_copy_index
-    from textgen.tokenizers import CharacterTokenizer
 
-    tokenizer = CharacterTokenizer("".join(map(chr, range(32, 32 + V))))
     with tempfile.TemporaryDirectory() as folder:
-        write_copy_index(Path(folder, "index"), ["".join(random.Random(0).choices(tokenizer.symbols, k=10**6))], "")
-        index = CopyIndex.read(Path(folder, "index"))
-    generator = Generator(tokenizer, NumpyEngine(*_model(setting)), copy_index=lambda: index)
-    context, config = generator.read("a"), SamplingConfig(max_copy=MAX_COPY)
-    samples = np.arange(setting["streams"])
-    following = generator.following(context, config)
-    blocks = generator.blocks(context, config, samples, following.rows(len(samples))[1])
-    return lambda: sum(next(blocks).size for _ in range(300))
+        write_copy_index(Path(folder, "index"), ["".join(random.Random(0).choices(SYMBOLS, k=10**6))], "")
+        return CopyIndex.read(Path(folder, "index"))
+
+
+def numpy(setting: dict, **rules):
+    from textgen.generation.numpy_engine import NumpyEngine
+
+    return _ours(NumpyEngine(*_model(setting)), setting, **rules)
 
 
 def tensorflow(setting: dict):
@@ -183,11 +162,21 @@ def pytorch(setting: dict):
     return run
 
 
+RULES = {
+    "top-p": {"top_p": 0.9},
+    "typical": {"typical": 0.9},
+    "presence": {"presence_penalty": 0.5},
+    "frequency": {"frequency_penalty": 0.5},
+    "no-repeat-ngram": {"no_repeat_ngram": 4},
+    "ban": {"ban": ("the", "[xyz]")},
+    "cycle": {"temperature": (1.0, 0.5)},
+    "regex": {"regex": r"([^ \n]*[ \n]?)*"},
+    "words": {"must_include": ("dragon", "castle", "king")},
+    "max-copy": {"max_copy": 20},
+}
 CONTESTANTS = {
     "textgen numpy": numpy,
-    "with regex": numpy_with_regex,
-    "with words": numpy_with_words,
-    "textgen numpy, max-copy": numpy_max_copy,
+    **{f"numpy, {name}": functools.partial(numpy, **rules) for name, rules in RULES.items()},
     "textgen tensorflow": tensorflow,
     "keras predict": keras_predict,
     "tf.function": tf_function,

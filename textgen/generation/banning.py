@@ -34,6 +34,7 @@ class Banned(NamedTuple):
     begins: np.ndarray  # bool [V, P], whether a beginning that ends at the place ends the token
     goes_on: np.ndarray  # bool [V, P], whether the token is the end of that beginning, which was open before
     lengths: np.ndarray  # int32 [V], characters of a token
+    holding: np.ndarray  # int [N], the ids of `holds`
 
     def open_after(self, token_ids: np.ndarray) -> np.ndarray:
         """Which banned texts are open after a text that ends with `token_ids`, int [T]; bool [P]."""
@@ -44,6 +45,8 @@ class Banned(NamedTuple):
 
     def after(self, is_open: np.ndarray, token_ids: np.ndarray) -> np.ndarray:
         """`is_open`, bool [B, P], after one more token of each row, int [B]."""
+        if not is_open.any():
+            return self.begins[token_ids]
         before = np.arange(is_open.shape[1])[None] - self.lengths[token_ids][:, None]  # [B, P]
         was_open = np.take_along_axis(is_open, np.maximum(before, 0), axis=1)
         return self.begins[token_ids] | (self.goes_on[token_ids] & was_open)  # rule 5
@@ -51,7 +54,7 @@ class Banned(NamedTuple):
     def ids(self, is_open: np.ndarray) -> np.ndarray:
         """The ids that are banned while the texts at the places of `is_open`, bool [P], are open; int [N]."""
         places = np.flatnonzero(is_open)
-        return np.flatnonzero(self.completes[places].any(axis=0) | self.holds if len(places) else self.holds)
+        return np.flatnonzero(self.completes[places].any(axis=0) | self.holds) if len(places) else self.holding
 
 
 class Spelled(NamedTuple):
@@ -151,4 +154,4 @@ def banned_by(texts: tuple[str, ...], tokenizer: Tokenizer, writes_separators: b
     if tokenizer.eod_id is not None and not writes_separators:  # rule 6
         holds[tokenizer.eod_id], completes[tokenizer.eod_id] = False, False
     completes = np.ascontiguousarray(completes.T)
-    return Banned(holds, completes, begins & ~is_last, goes_on & ~is_last, spelled.lengths)
+    return Banned(holds, completes, begins & ~is_last, goes_on & ~is_last, spelled.lengths, np.flatnonzero(holds))

@@ -22,7 +22,7 @@ class GraphBanned(NamedTuple):
     @classmethod
     def of(cls, banned: Banned) -> Self:
         """The tensors of `banned`."""
-        return cls(*map(tf.constant, banned))
+        return cls(*(tf.constant(getattr(banned, name)) for name in cls._fields))
 
     def after(self, is_open: tf.Tensor, token_ids: tf.Tensor) -> tf.Tensor:
         """`is_open`, bool [B, P], after one more token of each row, int32 [B]."""

@@ -12,6 +12,8 @@ from textgen.config import SamplingConfig
 from textgen.generation.barred import Barred
 from textgen.generation.state import MAX_RECENT, Context
 
+NO_IDS = np.zeros(0, int)
+
 
 class Past:
     """Follows the texts of a batch, from what they all continue to their ends."""
@@ -33,7 +35,8 @@ class Past:
         """The ids that may not be drawn next, int [N] of each row; None is none at all."""
         by_rule: list[list[np.ndarray]] = []
         if (barred := self._barred) is not None:
-            by_rule.append([barred.ids[group] for group in self._groups])
+            if any(map(len, barred.ids)):
+                by_rule.append([barred.ids[group] for group in self._groups])
             if (banned := barred.banned) is not None:
                 by_rule.append([banned.ids(is_open) for is_open in self._is_open])
             if (units := barred.units) is not None:
@@ -87,7 +90,8 @@ class Runs:
         """The ids that would write such a run again, int [N]."""
         begin, first = len(self._ids) - self._size + 1, len(self._ids) - MAX_RECENT
         found = self._followers.get(tuple(self._ids[begin:]), {}) if begin >= 0 else {}
-        return np.array([token_id for token_id, start in found.items() if start >= first], int)
+        ids = [token_id for token_id, start in found.items() if start >= first]
+        return np.array(ids) if ids else NO_IDS
 
     def append(self, token_id: int) -> None:
         """The text goes on with `token_id`."""

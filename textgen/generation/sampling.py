@@ -146,11 +146,11 @@ def keep_typical(weights: np.ndarray, mass: float) -> np.ndarray:
         surprise = -np.log(shares)  # nats; infinite where there is no weight
     expected = np.sum(shares * np.where(shares > 0, surprise, 0.0), axis=-1, keepdims=True)
     distance = np.abs(surprise - expected)
-    nearest_first = np.argsort(distance, axis=-1, kind="stable")
-    ordered = np.take_along_axis(shares, nearest_first, axis=-1)
+    rows, nearest_first = np.arange(len(weights))[:, None], np.argsort(distance, axis=-1)
+    ordered = shares[rows, nearest_first]
     num_kept = (np.cumsum(ordered, axis=-1) - ordered < mass).sum(axis=-1, keepdims=True)
-    last = np.take_along_axis(nearest_first, np.maximum(num_kept, 1) - 1, axis=-1)
-    return np.where(distance <= np.take_along_axis(distance, last, axis=-1) + AS_NEAR, weights, 0.0)
+    last = nearest_first[rows, np.maximum(num_kept, 1) - 1]
+    return np.where(distance <= distance[rows, last] + AS_NEAR, weights, 0.0)
 
 
 # What each filter of SamplingConfig does; weights [B, V] and its number in, weights out.
