@@ -356,3 +356,12 @@ def test_both_engines_write_the_same_under_a_constraint():
     config = SamplingConfig(length=12, regex=r"( [^e]+| the)*\.?", must_include=("cat",), temperature=1.0)
     texts = [open_generator(MODELS["words"], engine).generate("", config, 2) for engine in ENGINES]
     assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [r"a$\n?", r"(?m:a$)\n?b?", r"a\Z\n?", r"(?s)a(?-s:.)?.?", "(?i)a(?-i:a)?", r"a(?m:^|\n)*b?", r"\ba\b\n?b?"],
+)
+def test_anchors_and_flags_hold_where_python_says(pattern):
+    texts = ["", "a", "a\n", "a\nb", "ab", "A", "Ab", "aA", "a\n\n", "a\na", "\n"]
+    assert accepted([pattern], texts) == [is_match(pattern, text) for text in texts]
