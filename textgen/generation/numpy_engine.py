@@ -80,9 +80,11 @@ class NumpyEngine:
                 cell = shared_cell.prepared(batch_size)
                 projected = outputs if index == 0 and self.is_folded else cell.project(outputs)
                 outputs = np.empty((time_steps, batch_size, self.config.units), np.float32)
-                for t in range(time_steps):
-                    cell.step(projected[t], hidden[index], hidden[index], memory[index])
-                    outputs[t] = hidden[index]
+                state, cell_memory = hidden[index], memory[index]
+                for projection, output in zip(projected, outputs, strict=True):
+                    cell.step(projection, state, output, cell_memory)
+                    state = output
+                hidden[index] = state
                 if self.config.skip:
                     seen.append(outputs)
         return np.concatenate(seen, axis=-1) if self.config.skip else outputs
