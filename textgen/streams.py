@@ -100,6 +100,17 @@ def text_writer() -> Callable[[str], None]:
     return write
 
 
+def write_painted(parts: Iterable[tuple[str, str]]) -> None:
+    """Show texts on standard output, each behind the escape sequence of its colour; "" is none."""
+    last = ""
+    is_terminal = sys.stdout.isatty()
+    for text, colour in parts:
+        shown = visible(text, last) if is_terminal else text
+        sys.stdout.write(f"{colour}{shown}\x1b[0m" if colour else shown)
+        last = text[-1:] or last
+    sys.stdout.flush()
+
+
 def write_lines(lines: Iterable[str]) -> None:
     """Show lines of a result on standard output."""
     sys.stdout.write("".join(f"{harmless(line)}\n" for line in lines))

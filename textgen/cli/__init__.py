@@ -23,6 +23,7 @@ COMMANDS = (
     "sample",
     "repl",
     "evaluate",
+    "score",
     "export",
     "models",
     "info",

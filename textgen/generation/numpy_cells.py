@@ -10,7 +10,6 @@ import numpy as np
 
 from textgen.config import ModelConfig
 
-
 HALF = np.float32(0.5)  # NumPy would turn a number of Python into this at every step
 
 

@@ -61,9 +61,10 @@ function shownNumber(number, digits = 0) {
   return number.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
-/** A probability in per cent, as precisely as it can be told from 0 and 1. */
+/** A probability: in per cent, or as one chance in so many where it is small. */
 function shownShare(share) {
   const percent = 100 * share;
-  if (percent > 0 && percent < 0.01) return "under 0.01%";
-  return `${percent.toFixed(percent >= 99.95 || percent === 0 ? 0 : percent >= 10 ? 1 : 2)}%`;
+  if (percent === 0) return "0%";
+  if (percent < 0.01) return `1 in ${shownNumber(Number((1 / share).toPrecision(2)))}`;
+  return `${percent.toFixed(percent >= 99.95 ? 0 : percent >= 10 ? 1 : 2)}%`;
 }
