@@ -102,7 +102,8 @@ def test_text_can_be_read_on_every_ground_and_scales_are_ordered_by_lightness(sc
     """WCAG 2 asks for 4.5 of text; what rises in lightness alone is read without telling colours apart."""
     blocks = re.findall(r":root \{(.*?)\}", asset("page.css"), re.DOTALL)[:2]
     colours = dict(re.findall(r"(--[\w-]+): (#\w+);", blocks[scheme]))
-    grounds = [colours[name] for name in ("--paper", "--raised", *(f"--scale-{i}" for i in range(5)))]
+    names = ("--paper", "--raised", "--low-text", "--high-text", *(f"--scale-{i}" for i in range(5)))
+    grounds = [colours[name] for name in names]
     assert min(contrast(colours["--ink"], ground) for ground in grounds) >= 4.5
     for name in ("--muted", "--accent", "--accent-2"):
         assert min(contrast(colours[name], colours[ground]) for ground in ("--paper", "--raised")) >= 4.5, name

@@ -24,6 +24,7 @@ COMMANDS = (
     "repl",
     "evaluate",
     "score",
+    "gates",
     "export",
     "models",
     "info",

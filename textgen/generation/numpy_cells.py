@@ -47,6 +47,15 @@ class NumpyCell:
         """
         raise NotImplementedError
 
+    def parts(self, projected: np.ndarray, before: np.ndarray) -> dict[str, np.ndarray]:
+        """What is computed on the way to many new states, by the names of `CELLS`, each float32 [T, H].
+
+        Args:
+            projected: [T, G * H], the input projections.
+            before: [T, H], the states before these tokens.
+        """
+        raise NotImplementedError
+
 
 class LSTMCell(NumpyCell):
     """i, f, g, o as in `textgen/model/lstm.py`, kept in the order i, f, o, g with one tanh for all four.
@@ -93,6 +102,12 @@ class LSTMCell(NumpyCell):
         np.tanh(memory, out=product)
         np.multiply(product, out_gate, out=hidden)
 
+    def parts(self, projected: np.ndarray, before: np.ndarray) -> dict[str, np.ndarray]:
+        """See `NumpyCell.parts`."""
+        gates = np.tanh(projected + before @ self.recurrent_kernel)
+        gates[:, : 3 * self.units] = HALF * gates[:, : 3 * self.units] + HALF
+        return dict(zip(("input", "forget", "output", "candidate"), np.split(gates, 4, axis=1), strict=True))
+
 
 class GRUCell(NumpyCell):
     """z, r and the candidate of `keras.layers.GRU` with `reset_after=True`, which is cuDNN's form.
@@ -113,10 +128,16 @@ class GRUCell(NumpyCell):
         if projected is None:
             projected = self.project(inputs[:, :-H])
         before = inputs[:, -H:]
+        parts = self.parts(projected, before)
+        hidden[...] = parts["candidate"] + parts["update"] * (before - parts["candidate"])
+
+    def parts(self, projected: np.ndarray, before: np.ndarray) -> dict[str, np.ndarray]:
+        """See `NumpyCell.parts`."""
+        H = self.units
         recurrent = before @ self.recurrent_kernel + self.recurrent_bias
         gates = 0.5 * np.tanh(0.5 * (projected[:, : 2 * H] + recurrent[:, : 2 * H])) + 0.5
         candidate = np.tanh(projected[:, 2 * H :] + gates[:, H:] * recurrent[:, 2 * H :])
-        hidden[...] = candidate + gates[:, :H] * (before - candidate)
+        return {"update": gates[:, :H], "reset": gates[:, H:], "candidate": candidate}
 
 
 class RNNCell(NumpyCell):
@@ -126,7 +147,11 @@ class RNNCell(NumpyCell):
         """See `NumpyCell.step`."""
         if projected is None:
             projected = self.project(inputs[:, : -self.units])
-        hidden[...] = np.tanh(projected + inputs[:, -self.units :] @ self.recurrent_kernel)
+        hidden[...] = self.parts(projected, inputs[:, -self.units :])["candidate"]
+
+    def parts(self, projected: np.ndarray, before: np.ndarray) -> dict[str, np.ndarray]:
+        """See `NumpyCell.parts`."""
+        return {"candidate": np.tanh(projected + before @ self.recurrent_kernel)}
 
 
 NUMPY_CELLS: dict[str, type[NumpyCell]] = {"lstm": LSTMCell, "gru": GRUCell, "rnn": RNNCell}
