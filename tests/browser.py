@@ -27,8 +27,8 @@ KEYS = {"Tab": 9, "Enter": 13, " ": 32, "Escape": 27, "ArrowLeft": 37, "ArrowUp"
 class Browser:
     """One page at a time; `problems` are the errors of its console and whatever it asked for beyond its own file."""
 
-    def __init__(self, process: subprocess.Popen, commands: Any, answers: Any):
-        self._process, self._commands, self._answers = process, commands, answers
+    def __init__(self, commands: Any, answers: Any):
+        self._commands, self._answers = commands, answers
         self._numbers = itertools.count(1)
         self._session: str | None = None
         self._events: list[dict[str, Any]] = []
@@ -70,8 +70,9 @@ class Browser:
             self.problems.append(f"asked for {found['request']['url']:.80}")
 
     def open(self, path: Path, *, width: int = 1280, height: int = 900, dark: bool = False) -> None:
-        """Show the page in the file `path`, once it is loaded."""
+        """Show the page in the file `path`, once it is loaded; `problems` are its own from now on."""
         self._session = None
+        self.problems = []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
@@ -133,11 +134,7 @@ def browser() -> Iterator[Browser]:
         os.close(answers_out)
         try:
             with os.fdopen(commands_out, "wb") as commands, os.fdopen(answers_in, "rb") as answers:
-                found = Browser(process, commands, answers)
-                yield found
-                found._session = None
-                found.call("Browser.close")
-            process.wait(20)
-        finally:
+                yield Browser(commands, answers)
+        finally:  # its other processes end with it
             process.kill()
             process.wait()

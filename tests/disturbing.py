@@ -31,6 +31,8 @@ QUICK = {
     "repl": f"repl {DONE} -n 20",
     "evaluate FILE": f"evaluate {DONE} novel.txt",
     "evaluate": f"evaluate {DONE} --json",
+    "score": f"score {DONE} novel.txt --html named",
+    "gates": f"gates {DONE} --file novel.txt --html named",
     "models": "models",
     "info": f"info {RUN}",
     "verify": f"verify {DONE}",

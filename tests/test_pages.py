@@ -3,10 +3,12 @@
 import html.parser
 import json
 import re
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
-from browser import browser, needs_chromium
+from browser import needs_chromium
 
 from textgen.pages.template import asset, escape, packed, page, script_json
 
@@ -63,7 +65,7 @@ def test_numbers_are_packed_the_same_way_on_every_machine():
 
 
 @needs_chromium
-def test_a_browser_runs_the_pages_own_script_and_nothing_else(tmp_path):
+def test_a_browser_runs_the_pages_own_script_and_nothing_else(chromium, tmp_path):
     script = "at('out').textContent = JSON.stringify([...unpack(data.numbers, Uint16Array)]) + data.text;"
     script += "inEveryScheme(() => { at('out').style.color = rgb(sequential()(0.5)); });"
     numbers = packed(np.array([1, 65535], np.uint16))
@@ -71,19 +73,37 @@ def test_a_browser_runs_the_pages_own_script_and_nothing_else(tmp_path):
     good, bad = tmp_path / "good.html", tmp_path / "bad.html"
     good.write_text(made, encoding="utf-8")
     bad.write_text(made.replace("</main>", "<script>document.title = 'run'</script><img src=x></main>"))
-    with browser() as chromium:
-        chromium.open(good)
-        assert chromium.evaluate("[document.title, at('out').textContent]") == [HOSTILE, "[1,65535]" + HOSTILE]
-        assert chromium.evaluate("getComputedStyle(at('out')).color") == "rgb(251, 208, 156)"
-        dark = [{"name": "prefers-color-scheme", "value": "dark"}]
-        chromium.call("Emulation.setEmulatedMedia", features=dark)
-        chromium.settle()
-        assert chromium.evaluate("getComputedStyle(at('out')).color") == "rgb(87, 50, 19)"
-        assert chromium.problems == []
-        chromium.open(bad)
-        assert chromium.evaluate("document.title") == HOSTILE
-        refused = [problem for problem in chromium.problems if "Content Security Policy" in problem]
-        assert len(refused) == 2, chromium.problems
+    chromium.open(good)
+    assert chromium.evaluate("[document.title, at('out').textContent]") == [HOSTILE, "[1,65535]" + HOSTILE]
+    assert chromium.evaluate("getComputedStyle(at('out')).color") == "rgb(251, 208, 156)"
+    dark = [{"name": "prefers-color-scheme", "value": "dark"}]
+    chromium.call("Emulation.setEmulatedMedia", features=dark)
+    chromium.settle()
+    assert chromium.evaluate("getComputedStyle(at('out')).color") == "rgb(87, 50, 19)"
+    assert chromium.problems == []
+    chromium.open(bad)
+    assert chromium.evaluate("document.title") == HOSTILE
+    refused = [problem for problem in chromium.problems if "Content Security Policy" in problem]
+    assert len(refused) == 2, chromium.problems
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
+def test_the_scripts_are_whole_and_read_what_python_packs(tmp_path):
+    """Without a browser too: each script is read by Node, and the parts that need no document are run."""
+    stub = "globalThis.document = { getElementById: () => ({ textContent: process.argv[2] }), documentElement: null };"
+    stub += "globalThis.getComputedStyle = () => ({ getPropertyValue: (name) => name === '--a' ? '#000' : '#ff8000' });"
+    shown = "[[...unpack(data, Float32Array)], scaleOf('--a', '--b')(0.5), shownShare(1 / 3), shownShare(2 ** -20),"
+    shown += "shownShare(1), shownShare(0), shownNumber(1234.5, 1)]"
+    others = "".join(
+        f"new Function({json.dumps(asset('page.js') + asset(name))});" for name in ("score.js", "gates.js")
+    )
+    (tmp_path / "run.js").write_text(f"{stub}{asset('page.js')}{others}console.log(JSON.stringify({shown}));")
+    values = np.array([0.5, -3], np.float32)
+    run = ["node", tmp_path / "run.js", json.dumps(packed(values))]
+    done = subprocess.run(run, check=True, capture_output=True, text=True)
+    assert json.loads(done.stdout) == [
+        [0.5, -3], [128, 64, 0], "33.3%", "1 in 1,000,000", "100%", "0%", "1,234.5"
+    ]  # fmt: skip
 
 
 def luminance(colour: str) -> float:

@@ -101,12 +101,16 @@ def text_writer() -> Callable[[str], None]:
 
 
 def write_painted(parts: Iterable[tuple[str, str]]) -> None:
-    """Show texts on standard output, each behind the escape sequence of its colour; "" is none."""
+    """Show texts on standard output, each behind the escape sequence of its colour; "" is none.
+
+    Colours end before a line end, since a terminal would fill the rest of the line with them.
+    """
     last = ""
     is_terminal = sys.stdout.isatty()
     for text, colour in parts:
         shown = visible(text, last) if is_terminal else text
-        sys.stdout.write(f"{colour}{shown}\x1b[0m" if colour else shown)
+        lines = [f"{colour}{line}\x1b[0m" if colour and line else line for line in shown.split("\n")]
+        sys.stdout.write("\n".join(lines))
         last = text[-1:] or last
     sys.stdout.flush()
 

@@ -66,7 +66,9 @@ def gates(model: str, text: str | None, file: str | None, on_unknown: str, html:
 
 def _found(reading: "Reading") -> Iterator[str]:
     """The units that have a name, a line each."""
-    yield "units with a name"
+    from textgen.evaluation.gates import too_short
+
+    yield "units with a name" + ("" if reading.found else f": {too_short(reading)}")
     for prop in reading.found:
         if not prop.units:
             yield f"  {prop.name:<22}none found{f': {prop.reason}' if prop.reason else ''}"

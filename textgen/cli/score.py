@@ -17,6 +17,7 @@ from textgen.streams import tell, text_writer, write_lines, write_painted
 
 if TYPE_CHECKING:
     from textgen.evaluation.surprisal import Place, ScoredText
+    from textgen.store.model_directory import StoredModel
 
 LONGEST = 40  # characters of a place in the list
 AT_ONCE = 1000  # units of a document that are written together
@@ -105,6 +106,30 @@ def painted(places: "Iterable[Place]", level: str | None) -> Iterator[tuple[str,
     strongest = STRONGEST.get(level or "", 0)
     for colour, run in groupby(places, key=lambda place: behind(place.bits / strongest) if strongest else ""):
         yield "".join([place.text for place in run]), colour
+
+
+def painted_sample(stored: "StoredModel", prompt: str, completion: str) -> Iterator[tuple[str, str]]:
+    """What a model wrote after `prompt`, with the colours of how surprising it was to the model itself."""
+    from textgen.config import END_OF_DOCUMENT
+    from textgen.evaluation.surprisal import ScoredText, score_tokens
+    from textgen.evaluation.texts import tokenize
+    from textgen.generation.numpy_engine import NumpyEngine
+
+    tokenizer, text = stored.tokenizer, prompt + completion
+    separator = tokenizer.document_separator or ""
+    if separator and not set(separator) <= set(tokenizer.symbols):  # no document holds it, so the model ended one there
+        text = text.replace(separator, END_OF_DOCUMENT)
+    if len(text) < 2:
+        yield completion, ""
+        return
+    tokens = tokenize(text, tokenizer)
+    scores = score_tokens(tokens.token_ids, NumpyEngine(stored.record.model, stored.weights))
+    left = len(prompt)  # characters before the completion
+    for place in ScoredText(tokens, tokenizer, scores).places():
+        shown = place.text or separator
+        if len(shown) > left:
+            yield shown[left:], behind(place.bits / STRONGEST[tokenizer.level])
+        left = max(0, left - len(shown))
 
 
 def _legend(level: str) -> Iterator[tuple[str, str]]:

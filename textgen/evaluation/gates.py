@@ -6,9 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from textgen.errors import CorpusError
-from textgen.evaluation.unit_search import MOST_TOKENS, Property, find_units
+from textgen.evaluation.unit_search import LEAST_TOKENS, MOST_TOKENS, Property, find_units
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.generation.recording import Recording, record
+from textgen.messages import counted
 from textgen.tokenizers import Tokenizer
 
 MOST_SHOWN = 2000  # tokens
@@ -56,7 +57,15 @@ class Reading(NamedTuple):
     num_tokens: int  # that were read, for the search too
     units: int  # H
     layers: tuple[Layer, ...]
-    found: tuple[Property, ...]
+    found: tuple[Property, ...]  # empty where the text is too short to look for named units
+
+
+def too_short(reading: Reading) -> str:
+    """Why no named units were looked for."""
+    return (
+        f"none was looked for: the text has {counted(reading.num_tokens, 'token')}, and at least {LEAST_TOKENS:,} "
+        "are needed"
+    )
 
 
 def first_tokens(blocks: Iterable[str], tokenizer: Tokenizer) -> np.ndarray:
@@ -77,7 +86,9 @@ def read_gates(engine: NumpyEngine, tokenizer: Tokenizer, token_ids: np.ndarray)
     cell = engine.config.cell
     names = PARTS[cell]
     recorded = record(engine, token_ids)
-    found = find_units(engine, tokenizer, token_ids, [layer[names[-1]] for layer in recorded])
+    is_long = len(token_ids) > LEAST_TOKENS
+    states = [layer[names[-1]] for layer in recorded]
+    found = find_units(engine, tokenizer, token_ids, states) if is_long else []
     shown = slice(1, 1 + MOST_SHOWN)
     num_shown = len(token_ids[shown])
     most_units = max(1, MOST_VALUES // (num_shown * len(names) * len(recorded)))

@@ -22,9 +22,9 @@ from textgen.store.model_directory import weight_shapes
 from textgen.tokenizers import Tokenizer
 
 LEAST, MARGIN = 0.5, 0.1
-NUM_UNTRAINED = 3
+LEAST_UNTRAINED, MOST_UNTRAINED, UNTRAINED_UNITS = 2, 16, 2048  # models, and units of all of them together
 NUM_FOUND = 3  # units of a property that are named at the most
-LEAST_TOKENS, MOST_TOKENS = 1000, 12_000
+LEAST_TOKENS, MOST_TOKENS = 1000, 8000
 LEAST_CHANGES = 6  # in each half; of a quotation that is opened once, nothing can be learned
 OPENING, CLOSING = "([{", ")]}"
 
@@ -43,7 +43,7 @@ class Property(NamedTuple):
 
     name: str
     units: tuple[FoundUnit, ...]  # the best first
-    reason: str = ""  # why none was looked for
+    reason: str = ""  # why none could be found
 
 
 def find_units(
@@ -56,24 +56,27 @@ def find_units(
         states: of each layer [T, H] after these tokens, the memory cells where there are some.
     """
     text, ends = _text_of(tokenizer, token_ids[1:])
-    if len(token_ids) <= LEAST_TOKENS:
-        reason = f"the text is too short: {len(token_ids) - 1:,} tokens, where at least {LEAST_TOKENS:,} are needed"
-        return [Property(name, (), reason) for name in PROPERTIES]
     halves = np.array_split(np.arange(len(ends)), 2)
-    trained = [_ranked(np.concatenate([layer[1:] for layer in states], axis=1)[half]) for half in halves]
-    untrained = [[_ranked(values[half]) for half in halves] for values in _untrained(engine.config, token_ids)]
+    values = {name: values_of(text)[ends] for name, values_of in PROPERTIES.items()}
+    wanted = {
+        name: [_ranked(its[half, None])[:, 0] for half in halves]
+        for name, its in values.items()
+        if min(np.count_nonzero(np.diff(its[half])) for half in halves) >= LEAST_CHANGES
+    }
+    by_chance = dict.fromkeys(wanted, 0.0)
+    for untrained in _untrained(engine.config, token_ids) if wanted else ():
+        ranks = [_ranked(untrained[half]) for half in halves]
+        by_chance = {name: max(by_chance[name], _chosen(ranks, its, 1)[0][1]) for name, its in wanted.items()}
+    ranks = [_ranked(np.concatenate([layer[1:] for layer in states], axis=1)[half]) for half in halves]
     found = []
-    for name, values_of in PROPERTIES.items():
-        values = values_of(text)[ends]
-        if any(np.count_nonzero(np.diff(values[half])) < LEAST_CHANGES for half in halves):
+    for name in PROPERTIES:
+        if name not in wanted:
             found.append(Property(name, (), "the text has too little of it to tell"))
             continue
-        wanted = [_ranked(values[half, None])[:, 0] for half in halves]
-        by_chance = max(_chosen(model, wanted, 1)[0][1] for model in untrained)
         units = [
-            FoundUnit(*divmod(unit, engine.config.units), score, by_chance)
-            for unit, score in _chosen(trained, wanted, NUM_FOUND)
-            if score >= max(LEAST, by_chance + MARGIN)
+            FoundUnit(*divmod(unit, engine.config.units), score, by_chance[name])
+            for unit, score in _chosen(ranks, wanted[name], NUM_FOUND)
+            if score >= max(LEAST, by_chance[name] + MARGIN)
         ]
         found.append(Property(name, tuple(sorted(units, key=lambda unit: -unit.score))))
     return found
@@ -88,17 +91,23 @@ def _chosen(halves: list[np.ndarray], wanted: list[np.ndarray], most: int) -> li
 
 def _ranked(values: np.ndarray) -> np.ndarray:
     """The ranks of each column of `values` [T, U], centred and of length 1, float64; equal values share a rank."""
-    ranks = np.empty(values.shape)
-    for column, ranked in zip(values.T, ranks.T, strict=True):
-        _, places, counts = np.unique(column, return_inverse=True, return_counts=True)
-        ranked[...] = (np.cumsum(counts) - (counts - 1) / 2)[places]
-    ranks -= ranks.mean(axis=0)
-    return ranks / np.maximum(np.linalg.norm(ranks, axis=0), 1e-12)
+    columns, place = np.ascontiguousarray(values.T), np.arange(len(values))
+    order = np.argsort(columns, axis=1)
+    ordered = np.take_along_axis(columns, order, axis=1)
+    is_new = np.diff(ordered, axis=1) > 0  # where the next value is another one
+    first = np.maximum.accumulate(np.pad(is_new, ((0, 0), (1, 0))) * place, axis=1)
+    ends = np.where(np.pad(is_new, ((0, 0), (0, 1)), constant_values=True), place, len(place))
+    last = np.minimum.accumulate(ends[:, ::-1], axis=1)[:, ::-1]
+    ranks = np.empty(columns.shape)
+    np.put_along_axis(ranks, order, (first + last) / 2, axis=1)
+    ranks -= ranks.mean(axis=1, keepdims=True)
+    return (ranks / np.maximum(np.linalg.norm(ranks, axis=1, keepdims=True), 1e-12)).T
 
 
 def _untrained(config: ModelConfig, token_ids: np.ndarray) -> Iterator[np.ndarray]:
     """The states of all layers side by side [T, L * H] of models with the weights that training begins with."""
-    for seed in range(NUM_UNTRAINED):
+    wanted = UNTRAINED_UNITS // (config.num_layers * config.units)  # small models differ more by chance
+    for seed in range(min(MOST_UNTRAINED, max(LEAST_UNTRAINED, wanted))):
         layers = record(NumpyEngine(config, untrained_weights(config, seed)), token_ids, only_states=True)
         yield np.concatenate([layer.get("memory", layer["hidden"])[1:] for layer in layers], axis=1)
 

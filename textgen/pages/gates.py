@@ -5,7 +5,7 @@ A value is a byte, so a gate is shown to the nearest 1/255.
 
 import numpy as np
 
-from textgen.evaluation.gates import GATES, LEGEND, Reading
+from textgen.evaluation.gates import GATES, LEGEND, Reading, too_short
 from textgen.pages.template import asset, escape, packed, page
 
 
@@ -38,6 +38,8 @@ def notes_on(reading: Reading) -> list[str]:
 
 
 def _found(reading: Reading) -> str:
+    if not reading.found:
+        return f'<tr><td colspan="4" class="muted">{too_short(reading)}</td></tr>'
     rows = []
     for prop in reading.found:
         if not prop.units:
