@@ -1,5 +1,7 @@
 """`textgen gates`: what the layers of a model do while they read a text."""
 
+import shutil
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,7 +57,7 @@ def gates(model: str, text: str | None, file: str | None, on_unknown: str, html:
     token_ids = first_tokens(known, stored.tokenizer)
     reading = read_gates(NumpyEngine(stored.record.model, stored.weights), stored.tokenizer, token_ids)
     if html is None:
-        write_lines([LEGEND[reading.cell], ""])
+        write_lines([*textwrap.wrap(LEGEND[reading.cell], _columns()), ""])
         write_lines(_strips(reading))
     else:
         for note in notes_on(reading):
@@ -100,15 +102,17 @@ def _bars(layer: "Layer", name: str) -> list[str]:
     return [LEVELS[min(len(LEVELS) - 1, int(mean * len(LEVELS)))] for mean in means.tolist()]
 
 
+def _columns() -> int:
+    return shutil.get_terminal_size().columns - 1
+
+
 def _one_line(piece: str) -> str:
     return visible(piece or "∎").replace("\n", "↵").replace("\t", "→")
 
 
 def _wrapped(pieces: "tuple[str, ...]") -> list[list[int]]:
     """The tokens of each line of the terminal; a line end in the text ends one too."""
-    import shutil
-
-    width = max(20, shutil.get_terminal_size().columns - LABEL - 1)
+    width = max(20, _columns() - LABEL)
     lines: list[list[int]] = [[]]
     used = 0
     for token, piece in enumerate(pieces):

@@ -78,7 +78,8 @@ def score(
 
         write_page(html, score_page(scored, stored.name, file))
     if as_json:
-        facts = {"model": stored.name, "model_sha256": stored.sha256, "file": file, "read_before": share}
+        facts: dict[str, object] = {"model": stored.name, "model_sha256": stored.sha256, "file": file}
+        facts["read_before"] = share
         write = text_writer()
         for piece in _as_json(scored, facts):
             write(piece)

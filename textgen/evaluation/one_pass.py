@@ -6,7 +6,7 @@ windows, each from a zero state.
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,8 @@ BLOCK = 512  # tokens of the pass that are held at once, where the vocabulary is
 BLOCK_LOGITS = 2_000_000  # of a block where it is large: some 20 MB with what is made of them
 LARGE_UNITS = 256  # from here on, most of the time of a step is its products
 EXPONENTIALS = 2**16  # that are added up at once, which stay near the processor
+
+Block = TypeVar("Block")
 
 
 class Evaluation(NamedTuple):
@@ -98,23 +100,41 @@ def outputs_in_blocks(token_ids: np.ndarray, engine: NumpyEngine) -> Iterator[tu
     """What the output layer sees of every token but the last, in one pass that carries the state from zero.
 
     Yields:
-        The places of the next tokens, and float32 [T, F]. Where layers are large, a thread reads the tokens after them
-        meanwhile: their products leave other threads free to run, and reading takes as long as scoring.
+        The places of the next tokens, and float32 [T, F]. Large layers are read in a thread each, which is a block
+        ahead of the next: their products leave other threads free to run.
     """
-    hidden, memory = _zero_state(engine, 1)
     total = len(token_ids) - 1
     block = max(1, min(BLOCK, BLOCK_LOGITS // engine.config.vocabulary_size))
-
-    def read() -> Iterator[tuple[slice, np.ndarray]]:
-        for start in range(0, total, block):
-            rows = slice(start, min(start + block, total))
-            yield rows, engine.run(token_ids[rows, None], hidden, memory)[:, 0]
-
+    places = [slice(start, min(start + block, total)) for start in range(0, total, block)]
+    hidden, memory = _zero_state(engine, 1)
     with engine.blas_threads(1):  # BLAS threads would wait for each other by spinning, and take the time of ours
-        yield from read() if engine.config.units < LARGE_UNITS else _ahead(read())
+        outputs: Iterator[np.ndarray]
+        if engine.config.units < LARGE_UNITS:
+            outputs = (engine.run(token_ids[rows, None], hidden, memory) for rows in places)
+        else:
+            outputs = _in_threads(engine, (token_ids[rows, None] for rows in places), hidden, memory)
+        for rows, found in zip(places, outputs, strict=True):
+            yield rows, found[:, 0]
 
 
-def _ahead(blocks: Iterator[tuple[slice, np.ndarray]]) -> Iterator[tuple[slice, np.ndarray]]:
+def _in_threads(
+    engine: NumpyEngine, blocks: Iterator[np.ndarray], hidden: np.ndarray, memory: np.ndarray
+) -> Iterator[np.ndarray]:
+    """`engine.run` of each of `blocks`, with a thread for each layer."""
+
+    def layer(index: int, below: Iterator[list[np.ndarray]]) -> Iterator[list[np.ndarray]]:
+        for seen in below:
+            yield [*seen, engine.run_layer(index, seen[-1], hidden[index], memory[index])]
+
+    reading: Iterator[list[np.ndarray]] = ([engine.table[token_ids]] for token_ids in blocks)
+    for index in range(engine.config.num_layers):
+        reading = _ahead(layer(index, reading))
+    for _, *seen in reading:
+        yield np.concatenate(seen, axis=-1) if engine.config.skip else seen[-1]
+
+
+def _ahead(blocks: Iterator[Block]) -> Iterator[Block]:
+    """The same blocks; a thread makes each while the one before it is used."""
     with ThreadPoolExecutor(1) as thread:
         coming = thread.submit(next, blocks, None)
         while (block := coming.result()) is not None:
