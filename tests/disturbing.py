@@ -36,6 +36,8 @@ QUICK = {
     "evaluate PAGE": f"evaluate {DONE} page.html",
     "evaluate": f"evaluate {DONE} --json",
     "copied": f"copied {DONE} novel.txt --corpus novel.txt --json",
+    "score": f"score {DONE} novel.txt --html named",
+    "gates": f"gates {DONE} --file novel.txt --html named",
     "models": "models",
     "info": f"info {RUN}",
     "verify": f"verify {DONE}",

@@ -107,18 +107,28 @@ def shows_styles() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def bold_writer() -> Callable[[str, bool], None]:
-    """As `text_writer`, for pieces of which some are bold."""
+def painter() -> Callable[[str, str], None]:
+    """As `text_writer`, for pieces behind the escape sequences of their styles; "" is none.
+
+    Styles end before a line end, since a terminal would fill the rest of the line with a colour.
+    """
     last = ""
 
-    def write(piece: str, is_bold: bool) -> None:
+    def write(piece: str, style: str) -> None:
         nonlocal last
-        shown = visible(piece, last)
-        sys.stdout.write(f"{BOLD}{shown}{PLAIN}" if is_bold else shown)
+        shown = visible(piece, last) if sys.stdout.isatty() else piece
+        sys.stdout.write("\n".join(f"{style}{line}{PLAIN}" if style and line else line for line in shown.split("\n")))
         sys.stdout.flush()
         last = piece[-1:] or last
 
     return write
+
+
+def write_painted(parts: Iterable[tuple[str, str]]) -> None:
+    """Show texts on standard output, each in its style, as `painter` does."""
+    write = painter()
+    for text, style in parts:
+        write(text, style)
 
 
 def write_lines(lines: Iterable[str]) -> None:

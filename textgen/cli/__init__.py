@@ -25,6 +25,8 @@ COMMANDS = (
     "repl",
     "evaluate",
     "copied",
+    "score",
+    "gates",
     "export",
     "models",
     "info",

@@ -16,7 +16,7 @@ from textgen.cli.options import (
 )
 from textgen.config import SamplingConfig
 from textgen.messages import unescape
-from textgen.streams import bold_writer, shows_styles, tell, text_writer
+from textgen.streams import BOLD, shows_styles, tell, text_writer, write_painted
 
 if TYPE_CHECKING:
     from textgen.store.copy_index import CopyIndex
@@ -51,6 +51,7 @@ MAX_PROMPTS_BYTES = 16 * MAX_PROMPT_BYTES
     metavar="K",
     help="Write a line for each token: its probability in the model, before any other setting, and the K likeliest.",
 )
+@click.option("--color", is_flag=True, help="Colour what MODEL writes by how surprising it was to MODEL itself.")
 @click.option("-o", "--output", type=click.Path(), help="Write to this file; - is standard output.")
 @click.option(
     "--mark-copied",
@@ -73,6 +74,7 @@ def sample(
     sample_delimiter: str,
     no_prompt: bool,
     logprobs: int | None,
+    color: bool,
     output: str | None,
     mark_copied: bool,
     corpus: str | None,
@@ -98,7 +100,7 @@ def sample(
     from textgen.tokenizers.unknown import describe_replacements
 
     config = sampling_config(**flags)
-    _check_flags(config, num_samples, output, is_held=as_json or logprobs is not None)
+    _check_flags(config, num_samples, output, color=color, as_json=as_json, with_logprobs=logprobs is not None)
     if corpus is not None and not (config.max_copy or mark_copied):
         raise SettingError("`corpus` is of use with `max_copy` or `mark_copied` only; add one of them")
     prompts = _prompts(prompt, escapes, prompt_file, prompts_file)
@@ -118,6 +120,9 @@ def sample(
     if index is not None:
         generator.copy_index = lambda: index
     job = Job(generator, config, num_samples, logprobs, index if mark_copied else None)
+    if color:
+        _paint(job.surprising(prompts, unescape(sample_delimiter), with_prompt=not no_prompt), stored.tokenizer.level)
+        return
     pieces: Iterable[tuple[str, bool]]
     if as_json:
         facts = _facts(stored, config, engine, on_unknown, num_samples)
@@ -129,14 +134,17 @@ def sample(
     _write(pieces, output)
 
 
-def _check_flags(config: SamplingConfig, num_samples: int, output: str | None, *, is_held: bool) -> None:
-    """Raise SettingError where text without end is asked for in a form that has one."""
+def _check_flags(
+    config: SamplingConfig, num_samples: int, output: str | None, *, color: bool, as_json: bool, with_logprobs: bool
+) -> None:
+    """Raise SettingError where the forms do not go together in which text is asked for."""
     from textgen.errors import SettingError
 
-    if config.endless and (num_samples != 1 or output not in (None, "-") or is_held):
+    if color and (output or as_json or with_logprobs):
+        raise SettingError("--color is for text on standard output. Leave out --output, --json and --logprobs")
+    if config.endless and (num_samples != 1 or output not in (None, "-") or as_json):
         raise SettingError(
-            "`endless` text is written as it is made, to standard output. Leave out --num-samples, --output, --json "
-            "and --logprobs"
+            "`endless` text is written as it is made, to standard output. Leave out --num-samples, --output and --json"
         )
 
 
@@ -198,6 +206,13 @@ def _facts(
     }
 
 
+def _paint(pieces: Iterable[tuple[str, float]], level: str) -> None:
+    """To standard output, in colours of bits."""
+    from textgen.cli.colours import STRONGEST, behind
+
+    write_painted((piece, behind(bits / STRONGEST[level])) for piece, bits in pieces)
+
+
 def _write(pieces: Iterable[tuple[str, bool]], output: str | None) -> None:
     """To standard output piece by piece, or to a file as a whole; what is copied is bold there or between marks."""
     from textgen.errors import TextgenError
@@ -206,9 +221,7 @@ def _write(pieces: Iterable[tuple[str, bool]], output: str | None) -> None:
 
     if output is None or output == "-":
         if shows_styles():
-            write_bold = bold_writer()
-            for piece, is_copied in pieces:
-                write_bold(piece, is_copied)
+            write_painted((piece, BOLD if is_copied else "") for piece, is_copied in pieces)
             return
         write = text_writer()
         for piece in with_marks(pieces):

@@ -14,6 +14,7 @@
     engines       the engine of a model, by its name
     logprobs      how likely the model found each token, and what it found likelier
     beams         the likeliest text that a beam finds
+    recording     the gates and states of every layer while a text is read
     prompts       prompts from files
     sizes         how many texts are written side by side, and what they take
     following     what is barred, steered and ended in texts that go on from one place

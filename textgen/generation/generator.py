@@ -129,9 +129,11 @@ class Generator:
             return iter([self._likeliest(context, config)[0]])
         return (shown for _, shown in self._written(following, sample))
 
-    def score(self, context: Context, config: SamplingConfig, num_top: int, sample: int = 0) -> Iterator[ScoredToken]:
-        """The tokens of `write`, as they are written, with how likely the model found each and `num_top` others."""
-        following, scorer = self.following(context, config), self._scorer(context, num_top)
+    def score(
+        self, context: Context, config: SamplingConfig, num_others: int, sample: int = 0
+    ) -> Iterator[ScoredToken]:
+        """The tokens of `write`, as they are written, with how likely the model found each and `num_others` others."""
+        following, scorer = self.following(context, config), self._scorer(context, num_others)
         if config.beams > 1:
             text, _, token_ids = self._likeliest(context, config)
             return shown_tokens([(scorer.read(token_ids), text)])
@@ -233,14 +235,14 @@ class Generator:
         return beam_search(self.engine.in_numpy(), self.tokenizer, context, config)
 
     def _scored(
-        self, context: Context, token_ids: np.ndarray, text: str, num_top: int | None
+        self, context: Context, token_ids: np.ndarray, text: str, num_others: int | None
     ) -> list[ScoredToken] | None:
-        if num_top is None:
+        if num_others is None:
             return None
-        return list(shown_tokens([(self._scorer(context, num_top).read(token_ids), text)]))
+        return list(shown_tokens([(self._scorer(context, num_others).read(token_ids), text)]))
 
-    def _scorer(self, context: Context, num_top: int) -> Scorer:
-        return Scorer(self.engine.in_numpy(), self.tokenizer, context, num_top)
+    def _scorer(self, context: Context, num_others: int) -> Scorer:
+        return Scorer(self.engine.in_numpy(), self.tokenizer, context, num_others)
 
     def _rules_of_copying(self, config: SamplingConfig) -> "CopyRules":
         from textgen.generation.max_copy import CopyRules  # noqa: PLC0415

@@ -1,6 +1,7 @@
 """What `textgen sample` writes: texts with their prompts, as text for people or as JSON that repeats them."""
 
 import dataclasses
+import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,19 @@ class Job:
                 yield from self._several(prompt, delimiter, with_prompt)
         if self.logprobs is None:
             yield "\n", False
+
+    def surprising(self, prompts: Iterable[str], delimiter: str, *, with_prompt: bool) -> Iterator[tuple[str, float]]:
+        """All texts, and how many bits each token was worth to the model that wrote it; 0 of what it did not write."""
+        for number, prompt in enumerate(prompts):
+            yield delimiter if number else "", 0
+            readable = self.generator.readable_prompt(prompt)
+            context = self.generator.read(readable)
+            for sample in range(self.num_samples):
+                tokens = self.generator.score(context, self.config, 0, sample)
+                yield delimiter if sample else "", 0
+                yield readable if with_prompt else "", 0
+                yield from ((token.piece, -token.logprob / math.log(2)) for token in tokens)
+        yield "\n", 0
 
     def documents(self, prompt: str, facts: dict[str, Any]) -> list[dict[str, Any]]:
         """What repeats each text of one prompt, and what is known of it; `facts` are the same for all."""

@@ -23,15 +23,16 @@ class ScoredToken:
 
     piece: str
     logprob: float  # natural logarithm
-    top: tuple[tuple[str, float], ...]  # the likeliest tokens and theirs, likeliest first; the text's own may be one
+    others: tuple[tuple[str, float], ...]  # the likeliest other tokens and theirs, the likeliest first
 
 
 class Scorer:
     """Follows a text token by token, as the model does."""
 
-    def __init__(self, engine: NumpyEngine, tokenizer: Tokenizer, context: Context, num_top: int):
-        """Begin after `context`, which is not changed; `num_top` tokens are told beside each, 0 or more."""
-        self.engine, self.tokenizer, self.num_top = engine, tokenizer, min(num_top, tokenizer.vocabulary_size)
+    def __init__(self, engine: NumpyEngine, tokenizer: Tokenizer, context: Context, num_others: int):
+        """Begin after `context`, which is not changed; so many others are told beside each token, 0 or more."""
+        self.engine, self.tokenizer = engine, tokenizer
+        self.num_others = min(num_others, tokenizer.vocabulary_size - 1)
         self._hidden, self._memory = context.hidden[:, None].copy(), context.memory[:, None].copy()
         self._logits = context.logits  # of the next token
 
@@ -49,16 +50,17 @@ class Scorer:
         scores = log_softmax(before)
         chosen = scores[np.arange(len(token_ids)), token_ids].tolist()
         for token_id, logprob, row in zip(token_ids.tolist(), chosen, scores, strict=True):
-            yield ScoredToken(self._piece(token_id), logprob, self._top(row))
+            yield ScoredToken(self._piece(token_id), logprob, self._others(row, token_id))
 
-    def _top(self, scores: np.ndarray) -> tuple[tuple[str, float], ...]:
-        """The likeliest tokens, of equals the first ids."""
-        if not self.num_top:
+    def _others(self, scores: np.ndarray, token_id: int) -> tuple[tuple[str, float], ...]:
+        """The likeliest tokens but that one, of equals the first ids."""
+        if not self.num_others:
             return ()
-        least = np.partition(scores, -self.num_top)[-self.num_top]
+        scores[token_id] = -np.inf
+        least = np.partition(scores, -self.num_others)[-self.num_others]
         ids = np.flatnonzero(scores >= least)
-        best = ids[np.argsort(-scores[ids], kind="stable")[: self.num_top]]
-        return tuple((self._piece(token_id), float(scores[token_id])) for token_id in best.tolist())
+        best = ids[np.argsort(-scores[ids], kind="stable")[: self.num_others]]
+        return tuple((self._piece(other), float(scores[other])) for other in best.tolist())
 
     def _piece(self, token_id: int) -> str:
         """What the token writes; for the end of a document, what stands between two of them."""
@@ -94,7 +96,7 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 def table(tokens: Iterable[ScoredToken]) -> Iterator[str]:
     """A line for each token: its text, its probability, and the likeliest with theirs."""
     for token in tokens:
-        others = "  ".join(f"{_shown(piece)} {_percent(logprob)}" for piece, logprob in token.top)
+        others = "  ".join(f"{_shown(piece)} {_percent(logprob)}" for piece, logprob in token.others)
         yield f"{_shown(token.piece):<14} {_percent(token.logprob):>7}   {others}".rstrip() + "\n"
 
 
