@@ -1,4 +1,4 @@
-"""Pages for a browser: single files that hold their data, their design and their script, and ask no network for anything.
+"""Pages for a browser: single files that hold their data, their design and their script, and fetch nothing.
 
     template    a title, a body and data -> a whole page
     page.css    the design of every page: its colours, its type, its parts
