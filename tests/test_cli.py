@@ -39,7 +39,7 @@ def workshop(tmp_path_factory) -> Path:
     """A working directory in which a model named `tale` was trained, by a process that imported TensorFlow itself."""
     directory = tmp_path_factory.mktemp("workshop")
     (directory / "tale.txt").write_text("\n".join(f"{TALE}So it went for {n} years." for n in range(300)))
-    command = [sys.executable, "-m", "textgen", "train", "tale.txt", "--steps", "300", *SETTINGS, "--json"]
+    command = [sys.executable, "-m", "textgen", "train", "tale.txt", "-v", "--steps", "300", *SETTINGS, "--json"]
     environment = os.environ | {"TEXTGEN_MODELS_DIR": ""}
     done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()

@@ -145,7 +145,7 @@ def test_a_signal_before_the_first_step_is_one_line_and_leaves_nothing(driver, m
 
 def test_ctrl_c_during_the_import_of_tensorflow_is_one_line_and_leaves_nothing(driver):
     with real_process(driver, *train("words")) as process:
-        while b" training " not in process.stderr.readline():
+        while b"     model  " not in process.stderr.readline():
             pass  # the import comes next
         process.send_signal(signal.SIGINT)
         assert process.stderr.read() == b"textgen: stopped before a step was made; nothing has changed\n"
@@ -155,7 +155,7 @@ def test_ctrl_c_during_the_import_of_tensorflow_is_one_line_and_leaves_nothing(d
 
 def test_the_second_of_two_commands_is_refused_and_the_first_goes_on(driver, undisturbed):
     first = driver.start(*train("words"), log=driver.folder / "log of the first")
-    while " training " not in first.errors.read_text():
+    while "     model  " not in first.errors.read_text():
         time.sleep(0.01)
     assert driver.run(*train("words")) == 1
     assert last_lines(driver) == [

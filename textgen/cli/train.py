@@ -26,6 +26,7 @@ from textgen.streams import tell, write_line
 @click.option("--resume", is_flag=True, help="Continue an unfinished run.")
 @click.option("--overwrite", is_flag=True, help="Replace a model of the same name.")
 @click.option("--dry-run", is_flag=True, help="Plan the run and measure its speed, but write nothing.")
+@click.option("-v", "--verbose", is_flag=True, help="Show nats, rates and shapes in place of words.")
 @models_dir_option
 @json_option
 def train(
@@ -36,6 +37,7 @@ def train(
     resume: bool,
     overwrite: bool,
     dry_run: bool,
+    verbose: bool,
     models_dir: Path,
     as_json: bool,
     **flags: Any,
@@ -70,7 +72,7 @@ def train(
         dry_run=dry_run,
     )
     try:
-        with TerminalReporter() as reporter:
+        with TerminalReporter(is_verbose=verbose) as reporter:
             result = train(request, reporter, started=STARTED)
     except Stopped as stopped:
         tell("textgen: stopped before a step was made; nothing has changed")
