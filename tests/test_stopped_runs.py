@@ -1,5 +1,6 @@
 """Whole commands that are stopped by signals, starved of disk or simply repeated: real processes, real model files."""
 
+import json
 import os
 import select
 import shutil
@@ -66,7 +67,10 @@ def test_a_signal_stops_the_run_within_two_steps_and_saves_it(driver, undisturbe
     before = 6 + 10  # of the rehearsal, and of the run
     status = driver.run(*train("words"), events=[["step", before, 0, name]])
     assert status == 128 + signal.Signals[name]
-    assert load_newest(driver.path)[0].progress.step in (10, 11)
+    newest = load_newest(driver.path)[0]
+    assert newest.progress.step in (10, 11)
+    rows = [json.loads(line) for line in (driver.path / model_directory.METRICS).read_text().splitlines()]
+    assert [row["step"] for row in rows] == [row.step for row in newest.history] == [10]
     assert last_lines(driver) == ["go on  textgen train --resume --name novel"]
     assert os.listdir(driver.models_dir) == ["novel"]
     assert finish(driver, *RESUME) == undisturbed

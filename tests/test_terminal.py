@@ -276,7 +276,7 @@ def test_a_narrow_terminal_has_fewer_columns_and_every_line_fits(width, headings
         live.reporter.started(shown_plan(), 0, 0.03)
         reporter.planned(shown_plan(notes=("about a thousand lines of the text are of no use to anybody here",)))
         reporter.started(shown_plan(), 0, 0.03)
-        for number in range(1, 4):
+        for _ in range(3):
             reporter.evaluated(dataclasses.replace(ROW, sample="It was the best of times, " * 9), True)
         live.reporter.evaluated(ROW, True)
         live.reporter.stepped(3000, 2.5, 1.5, 30_000.0)
