@@ -9,13 +9,13 @@ from rich.cells import cell_len
 from screens import Screen, shown_plan
 
 from textgen.config import ModelConfig, TrainingConfig
+from textgen.messages import in_words
 from textgen.model.devices import Device
 from textgen.recipe import Asked, Facts, Recipe, fill
 from textgen.records import Evaluated, ParentRecord, ResultRecord
 from textgen.store.model_directory import num_parameters
 from textgen.training.layout import labelled, sample_lines, wrapped
 from textgen.training.results import TrainingResult
-from textgen.training.sentences import in_words
 
 ROW = Evaluated(
     step=1200,

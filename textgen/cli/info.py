@@ -85,7 +85,7 @@ def _lines(stored: "StoredModel", weights: str) -> Iterator[str]:
 
 def _summary(stored: "StoredModel") -> Iterator[str]:
     """What most people want to know."""
-    from textgen.messages import counted, shown
+    from textgen.messages import clock, counted, in_words, shown
     from textgen.store import shipped
 
     model, results, corpus, text = (getattr(stored.record, name) for name in ("model", "results", "corpus", "text"))
@@ -93,14 +93,12 @@ def _summary(stored: "StoredModel") -> Iterator[str]:
     state = "" if stored.is_finished else f", stopped at step {results.steps:,} of {results.total_steps:,}"
     yield f"{shown(stored.name)}, a model of {LEVELS[text.level]}{origin}{state}"
     if (bits := results.validation_bits_per_character) is not None:
-        yield f"  how well it predicts: {bits:.2f} bits per character, lower is better"
+        yield f"  {in_words(bits)}"
     documents = f" in {counted(corpus.documents, 'document')}" if corpus.documents else ""
     yield f"  learned from {shown(corpus.name)}: {counted(corpus.characters, 'character')}{documents}"
     if stored.record.parent:
         yield f"  began with {shown(stored.record.parent.name)}"
-    hours, minutes = divmod(round(results.seconds / 60), 60)
-    took = f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else f"{results.seconds:.0f} s"
-    yield f"  {results.epochs:.1f} passes over the text in {took}, {counted(results.steps, 'step')}"
+    yield f"  {results.epochs:.1f} passes over the text in {clock(results.seconds)}, {counted(results.steps, 'step')}"
     yield f"  {model.num_layers} x {model.units} {model.cell}, {results.parameters:,} parameters"
 
 

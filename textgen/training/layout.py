@@ -3,12 +3,12 @@
 Widths are columns of the terminal, of which a Chinese character or an emoji takes two.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
-from textgen.messages import visible
+from textgen.messages import clock, visible
 from textgen.records import Evaluated
 
 LABEL, GAP = 10, 2
@@ -103,13 +103,6 @@ def table_row(columns: Iterable[Column], row: Evaluated, mark: str) -> str:
     return " ".join(f"{found[column.heading]:>{column.width}}" for column in columns)
 
 
-def clock(seconds: float) -> str:
-    """`1:05`, or `2:01:05` from an hour on."""
-    whole = round(seconds)
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
-
-
 def sample_lines(sample: str, width: int | None, most: int) -> list[str]:
     """A sample in the shape in which it was written: its line breaks and indents, and one blank line for several.
 
@@ -141,13 +134,3 @@ def _shortened(line: str, width: int | None) -> str:
     room = None if width is None else max(8, min(width, LONGEST_SAMPLE) - len(INDENT)) - 2
     cut = line if room is None or cell_len(line) <= room else set_cell_size(line, room)
     return f"{cut.rstrip()} …"
-
-
-def best_marks(rows: Sequence[Evaluated]) -> list[bool]:
-    """Whether each evaluation was the best until then."""
-    best, marks = float("inf"), []
-    for row in rows:
-        loss = row.validation_loss
-        marks.append(loss is not None and loss < best)
-        best = best if loss is None else min(best, loss)
-    return marks

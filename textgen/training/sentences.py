@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from textgen.cells import CELLS
 from textgen.memory import LARGE_BYTES, in_gb
-from textgen.messages import counted
+from textgen.messages import clock, counted, in_words
 from textgen.records import Evaluated, ParentRecord, ResultRecord
 from textgen.store.checkpoints import CHECKPOINT_BYTES_PER_PARAMETER
 from textgen.store.model_directory import num_parameters
 from textgen.store.tensors import BYTES_PER_NUMBER
-from textgen.training.layout import clock
 from textgen.training.needs import needed_bytes
 from textgen.training.plan import Plan
 
@@ -20,11 +19,6 @@ if TYPE_CHECKING:
     from textgen.model.devices import Device
 
 UNITS = {"char": "character", "word": "token"}
-
-
-def in_words(bits: float) -> str:
-    """A figure with what it means."""
-    return f"how well it predicts: {bits:.2f} bits per character, lower is better"
 
 
 def corpus_line(plan: Plan) -> str:

@@ -20,7 +20,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from textgen.messages import harmless, visible
+from textgen.messages import harmless, in_words, visible
 from textgen.records import Evaluated, ParentRecord
 from textgen.schema import with_flags
 from textgen.training import layout, sentences
@@ -244,7 +244,7 @@ class TerminalReporter(Reporter):
             parts += [Text(""), *self._sample()]
             bits = self._row.bits_per_character
             if self._task is not None and bits is not None and not self.is_verbose:
-                lines = layout.wrapped(sentences.in_words(bits), self.console.width - len(layout.INDENT))
+                lines = layout.wrapped(in_words(bits), self.console.width - len(layout.INDENT))
                 parts += [Text(""), *(Text(layout.INDENT + line) for line in lines)]
         if self._task is not None:
             parts += [Text(""), self.bar]
