@@ -33,6 +33,8 @@ QUICK = {
     "evaluate": f"evaluate {DONE} --json",
     "models": "models",
     "info": f"info {RUN}",
+    "report": f"report {DONE} {RUN} --html named",
+    "report of a run": f"report {RUN}",
     "verify": f"verify {DONE}",
     "verify of a run": f"verify {RUN} --json",
     "inspect": "inspect novel.txt",

@@ -118,6 +118,7 @@ def run_without_tensorflow(*arguments: str, stdin: str = "") -> subprocess.Compl
         ["models"],
         ["info", "tiny"],
         ["verify", "tiny"],
+        ["report", "tiny"],
         ["sample", "tiny", "-n", "20"],
         ["repl", "tiny", "-n", "20"],
         ["evaluate", "tiny", str(REPOSITORY / "setup.cfg")],

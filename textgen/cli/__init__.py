@@ -26,6 +26,7 @@ COMMANDS = (
     "export",
     "models",
     "info",
+    "report",
     "verify",
     "inspect",
     "corpora",

@@ -10,7 +10,6 @@ from textgen.cli.options import json_option, models_dir_option
 from textgen.streams import write_line, write_lines
 
 if TYPE_CHECKING:
-    from textgen.schema import Settings
     from textgen.store.model_directory import StoredModel
 
 LONGEST_NOTICE = 2000  # characters
@@ -52,6 +51,7 @@ def info(model: str, models_dir: Path, as_json: bool) -> None:
 
 def _lines(stored: "StoredModel", weights: str) -> Iterator[str]:
     from textgen.messages import shown
+    from textgen.schema import readable
     from textgen.sketch import SHINGLE_WORDS, Sketch
 
     record = stored.record
@@ -65,14 +65,12 @@ def _lines(stored: "StoredModel", weights: str) -> Iterator[str]:
         if part is None:
             continue
         yield from ("", group)
-        values = part if group == "versions" else part.to_json()
-        if values.get("sketch"):
-            num_hashes = len(Sketch.from_text(values["sketch"]).hashes)
+        values = part if group == "versions" else readable(part)
+        if group == "corpus" and part.sketch:
+            num_hashes = len(Sketch.from_text(part.sketch).hashes)
             values |= {"sketch": f"{num_hashes:,} hashes of {SHINGLE_WORDS} words each"}
-        off = {} if group == "versions" else _off_values(part)
         for name, item in values.items():
-            is_off = name in off and item == off[name]
-            yield f"  {shown(name):<28} {'off' if is_off else _shown(item)}".rstrip()
+            yield f"  {shown(name):<28} {shown(item)}".rstrip()
     if notice := record.notice:
         yield from (
             "",
@@ -106,27 +104,3 @@ def _weights(storage: str, num_bytes: int) -> str:
     """`int8 with a scale a row, 11.9 MB`."""
     size = f"{num_bytes / 1e6:,.1f} MB" if num_bytes >= 1e6 else f"{num_bytes:,} bytes"
     return f"{storage}{' with a scale a row' if storage == 'int8' else ''}, {size}"
-
-
-def _off_values(settings: "Settings") -> dict[str, float]:
-    """The values that switch a setting off, as its own sentence says, by its name."""
-    import re
-
-    from textgen.schema import fields_with_kinds
-
-    sentences = {field.name: field.metadata["description"] for field, _ in fields_with_kinds(type(settings))}
-    found = {name: re.search(r"\b(\d+) is (?:off|none)\b", sentence) for name, sentence in sentences.items()}
-    return {name: float(match[1]) for name, match in found.items() if match}
-
-
-def _shown(item: Any) -> str:
-    """A value as people read it: lists on one line, numbers with commas and few digits, `-` for nothing."""
-    from textgen.messages import shown
-
-    if isinstance(item, list):
-        return ", ".join(map(shown, item)) or "-"
-    if isinstance(item, bool):
-        return "on" if item else "off"
-    if isinstance(item, float):
-        return f"{item:,.4f}".rstrip("0").rstrip(".") if item == 0 or abs(item) >= 0.001 else f"{item:.4g}"
-    return "-" if item in (None, "") else f"{item:,}" if isinstance(item, int) else shown(item)

@@ -2,6 +2,7 @@
 
     template    a title, a body and data -> a whole page
     page.css    the design of every page: its colours, its type, its parts
+    svg         line charts, drawn by hand, with the design of `chart.css`
     page.js     what every page's script begins with: the data, colours of numbers, numbers as people read them
 
 A page has a style sheet and a script of its own beside these, real files of this package that are read with `asset`.

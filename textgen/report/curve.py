@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from textgen.messages import clock
 from textgen.report.history import Run
 
 HEIGHT = 12  # lines
@@ -20,23 +19,28 @@ class Curve(NamedTuple):
     points: Sequence[tuple[float, float]]  # x rises
 
 
-def curves_of(runs: Sequence[Run]) -> list[Curve]:
-    """Training and validation loss of one run, or the validation loss of several (else that of training)."""
+def curves_of(run: Run) -> list[Curve]:
+    """Training and validation loss by step."""
+    training = [(float(row.step), row.train_loss) for row in run.rows]
+    validation = [(float(row.step), row.validation_loss) for row in run.rows if row.validation_loss is not None]
+    return [Curve(".", "training", training)] + ([Curve("*", "validation", validation)] if validation else [])
+
+
+def compared(runs: Sequence[Run]) -> list[Curve]:
+    """Bits per character on the validation part by minute, of those runs that validated."""
     found = []
-    for letter, run in zip(itertools.cycle(LETTERS), runs, strict=False):
-        training = [(float(row.step), row.train_loss) for row in run.rows]
-        validation = [(float(row.step), row.validation_loss) for row in run.rows if row.validation_loss is not None]
-        if len(runs) > 1:
-            what = "validation" if validation else "training"
-            found.append(Curve(letter, f"{run.name} ({what})", validation or training))
-            continue
-        found.append(Curve(".", "training", training))
-        found += [Curve("*", "validation", validation)] if validation else []
+    for letter, run in zip(LETTERS, runs, strict=False):
+        points = [(row.seconds / 60, row.bits_per_character) for row in run.rows if row.bits_per_character is not None]
+        found += [Curve(letter, run.name, points)] if points else []
     return found
 
 
-def drawn(curves: Sequence[Curve], width: int) -> Iterator[str]:
-    """The curves in lines of at most `width` columns, with the axes that they share."""
+def drawn(curves: Sequence[Curve], width: int, what: str) -> Iterator[str]:
+    """The curves in lines of at most `width` columns, with the axes that they share.
+
+    Args:
+        what: the unit of x.
+    """
     width = max(NARROWEST, min(WIDEST, width))
     every = [point for curve in curves for point in curve.points]
     (first, last), (low, high) = ((min(values), max(values)) for values in zip(*every, strict=True))
@@ -52,9 +56,9 @@ def drawn(curves: Sequence[Curve], width: int) -> Iterator[str]:
     for label, line in zip(labels, cells, strict=True):
         yield f"{label:>{beside - 2}} |{''.join(line)}".rstrip()
     yield f"{'':>{beside - 2}} +{'-' * columns}"
-    ends = f"{first:,.0f}", f"{last:,.0f}"
-    yield f"{'':>{beside}}{ends[0]}{ends[1]:>{max(1, columns - len(ends[0]))}}"
-    yield f"{'':>{beside}}{'steps':>{columns}}"
+    digits = 0 if what == "steps" else 1
+    begin, end = f"{first:,.{digits}f}", f"{last:,.{digits}f} {what}"
+    yield f"{'':>{beside}}{begin}{end:>{max(1, columns - len(begin))}}"
 
 
 def _sampled(
@@ -67,9 +71,3 @@ def _sampled(
         begin, end = round((x - first) / per_column), round((next_x - first) / per_column)
         for column in range(begin + 1, end):
             yield column, value + (next_value - value) * (column - begin) / (end - begin)
-
-
-def times(run: Run) -> str:
-    """How long a run took, and how far it came."""
-    last = run.rows[-1]
-    return f"{last.step:,} steps, {last.epoch:.1f} passes over the text in {clock(last.seconds)}"

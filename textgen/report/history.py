@@ -19,6 +19,9 @@ MAX_BYTES = 2**28  # of the file
 MOST_ROWS = 100_000
 
 
+UNITS = {"char": "character", "word": "token"}  # of a loss
+
+
 class Run(NamedTuple):
     """What is known of a run."""
 
@@ -34,6 +37,18 @@ class Run(NamedTuple):
         """The evaluation with the lowest validation loss; None where nothing was validated."""
         rows = [row for row in self.rows if row.validation_loss is not None]
         return min(rows, key=lambda row: row.validation_loss or 0.0, default=None)
+
+    @property
+    def bits(self) -> float | None:
+        """Bits per character: of a finished model on the whole validation part, else of the best evaluation."""
+        if self.state == "finished":
+            return self.record.results.validation_bits_per_character
+        return self.best.bits_per_character if self.best else None
+
+    @property
+    def unit(self) -> str:
+        """What its losses are the nats of."""
+        return UNITS[self.record.text.level]
 
 
 def read_run(name_or_path: str, models_dir: Path) -> Run:
