@@ -12,12 +12,12 @@ from typing import NamedTuple
 from textgen.pages.template import escape
 
 WIDTH, HEIGHT = 460, 280
-RIGHT, TOP, BOTTOM = 16, 14, 44
+RIGHT, TOP, BOTTOM = 22, 14, 44
 LETTER = 7.8  # width of a digit, at the size of `chart.css`
 NUM_COLOURS = 6
 MOST_POINTS = 1000  # of a line
 MOST_TITLES = 120  # points that can be pointed at
-LARGEST = 1e12  # beyond it nothing is told apart in a picture
+LARGEST, SMALLEST = 1e12, 1e-12  # beyond these nothing is told apart in a picture
 
 
 class Series(NamedTuple):
@@ -64,9 +64,9 @@ def line_chart(title: str, series: Sequence[Series], x: Axis, y: Axis) -> str:
 def ticks(values: Sequence[float], most: int = 6) -> list[float]:
     """Round numbers at equal distances that enclose `values`, at most about `most`; two at least."""
     low, high = min(values, default=0.0), max(values, default=1.0)
-    low, high = max(low, -LARGEST), min(high, LARGEST)
-    if not low < high:
-        spread = abs(low) / 10 or 1.0
+    low, high = (min(max(value, -LARGEST), LARGEST) for value in (low, high))
+    if high - low <= max(SMALLEST, 1e-9 * max(abs(low), abs(high))):
+        spread = max(abs(low) / 10, SMALLEST * 10) if low else 1.0
         low, high = low - spread, high + spread
     rough = (high - low) / most
     size = 10.0 ** math.floor(math.log10(rough))
@@ -78,7 +78,8 @@ def ticks(values: Sequence[float], most: int = 6) -> list[float]:
 def thinned(points: Sequence[tuple[float, float]], most: int, kept: float | None) -> list[tuple[float, float]]:
     """At most about `most` of the points at equal distances, with the last and the one at x = `kept`."""
     step = math.ceil(len(points) / most) or 1
-    return [p for i, p in enumerate(points) if i % step == 0 or i == len(points) - 1 or p[0] == kept]
+    marked = next((i for i, p in enumerate(points) if p[0] == kept), 0)
+    return [p for i, p in enumerate(points) if i % step == 0 or i in (marked, len(points) - 1)]
 
 
 def _scale(marks: Sequence[float], start: float, end: float) -> Callable[[float], float]:
