@@ -85,10 +85,14 @@ def _summary(stored: "StoredModel") -> Iterator[str]:
     """What most people want to know."""
     from textgen.messages import clock, counted, in_words, shown
     from textgen.store import shipped
+    from textgen.store.lock import is_running
 
     model, results, corpus, text = (getattr(stored.record, name) for name in ("model", "results", "corpus", "text"))
     origin = ", which comes with textgen" if shipped.is_shipped(stored.path) else ""
-    state = "" if stored.is_finished else f", stopped at step {results.steps:,} of {results.total_steps:,}"
+    state = ""
+    if not stored.is_finished:
+        how = "being trained and now" if is_running(stored.path.parent.parent) else "stopped"
+        state = f", {how} at step {results.steps:,} of {results.total_steps:,}"
     yield f"{shown(stored.name)}, a model of {LEVELS[text.level]}{origin}{state}"
     if (bits := results.validation_bits_per_character) is not None:
         yield f"  {in_words(bits)}"

@@ -38,6 +38,7 @@ def models(models_dir: Path, as_json: bool) -> None:
 def _row(path: Path) -> dict[str, Any]:
     """The facts that the list shows of one model, or the problem of a damaged one."""
     from textgen.errors import TextgenError
+    from textgen.store.lock import is_running
     from textgen.store.model_directory import load_model
 
     try:
@@ -49,6 +50,7 @@ def _row(path: Path) -> dict[str, Any]:
         "name": stored.name,
         "path": str(path),
         "finished": stored.is_finished,
+        "running": not stored.is_finished and is_running(path),
         "level": record.text.level,
         "made": _made(stored.path),
         "corpus": record.corpus.name,
@@ -84,7 +86,8 @@ def _lines(rows: list[dict[str, Any]]) -> list[str]:
         cells = [cell + " " * (width - cell_len(cell)) for cell, width in zip(cells, sizes, strict=True)]
         notes = [f"damaged: {shown(row['problem'])}"] if "problem" in row else []
         if not row.get("finished", True):
-            notes.append(f"stopped at step {row['steps']:,} of {row['total_steps']:,}")
+            how = "being trained, now" if row["running"] else "stopped"
+            notes.append(f"{how} at step {row['steps']:,} of {row['total_steps']:,}")
         notes += ["comes with textgen"] if row["shipped"] else []
         lines.append("  ".join([*cells, *notes[:1], *(f" {note}" for note in notes[1:])]).rstrip())
     return lines

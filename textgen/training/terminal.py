@@ -208,7 +208,7 @@ class TerminalReporter(Reporter):
         """The summary, and what to type next."""
         self.close()
         results = result.results
-        if self._row is not None and not self.is_verbose:
+        if self._row is not None:
             self._print(Text(""))
         if result.stopped_by is not None:
             self._say("stopped", f"at step {results.steps:,} of {results.total_steps:,}; everything is saved")
