@@ -251,11 +251,11 @@ def test_a_table_grows_by_a_row_an_evaluation_with_the_best_marked():
         "",
         "    time   pass    loss validation   bits  best",
         "    1:00    2.5   1.654      1.712   2.47     ✓",
-        "    It was the best",
-        "      of times",
+        "            It was the best",
+        "              of times",
         " 1:02:03    2.5   1.654      1.900   2.47",
-        "    It was the best",
-        "      of times",
+        "            It was the best",
+        "              of times",
     ]
 
 
@@ -295,7 +295,7 @@ def test_an_engineer_reads_an_evaluation_in_one_line_and_its_sample():
     screen.reporter.evaluated(ROW, True)
     screen.reporter.evaluated(ROW, False)
     figures = "step 1,200  epoch 2.5  loss 1.654  validation 1.712 nats, 2.47 bits per character"
-    sample = ["    It was the best", "      of times"]
+    sample = ["            It was the best", "              of times"]
     assert screen.lines == [figures, *sample, f"{figures}  (not the best)", *sample]
 
 
@@ -322,7 +322,8 @@ VERSE = "\n\n\nO rose,\n\tthou art sick!\n\n\n\nThe invisible worm\x1b[2J\n\n"
 
 def test_a_sample_keeps_its_shape_without_what_is_blank_around_it():
     shaped = ["    O rose,", "        thou art sick!", "", "    The invisible worm␛[2J"]
-    assert sample_lines(VERSE, 80, 8) == sample_lines(VERSE, None, 8) == shaped
+    assert sample_lines(VERSE, 80, 8) == shaped
+    assert [line[8:] for line in sample_lines(VERSE, None, 8)] == shaped
     assert sample_lines(VERSE, 80, 3) == [*shaped[:2], "     …"]
 
 
@@ -416,7 +417,7 @@ def test_a_sample_is_shown_as_the_model_wrote_it(text, terminal):
     screen.reporter.evaluated(dataclasses.replace(ROW, sample=f"so {text}"), True)
     screen.reporter.close()
     shown = screen.lines if not terminal else rendered(screen, screen.reporter._below())
-    assert shown[-1].rstrip() == f"    so {text}".rstrip()
+    assert shown[-1].rstrip().lstrip() == f"so {text}".rstrip()
 
 
 @pytest.mark.parametrize("text", ["[bold]x[/bold]", r"a\[b]", ":smile:", "\\"])

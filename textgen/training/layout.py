@@ -13,7 +13,7 @@ from textgen.records import Evaluated
 
 LABEL, GAP = 10, 2
 NARROWEST = 24  # of the text beside a label; in less, it stands below
-INDENT = "    "  # of a sample
+INDENT, IN_FILES = "    ", " " * 12  # of a sample; in a file, where rows of the table stand around it
 LONGEST_SAMPLE = 76  # columns of a line: longer ones are harder to read
 
 
@@ -119,7 +119,8 @@ def sample_lines(sample: str, width: int | None, most: int) -> list[str]:
         lines.pop()
     if len(lines) > most:
         lines = [*lines[: most - 1], _shortened(lines[most - 1], width)]
-    return [f"{INDENT}{line}".rstrip() for line in lines]
+    indent = IN_FILES if width is None else INDENT
+    return [f"{indent}{line}".rstrip() for line in lines]
 
 
 def _in_columns(line: str, width: int) -> list[str]:
