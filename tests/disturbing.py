@@ -40,6 +40,8 @@ QUICK = {
     "gates": f"gates {DONE} --file novel.txt --html named",
     "models": "models",
     "info": f"info {RUN}",
+    "report": f"report {DONE} {RUN} --html named",
+    "report of a run": f"report {RUN}",
     "verify": f"verify {DONE}",
     "verify of a run": f"verify {RUN} --json",
     "inspect": "inspect novel.txt",

@@ -231,7 +231,7 @@ COMMAND = ["train", "new.txt", "--init-from", "old", "--steps", "40", "--batch-s
 
 
 def test_the_command_says_what_it_begins_with_and_the_model_remembers_it(shop):
-    done = run(*COMMAND, "--json", cwd=shop)
+    done = run(*COMMAND, "-v", "--json", cwd=shop)
     assert done.returncode == 0, done.stderr.decode()
     lines = [line.strip() for line in done.stderr.decode().splitlines()]
     (line,) = [line for line in lines if line.startswith("before")]

@@ -225,11 +225,13 @@ def train(
     preset: str | None = None,
     progress: "Callable[[TrainingProgress], object] | None" = None,
     reporter: "Reporter | None" = None,
+    tensorboard: PathLike | None = None,
     **settings: Any,
 ) -> Model:
     """Train a model on texts and return it.
 
-    What the command line would note of the text or of the run is a TextgenWarning.
+    What the command line would note of the text or of the run is a TextgenWarning. In a notebook, a table shows how
+    the run goes.
 
     Args:
         sources: files, folders, catalogue names, or lists of them; none is the starter corpus.
@@ -244,7 +246,8 @@ def train(
         preset: a size, tiny, small, medium or large; None chooses one that suits the corpus and the budget.
         progress: called with a TrainingProgress after every step and every evaluation. An exception in it ends the run
             as Ctrl-C would: after the step, with everything saved. Then it is raised here.
-        reporter: told what else happens; None is silent.
+        reporter: told what else happens; None shows a table in a notebook and is silent elsewhere.
+        tensorboard: a directory for event files, which TensorBoard reads.
         settings: fields of TextConfig (level, documents ...), of TrainingConfig (minutes, epochs or steps,
             batch_size ...) and of ModelConfig (units ...). What is None or not given suits the corpus and the budget.
 
@@ -254,18 +257,13 @@ def train(
         TextgenError: whatever else keeps the run from starting or going on.
         KeyboardInterrupt: a signal stopped it, and everything was saved; a second signal does not wait for that.
     """
-    from textgen.training.reporting import Reporter
     from textgen.training.request import Request
     from textgen.training.run import train
     from textgen.training.signals import StopRequest
-    from textgen.training.watching import Watcher
+    from textgen.training.watching import Watcher, reporter_of
 
     if progress is not None and not callable(progress):
         raise WrongTypeError(f"`progress` must be a function of one argument. Received: {received(progress)}")
-    if reporter is not None and not isinstance(reporter, Reporter):
-        raise WrongTypeError(
-            f"`reporter` must be a textgen.training.reporting.Reporter. Received: {received(reporter)}"
-        )
     request = Request(
         models_dir=_models_dir(models_dir),
         sources=sources_of(sources),
@@ -278,7 +276,8 @@ def train(
         overwrite=switch_of("overwrite", overwrite),
     )
     stop = StopRequest(ends_process=False)
-    watcher = Watcher(stop, progress, reporter)
+    events = None if tensorboard is None else Path(path_of("tensorboard", tensorboard))
+    watcher = Watcher(stop, progress, reporter_of(reporter, events))
     result = train(request, watcher, stop=stop)
     if watcher.problem is not None:
         raise watcher.problem

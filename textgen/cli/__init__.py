@@ -30,6 +30,7 @@ COMMANDS = (
     "export",
     "models",
     "info",
+    "report",
     "verify",
     "inspect",
     "corpora",

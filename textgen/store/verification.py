@@ -31,6 +31,7 @@ MAX_LINE_BYTES = 2**22  # of metrics.jsonl: an evaluation, with its sample
 
 LEFT = "left by an interrupted save; it does no harm and may be deleted"
 WRITTEN = "being written"
+EVALUATIONS = "the evaluations so far; it is written anew when the run goes on"
 
 
 class Finding(NamedTuple):
@@ -125,6 +126,7 @@ def _beside_checkpoints(path: Path, goes_on: bool) -> list[Finding]:
     unsealed = "of a model that was about to be finished; it is written anew when the run goes on"
     names_of_model = (*model_directory.MODEL_FILES, model_directory.COPY_INDEX)
     harmless = dict.fromkeys(names_of_model, WRITTEN if goes_on else unsealed)
+    harmless[model_directory.METRICS] = WRITTEN if goes_on else EVALUATIONS
     names = [(name, name) for name in _names_in(path) if name != model_directory.CHECKPOINTS]
     folder = model_directory.CHECKPOINTS
     names += [

@@ -254,7 +254,7 @@ def _claim(path: Path, lock: RunLock | None, overwrite: bool, sources: tuple[str
             raise ModelError(f"{path} exists and is not finished. --resume goes on with it, --overwrite starts anew")
         raise ModelError(f"{path} exists{_of_others(path, sources)}. Use --overwrite or another --name")
     if lock is None:
-        _check_writable(path.parent)
+        check_writable(path.parent, "models")
 
 
 def _of_others(path: Path, sources: tuple[str, ...]) -> str:
@@ -266,19 +266,27 @@ def _of_others(path: Path, sources: tuple[str, ...]) -> str:
     return ""
 
 
-def _check_writable(models_dir: Path) -> None:
-    """Raise ModelError unless a directory can be made in `models_dir`; nothing is left behind."""
-    missing = [directory for directory in (models_dir, *models_dir.parents) if not directory.exists()]
+def check_writable(directory: Path, what: str) -> None:
+    """Raise ModelError unless a directory can be made in `directory`; nothing is left behind.
+
+    Args:
+        what: is to be written there.
+    """
     try:
-        models_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".textgen-", dir=models_dir):
+        missing = [parent for parent in (directory, *directory.parents) if not parent.exists()]
+    except (OSError, ValueError):  # of a name that no file can have
+        missing = []
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".textgen-", dir=directory):
             pass
-    except OSError as problem:
-        raise ModelError(f"cannot write models in {models_dir}: {problem.strerror or problem}") from problem
+    except (OSError, ValueError) as problem:
+        said = getattr(problem, "strerror", None) or problem
+        raise ModelError(f"cannot write {what} in {directory}: {said}") from problem
     finally:
-        for directory in missing:
-            with contextlib.suppress(OSError):
-                directory.rmdir()
+        for made in missing:
+            with contextlib.suppress(OSError, ValueError):
+                made.rmdir()
 
 
 def _corpus_record(reader: CorpusReader, prepared: Prepared) -> CorpusRecord:
