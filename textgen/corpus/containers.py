@@ -6,7 +6,7 @@ bytes as letters.
 
 import re
 
-from textgen.errors import CorpusError
+from textgen.corpus.formats import FORMATS, DocumentError
 
 NUM_BYTES = 1 << 16  # of a file's beginning, which are looked at
 
@@ -161,7 +161,9 @@ def container_of(first_bytes: bytes) -> str | None:
 
 
 def check_no_container(first_bytes: bytes, shown_name: str) -> None:
-    """Raise CorpusError where a file is no plain text, which names what it is and what to do."""
+    """Raise DocumentError where a file is no plain text, which names what it is and what to do."""
     if (kind := container_of(first_bytes)) is not None:
         name, advice = KINDS[kind]
-        raise CorpusError(f"{shown_name} is {name}, not plain text. {advice}.")
+        if kind in FORMATS:  # which are read, where no column is wanted
+            raise DocumentError(f"{shown_name} is {name}, which has no columns. Leave out --column.")
+        raise DocumentError(f"{shown_name} is {name}, not plain text. {advice}.")

@@ -15,7 +15,7 @@ from textgen.corpus.formats import FORMATS, LARGEST_DOCUMENT, DocumentError, Ext
 from textgen.corpus.formats.archives import format_of, what_ole_is
 from textgen.corpus.formats.kept import KeptTexts
 from textgen.corpus.formats.page_encoding import declared_encoding
-from textgen.corpus.formats.telling import HEAD_BYTES, OLE, RTF, ZIP, container_of, is_text, looks_like
+from textgen.corpus.formats.telling import HEAD_BYTES, OLE, RTF, TABLES, ZIP, container_of, is_text, looks_like
 from textgen.corpus.misfits import AUTO, Decoding
 from textgen.corpus.sources import PassingBytes, SourceFile
 from textgen.corpus.tables import TABLE_FORMATS
@@ -96,10 +96,15 @@ def format_to_read(file: SourceFile, head: bytes, config: TextConfig) -> str:
     return file.file_format if file.file_format in FORMATS else "text"
 
 
-def note_lookalike(file: SourceFile, head: bytes, config: TextConfig, met: Met) -> None:
-    """Note a text that looks like what nobody has said it is."""
-    is_named = file.file_format in TABLE_FORMATS or file.ending in SURE_ENDINGS or file.encoding is not None
-    if config.file_format == "auto" and config.column is None and not is_named and (found := looks_like(head)):
+def note_lookalike(file: SourceFile, head: bytes, config: TextConfig, met: Met, tally: Tally) -> None:
+    """Note a text that looks like what nobody has said it is, and a table of which no column is taken."""
+    if config.column is not None:
+        return
+    is_named = file.ending in SURE_ENDINGS or file.encoding is not None
+    found = looks_like(head) if config.file_format == "auto" and not is_named else None
+    if file.file_format in TABLE_FORMATS and (found is None or found[0] in TABLES):
+        tally.tables_as_text.append(file.shown_name)
+    elif found:
         met.lookalikes.setdefault(found, []).append(file.shown_name)
 
 

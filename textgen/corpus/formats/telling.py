@@ -46,7 +46,7 @@ CLOSED = re.compile(rf"</{TAGS}\s*>|<p\b[^<>]*>|<br\s*/?>", re.IGNORECASE)
 SUBTITLES = re.compile(r"(?:\d+[ \t]*\r?\n)?(?:\d{1,3}:)?\d{1,2}:\d{2}[.,]\d{1,3}[ \t]*-->")
 NOTEBOOK = re.compile(r'\{.*"(?:cell_type|nbformat)"\s*:', re.DOTALL)
 DELIMITERS = {"\t": 2, ";": 2, "|": 2, ",": 3}  # with the cells that a row must have
-FLAGS = {"JSON Lines": "jsonl", "JSON": "jsonl", "TSV": "tsv", "CSV": "csv"}
+TABLES = {"JSON Lines": "jsonl", "JSON": "jsonl", "TSV": "tsv", "CSV": "csv"}
 FEWEST_ROWS, MOST_ROWS, LONGEST_TITLE = 3, 50, 40
 
 
@@ -99,7 +99,7 @@ def looks_like(head: bytes) -> tuple[str, str] | None:
     if text.lstrip().startswith("<?xml"):
         return "XML", "no flag reads that"
     if found := _table(start):
-        return found, f"--file-format {FLAGS[found]} --column NAME takes one column"
+        return found, f"--file-format {TABLES[found]} --column NAME takes one column"
     return None
 
 
