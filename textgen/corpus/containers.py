@@ -74,6 +74,7 @@ KINDS = {
     "wasm": ("a WebAssembly program", NO_TEXT),
     "font": ("a font", NO_TEXT),
 }
+ARCHIVES = ("zip", "docx", "xlsx", "pptx", "odt", "ods", "epub", "jar")  # which the whole content tells more of
 
 # A pattern that the file begins with. Those of plain letters ask for more than a text could begin with.
 BEGINNINGS: tuple[tuple[bytes, str], ...] = (
@@ -92,7 +93,7 @@ BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (rb"!<arch>\n", "a"),
     (rb"\xed\xab\xee\xdb", "rpm"),
     (rb"(?:\xef\xbb\xbf)?\s{0,16}%PDF-[12]\.\d", "pdf"),
-    (rb"\{\\rtf1?\b", "rtf"),
+    (rb"(?:\xef\xbb\xbf)?\s{0,16}\{\\rtf1?\b", "rtf"),
     (rb"%!PS-Adobe-", "ps"),
     (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "doc"),
     (rb"[\s\S]{60}BOOKMOBI", "mobi"),
