@@ -326,6 +326,11 @@ TEXT = {"column": "text"}
 TABLES = [
     Case("quotes.tsv", LONE_QUOTE, TEXT, 5, '"Unclosed start|"again|fifth'),
     Case("semicolons.csv", table("id;text", "1;Hi, you", '2;"a;b"'), TEXT, 2, "Hi, you|a;b", note=";|semicolon"),
+    Case(
+        "apostrophes.csv", table("id,text", "1,'Hi, you'", "2,'it''s'"), TEXT, 2, "Hi, you|it's", "'Hi", "apostrophes"
+    ),
+    Case("apostrophe.csv", table("id,text", "1,'Tis he", "2,'No', he said"), TEXT, error="3 cells"),
+    Case("ended.csv", table("id;text", '1;"a, b";', "2;c;"), TEXT, 2, "a, b|c", note="2 rows with an empty cell"),
     Case("bars.csv", table("id|text", "1|one, two", "2|b"), TEXT, 2, "one, two", note=r"\||bar"),
     Case("tabs.csv", table("id\ttext", "1\tone, two", "2\tb"), TEXT, 2, "one, two", note="(?i)tab"),
     Case("spaces.csv", table("id, text", "1, a", "2, b"), TEXT, 2, "a|b"),

@@ -63,6 +63,8 @@ def delimited_cells(
         rows.note(f"whose cells are parted by {shown(name)}", noun="table")
     if columns.has_header:
         table.take_first_row()
+    if dialect.quote != '"':
+        rows.note("whose cells are quoted by apostrophes", noun="table")
     if dialect.is_padded:
         rows.note("with a space behind every delimiter", noun="table")
     table.above = "the header" if columns.has_header else "the first row"
@@ -106,7 +108,7 @@ class _Table:
         if row is None:
             self._num_taken = 1
             row = self._lenient(self._ahead[0])[0]
-        self._needs_quotes = self._ahead[0].startswith('"') and self._error is None
+        self._needs_quotes = self._ahead[0].startswith(self._dialect.quote) and self._error is None
         return row
 
     def take_first_row(self) -> None:
@@ -176,7 +178,7 @@ class _Table:
     def _read(self, lines: Iterable[str]) -> "Reader":
         if self._has_escapes:
             lines = (ESCAPED_QUOTE.sub(r'\1""', line) for line in lines)
-        return csv.reader(lines, delimiter=self._delimiter, skipinitialspace=self._dialect.is_padded, strict=True)
+        return self._dialect.reader(lines, is_strict=True)
 
     @property
     def _taken(self) -> list[str]:
@@ -249,6 +251,9 @@ class _Table:
             if (escaped := self._escaped_row(width)) is not None:
                 return escaped
             row = self._next()
+        if row is not None and len(row) == width + 1 and not row[-1] and self._num_taken == 1:
+            self._rows.note("with an empty cell behind the last", self.line)
+            return row[:-1]
         if self._is_tsv and len(cells := first.rstrip("\r\n").split("\t")) == width:
             self._num_taken = 1
             self._has_lone_quotes = True
@@ -282,7 +287,7 @@ class _Table:
 
     def _lenient(self, line: str) -> tuple[list[str], bool]:
         """The cells of one line with text behind the ends of quoted cells, and whether a quote is open at its end."""
-        reader = csv.reader([line, ""], delimiter=self._delimiter, skipinitialspace=self._dialect.is_padded)
+        reader = self._dialect.reader([line, ""])
         try:
             return next(reader), reader.line_num > 1
         except csv.Error:
