@@ -329,6 +329,14 @@ TABLES = [
     Case(
         "apostrophes.csv", table("id,text", "1,'Hi, you'", "2,'it''s'"), TEXT, 2, "Hi, you|it's", "'Hi", "apostrophes"
     ),
+    Case(
+        "marks.txt",
+        b"one<|end|>two\nmore<|end|>b\nfour<|end|>c\nfive<|end|>\n",
+        {"document_separator": "<|end|>"},
+        5,
+        "one|two\nmore",
+        note=r"\A(?![\s\S]*looks like)",
+    ),
     Case("apostrophe.csv", table("id,text", "1,'Tis he", "2,'No', he said"), TEXT, error="3 cells"),
     Case("ended.csv", table("id;text", '1;"a, b";', "2;c;"), TEXT, 2, "a, b|c", note="2 rows with an empty cell"),
     Case("bars.csv", table("id|text", "1|one, two", "2|b"), TEXT, 2, "one, two", note=r"\||bar"),

@@ -81,7 +81,12 @@ def _table(text: str) -> str | None:
         except csv.Error:
             continue
         titles = [title.strip() for title in rows[0]]
-        is_header = all(titles) and len(set(titles)) == len(titles) and max(map(len, titles)) <= LONGEST_TITLE
+        is_header = (
+            all(titles)
+            and not any("<" in title or ">" in title for title in titles)
+            and len(set(titles)) == len(titles)
+            and max(map(len, titles)) <= LONGEST_TITLE
+        )
         if is_header and len(rows) >= FEWEST_ROWS and {len(row) for row in rows} == {max(fewest, len(titles))}:
             return "TSV" if delimiter == "\t" else "CSV"
     return None
