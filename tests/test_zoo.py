@@ -333,7 +333,7 @@ TABLES = [
         "marks.txt",
         b"one<|end|>two\nmore<|end|>b\nfour<|end|>c\nfive<|end|>\n",
         {"document_separator": "<|end|>"},
-        5,
+        4,
         "one|two\nmore",
         note=r"\A(?![\s\S]*looks like)",
     ),
