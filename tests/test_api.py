@@ -19,6 +19,7 @@ import pytest
 from conftest import ALPHABET, make_stored_model, make_word_tokenizer, slow, trace_plainly, write_stored_model
 
 import textgen
+from textgen.arguments import in_python
 from textgen.cli import main
 from textgen.config import TextConfig
 from textgen.errors import (
@@ -334,6 +335,7 @@ LINES = "the cat sat\r\n\r\non a mat.\nthe dog sat\n\n\nsat the cat, a cat."
 TABLE = 'text,id\n"the cat, sat",1\n"on a\nmat",2\n,3\n'
 
 
+@pytest.mark.filterwarnings("ignore::textgen.TextgenWarning")  # what was done with a file, which is tested below
 @pytest.mark.parametrize(
     ("reading", "text", "sources"),
     [
@@ -364,6 +366,7 @@ def test_the_figures_of_a_text_are_those_of_the_command_on_a_file_of_it(tmp_path
         assert figures["cache"].items() <= expected["cache"].items()
 
 
+@pytest.mark.filterwarnings("ignore::textgen.TextgenWarning")  # what was done with a file, which is tested below
 def test_documents_are_measured_as_the_files_that_hold_them(tmp_path):
     write_stored_model(tmp_path, make_stored_model(tokenizer=make_word_tokenizer("\n\n")))
     model = textgen.load("tiny", models_dir=tmp_path)
@@ -500,3 +503,41 @@ def test_training_in_a_process_that_was_forked_says_that_it_cannot(place):
             with pytest.raises(TextgenError, match=r"forked .* multiprocessing.get_context\(\"spawn\"\)"):
                 pool.apply_async(textgen.train, *arguments).get(timeout=120)
     assert not (place / "models" / "forked").exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "spelled"),
+    [
+        ("x.csv is no table. Leave out --column.", "x.csv is no table. Leave out `column`."),
+        ("--bad-rows skip leaves such rows out", "`bad_rows='skip'` leaves such rows out"),
+        ("--encoding cp1252 reads a, --encoding utf-8 --encoding-errors replace reads b",
+         "`encoding='cp1252'` reads a, `encoding='utf-8'` `encoding_errors='replace'` reads b"),
+        ("Name its encoding: --encoding NAME.", "Name its encoding: `encoding`."),
+        ("Lower --batch-size to 1 and --units 8", "Lower `batch_size` to 1 and `units=8`"),
+        ("Use --overwrite or another --name", "Use `overwrite=True` or another `name`"),
+        ("--no-skip is needed, or --on-unknown replace", "`skip=False` is needed, or `on_unknown='replace'`"),
+        ("--file-format html reads its text", "`file_format='html'` reads its text"),
+        ("-- a dash --- and --else what", "-- a dash --- and --else what"),
+    ],
+)  # fmt: skip
+def test_what_names_flags_names_arguments_to_a_python_program(said, spelled):
+    assert in_python(said) == spelled
+
+
+def test_errors_and_warnings_of_reading_name_arguments_and_reach_the_caller(place, model):
+    (place / "rows.csv").write_text("id,text\n1,It was\n2\n3,It was\n")
+    (place / "cp1252.txt").write_bytes("“It was”\n".encode("cp1252"))
+    with pytest.raises(CorpusError, match=r"`bad_rows='skip'` leaves such rows out\.$"):
+        textgen.train(place / "rows.csv", column="text", models_dir=place / "none")
+    with pytest.raises(CorpusError, match=r"`bad_rows='skip'`"):
+        model.evaluate(place / "rows.csv", column="text")
+    with pytest.warns(TextgenWarning, match=r"1 bad row left out") as warned:
+        model.evaluate(place / "rows.csv", column="text", bad_rows="skip")
+    assert all(warning.filename == __file__ for warning in warned)
+    with pytest.warns(TextgenWarning) as warned:
+        model.evaluate(place / "cp1252.txt")
+    assert any("cp1252.txt: read as cp1252: “It was”" in str(warning.message) for warning in warned)
+    with pytest.raises(SettingError, match=r"^`column` is for files; leave it out for a text in memory$"):
+        model.evaluate("It was", column="text")
+    with pytest.raises(SettingError, match=r"^`level` is that of the model; leave it out$"):
+        model.evaluate(place / "cp1252.txt", level="word")

@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from small_documents import paragraph, word
 
 from textgen.errors import CorpusError, SettingError
 from textgen.generation.prompts import clean_prompt, read_prompt
 
-MOST = 100
+MOST = 1000
 
 
 @pytest.fixture
@@ -49,12 +50,28 @@ def test_what_is_not_clear_is_named_with_its_place_and_a_guess_is_said(prompt, m
     with pytest.raises(CorpusError, match=r"^'?standard input'? is not UTF-8: byte 0xFF at offset 0"):
         read_prompt(None, MOST)
     prompt.write_bytes(b"%PDF-1.4\n%\xe2\xe3\n")
-    with pytest.raises(CorpusError, match="is a PDF document"):
+    with pytest.raises(CorpusError, match="it looks like a PDF document"):
         read_prompt(prompt, MOST)
     notes: list[str] = []
     prompt.write_bytes(b"\x93Hi\x94 he said\r")
     assert read_prompt(prompt, MOST, notes.append) == "\u201cHi\u201d he said\n"
     assert notes == [f"{prompt}: read as cp1252: \u201cHi\u201d he said", "1 CR line end turned into LF"]
+
+
+def test_a_document_is_read_as_it_would_be_for_training(tmp_path, monkeypatch):
+    letter = word(paragraph("Fish &amp; chips."))
+    (tmp_path / "letter.txt").write_bytes(letter)
+    notes: list[str] = []
+    assert read_prompt(tmp_path / "letter.txt", MOST, notes.append) == "Fish & chips.\n"
+    assert notes == [f"{tmp_path / 'letter.txt'}: read as a Word document: 1 paragraph, 14 characters of text"]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(letter)))
+    assert read_prompt(None, MOST) == "Fish & chips.\n"
+    (tmp_path / "page.html").write_text("<p>Fish &amp; <b>chips</b>.</p>")
+    assert read_prompt(tmp_path / "page.html", MOST) == "Fish & chips.\n"
+    (tmp_path / "rows.csv").write_text("a,b,c\n1,2,3\n4,5,6\n7,8,9\n")
+    notes.clear()
+    assert read_prompt(tmp_path / "rows.csv", MOST, notes.append).startswith("a,b,c\n1")
+    assert notes == []  # there is no --column here
 
 
 def test_a_compressed_prompt_is_not_unpacked_without_end(prompt):
@@ -71,7 +88,7 @@ def test_a_file_that_is_too_large_is_not_read_to_its_end(prompt):
     prompt.write_bytes(b"a" * MOST)
     assert len(read_prompt(prompt, MOST)) == MOST
     prompt.write_bytes(b"a" * (MOST + 1))
-    with pytest.raises(SettingError, match="expected at most 100 bytes"):
+    with pytest.raises(SettingError, match="expected at most 1,000 bytes"):
         read_prompt(prompt, MOST)
 
 

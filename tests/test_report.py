@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from browser import browser, needs_chromium
+from browser import needs_chromium
 from conftest import make_stored_model, make_word_tokenizer, write_stored_model
 from damaging import reseal, write_full_model, write_run
 from test_pages import Elements
@@ -267,38 +267,37 @@ def test_a_long_run_has_a_bounded_page_and_few_samples(tmp_path):
 
 
 @needs_chromium
-def test_the_page_opens_without_an_error_fits_a_phone_and_is_used_with_keys(tmp_path):
+def test_the_page_opens_without_an_error_fits_a_phone_and_is_used_with_keys(chromium, tmp_path):
     page = tmp_path / "page.html"
     write_model(tmp_path)
     write_model(tmp_path, "a-model-with-a-rather-long-name-as-people-have-them", ROWS[:6])
     runs = [read_run(name, tmp_path) for name in sorted(os.listdir(tmp_path))]
     page.write_text(report_page(runs), encoding="utf-8")
-    with browser() as chromium:
-        for width in (1280, 390):
-            chromium.open(page, width=width, dark=width == 390)
-            chromium.settle()
-            assert chromium.evaluate("document.documentElement.scrollWidth") <= width
-            size = chromium.evaluate(
-                "(() => { const t = document.querySelector('.tick'); return t.getBoundingClientRect().height })()"
-            )
-            assert size >= 9
-        chromium.evaluate("document.querySelector('summary').focus()")
-        chromium.press("Enter")
-        assert chromium.evaluate("document.querySelector('details').open")
-        drawn = chromium.evaluate(
-            "[...document.querySelector('.chart').querySelectorAll('circle.series-1')].slice(0, 12).map((c) => {"
-            " const b = c.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; })"
+    for width in (1280, 390):
+        chromium.open(page, width=width, dark=width == 390)
+        chromium.settle()
+        assert chromium.evaluate("document.documentElement.scrollWidth") <= width
+        size = chromium.evaluate(
+            "(() => { const t = document.querySelector('.tick'); return t.getBoundingClientRect().height })()"
         )
-        grid = chromium.evaluate(
-            "[...document.querySelector('.chart').querySelectorAll('.grid')].map(g => g.getBoundingClientRect().y)"
-        )
-        marks = chromium.evaluate(
-            "[...document.querySelector('.chart').querySelectorAll('.tick.y')].map(t => Number(t.textContent))"
-        )
-        scale = (marks[-1] - marks[0]) / (grid[-1] - grid[0])
-        found = [marks[0] + (y - grid[0]) * scale for _, y in drawn]
-        assert found == pytest.approx([row.validation_loss for row in ROWS], abs=0.02)
-        assert chromium.problems == []
+        assert size >= 9
+    chromium.evaluate("document.querySelector('summary').focus()")
+    chromium.press("Enter")
+    assert chromium.evaluate("document.querySelector('details').open")
+    drawn = chromium.evaluate(
+        "[...document.querySelector('.chart').querySelectorAll('circle.series-1')].slice(0, 12).map((c) => {"
+        " const b = c.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; })"
+    )
+    grid = chromium.evaluate(
+        "[...document.querySelector('.chart').querySelectorAll('.grid')].map(g => g.getBoundingClientRect().y)"
+    )
+    marks = chromium.evaluate(
+        "[...document.querySelector('.chart').querySelectorAll('.tick.y')].map(t => Number(t.textContent))"
+    )
+    scale = (marks[-1] - marks[0]) / (grid[-1] - grid[0])
+    found = [marks[0] + (y - grid[0]) * scale for _, y in drawn]
+    assert found == pytest.approx([row.validation_loss for row in ROWS], abs=0.02)
+    assert chromium.problems == []
 
 
 def test_a_path_names_a_run_too(tmp_path):

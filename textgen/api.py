@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from textgen.arguments import (
     choice_of,
+    for_python,
     optional_text,
     path_of,
     sources_of,
@@ -20,7 +21,7 @@ from textgen.arguments import (
     warn_caller,
     whole_number_of,
 )
-from textgen.config import CacheConfig, DynamicConfig, SamplingConfig, with_seed
+from textgen.config import CacheConfig, DynamicConfig, SamplingConfig, TextConfig, with_seed
 from textgen.errors import SettingError, WrongTypeError
 from textgen.generation.engines import ENGINES, Engine, open_engine
 from textgen.generation.generator import Completion, Generator, copy_index_of
@@ -78,6 +79,7 @@ class Model:
         """Its settings, corpus, versions and results."""
         return self._stored.record
 
+    @for_python
     def generate(self, prompt: str | None = "", *, on_unknown: str = "replace", **settings: Any) -> str:
         """The text that continues `prompt`, without the prompt.
 
@@ -95,6 +97,7 @@ class Model:
         """
         return self.samples(prompt, 1, on_unknown=on_unknown, **settings)[0].completion
 
+    @for_python
     def samples(
         self, prompt: str | None = "", num_samples: int = 1, *, on_unknown: str = "replace", **settings: Any
     ) -> list[Completion]:
@@ -106,18 +109,18 @@ class Model:
             warn_caller(f"the texts are held until they are whole, which takes {in_gb(needed)} of memory")
         return generator.generate(text, config, number)
 
+    @for_python
     def stream(self, prompt: str | None = "", *, on_unknown: str = "replace", **settings: Any) -> Iterator[str]:
         """The text of `generate`, piece by piece as it is made; arguments and errors are those of `generate`."""
         generator, text, config = self._asked(prompt, on_unknown, settings)
-        text = generator.readable_prompt(text)  # now, where the caller can hear of it
-        return _written(generator, text, config)
+        return generator.write(generator.read(generator.readable_prompt(text)), config)
 
+    @for_python
     def evaluate(
         self,
         text: str | os.PathLike[str] | Iterable[str] | None = None,
         *,
         texts: str | Iterable[str] | None = None,
-        encoding: str | None = None,
         on_unknown: str = "replace",
         dynamic: bool = False,
         cache: bool = False,
@@ -131,11 +134,11 @@ class Model:
                 validation part of the model's own corpus, which is read again and must be unchanged.
             texts: where the model learned from texts in memory, those texts again, of which the validation part is
                 measured.
-            encoding: of the file; None is that of the corpus.
             on_unknown: as in `generate`.
             dynamic: also measure the model while its weights learn from the text; imports TensorFlow.
             cache: also measure it with a cache of what it has read of the text.
-            settings: fields of DynamicConfig and CacheConfig.
+            settings: fields of DynamicConfig and CacheConfig; of a file, also those of TextConfig that say how it is
+                read: encoding, column, include ... What is not given is as it was with the model's corpus.
 
         Raises:
             SettingError: an argument is of the wrong type, out of its range, unknown or of no use.
@@ -147,22 +150,21 @@ class Model:
 
         config = chosen(DynamicConfig, switch_of("dynamic", dynamic), "dynamic", settings)
         cache_config = chosen(CacheConfig, switch_of("cache", cache), "cache", settings)
-        check_known(settings, DynamicConfig, CacheConfig)
-        policy, decoded_as = choice_of("on_unknown", on_unknown, POLICIES), optional_text("encoding", encoding)
+        check_known(settings, DynamicConfig, CacheConfig, TextConfig)
+        policy, asked = choice_of("on_unknown", on_unknown, POLICIES), from_python(TextConfig, settings)
         if text is not None and texts is not None:
             raise SettingError("give either a text to measure the model on, or the `texts` that it learned from")
         file = path_of("text", text) if isinstance(text, os.PathLike) else None
-        if decoded_as is not None and file is None:
-            raise SettingError("`encoding` is for files; a text in memory needs none")
         found = text_to_measure(
             self._stored,
             file=file,
-            encoding=decoded_as,
+            asked=asked,
             text=None if text is None or file is not None else texts_of("text", text),
             corpus=None if texts is None else texts_of("texts", texts),
         )
         return measure(self._stored, found, policy, config, cache_config, warn_caller)
 
+    @for_python
     def export(self, output_dir: PathLike, *, overwrite: bool = False) -> "ExportResult":
         """Write a SavedModel that takes a prompt and returns text, and check it in a fresh process.
 
@@ -193,6 +195,7 @@ class Model:
         return Generator(self._stored.tokenizer, self._engine, **options), text, config
 
 
+@for_python
 def load(name_or_path: PathLike, *, models_dir: PathLike | None = None, engine: str = "numpy") -> Model:
     """The model of that name (or at that path), verified against its manifest.
 
@@ -214,6 +217,7 @@ def load(name_or_path: PathLike, *, models_dir: PathLike | None = None, engine: 
     return Model(stored, wanted)
 
 
+@for_python
 def train(
     *sources: PathLike | Iterable[PathLike],
     texts: str | Iterable[str] | None = None,

@@ -13,6 +13,7 @@ from textgen.config import END_OF_DOCUMENT, ModelConfig, TextConfig, TrainingCon
 from textgen.corpus import CorpusFacts, CorpusReader
 from textgen.corpus.describing import Describer, PartFacts, Parts
 from textgen.corpus.lines import LineKinds
+from textgen.corpus.misfits import AUTO
 from textgen.corpus.tables import TABLE_FORMATS
 from textgen.dataset.batches import minimum_tokens
 from textgen.errors import ModelError, TokenizerError
@@ -125,7 +126,7 @@ def inspect_corpus(
     held, covered = _coverage(words, reader.config, base)
     return Inspection(
         name=reader.name,
-        encoding=", ".join(dict.fromkeys(reader.encodings)),
+        encoding=", ".join(dict.fromkeys(name for name in reader.encodings if name != AUTO)),
         notes=notes,
         characters=facts,
         documents=parts,

@@ -22,8 +22,16 @@ SHORT_FLAGS = {"length": "-n", "temperature": "-t"}
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def options_of(settings: type[Settings], skip: tuple[str, ...] = (), only: tuple[str, ...] | None = None) -> Decorator:
+def options_of(
+    settings: type[Settings],
+    skip: tuple[str, ...] = (),
+    only: tuple[str, ...] | None = None,
+    default: str | None = None,
+) -> Decorator:
     """A decorator that adds one option for each field of `settings`, or for those of `only`.
+
+    Args:
+        default: what the help says of a flag that is not given, where that is not the field's own default.
 
     A flag that is not given arrives as None, so that the command can tell it from the default.
     """
@@ -31,17 +39,19 @@ def options_of(settings: type[Settings], skip: tuple[str, ...] = (), only: tuple
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         for field, kinds in reversed(fields_with_kinds(settings)):
             if field.name not in skip and (only is None or field.name in only):
-                command = _option(field, kinds[0])(command)
+                command = _option(field, kinds[0], default)(command)
         return command
 
     return decorate
 
 
-def _option(field: dataclasses.Field[Any], kind: type) -> Decorator:
+def _option(field: dataclasses.Field[Any], kind: type, said_default: str | None) -> Decorator:
     can_be_switched_off = kind is bool and field.default is not False
     flags = [flag_of(field.name) + (f"/{off_flag_of(field.name)}" if can_be_switched_off else "")]
     flags += [SHORT_FLAGS[field.name]] if field.name in SHORT_FLAGS else []
-    if field.default is None:
+    if said_default is not None:
+        default = said_default
+    elif field.default is None:
         default = field.metadata["unset"]
     elif isinstance(field.default, bool):
         default = "on" if field.default else ""

@@ -6,7 +6,7 @@ bytes as letters.
 
 import re
 
-from textgen.errors import CorpusError
+from textgen.corpus.formats import FORMATS, DocumentError
 
 NUM_BYTES = 1 << 16  # of a file's beginning, which are looked at
 
@@ -74,6 +74,7 @@ KINDS = {
     "wasm": ("a WebAssembly program", NO_TEXT),
     "font": ("a font", NO_TEXT),
 }
+ARCHIVES = ("zip", "docx", "xlsx", "pptx", "odt", "ods", "epub", "jar")  # which the whole content tells more of
 
 # A pattern that the file begins with. Those of plain letters ask for more than a text could begin with.
 BEGINNINGS: tuple[tuple[bytes, str], ...] = (
@@ -92,7 +93,7 @@ BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (rb"!<arch>\n", "a"),
     (rb"\xed\xab\xee\xdb", "rpm"),
     (rb"(?:\xef\xbb\xbf)?\s{0,16}%PDF-[12]\.\d", "pdf"),
-    (rb"\{\\rtf1?\b", "rtf"),
+    (rb"(?:\xef\xbb\xbf)?\s{0,16}\{\\rtf1?\b", "rtf"),
     (rb"%!PS-Adobe-", "ps"),
     (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "doc"),
     (rb"[\s\S]{60}BOOKMOBI", "mobi"),
@@ -161,7 +162,9 @@ def container_of(first_bytes: bytes) -> str | None:
 
 
 def check_no_container(first_bytes: bytes, shown_name: str) -> None:
-    """Raise CorpusError where a file is no plain text, which names what it is and what to do."""
+    """Raise DocumentError where a file is no plain text, which names what it is and what to do."""
     if (kind := container_of(first_bytes)) is not None:
         name, advice = KINDS[kind]
-        raise CorpusError(f"{shown_name} is {name}, not plain text. {advice}.")
+        if kind in FORMATS:  # which are read, where no column is wanted
+            raise DocumentError(f"{shown_name} is {name}, which has no columns. Leave out --column.")
+        raise DocumentError(f"{shown_name} is {name}, not plain text. {advice}.")

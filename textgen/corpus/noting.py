@@ -1,11 +1,9 @@
-"""What reading met and changed in the bytes of a corpus, in sentences; and some bytes read as if they were a corpus."""
+"""What reading met and changed in the bytes of a corpus, in sentences; and bytes that may be compressed."""
 
-import contextlib
 import gzip
 import io
 
-from textgen.corpus.decoding import GZIP_MAGIC, Oddity, Tally, iter_text, read_block
-from textgen.corpus.misfits import AUTO
+from textgen.corpus.decoding import GZIP_MAGIC, Oddity, Tally, read_block
 from textgen.messages import counted, few
 
 MOST_GUESSES = 10  # files whose piece is shown each
@@ -34,13 +32,6 @@ def _misfits(oddity: Oddity, what: str) -> str:
 def _c1_controls(oddity: Oddity) -> str:
     found = f"{counted(oddity.count, 'C1 control character')}, the first in {oddity.first}"
     return f"{found}: it may be cp1252 that was read as latin-1"
-
-
-def text_of(content: bytes, shown_name: str) -> tuple[str, list[str]]:
-    """The text that a file with this content would give as a corpus, and its notes. Raises CorpusError."""
-    tally = Tally()
-    reopen = lambda: contextlib.nullcontext(io.BytesIO(content))  # noqa: E731
-    return "".join(iter_text(io.BytesIO(content), shown_name, AUTO, tally, reopen=reopen)), notes_on_bytes(tally)
 
 
 def uncompressed(content: bytes, shown_name: str, most_bytes: int) -> bytes:
