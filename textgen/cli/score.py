@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from textgen.cli.bars import progress_bar
 from textgen.cli.colours import STRONGEST, behind, color_option, is_wanted
-from textgen.cli.options import json_option, models_dir_option, on_unknown_option, options_of
+from textgen.cli.options import given, json_option, models_dir_option, on_unknown_option, options_of
 from textgen.cli.pages import html_option, write_page
-from textgen.config import TextConfig
+from textgen.config import MODEL_ONLY, TextConfig
 from textgen.messages import json_line
 from textgen.streams import tell, text_writer, write_lines, write_painted
 
@@ -25,8 +25,7 @@ AT_ONCE = 1000  # units of a document that are written together
 @click.command()
 @click.argument("model")
 @click.argument("file")
-@click.option("--encoding", default=None, help="Encoding of FILE.  [default: auto, or that named for the corpus]")
-@options_of(TextConfig, only=("encoding_errors",))
+@options_of(TextConfig, skip=MODEL_ONLY, default="as the corpus was")
 @on_unknown_option
 @color_option
 @html_option("the text with its figures")
@@ -35,13 +34,12 @@ AT_ONCE = 1000  # units of a document that are written together
 def score(
     model: str,
     file: str,
-    encoding: str | None,
-    encoding_errors: str | None,
     on_unknown: str,
     color: str,
     html: str | None,
     models_dir: Path,
     as_json: bool,
+    **reading: Any,
 ) -> None:
     """Show how surprising each symbol or word of FILE is to MODEL.
 
@@ -63,11 +61,11 @@ def score(
         tell(f"textgen: {describe_replacements(replaced)}")
 
     stored = load_model(model, models_dir)
-    given = FileText(file, stored, encoding, encoding_errors)
-    tokens = tokenize(readable_blocks(given.blocks(), stored.tokenizer, name_unknown, on_unknown), stored.tokenizer)
-    for note in given.notes:
+    text = FileText(file, stored, given(reading))
+    tokens = tokenize(readable_blocks(text.blocks(), stored.tokenizer, name_unknown, on_unknown), stored.tokenizer)
+    for note in text.notes:
         tell(f"textgen: {note}")
-    if (share := given.read_before()) is not None:
+    if (share := text.read_before()) is not None:
         tell(f"textgen: {stored.name} has read about {share:.0%} of this text before, so it is surprised less")
     with progress_bar("scoring") as advance:
         scores = score_tokens(tokens.token_ids, NumpyEngine(stored.record.model, stored.weights), advance)

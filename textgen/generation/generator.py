@@ -165,6 +165,8 @@ class Generator:
         Args:
             logprobs: tell how likely each token was, and so many of the likeliest; None tells nothing.
         """
+        if logprobs is not None and logprobs < 0:
+            raise SettingError(f"`logprobs` must be at least 0. Received: {received(logprobs)}")
         if num_samples < 1:
             raise SettingError(f"`num_samples` must be at least 1. Received: {received(num_samples)}")
         if num_samples > MAX_SAMPLES:

@@ -1,20 +1,14 @@
-"""The Python interface: `textgen.train`, `textgen.load`, and the `Model` that both give.
-
-Settings are the command line's, by the same names: `--top-k 10` is `top_k=10`. Numbers of NumPy are numbers. Every
-error is a TextgenError. What the command line says in a notice is a TextgenWarning; nothing is printed.
-"""
+"""A trained model, as a Python program uses it."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from textgen.arguments import (
     choice_of,
     for_python,
-    optional_text,
     path_of,
-    sources_of,
     switch_of,
     text_of,
     texts_of,
@@ -22,21 +16,19 @@ from textgen.arguments import (
     whole_number_of,
 )
 from textgen.config import CacheConfig, DynamicConfig, SamplingConfig, TextConfig, with_seed
-from textgen.errors import SettingError, WrongTypeError
+from textgen.errors import SettingError
 from textgen.generation.engines import ENGINES, Engine, open_engine
 from textgen.generation.generator import Completion, Generator, copy_index_of
 from textgen.generation.sizes import MAX_SAMPLES, needed_bytes
 from textgen.memory import LARGE_BYTES, in_gb
 from textgen.records import ModelRecord
-from textgen.schema import check_known, from_python, received
+from textgen.schema import check_known, from_python
 from textgen.store import model_directory
 from textgen.tokenizers.unknown import POLICIES, describe_replacements
 
 if TYPE_CHECKING:
     from textgen.evaluation import Evaluation
     from textgen.export import ExportResult
-    from textgen.training.reporting import Reporter
-    from textgen.training.watching import TrainingProgress
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
@@ -99,15 +91,25 @@ class Model:
 
     @for_python
     def samples(
-        self, prompt: str | None = "", num_samples: int = 1, *, on_unknown: str = "replace", **settings: Any
+        self,
+        prompt: str | None = "",
+        num_samples: int = 1,
+        *,
+        logprobs: int | None = None,
+        on_unknown: str = "replace",
+        **settings: Any,
     ) -> list[Completion]:
-        """Several texts that continue `prompt`, made side by side; arguments and errors are those of `generate`."""
+        """Several texts that continue `prompt`, made side by side; arguments and errors are those of `generate`.
+
+        Args: logprobs: tell of each token how likely it was, and so many others; None tells nothing.
+        """
         generator, text, config = self._asked(prompt, on_unknown, settings)
         number = whole_number_of("num_samples", num_samples)
         needed = needed_bytes(generator.tokenizer, config, min(number, MAX_SAMPLES))
         if number > 0 and needed > LARGE_BYTES:
             warn_caller(f"the texts are held until they are whole, which takes {in_gb(needed)} of memory")
-        return generator.generate(text, config, number)
+        wanted = None if logprobs is None else whole_number_of("logprobs", logprobs)
+        return generator.generate(text, config, number, logprobs=wanted)
 
     @for_python
     def stream(self, prompt: str | None = "", *, on_unknown: str = "replace", **settings: Any) -> Iterator[str]:
@@ -189,10 +191,15 @@ class Model:
         policy, config = choice_of("on_unknown", on_unknown, POLICIES), _sampling(settings)
         if self._engine is None:
             self._engine = open_engine(self._stored, self._engine_name)
-        options: dict[str, Any] = {"copy_index": lambda: copy_index_of(self._stored), "on_unknown": policy}
-        options["on_replaced"] = lambda replaced: warn_caller(describe_replacements(replaced))
-        options["on_ended"] = warn_caller
-        return Generator(self._stored.tokenizer, self._engine, **options), text, config
+        generator = Generator(
+            self._stored.tokenizer,
+            self._engine,
+            on_unknown=policy,
+            on_replaced=lambda replaced: warn_caller(describe_replacements(replaced)),
+            on_ended=warn_caller,
+            copy_index=lambda: copy_index_of(self._stored),
+        )
+        return generator, text, config
 
 
 @for_python
@@ -211,90 +218,14 @@ def load(name_or_path: PathLike, *, models_dir: PathLike | None = None, engine: 
         TextgenError: TensorFlow is wanted and cannot be used.
     """
     name, wanted = path_of("name_or_path", name_or_path, "a model's name or path"), choice_of("engine", engine, ENGINES)
-    stored = model_directory.load_model(name, _models_dir(models_dir))
+    stored = model_directory.load_model(name, models_dir_of(models_dir))
     if not stored.is_finished:
         warn_caller(f"{stored.name} is not finished; this is its best at step {stored.record.results.best_step:,}")
     return Model(stored, wanted)
 
 
-@for_python
-def train(
-    *sources: PathLike | Iterable[PathLike],
-    texts: str | Iterable[str] | None = None,
-    name: str | None = None,
-    models_dir: PathLike | None = None,
-    resume: bool = False,
-    overwrite: bool = False,
-    init_from: PathLike | None = None,
-    preset: str | None = None,
-    progress: "Callable[[TrainingProgress], object] | None" = None,
-    reporter: "Reporter | None" = None,
-    tensorboard: PathLike | None = None,
-    **settings: Any,
-) -> Model:
-    """Train a model on texts and return it.
-
-    What the command line would note of the text or of the run is a TextgenWarning. In a notebook, a table shows how
-    the run goes.
-
-    Args:
-        sources: files, folders, catalogue names, or lists of them; none is the starter corpus.
-        texts: instead of sources, texts in memory. A string is one whole text. Of a list, each string is a document
-            with an end that the model learns, as with `documents="file"`. They are not kept: who wants to resume, or to
-            evaluate the model on its own validation part, gives them again.
-        name: of the model; None is the corpus's, which is `texts` for those in memory.
-        resume: go on with the unfinished run of that name, with its settings.
-        overwrite: replace a model of the same name.
-        init_from: name or path of a model to begin with, whose shape and level this one has and which stays as it is;
-            "none" begins from nothing, None with the shipped model `english` where that reads the text well.
-        preset: a size, tiny, small, medium or large; None chooses one that suits the corpus and the budget.
-        progress: called with a TrainingProgress after every step and every evaluation. An exception in it ends the run
-            as Ctrl-C would: after the step, with everything saved. Then it is raised here.
-        reporter: told what else happens; None shows a table in a notebook and is silent elsewhere.
-        tensorboard: a directory for event files, which TensorBoard reads.
-        settings: fields of TextConfig (level, documents ...), of TrainingConfig (minutes, epochs or steps,
-            batch_size ...) and of ModelConfig (units ...). What is None or not given suits the corpus and the budget.
-
-    Raises:
-        SettingError: an argument or a setting is of the wrong type (WrongTypeError, a TypeError too), out of its
-            range, or unknown.
-        TextgenError: whatever else keeps the run from starting or going on.
-        KeyboardInterrupt: a signal stopped it, and everything was saved; a second signal does not wait for that.
-    """
-    from textgen.training.request import Request
-    from textgen.training.run import train
-    from textgen.training.signals import StopRequest
-    from textgen.training.watching import Watcher, reporter_of
-
-    if progress is not None and not callable(progress):
-        raise WrongTypeError(f"`progress` must be a function of one argument. Received: {received(progress)}")
-    request = Request(
-        models_dir=_models_dir(models_dir),
-        sources=sources_of(sources),
-        texts=None if texts is None else texts_of("texts", texts),
-        name=optional_text("name", name),
-        settings=settings,
-        preset=optional_text("preset", preset),
-        init_from=None if init_from is None else path_of("init_from", init_from, "a model's name or path"),
-        resume=switch_of("resume", resume),
-        overwrite=switch_of("overwrite", overwrite),
-    )
-    stop = StopRequest(ends_process=False)
-    events = None if tensorboard is None else Path(path_of("tensorboard", tensorboard))
-    watcher = Watcher(stop, progress, reporter_of(reporter, events))
-    result = train(request, watcher, stop=stop)
-    if watcher.problem is not None:
-        raise watcher.problem
-    if result is None or result.stopped_by is not None:
-        raise KeyboardInterrupt
-    return load(result.name, models_dir=request.models_dir)
-
-
-def _written(generator: Generator, text: str, config: SamplingConfig) -> Iterator[str]:
-    yield from generator.write(generator.read(text), config)
-
-
-def _models_dir(given: object) -> Path:
+def models_dir_of(given: object) -> Path:
+    """The directory of models that a caller names; None is the default one."""
     return model_directory.default_models_dir() if given is None else Path(path_of("models_dir", given))
 
 
