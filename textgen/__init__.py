@@ -29,6 +29,7 @@ The map, in the order in which text becomes a model and a model becomes text. A 
     benchmark           how fast this machine trains and samples, by size
     export/             a model -> a SavedModel: a prompt goes in, text comes out
     repl/               a writing desk: stories that somebody and a model write in turns
+    serving/            models behind HTTP, as OpenAI's completions interface
     report/             the evaluations of runs -> curves in a terminal, or a page
     api/                the Python interface, below
     cli/                the command line

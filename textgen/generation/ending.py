@@ -67,7 +67,7 @@ class Ending:
             self._most_tokens = min(self._most_tokens, most_tokens)
         self._is_open = 0  # whether the last token left its unit open
         self._scanner = StopScanner(config.stop)
-        self._row = row
+        self.row = row
         self._see_whether_complete()
 
     @property
@@ -88,7 +88,7 @@ class Ending:
     @property
     def is_constrained(self) -> bool:
         """Whether a constraint may end it after any token."""
-        return self._row is not None
+        return self.row is not None
 
     @property
     def room(self) -> int:
@@ -127,11 +127,11 @@ class Ending:
 
     def _is_calm(self, ids: list[int]) -> bool:
         """Whether each of `ids` is a unit, and none can end the text."""
-        is_watched = self._joins_tokens or self.stop or self._least or self._row is not None or self.is_over
+        is_watched = self._joins_tokens or self.stop or self._least or self.row is not None or self.is_over
         return not is_watched and len(ids) < self.room and self._eod_id not in ids and min(ids) >= 0
 
     def _see_whether_complete(self) -> None:
-        if self._row is not None and self._row.is_complete and not self.is_over:  # rule 9
+        if self.row is not None and self.row.is_complete and not self.is_over:  # rule 9
             self.reason = "match" if self.units < self._length else "length"
 
     def _piece(self, token_id: int) -> str:
