@@ -32,6 +32,7 @@ QUICK = {
     "sample -o": f"sample {DONE} -n 5000 -o named --num-samples 2",
     "sample of a run": f"sample {RUN} -n 50 --json",
     "repl": f"repl {DONE} -n 20",
+    "serve --dry-run": f"serve {DONE} --port 0 --dry-run",
     "evaluate FILE": f"evaluate {DONE} novel.txt",
     "evaluate PAGE": f"evaluate {DONE} page.html",
     "evaluate": f"evaluate {DONE} --json",

@@ -38,6 +38,7 @@ from textgen.streams import tell
 @engine_option
 @click.option("--json-logs", is_flag=True, help="Write the log as lines of JSON.")
 @click.option("--log-text", is_flag=True, help="Write prompts and texts into the log, too.")
+@click.option("--dry-run", is_flag=True, help="Load the models and listen, and stop without a request.")
 @models_dir_option
 def serve(
     models: tuple[str, ...],
@@ -50,6 +51,7 @@ def serve(
     engine: str,
     json_logs: bool,
     log_text: bool,
+    dry_run: bool,
     models_dir: Path,
 ) -> None:
     """Serve MODELs over HTTP, as OpenAI's completions interface.
@@ -61,6 +63,7 @@ def serve(
     from textgen.serving.app import App, is_loopback
     from textgen.serving.server import listen, run
     from textgen.serving.shelf import Limits, Shelf, paths_of
+    from textgen.store.model_directory import load_model
 
     key = api_key or os.environ.get("TEXTGEN_API_KEY") or None
     paths = paths_of(models, models_dir)
@@ -68,6 +71,12 @@ def serve(
     address, bound = listening.getsockname()[:2]
     if not is_loopback(address) and key is None:
         tell(f"textgen: WARNING: anybody who reaches {host} can use this server. Give a key with --api-key")
+    if dry_run:
+        for path in paths.values():
+            load_model(path.name, path.parent)
+        listening.close()
+        tell(f"textgen: {', '.join(paths)} could be served at {address} port {bound}")
+        return
     shelf = Shelf(paths, Limits(max_tokens, max_rows, queue), engine)
     app = App(shelf, api_key=key, is_loopback=is_loopback(address), log=tell, json_logs=json_logs, log_text=log_text)
     where = f"[{address}]" if ":" in address else address

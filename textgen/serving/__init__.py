@@ -2,6 +2,7 @@
 
     errors        what is refused, with which status
     batch         the texts of many requests in one product: they join and leave at every token
+    alone         the same without rows, for the TensorFlow engine
     writer        one thread for each model: reads prompts in slices, lets the batch write, tells what is written
     shelf         the models that are served, each loaded when it is first asked for
     orders        the body of a request -> what is asked for, checked

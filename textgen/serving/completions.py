@@ -62,12 +62,8 @@ class Completions:
         for prompt in self.reads:
             texts = [self._text(sample) for sample in range(order.n)]
             prompts.append(Prompt(with_start(prompt.token_ids, self.writer.generator.tokenizer), texts))
-            self.texts += texts
-        try:
-            self.writer.submit(prompts)
-        except RefusalError:
-            self.texts = []
-            raise
+        self.writer.submit(prompts)
+        self.texts = [text for prompt in prompts for text in prompt.texts]
 
     def _text(self, sample: int) -> Text:
         order = self.order

@@ -1,7 +1,6 @@
 """A socket and uvicorn, with limits on connections that uvicorn does not have."""
 
 import logging
-import resource
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -35,8 +34,7 @@ def run(app: App, listening: socket.socket, tell: Callable[[str], None]) -> None
         from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: PLC0415
     except ImportError:
         raise TextgenError('serving needs uvicorn. Install it with: pip install "textgen[serve]"') from None
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = max(8, min(MOST_CONNECTIONS, soft - 64))
+    most = _most_connections()
 
     class Protocol(H11Protocol):  # type: ignore[misc, valid-type, unused-ignore]
         """Refuses connections beyond the most, and closes those that send no head."""
@@ -72,6 +70,16 @@ def run(app: App, listening: socket.socket, tell: Callable[[str], None]) -> None
         h11_max_incomplete_event_size=HEAD_BYTES,
     )
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def _most_connections() -> int:
+    """As many as there may be open files, some of which are others."""
+    try:
+        import resource  # noqa: PLC0415
+    except ImportError:  # Windows has no such limit
+        return MOST_CONNECTIONS
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(8, min(MOST_CONNECTIONS, soft - 64))
 
 
 class _Problems(logging.Handler):

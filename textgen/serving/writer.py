@@ -18,6 +18,7 @@ from textgen.generation.numpy_engine import NumpyEngine
 from textgen.generation.sizes import LOGITS_AT_ONCE
 from textgen.generation.state import Context
 from textgen.messages import shown
+from textgen.serving.alone import Alone
 from textgen.serving.batch import Batch, Text
 from textgen.serving.errors import RefusalError
 
@@ -42,7 +43,7 @@ class Writer:
         self.generator, self._loop = generator, loop
         self.engine: NumpyEngine = generator.engine.in_numpy()
         most = max(1, min(max_rows, 2 * LOGITS_AT_ONCE // generator.tokenizer.vocabulary_size))
-        self._batch = Batch(self.engine, generator.tokenizer, most)
+        self._batch = self._new_batch(most)
         self._most_open = most + queue
         self._wake = threading.Condition()
         self._arrived: list[Prompt] = []
@@ -96,9 +97,12 @@ class Writer:
                     self._wake.wait()
                 if self._is_closing:
                     return
-            with self.engine.blas_threads(self._batch.most):
-                while self._turn():
-                    pass
+            is_busy = True
+            while is_busy:
+                num_rows = self.num_rows
+                with self.engine.blas_threads(max(1, num_rows)):
+                    while is_busy and self.num_rows == num_rows:
+                        is_busy = self._turn()
 
     def _turn(self) -> bool:
         """A slice of the prompts and a step of the batch; False where there is nothing to do."""
@@ -160,8 +164,12 @@ class Writer:
             text.problem = text.problem or f"the text failed: {shown(problem)}"
         self._reading.clear()
         self._ready.clear()
-        self._batch = Batch(self.engine, self.generator.tokenizer, self._batch.most)
+        self._batch = self._new_batch(self._batch.most)
         return texts
+
+    def _new_batch(self, most: int) -> Batch | Alone:
+        has_rows = self.engine is self.generator.engine
+        return Batch(self.engine, self.generator.tokenizer, most) if has_rows else Alone(self.generator, most)
 
     def _tell(self, news: News) -> None:
         """In the loop of the requests."""
