@@ -56,7 +56,8 @@ def logprobs_of(tokens: list[Scored], most: int, offset: int) -> dict[str, Any]:
 
     Beside the `most` likeliest tokens of each place stands the one that was written, as with OpenAI.
     """
-    offsets, tops = [], []
+    offsets: list[int] = []
+    tops: list[dict[str, float] | None] = []
     for piece, logprob, others in tokens:
         offsets.append(offset)
         offset += len(piece)

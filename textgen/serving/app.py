@@ -31,6 +31,7 @@ METHODS = {
 }
 OPEN = ("/", "/healthz")  # without a key
 MOST_ALTERNATIVES = 50
+MOST_READ = 100_000  # characters of a text that is read at once, and not in slices
 
 
 class App:
@@ -177,7 +178,8 @@ class App:
         document = document_of(await connection.body())
         writer = await self.shelf.open(document.get("model"))
         connection.note["model"] = document["model"]
-        text_of(document, "text")
+        if len(text_of(document, "text")) > MOST_READ:
+            raise RefusalError(413, f"`text` has more than {MOST_READ:,} characters", param="text")
         found = await unless_gone(connection, self.shelf.work(task, writer, document))
         await connection.answer_json(200, found)
 

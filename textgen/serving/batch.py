@@ -179,7 +179,8 @@ class Batch:
             rows |= {row for row, text in enumerate(self.texts) if text.is_streamed}
         else:  # the first piece of a text does not wait
             rows |= {row for row in np.flatnonzero(self._positions[: len(self.texts)] == 1).tolist()}
-        found, has_left = [], False
+        found: list[tuple[Text, str, list[ScoredToken], bool]] = []
+        has_left = False
         for row in sorted(rows, reverse=True):  # the last row moves into a gap
             text = self.texts[row]
             shown = self._tally.take(row)

@@ -17,6 +17,7 @@ from textgen.serving.orders import Order
 from textgen.serving.shelf import Shelf
 from textgen.serving.writer import Prompt, Writer
 
+MOST_SCORED = 100_000  # characters of prompts whose own probabilities are told
 SHORT = 2000  # characters of a prompt that is encoded at once, and not in another thread
 
 
@@ -52,7 +53,11 @@ class Completions:
         """Read the prompts and hand the texts over. Raises RefusalError."""
         order = self.order
         self.writer.check_room(len(order.prompts) * order.n)
-        is_short = sum(map(len, order.prompts)) <= SHORT and not (order.echo and order.logprobs is not None)
+        length, is_scored = sum(map(len, order.prompts)), order.echo and order.logprobs is not None
+        if is_scored and length > MOST_SCORED:
+            message = f"`echo` with `logprobs` takes {MOST_SCORED:,} characters at most"
+            raise RefusalError(413, message, param="prompt")
+        is_short = length <= SHORT and not is_scored
         self.reads = self._read() if is_short else await self.shelf.work(self._read)
         for prompt in self.reads:
             self._offsets += [len(prompt.text) if order.echo else 0] * order.n

@@ -8,7 +8,8 @@ from typing import Any
 from textgen.serving.errors import RefusalError
 
 Message = MutableMapping[str, Any]
-Receive, Send = Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 
 MOST_BODY = 2**20  # bytes
 BODY_SECONDS = 30.0  # in which a body has to arrive

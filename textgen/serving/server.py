@@ -36,7 +36,7 @@ def run(app: App, listening: socket.socket, tell: Callable[[str], None]) -> None
         raise TextgenError('serving needs uvicorn. Install it with: pip install "textgen[serve]"') from None
     most = _most_connections()
 
-    class Protocol(H11Protocol):  # type: ignore[misc, valid-type, unused-ignore]
+    class Protocol(H11Protocol):
         """Refuses connections beyond the most, and closes those that send no head."""
 
         def connection_made(self, transport: Any) -> None:
