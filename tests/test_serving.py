@@ -58,7 +58,7 @@ class Client:
                 found.parts.append(message["body"])
 
         scope = {"type": "http", "method": method, "path": target, "headers": encoded}
-        await asyncio.wait_for(self.app(scope, receive, send), 20)
+        await asyncio.wait_for(self.app(scope, receive, send), 60)
         found.body = b"".join(found.parts)
         if found.headers.get("content-type") == "application/json" and found.body:
             found.json = json.loads(found.body)
@@ -69,11 +69,11 @@ class Client:
 def run(path):
     """Runs a coroutine function that is given a client."""
 
-    def go(work, *arguments, **options):
+    def go(work, *arguments, options=None, **named):
         async def main():
-            client = Client(path, **options)
+            client = Client(path, **(options or {}))
             try:
-                return await work(client, *arguments)
+                return await work(client, *arguments, **named)
             finally:
                 client.shelf.close()
 
@@ -241,13 +241,13 @@ def test_pages_of_other_sites_are_refused(run, headers, status):
 )
 def test_a_key_is_asked_for(run, key, status):
     headers = {"authorization": key}
-    assert run(ask, "/v1/models", headers=headers, api_key="right").status == status
-    assert run(ask, "/healthz", headers=headers, api_key="right").status == 200
+    assert run(ask, "/v1/models", headers=headers, options={"api_key": "right"}).status == status
+    assert run(ask, "/healthz", headers=headers, options={"api_key": "right"}).status == 200
 
 
 def test_a_large_body_is_refused_as_it_arrives(run):
     endless = run(ask, "/v1/completions", parts=[b" " * 2**18] * 50, body=b"")
-    assert (endless.status, endless.taken, endless.headers["connection"]) == (413, 5, "close") or endless.taken == 5
+    assert (endless.status, endless.taken) == (413, 5)
     stated = run(ask, "/v1/completions", body=b"{}", headers={"content-length": str(2**30)})
     assert (stated.status, stated.taken, stated.headers["connection"]) == (413, 0, "close")
 
@@ -269,7 +269,7 @@ def test_a_busy_server_says_when_to_come_again_and_a_client_that_hangs_up_frees_
             await asyncio.sleep(0.01)
         return refused, time.monotonic() - begin, await client.ask("/v1/completions", WRITTEN), client.logged
 
-    refused, seconds, after, logged = run(crowd, limits=Limits(max_tokens=10**6, max_rows=2, queue=1))
+    refused, seconds, after, logged = run(crowd, options={"limits": Limits(10**6, 2, 1)})
     assert (refused.status, refused.headers["retry-after"]) == (429, "1")
     assert seconds < 1
     assert after.status == 200
@@ -280,7 +280,7 @@ def test_a_text_that_waits_for_a_row_is_that_of_sample(run):
     async def many(client):
         return await client.ask("/v1/completions", WRITTEN | {"n": 7})
 
-    choices = run(many, limits=Limits(max_rows=2)).json["choices"]
+    choices = run(many, options={"limits": Limits(max_rows=2)}).json["choices"]
     assert [c["text"] for c in choices] == [each.completion for each in written_by_sample({}, num_samples=7)]
 
 
@@ -346,7 +346,7 @@ def test_the_log_holds_texts_only_where_that_is_wanted(run):
         answer = await client.ask("/v1/completions", WRITTEN)
         return json.loads(client.logged[0]), answer.json["choices"][0]["text"]
 
-    logged, text = run(one, json_logs=True, log_text=True)
+    logged, text = run(one, options={"json_logs": True, "log_text": True})
     assert (logged["prompts"], logged["texts"], logged["status"]) == (["the cat"], [text], 200)
 
 

@@ -26,10 +26,10 @@ class Answer:
     def __init__(self, model: str):
         self.model, self.id, self.created = model, f"cmpl-{secrets.token_hex(12)}", int(time.time())
 
-    def document(self, choices: list[dict[str, Any]], usage: dict[str, int] | None, **others: Any) -> dict[str, Any]:
+    def document(self, choices: list[dict[str, Any]]) -> dict[str, Any]:
         """One JSON object of the answer."""
         head = {"id": self.id, "object": "text_completion", "created": self.created, "model": self.model}
-        return head | {"choices": choices} | ({"usage": usage} if usage is not None else {}) | others
+        return head | {"choices": choices}
 
 
 def choice(index: int, text: str, logprobs: dict[str, Any] | None, reason: str | None) -> dict[str, Any]:

@@ -163,7 +163,7 @@ class Batch:
             return group.draw(self._rows.logits[group.rows], uniform, position)
         except (TextgenError, ArithmeticError, LookupError, ValueError, MemoryError) as problem:
             for text in group.texts:  # others go on
-                text.problem = str(problem) or type(problem).__name__
+                text.problem = str(problem) if isinstance(problem, TextgenError) else f"the text failed: {problem!r}"
             return np.full(len(group.texts), -1)
 
     def _scored(self, row: int, token_id: int, num_others: int) -> ScoredToken:

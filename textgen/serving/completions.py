@@ -117,11 +117,11 @@ class Completions:
                 shown, tokens = shown + "".join(text.pieces), tokens + facts_of(text.tokens)
             logprobs = None if self.order.logprobs is None else logprobs_of(tokens, self.order.logprobs, 0)
             choices.append(choice(index, shown, logprobs, reason_of(text) if text is not None else "length"))
-        return self.answer.document(choices, self.usage)
+        return self.answer.document(choices) | {"usage": self.usage}
 
     async def events(self) -> AsyncIterator[bytes]:
         """The answer as server-sent events; all that waits for a slow client is one event for each text."""
-        nothing = {"usage": None} if self.order.include_usage else {}
+        others: dict[str, Any] = {"usage": None} if self.order.include_usage else {}
         begun: list[dict[str, Any]] = []
         if self.order.echo:
             reason = None if self.texts else "length"
@@ -129,7 +129,7 @@ class Completions:
                 shown, tokens = self._echoed(index)
                 logprobs = None if self.order.logprobs is None else logprobs_of(tokens, self.order.logprobs, 0)
                 begun.append(choice(index, shown, logprobs, reason))
-            yield b"".join(event(self.answer.document([each], None, **nothing)) for each in begun)
+            yield b"".join(event(self.answer.document([each]) | others) for each in begun)
         told: set[int] = set()
         while len(told) < len(self.texts):
             self._changed.clear()
@@ -141,14 +141,14 @@ class Completions:
                     refusal = RefusalError(500 if text.problem.startswith("the text failed") else 400, text.problem)
                     yield event(refusal.to_json())
                     return
-                parts.append(event(self.answer.document([self._part(index, text)], None, **nothing)))
+                parts.append(event(self.answer.document([self._part(index, text)]) | others))
                 if text.is_over:
                     told.add(index)
             if parts:
                 yield b"".join(parts)
             else:
                 await self._changed.wait()
-        end = event(self.answer.document([], self.usage)) if self.order.include_usage else b""
+        end = event(self.answer.document([]) | {"usage": self.usage}) if self.order.include_usage else b""
         yield end + b"data: [DONE]\n\n"
 
     def _part(self, index: int, text: Text) -> dict[str, Any]:
