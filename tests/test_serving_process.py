@@ -152,10 +152,11 @@ def test_a_server_that_is_told_to_stop_finishes_its_texts(tmp_path):
     server = Server(tmp_path)
     server.write()
     written = []
-    asking = threading.Thread(target=lambda: written.append(server.write(max_tokens=4000)))
+    asking = threading.Thread(target=lambda: written.append(server.write(max_tokens=4000, n=64)))
     asking.start()
-    while not server.metric("textgen_rows"):
+    while asking.is_alive() and not server.metric("textgen_rows"):
         time.sleep(0.005)
+    assert asking.is_alive()
     assert server.stop() in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
     asking.join()
     assert len(written[0]) == 4000
