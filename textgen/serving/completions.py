@@ -112,11 +112,13 @@ class Completions:
         choices = []
         for index in range(len(self.reads) * self.order.n):
             shown, tokens = self._echoed(index)
-            text = self.texts[index] if self.texts else None
-            if text is not None:
+            reason = "length"
+            if self.texts:
+                text = self.texts[index]
                 shown, tokens = shown + "".join(text.pieces), tokens + facts_of(text.tokens)
+                reason = reason_of(text)
             logprobs = None if self.order.logprobs is None else logprobs_of(tokens, self.order.logprobs, 0)
-            choices.append(choice(index, shown, logprobs, reason_of(text) if text is not None else "length"))
+            choices.append(choice(index, shown, logprobs, reason))
         return self.answer.document(choices) | {"usage": self.usage}
 
     async def events(self) -> AsyncIterator[bytes]:

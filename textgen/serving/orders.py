@@ -19,7 +19,11 @@ DEFAULT_TOKENS, DEFAULT_TEMPERATURE = 16, 1.0
 MOST_LOGPROBS, MOST_STOPS, LONGEST_STOP = 20, 16, 200
 SETTINGS = [name for name in names_of(SamplingConfig) if name not in ("endless", "beams")]
 FIELDS = ("model", "prompt", "max_tokens", "n", "stream", "stream_options", "echo", "logprobs", "user")
-UNUSED = {"suffix": ("", None), "best_of": (None,), "logit_bias": ({}, None)}  # and the values that ask for nothing
+UNUSED: dict[str, tuple[Any, ...]] = {
+    "suffix": ("", None),
+    "best_of": (None,),
+    "logit_bias": ({}, None),
+}  # and the values that ask for nothing
 
 
 @dataclasses.dataclass(frozen=True)
