@@ -30,10 +30,13 @@ QUICK = {
     "sample -f": f"sample {DONE} -n 200 -f novel.txt",
     "sample -p -": f"sample {DONE} -n 20 -p -",
     "sample -o": f"sample {DONE} -n 5000 -o named --num-samples 2",
+    "sample --prompts": f"sample {DONE} -n 20 --prompts novel.txt",
+    "replay": "replay out.json",
     "sample of a run": f"sample {RUN} -n 50 --json",
     "repl": f"repl {DONE} -n 20",
     "evaluate FILE": f"evaluate {DONE} novel.txt",
     "evaluate PAGE": f"evaluate {DONE} page.html",
+    "evaluate TABLE": f"evaluate {DONE} rows.csv --column text",
     "evaluate": f"evaluate {DONE} --json",
     "copied": f"copied {DONE} novel.txt --corpus novel.txt --json",
     "score": f"score {DONE} novel.txt --html named",
@@ -72,6 +75,7 @@ PATHS = (
     "page.html",
     "notes",
     "notes/one.md",
+    "out.json",
     "named",
     "story",
     "exported",
@@ -168,6 +172,7 @@ class Scene(Driver):
         self._write_texts()
         assert self.run(*train("characters", "--name", DONE)) == 0, self.said()
         assert self.run(*train("words"), events=[["step", 6 + 14, 0, "SIGTERM"]]) == 143, self.said()
+        assert self.run("sample", DONE, "-n", "30", "--json", "-o", "out.json") == 0, self.said()
         (folder / "log").unlink()
         self.newest = model_directory.checkpoint_dirs(self.path)[0].name
         self.entry = min(os.listdir(folder / "cache" / "prepared"))
