@@ -64,6 +64,8 @@ RANGES = [
     (TrainingConfig, "keep_checkpoints", (1, 10**6), (0, -1)),
     (TrainingConfig, "storage", ("float32", "float16", "int8", None), ("", "int4", 8)),
     (TrainingConfig, "sample_every", (0, 10**6), (-1,)),
+    (TrainingConfig, "copy_index", (True, False), (1, "yes")),
+    (SamplingConfig, "max_copy", (0, 4096), (-1, 4097, 1.5)),
     (SamplingConfig, "length", (1, LONGEST), (0, LONGEST + 1)),
     (SamplingConfig, "repeat_penalty", (0.01, 100), (0.009, 101)),
     (SamplingConfig, "repeat_last_n", (1, 4096), (0, 4097)),
