@@ -98,7 +98,9 @@ def test_fewer_samples_are_made_at_once_where_the_vocabulary_is_large(monkeypatc
     monkeypatch.setattr(generator_module, "LOGITS_AT_ONCE", num_logits)
     generator, widths = alphabet(), []
     blocks = generator.blocks
-    generator.blocks = lambda context, config, samples: widths.append(len(samples)) or blocks(context, config, samples)
+    generator.blocks = lambda context, config, samples, steering=None: (
+        widths.append(len(samples)) or blocks(context, config, samples)
+    )
     completions = generator.generate("a", writing(3), 70)
     assert widths == [at_once] * (70 // at_once) + [70 % at_once] * (70 % at_once > 0)
     assert [c.completion for c in completions[:5]] == ["bcd", "ceg", "dgj", "eim", "fkp"]
