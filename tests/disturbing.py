@@ -308,6 +308,7 @@ class Scene(Driver):
         notes = self.folder.with_name("notes")
         notes.write_bytes(b"")
         stdin = None if streams.pop("stdin", None) else TALK
+        began = time.monotonic()
         command = Command(
             *arguments.split(),
             cwd=self.folder,
@@ -317,7 +318,6 @@ class Scene(Driver):
             notes=notes,
             **streams,
         )
-        began = time.monotonic()
         ended = threading.Event()
         watcher = threading.Thread(target=_watch, args=(command.number, ended, readers))
         watcher.start()

@@ -93,7 +93,7 @@ def test_a_pattern_is_set_as_it_is_typed_and_words_as_strings():
     ) == [
         r'regex = \d+ "a\n"\s',
         rf'regex  \d+ "a\n"\s  {SETTINGS["regex"].metadata["description"]}',
-        "regex is no regular expression: missing ), unterminated subpattern at position 0",
+        "regex must be a regular expression: missing ), unterminated subpattern at position 0",
         "regex = off",
         'must_include = "a" "b c"',
     ]
