@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from textgen import cores
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
 from textgen.corpus import CorpusReader, reopen_corpus
 from textgen.corpus.sources import resolve, suggested_name
@@ -213,7 +214,7 @@ def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Pla
         prepared=prepared,
         total_steps=checkpoint.progress.total_steps,
         begins=checkpoint,
-        notes=(*reader.left_out, *prepared.notes, *problems),
+        notes=(*reader.left_out, *prepared.notes, *problems, *cores.notes_on(record.training.cores)),
     )
 
 
