@@ -32,7 +32,7 @@ KINDS = {
     "gz": ("compressed by gzip", "Unpack it (gunzip), or let its name end in .gz"),
     "bz2": ("compressed by bzip2", "Unpack it (bunzip2), and give the file in it"),
     "xz": ("compressed by xz", "Unpack it (unxz), and give the file in it"),
-    "zst": ("compressed by Zstandard", "Unpack it (unzstd), and give the file in it"),
+    "zst": ("compressed by Zstandard", "Unpack it (unzstd), or let its name end in .zst"),
     "lz4": ("compressed by LZ4", "Unpack it (unlz4), and give the file in it"),
     "Z": ("compressed by compress", "Unpack it (uncompress), and give the file in it"),
     "lz": ("compressed by lzip", "Unpack it, and give the file in it"),

@@ -1,10 +1,10 @@
 """What reading met and changed in the bytes of a corpus, in sentences; and some bytes read as if they were a corpus."""
 
 import contextlib
-import gzip
 import io
 
-from textgen.corpus.decoding import GZIP_MAGIC, Oddity, Tally, iter_text, read_block
+from textgen.corpus.compression import decompressed, kind_of
+from textgen.corpus.decoding import Oddity, Tally, iter_text, read_block
 from textgen.corpus.misfits import AUTO
 from textgen.messages import counted, few
 
@@ -44,8 +44,7 @@ def text_of(content: bytes, shown_name: str) -> tuple[str, list[str]]:
 
 
 def uncompressed(content: bytes, shown_name: str, most_bytes: int) -> bytes:
-    """`content`, or at most so many bytes of what it is by gzip. Raises CorpusError where that is damaged."""
-    if not content.startswith(GZIP_MAGIC):
+    """`content`, or at most so many bytes of what was compressed. Raises CorpusError where that is damaged."""
+    if not (kind := kind_of(content)):
         return content
-    with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
-        return read_block(file, shown_name, most_bytes)
+    return read_block(decompressed(kind, io.BytesIO(content), shown_name), shown_name, most_bytes)

@@ -219,7 +219,7 @@ def open_corpus(
 
     Args:
         sources: in the order wanted; an empty sequence is the starter corpus. Of folders, all that is text is read, or
-            the tables where a column is wanted; `.gz` of each too.
+            the tables where a column is wanted; `.gz` and `.zst` of each too.
         config: encoding, format, documents, separator, column, bad rows, and which files of folders. The catalogue's
             own texts are read as UTF-8 in any case.
         stdin: the bytes that `-` stands for; the process's own when left out.
