@@ -17,6 +17,7 @@
       tables     CSV, TSV, JSON -> documents: the cells of a column
       delimited  the rows of CSV and TSV, and what becomes of wrong quotes
       json_rows  the rows of JSON: in lines or in a list
+      columnar   the columns of Parquet and Arrow, with the library of the extra `parquet`
       dialects   how CSV is written: delimiter, header, columns
       rows       what all rows have in common: what a bad one costs, names of columns
     texts        texts in memory -> a CorpusReader too

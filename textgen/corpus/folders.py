@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from textgen.config import TextConfig
-from textgen.corpus import compression
+from textgen.corpus import columnar, compression
 from textgen.corpus.compression import uncompressed
 from textgen.corpus.decoding import unreadable
 from textgen.corpus.formats import BY_ENDING, EXTRA, is_installed
@@ -163,10 +163,13 @@ def _is_wanted(folder: Path, name: str, config: TextConfig, left_out: LeftOut) -
         left_out.libraries[".zst"] = compression.EXTRA
         left_out.add(name)
         return False
-    is_table = ending in TABLE_FORMATS
+    is_table = ending in (*TABLE_FORMATS, *columnar.ENDINGS)
     if config.column is not None or is_table:
         is_wanted = is_table and config.column is not None
-        left_out.num_tables += is_table and not is_wanted
+        if is_wanted and ending in columnar.ENDINGS and not columnar.is_installed():
+            left_out.libraries[f".{ending}"] = columnar.EXTRA
+            is_wanted = False
+        left_out.num_tables += is_table and config.column is None
     elif ending in BY_ENDING:
         is_wanted = is_installed(BY_ENDING[ending])
         left_out.libraries |= {} if is_wanted else {f".{ending}": EXTRA}
