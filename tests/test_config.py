@@ -62,6 +62,7 @@ RANGES = [
     (TrainingConfig, "seed", (0, LONGEST), (-1, LONGEST + 1)),
     (TrainingConfig, "checkpoint_every", (0, 10**6), (-1,)),
     (TrainingConfig, "keep_checkpoints", (1, 10**6), (0, -1)),
+    (TrainingConfig, "cores", (1, 1024, None), (0, 1025)),
     (TrainingConfig, "storage", ("float32", "float16", "int8", None), ("", "int4", 8)),
     (TrainingConfig, "sample_every", (0, 10**6), (-1,)),
     (TrainingConfig, "copy_index", (True, False), (1, "yes")),
@@ -388,7 +389,17 @@ def test_in_json_only_a_setting_that_may_be_absent_is_null(config, name):
     document = config.to_json() | {name: None}
     if (
         name
-        in ("minutes", "epochs", "steps", "column", "document_separator", "include", "vocabulary_size", "num_sampled")
+        in (
+            "minutes",
+            "epochs",
+            "steps",
+            "column",
+            "document_separator",
+            "include",
+            "vocabulary_size",
+            "num_sampled",
+            "cores",
+        )
         and config != model_config()
     ):
         assert getattr(type(config).from_json(document), name) is None
