@@ -100,7 +100,9 @@ def sample(
     from textgen.tokenizers.unknown import describe_replacements
 
     config = sampling_config(**flags)
-    _check_flags(config, num_samples, output, color=color, as_json=as_json, with_logprobs=logprobs is not None)
+    _check_flags(
+        config, num_samples, output, color=color, as_json=as_json, marks=mark_copied, with_logprobs=logprobs is not None
+    )
     if corpus is not None and not (config.max_copy or mark_copied):
         raise SettingError("`corpus` is of use with `max_copy` or `mark_copied` only; add one of them")
     prompts = _prompts(prompt, escapes, prompt_file, prompts_file)
@@ -108,7 +110,7 @@ def sample(
     if not stored.is_finished:
         step = stored.record.results.best_step
         tell(f"textgen: {stored.name} is not finished; this is its best at step {step:,}")
-    if output or as_json or num_samples > 1:  # else it is written as it is made
+    if output or as_json or num_samples != 1:  # else it is written as it is made
         _check_room(stored, config, num_samples)
     if config.beams > 1:
         tell(f"textgen: a beam of {config.beams:,} texts is followed, which takes as many times as long")
@@ -135,13 +137,24 @@ def sample(
 
 
 def _check_flags(
-    config: SamplingConfig, num_samples: int, output: str | None, *, color: bool, as_json: bool, with_logprobs: bool
+    config: SamplingConfig,
+    num_samples: int,
+    output: str | None,
+    *,
+    color: bool,
+    as_json: bool,
+    marks: bool,
+    with_logprobs: bool,
 ) -> None:
     """Raise SettingError where the forms do not go together in which text is asked for."""
     from textgen.errors import SettingError
 
-    if color and (output or as_json or with_logprobs):
-        raise SettingError("--color is for text on standard output. Leave out --output, --json and --logprobs")
+    if color and (output or as_json or marks or with_logprobs):
+        raise SettingError(
+            "--color is for text on standard output. Leave out --output, --json, --mark-copied and --logprobs"
+        )
+    if marks and with_logprobs and not as_json:
+        raise SettingError("--mark-copied marks text, and --logprobs writes a table. Leave out one, or give --json")
     if config.endless and (num_samples != 1 or output not in (None, "-") or as_json):
         raise SettingError(
             "`endless` text is written as it is made, to standard output. Leave out --num-samples, --output and --json"

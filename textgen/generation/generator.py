@@ -20,7 +20,7 @@ from textgen.generation.engines import Engine, open_engine
 from textgen.generation.following import Following, check_together
 from textgen.generation.logprobs import ScoredToken, Scorer, shown_tokens
 from textgen.generation.prompts import clean_prompt
-from textgen.generation.sizes import MAX_SAMPLES, check_samples, samples_at_once
+from textgen.generation.sizes import check_samples, samples_at_once
 from textgen.generation.state import Context
 from textgen.generation.steering import Steering
 from textgen.memory import check_fits
@@ -167,12 +167,6 @@ class Generator:
         """
         if logprobs is not None and logprobs < 0:
             raise SettingError(f"`logprobs` must be at least 0. Received: {received(logprobs)}")
-        if num_samples < 1:
-            raise SettingError(f"`num_samples` must be at least 1. Received: {received(num_samples)}")
-        if num_samples > MAX_SAMPLES:
-            raise SettingError(f"`num_samples` must be at most {MAX_SAMPLES}. Received: {received(num_samples)}")
-        if num_samples > 1 and config.beams > 1:
-            raise SettingError("`beams` finds one text, the likeliest. Leave `num_samples` out")
         check_samples(self.tokenizer, config, num_samples)
         return self.complete(prompt, config, range(num_samples), logprobs=logprobs)
 
