@@ -61,14 +61,9 @@ class Learner:
         self.step = TrainStep(self.model, config, compile_with_xla=compiled)
         self._variables = [*self.model.trainable_variables, *self.step.optimizer.variables]
         self._beginning = [variable.numpy() for variable in self._variables]
-        self.tokens = 0
-        self._step_once()  # compiles
+        self.tokens, self._is_ready = 0, False
         self._logits = tf.function(self._logits_of, jit_compile=compiled, autograph=False)
         self._gradient = tf.function(self._gradient_of, jit_compile=compiled, autograph=False)
-
-    def _step_once(self) -> None:
-        self.step(self.task.batch(0), self.step.zero_state(), RATES[0], 0)
-        self.restart()
 
     def restart(self) -> None:
         """The weights and the optimizer are as they were drawn."""
@@ -78,6 +73,9 @@ class Learner:
 
     def train(self, peak: float, seconds: float, points: int) -> list[Point]:
         """Train for so many seconds; seconds and held-out losses, at least at the beginning and in the end."""
+        if not self._is_ready:  # compiles, which is no training
+            self.step(self.task.batch(0), self.step.zero_state(), peak, 0)
+            self._is_ready = True
         self.restart()
         state, spent, number = self.step.zero_state(), 0.0, 0
         found = [(0.0, self.loss())]

@@ -120,8 +120,12 @@ The curves show the answer, the norm of the gradient of the loss in the input of
 falls to nothing, what stood there cannot be learned from. In a plain RNN each step multiplies the gradient by the same
 matrix and by the slope of a tanh, so it shrinks or grows with every token. An LSTM adds to its memory cell, and a
 forget gate near 1 lets the gradient pass. In a Transformer each token is one step away from every other.</p>
-{_charts(gradient_chart("Gradient before training", lesson.delay, lambda one: one.untrained_gradient),
-         gradient_chart("Gradient after training", lesson.delay, lambda one: one.gradient))}
+{
+        _charts(
+            gradient_chart("Gradient before training", lesson.delay, lambda one: one.untrained_gradient),
+            gradient_chart("Gradient after training", lesson.delay, lambda one: one.gradient),
+        )
+    }
 <p class="small muted">Norms below 1e-12 are drawn at 1e-12. The rows have the symbol {lesson.longest} tokens before the
 answer.</p>"""
 
@@ -153,8 +157,12 @@ def _costs(lesson: Lesson) -> str:
     return f"""<h2>What one more character costs</h2>
 <p>Recurrent cells keep a state of one size, however long the text. A Transformer keeps keys and values of every
 character that it can look back at, and looks at all of them for each new one.</p>
-{_charts(cost_chart(lesson, "Microseconds for a character", lambda seconds, _: seconds * 1e6),
-         cost_chart(lesson, "Kilobytes that are kept", lambda _, kept: kept / 1000))}
+{
+        _charts(
+            cost_chart(lesson, "Microseconds for a character", lambda seconds, _: seconds * 1e6),
+            cost_chart(lesson, "Kilobytes that are kept", lambda _, kept: kept / 1000),
+        )
+    }
 {table(("network", "characters before", "microseconds", "kilobytes kept"), rows)}"""
 
 

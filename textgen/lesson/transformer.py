@@ -71,14 +71,15 @@ class Block(keras.layers.Layer):
         B, T, E = inputs.shape
         parts = tf.reshape(self.project(self.before_attention(inputs)), [B, T, 3, self.num_heads, E // self.num_heads])
         queries, keys, values = tf.unstack(parts, axis=2)  # [B, T, heads, D]
-        places = position + tf.range(T)
+        places = tf.cast(position, tf.float32) + np.arange(T, dtype=np.float32)
         queries, keys = turned(queries, places), turned(keys, places)
         seen = [tf.transpose(keys, [1, 0, 2, 3]), tf.transpose(values, [1, 0, 2, 3])]
         if held is not None:
             slot = tf.reshape(position % held[0].shape[0], [1, 1])
             seen = [tf.tensor_scatter_nd_update(old, slot, new) for old, new in zip(held, seen, strict=True)]
         scores = tf.einsum("bthd,sbhd->bhts", queries, seen[0]) / np.sqrt(E / self.num_heads)
-        is_past = tf.range(seen[0].shape[0])[None] <= places[:, None]  # [T, S]; all of a ring that is full
+        slots = np.arange(seen[0].shape[0], dtype=np.float32)
+        is_past = slots[None] <= places[:, None]  # [T, S]; all of a ring that is full
         weights = tf.nn.softmax(tf.where(is_past, scores, -1e9))
         attended = tf.reshape(tf.einsum("bhts,sbhd->bthd", weights, seen[1]), [B, T, E])
         outputs = inputs + self.join(attended)
@@ -86,9 +87,9 @@ class Block(keras.layers.Layer):
 
 
 def turned(vectors: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
-    """[B, T, heads, D], each pair of numbers turned by an angle that grows with its place, int32 [T]."""
+    """[B, T, heads, D], each pair of numbers turned by an angle that grows with its place, float32 [T]."""
     half = vectors.shape[-1] // 2
-    angles = tf.cast(places, tf.float32)[:, None] * SLOWEST ** -(np.arange(half, dtype=np.float32) / half)
+    angles = places[:, None] * SLOWEST ** -(np.arange(half, dtype=np.float32) / half)
     cosine, sine = (function(angles)[None, :, None] for function in (tf.cos, tf.sin))
     first, second = vectors[..., :half], vectors[..., half:]
     return tf.concat([first * cosine - second * sine, first * sine + second * cosine], axis=-1)
