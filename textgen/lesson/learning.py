@@ -95,10 +95,13 @@ class Learner:
 
     def loss(self) -> float:
         """Mean nats of the held-out targets that count; without end where it is no number."""
-        inputs, targets, counted = self.task.held
-        logits = self.logits(inputs)
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits).numpy()
-        loss = float((losses * counted).sum() / counted.sum())
+        return self.mean_loss(*self.task.held)
+
+    def mean_loss(self, inputs: np.ndarray, targets: np.ndarray, counted: np.ndarray | float = 1.0) -> float:
+        """Mean nats of the targets that count, of rows as `logits` takes them."""
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, self.logits(inputs)).numpy()
+        weights = np.broadcast_to(counted, losses.shape)
+        loss = float((losses * weights).sum() / weights.sum())
         return loss if math.isfinite(loss) else math.inf
 
     def logits(self, token_ids: np.ndarray) -> np.ndarray:
