@@ -64,6 +64,7 @@ LONG = {
     "train FILE --resume": f"train novel.txt --resume --name {RUN}",
     "export": f"export {DONE} --output exported",
     "benchmark": "benchmark --units 8 --batch-size 4 --sequence-length 8",
+    "lesson": "lesson novel.txt novel.txt novel.txt novel.txt --minutes 0.005 --html named",
 }
 COMMANDS = QUICK | LONG
 OF_THE_RUN = [name for name, arguments in COMMANDS.items() if RUN in arguments.replace("novel.txt", "").split()]

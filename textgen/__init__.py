@@ -31,6 +31,7 @@ The map, in the order in which text becomes a model and a model becomes text. A 
     export/             a model -> a SavedModel: a prompt goes in, text comes out
     repl/               a writing desk: stories that somebody and a model write in turns
     report/             the evaluations of runs -> curves in a terminal, or a page
+    lesson/             four networks, trained on the spot -> what each remembers and costs     (most of it: TensorFlow)
     api/                the Python interface, below
     cli/                the command line
 

@@ -36,6 +36,7 @@ COMMANDS = (
     "corpora",
     "doctor",
     "benchmark",
+    "lesson",
 )
 
 
