@@ -214,7 +214,8 @@ class Scene(Driver):
             paths = tuple(path for path in PATHS if self._is_used(path, used))
             moments = {kind: number for kind, number in outcome.met if kind in COUNTED}
             reads = any(word in COMMANDS[name].split() for word in ("repl", "-"))
-            self._reaches[name] = Reach(outcome.seconds, moments, paths, reads)
+            seconds = next(number for kind, number in outcome.met if kind == "seconds")
+            self._reaches[name] = Reach(seconds, moments, paths, reads)
         return self._reaches[name]
 
     def struck(self, fault: Fault, outcome: "Outcome") -> bool:
