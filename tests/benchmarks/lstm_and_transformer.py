@@ -3,7 +3,7 @@
     python tests/benchmarks/lstm_and_transformer.py tinyshakespeare.txt --minutes 2 --minutes 15 --output equal.json
     python tests/benchmarks/lstm_and_transformer.py tinyshakespeare.txt --nanogpt CHECKOUT --torch-python PYTHON
 
-Both learn from the first nine tenths of the text as in `textgen lesson`, where each tries three learning rates, in three
+Both learn from the first nine tenths of the text as in `textgen lesson`: each tries three learning rates, in three
 tenths of its minutes. "Windows" is the mean loss over random windows, each read from nothing; "one pass" carries the
 LSTM's state over the last tenth. nanoGPT's CPU configuration runs in a copy of its checkout, with as many iterations as
 fit into the minutes by a pilot run, and is given by its own estimate, over random windows of 64.

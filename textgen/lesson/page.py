@@ -143,8 +143,7 @@ def _text(lesson: Lesson) -> str:
 characters that begin with nothing. Lower is better.</p>
 {_charts(loss_chart(lesson), reading_chart(lesson))}
 <p>The second chart says how much they gain from having read more: each point stands for so many characters read, up to
-twice as many. In most texts nearly all of the gain comes from the last few dozen characters, so long memory is worth
-little there.</p>
+twice as many. Where a line is flat, a longer memory is worth nothing in this text.</p>
 {_charts(gradient_chart("Gradient after training, in the text", lesson.text, lambda one: one.gradient))}
 <div class="samples">{samples}</div>"""
 
