@@ -38,7 +38,13 @@ MAX_PROMPTS_BYTES = 16 * MAX_PROMPT_BYTES
     help="Continue each prompt of this file: a line each, or JSON lines with the field `prompt`.",
 )
 @sampling_options
-@click.option("--num-samples", default=1, show_default=True, help="Number of texts to write.")
+@click.option(
+    "--num-samples",
+    default=1,
+    show_default=True,
+    help="Number of texts to write. A text is the same however many there are, unless rounding lets it part, as it "
+    "does a few in a hundred of 150 words.",
+)
 @click.option(
     "--sample-delimiter",
     default=r"\n---\n",
@@ -100,9 +106,12 @@ def sample(
     from textgen.tokenizers.unknown import describe_replacements
 
     config = sampling_config(**flags)
-    _check_flags(
-        config, num_samples, output, color=color, as_json=as_json, marks=mark_copied, with_logprobs=logprobs is not None
-    )
+    _check_forms(output, color=color, as_json=as_json, marks=mark_copied, with_logprobs=logprobs is not None)
+    if config.endless and (num_samples != 1 or output not in (None, "-") or as_json or prompts_file):
+        raise SettingError(
+            "`endless` text is written as it is made, to standard output. Leave out --num-samples, --output, --json "
+            "and --prompts"
+        )
     if corpus is not None and not (config.max_copy or mark_copied):
         raise SettingError("`corpus` is of use with `max_copy` or `mark_copied` only; add one of them")
     prompts = _prompts(prompt, escapes, prompt_file, prompts_file)
@@ -136,16 +145,7 @@ def sample(
     _write(pieces, output)
 
 
-def _check_flags(
-    config: SamplingConfig,
-    num_samples: int,
-    output: str | None,
-    *,
-    color: bool,
-    as_json: bool,
-    marks: bool,
-    with_logprobs: bool,
-) -> None:
+def _check_forms(output: str | None, *, color: bool, as_json: bool, marks: bool, with_logprobs: bool) -> None:
     """Raise SettingError where the forms do not go together in which text is asked for."""
     from textgen.errors import SettingError
 
@@ -155,10 +155,6 @@ def _check_flags(
         )
     if marks and with_logprobs and not as_json:
         raise SettingError("--mark-copied marks text, and --logprobs writes a table. Leave out one, or give --json")
-    if config.endless and (num_samples != 1 or output not in (None, "-") or as_json):
-        raise SettingError(
-            "`endless` text is written as it is made, to standard output. Leave out --num-samples, --output and --json"
-        )
 
 
 def _prompts(prompt: str, escapes: bool, file: Path | None, prompts_file: Path | None) -> Iterable[str]:

@@ -1,8 +1,10 @@
 """From a prompt to the text that continues it, piece by piece.
 
 Reading never changes a context, so any context can be kept and continued again. Sample s of a seed uses the same random
-numbers whether it is made alone or among a thousand. (A product of many rows rounds differently from one row, so texts
-can part where a random number lies within rounding of a boundary.)
+numbers however many are made. It is the same text, but for one thing: BLAS rounds a product of many rows differently
+from one of few, and a text parts from itself where a random number lies within that rounding of a boundary. With the
+shipped model, 5 of 128 texts of 150 words differed between one alone and 64 side by side. `batch_of` gives a sample the
+same neighbours again.
 """
 
 import dataclasses

@@ -36,6 +36,8 @@ def check_samples(tokenizer: Tokenizer, config: SamplingConfig, num_samples: int
     if not 1 <= num_samples <= MAX_SAMPLES:
         bound = "at least 1" if num_samples < 1 else f"at most {MAX_SAMPLES}"
         raise SettingError(f"`num_samples` must be {bound}. Received: {received(num_samples)}")
+    if config.endless:
+        raise SettingError("`endless` text is written as it is made, piece by piece. Leave it out, or stream the text")
     if num_samples > 1 and config.beams > 1:
         raise SettingError("`beams` finds one text, the likeliest. Leave `num_samples` out")
     what = f"writing {num_samples:,} texts of `length={config.length}`"
