@@ -62,8 +62,15 @@ RANGES = [
     (TrainingConfig, "seed", (0, LONGEST), (-1, LONGEST + 1)),
     (TrainingConfig, "checkpoint_every", (0, 10**6), (-1,)),
     (TrainingConfig, "keep_checkpoints", (1, 10**6), (0, -1)),
+    (TrainingConfig, "cores", (1, 1024, None), (0, 1025)),
     (TrainingConfig, "storage", ("float32", "float16", "int8", None), ("", "int4", 8)),
     (TrainingConfig, "sample_every", (0, 10**6), (-1,)),
+    (TrainingConfig, "copy_index", (True, False), (1, "yes")),
+    (SamplingConfig, "endless", (True, False), (1, "yes")),
+    (SamplingConfig, "beams", (1, 1000), (0, 1001, 1.5)),
+    (SamplingConfig, "must_include", ((), ("a", "b c")), (("",), "a", ("x" * 201,), ("a",) * 101)),
+    (SamplingConfig, "regex", (None, "a|b", "(?i)x{2,5}"), ("", "(", "x" * 10_001, 5)),
+    (SamplingConfig, "max_copy", (0, 4096), (-1, 4097, 1.5)),
     (SamplingConfig, "length", (1, LONGEST), (0, LONGEST + 1)),
     (SamplingConfig, "repeat_penalty", (0.01, 100), (0.009, 101)),
     (SamplingConfig, "repeat_last_n", (1, 4096), (0, 4097)),
@@ -382,7 +389,17 @@ def test_in_json_only_a_setting_that_may_be_absent_is_null(config, name):
     document = config.to_json() | {name: None}
     if (
         name
-        in ("minutes", "epochs", "steps", "column", "document_separator", "include", "vocabulary_size", "num_sampled")
+        in (
+            "minutes",
+            "epochs",
+            "steps",
+            "column",
+            "document_separator",
+            "include",
+            "vocabulary_size",
+            "num_sampled",
+            "cores",
+        )
         and config != model_config()
     ):
         assert getattr(type(config).from_json(document), name) is None

@@ -220,10 +220,10 @@ def write(generator=None, prompt="", **settings):
 @pytest.mark.parametrize(
     ("pattern", "said"),
     [
-        ("", "is empty"),
-        ("a" * 1_000_000, "Give at most 10,000"),
-        ("a(", "no regular expression: missing )"),
-        ("(" * 4000 + ")" * 4000, "nested too deeply"),
+        ("", "must not be empty"),
+        ("a" * 1_000_000, "must have at most 10,000"),
+        ("a(", "must be a regular expression: missing )"),
+        ("(" * 4000 + ")" * 4000, "must not be nested so deeply"),
         (r"(a)\1", "a reference to a group"),
         (r"(a)?(?(1)b|c)", "a condition on a group"),
         ("a(?=b)b", "a look-around"),
@@ -231,7 +231,7 @@ def write(generator=None, prompt="", **settings):
         ("(?!)", "a look-around"),
         ("(?>a+)", "an atomic group"),
         ("a++", "a possessive repetition"),
-        ("a{99999999999}", "no regular expression"),
+        ("a{99999999999}", "must be a regular expression"),
         ("(a{1000}){1000}", "too large"),
         ("(a?){3000}", "too large"),
         ("(|a){4294967294}", "too large"),

@@ -138,6 +138,7 @@ def test_every_setting_is_a_filter_or_has_a_place_of_its_own():
     """A new setting without a value to be tried is none that the table of filters knows."""
     own = {"length", "new_words", "repeat_penalty", "presence_penalty", "frequency_penalty", "repeat_last_n"}
     own |= {"no_repeat_ngram", "ban", "min_length", "temperature", "seed", "stop", "ignore_eod"}
+    own |= {"endless", "beams", "must_include", "regex", "max_copy"}
     assert {field.name for field in dataclasses.fields(SamplingConfig)} == own | set(FILTERS)
 
 

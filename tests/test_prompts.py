@@ -2,15 +2,19 @@
 
 import gzip
 import io
+import json
 import os
 import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+from conftest import make_stored_model, write_stored_model
 from small_documents import paragraph, word
 
+from textgen.cli.sample import sample
 from textgen.errors import CorpusError, SettingError
-from textgen.generation.prompts import clean_prompt, read_prompt
+from textgen.generation.prompts import clean_prompt, read_prompt, read_prompts
 
 MOST = 1000
 
@@ -30,7 +34,7 @@ def prompt(tmp_path):
         (b"a\rb\r\r\n", "a\nb\n\n"),
         (b"\x93Hi\x94 he said", "\u201cHi\u201d he said"),
         ("\u00c9lan\r\n".encode("utf-16"), "\u00c9lan\n"),
-        (gzip.compress(b"one\r\n"), "one\n"),
+        (gzip.compress(b"one\r\n", mtime=0), "one\n"),
         (b"", ""),
         ("caf\u00e9".encode(), "caf\u00e9"),
     ],
@@ -107,3 +111,68 @@ def test_a_file_that_cannot_be_read_is_named_with_the_reason(prompt):
         read_prompt(prompt, MOST)
     with pytest.raises(CorpusError, match=r"cannot be read: embedded null byte"):
         read_prompt(prompt / "\0", MOST)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("some.txt", b"the\n\n  a cat \n \t\nsat", ["the", "  a cat ", "sat"]),
+        ("some.txt", b"\xef\xbb\xbfone\r\n\r\ntwo\rthree\r\n", ["one", "two", "three"]),
+        ("some.txt", b'one\n{"prompt": "two"}', ["one", '{"prompt": "two"}']),
+        ("some.txt", b'\n{"prompt": "a\\r\\nb", "more": 1}\r\n\n{"prompt": ""}', ["a\nb", ""]),
+        ("some.jsonl", b'\xef\xbb\xbf{"prompt": "\\ufeffx"}', ["x"]),
+        ("some.NDJSON", '{"prompt": "\u00e9"}\n'.encode("utf-16"), ["\u00e9"]),
+        ("some.txt", gzip.compress(b"one\ntwo", mtime=0), ["one", "two"]),
+        ("some.txt", "\u2028a\x0cb\n".encode(), ["\u2028a\x0cb"]),
+    ],
+)
+def test_each_line_is_a_prompt_and_blank_ones_are_none(tmp_path, name, content, expected):
+    (tmp_path / name).write_bytes(content)
+    assert read_prompts(tmp_path / name, MOST) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("some.txt", b"", "holds no prompt. Give one on each line"),
+        ("some.jsonl", b"\n \n", "holds no prompt. Give one on each line"),
+        ("some.txt", b'{"prompt": "a"}\n\nb', r'line 3 of .*some.txt is no object like {"prompt": "Once"}'),
+        ("some.jsonl", b"plain", "line 1 of .*some.jsonl is no object like"),
+        ("some.jsonl", b'{"prompt": "a"}\n{"prompt": 3}', "line 2 of"),
+        ("some.jsonl", b'{"prompt": "a"}\n{"text": "a"}', "line 2 of"),
+        ("some.jsonl", b'{"prompt": "a"}\n["prompt"]', "line 2 of"),
+        ("some.jsonl", b'{"prompt": "a"}\n' + b"[" * 900, "line 2 of"),
+        ("some.jsonl", b'{"prompt": "a"}\n' + b"9" * 900, "line 2 of"),
+    ],
+)
+def test_a_bad_line_of_a_file_of_prompts_is_named(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CorpusError, match=message) as raised:
+        read_prompts(tmp_path / name, MOST)
+    assert "\n" not in str(raised.value)
+    (tmp_path / name).write_bytes(b"a\n" * MOST)
+    with pytest.raises(SettingError, match="expected at most 1,000 bytes"):
+        read_prompts(tmp_path / name, MOST)
+
+
+def test_each_prompt_of_a_file_is_continued_as_it_is_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_stored_model(tmp_path / "saved_models", make_stored_model())
+
+    def sampled(*arguments: str) -> str:
+        result = CliRunner().invoke(sample, ["tiny", "-n", "20", *arguments])
+        assert result.exception is None
+        return result.stdout
+
+    prompts = ["the", "  a cat ", "Z", "\ud800 on"]  # half a symbol can be written in JSON
+    Path("some.jsonl").write_text("".join(json.dumps({"prompt": prompt}) + "\n" for prompt in prompts))
+    alone = [sampled("-p", prompt) for prompt in prompts]
+    assert sampled("--prompts", "some.jsonl") == "---\n".join(alone)
+    assert sampled("--prompts", "some.jsonl", "--no-prompt", "--sample-delimiter", "|").count("|") == 3
+    lines = sampled("--prompts", "some.jsonl", "--num-samples", "2", "--json").splitlines()
+    found = [json.loads(line) for line in lines]
+    assert [(document["given"], document["sample"]) for document in found] == [(p, s) for p in prompts for s in (0, 1)]
+    assert [document["prompt"] + document["completion"] + "\n" for document in found[::2]] == alone
+    for flags in (["-p", "a"], ["-f", "some.jsonl"]):
+        result = CliRunner().invoke(sample, ["tiny", "--prompts", "some.jsonl", *flags])
+        assert "give one of --prompt, --file and --prompts" in str(result.exception)

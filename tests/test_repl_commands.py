@@ -93,7 +93,7 @@ def test_a_pattern_is_set_as_it_is_typed_and_words_as_strings():
     ) == [
         r'regex = \d+ "a\n"\s',
         rf'regex  \d+ "a\n"\s  {SETTINGS["regex"].metadata["description"]}',
-        "regex is no regular expression: missing ), unterminated subpattern at position 0",
+        "regex must be a regular expression: missing ), unterminated subpattern at position 0. Received: '('",
         "regex = off",
         'must_include = "a" "b c"',
     ]
@@ -121,7 +121,7 @@ def test_setting_the_seed_begins_its_samples_again():
 def test_status_tells_model_settings_and_size():
     lines = notices("a", "b", "/status")
     assert lines[0] == "model     a model"
-    assert lines[1].startswith("settings  length 3, new_words off, repeat_penalty 1.0,")
+    assert lines[1].startswith("settings  length 3, new_words off, max_copy 0, repeat_penalty 1.0,")
     assert lines[-1] == "story     9 characters in 2 turns"
 
 

@@ -184,7 +184,7 @@ def workshop(tmp_path_factory) -> Path:
     """A working directory with a text and a model of its words, whose loss was sampled."""
     directory = tmp_path_factory.mktemp("workshop")
     (directory / "tale.txt").write_text("\n".join(f"{TALE} So it went for {n} years." for n in range(300)))
-    done = run("train", "tale.txt", *FLAGS, "--json", cwd=directory)
+    done = run("train", "-v", "tale.txt", *FLAGS, "--json", cwd=directory)
     assert done.returncode == 0, done.stderr.decode()
     (directory / "train.json").write_bytes(done.stdout)
     (directory / "train.log").write_bytes(done.stderr)

@@ -1,7 +1,7 @@
 """Reading corpora, beside another version of textgen: bytes on disk to blocks of text.
 
-    git worktree add /tmp/before c5ea159
-    python tests/benchmarks/read_throughput.py --before /tmp/before
+    git worktree add ../before c5ea159
+    python tests/benchmarks/read_throughput.py --before ../before
 
 Each version reads the same made files in a process of its own, in turns. Figures are MB/s and the median of the ratios
 of each round. `decoding` leaves out the disk and the hash over its bytes.

@@ -37,6 +37,7 @@ COMMANDS = (
     "corpora",
     "doctor",
     "benchmark",
+    "lesson",
 )
 
 

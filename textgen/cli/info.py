@@ -43,7 +43,7 @@ def info(model: str, models_dir: Path, as_json: bool) -> None:
         "storage": storage,
         "weights_bytes": num_bytes,
         "finished": stored.is_finished,
-        **_copy_index(stored, as_json),
+        **_copy_index(stored, as_json=True),
         **stored.record.to_json(),
     }
     del document["corpus"]["sketch"]  # too long to be looked at
@@ -59,7 +59,7 @@ def _lines(stored: "StoredModel", weights: str) -> Iterator[str]:
     yield from _summary(stored)
     yield ""
     files = {"name": stored.name, "path": stored.path, "sha256": stored.sha256, "weights": weights}
-    for key, value in files.items():
+    for key, value in (files | _copy_index(stored, as_json=False)).items():
         yield f"{key:<30} {shown(value)}"
     for group in GROUPS:
         part = getattr(record, group)
@@ -105,7 +105,7 @@ def _summary(stored: "StoredModel") -> Iterator[str]:
     yield f"  {model.num_layers} x {model.units} {model.cell}, {results.parameters:,} parameters"
 
 
-def _copy_index(stored: "StoredModel", as_json: bool) -> dict[str, Any]:
+def _copy_index(stored: "StoredModel", *, as_json: bool) -> dict[str, Any]:
     """The size of the index of the text, and that it holds the text; nothing where there is none."""
     from textgen.store.model_directory import COPY_INDEX
 

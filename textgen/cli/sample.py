@@ -38,7 +38,13 @@ MAX_PROMPTS_BYTES = 16 * MAX_PROMPT_BYTES
     help="Continue each prompt of this file: a line each, or JSON lines with the field `prompt`.",
 )
 @sampling_options
-@click.option("--num-samples", default=1, show_default=True, help="Number of texts to write.")
+@click.option(
+    "--num-samples",
+    default=1,
+    show_default=True,
+    help="Number of texts to write. A text is the same however many there are, unless rounding lets it part, as it "
+    "does a few in a hundred of 150 words.",
+)
 @click.option(
     "--sample-delimiter",
     default=r"\n---\n",
@@ -100,7 +106,12 @@ def sample(
     from textgen.tokenizers.unknown import describe_replacements
 
     config = sampling_config(**flags)
-    _check_flags(config, num_samples, output, color=color, as_json=as_json, with_logprobs=logprobs is not None)
+    _check_forms(output, color=color, as_json=as_json, marks=mark_copied, with_logprobs=logprobs is not None)
+    if config.endless and (num_samples != 1 or output not in (None, "-") or as_json or prompts_file):
+        raise SettingError(
+            "`endless` text is written as it is made, to standard output. Leave out --num-samples, --output, --json "
+            "and --prompts"
+        )
     if corpus is not None and not (config.max_copy or mark_copied):
         raise SettingError("`corpus` is of use with `max_copy` or `mark_copied` only; add one of them")
     prompts = _prompts(prompt, escapes, prompt_file, prompts_file)
@@ -108,7 +119,7 @@ def sample(
     if not stored.is_finished:
         step = stored.record.results.best_step
         tell(f"textgen: {stored.name} is not finished; this is its best at step {step:,}")
-    if output or as_json or num_samples > 1:  # else it is written as it is made
+    if output or as_json or num_samples != 1:  # else it is written as it is made
         _check_room(stored, config, num_samples)
     if config.beams > 1:
         tell(f"textgen: a beam of {config.beams:,} texts is followed, which takes as many times as long")
@@ -134,18 +145,16 @@ def sample(
     _write(pieces, output)
 
 
-def _check_flags(
-    config: SamplingConfig, num_samples: int, output: str | None, *, color: bool, as_json: bool, with_logprobs: bool
-) -> None:
+def _check_forms(output: str | None, *, color: bool, as_json: bool, marks: bool, with_logprobs: bool) -> None:
     """Raise SettingError where the forms do not go together in which text is asked for."""
     from textgen.errors import SettingError
 
-    if color and (output or as_json or with_logprobs):
-        raise SettingError("--color is for text on standard output. Leave out --output, --json and --logprobs")
-    if config.endless and (num_samples != 1 or output not in (None, "-") or as_json):
+    if color and (output or as_json or marks or with_logprobs):
         raise SettingError(
-            "`endless` text is written as it is made, to standard output. Leave out --num-samples, --output and --json"
+            "--color is for text on standard output. Leave out --output, --json, --mark-copied and --logprobs"
         )
+    if marks and with_logprobs and not as_json:
+        raise SettingError("--mark-copied marks text, and --logprobs writes a table. Leave out one, or give --json")
 
 
 def _prompts(prompt: str, escapes: bool, file: Path | None, prompts_file: Path | None) -> Iterable[str]:

@@ -50,7 +50,8 @@ def train(
     the starter corpus that comes with textgen.
 
     Files are text of any kind (.txt, .md, .py ...), pages of HTML, .docx, .epub, .odt, .ipynb, .srt and .vtt; .pdf and
-    .rtf after `pip install 'textgen[documents]'`; and gzipped (.gz) ones of these. Of a folder, all that is text is
+    .rtf after `pip install 'textgen[documents]'`; and ones of these that are
+    compressed by gzip (.gz) or, after `pip install 'textgen[zstd]'`, Zstandard (.zst). Of a folder, all that is text is
     read, hidden and binary files apart.
 
     An English text is taught to a copy of the model `english`, which comes with textgen. Any other text begins from

@@ -181,7 +181,10 @@ class SamplingConfig(Settings):
         if self.regex is not None:
             _check_pattern(self.regex)
         if len(self.must_include) > MAX_WORDS or any(not 0 < len(word) <= MAX_WORD for word in self.must_include):
-            raise SettingError(f"`must_include` takes at most {MAX_WORDS} words of 1 to {MAX_WORD} characters each")
+            raise SettingError(
+                f"`must_include` must be at most {MAX_WORDS} words of 1 to {MAX_WORD} characters each. "
+                f"Received: {received(list(self.must_include))}"
+            )
         if self.stop and self.is_constrained:
             name = "must_include" if self.regex is None else "regex"
             raise SettingError(
@@ -210,17 +213,19 @@ class SamplingConfig(Settings):
 
 def _check_pattern(pattern: str) -> None:
     if not pattern:
-        raise SettingError("`regex` is empty, which only an empty text matches. Leave it out, or give a pattern")
+        raise SettingError("`regex` must not be empty, which matches nothing but an empty text. Received: ''")
     if len(pattern) > MAX_PATTERN:
-        raise SettingError(f"`regex` has {len(pattern):,} characters. Give at most {MAX_PATTERN:,}")
+        raise SettingError(f"`regex` must have at most {MAX_PATTERN:,} characters. Received: {len(pattern):,}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what another Python may read in another way
             re.compile(pattern)
     except RecursionError:
-        raise SettingError("`regex` is nested too deeply. Give a pattern with fewer groups in groups") from None
+        raise SettingError("`regex` must not be nested so deeply. Give a pattern with fewer groups in groups") from None
     except (re.error, OverflowError) as problem:
-        raise SettingError(f"`regex` is no regular expression: {shown(problem)}") from None
+        raise SettingError(
+            f"`regex` must be a regular expression: {shown(problem)}. Received: {received(pattern)}"
+        ) from None
 
 
 FILTERS = {field.name: field for field in dataclasses.fields(SamplingConfig) if "tried" in field.metadata}

@@ -3,6 +3,7 @@
 import dataclasses
 
 from textgen.config.model import SUITS
+from textgen.cores import MOST_CORES
 from textgen.errors import SettingError
 from textgen.schema import Settings, setting
 
@@ -105,6 +106,14 @@ class TrainingConfig(Settings):
     checkpoint_every: int = setting(0, "Steps between checkpoints; 0 saves about every 30 seconds.", minimum=0)
     keep_checkpoints: int = setting(
         2, "Number of checkpoints to keep. Each holds the best weights so far, too.", minimum=1
+    )
+    cores: int | None = setting(
+        None,
+        "Cores of the CPU that a run computes for. It keeps them, so that its bytes are the same on any machine.",
+        minimum=1,
+        maximum=MOST_CORES,
+        is_new=True,
+        unset="those there are when it begins",
     )
     storage: str = setting(
         None,

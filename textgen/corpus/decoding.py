@@ -9,12 +9,11 @@ error that names its offset and its line, or is replaced or skipped, and counted
 
 import codecs
 import dataclasses
-import gzip
 import re
-import zlib
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+from textgen.corpus import compression
 from textgen.corpus.containers import check_no_container
 from textgen.corpus.detecting import Reopen, find, find_marked
 from textgen.corpus.misfits import AUTO, ERRORS, MARK, MARK_ON, Decoding, invalid, unfit
@@ -22,7 +21,6 @@ from textgen.errors import CorpusError, SettingError
 from textgen.messages import shown
 
 BLOCK_BYTES = 1 << 20
-GZIP_MAGIC = b"\x1f\x8b\x08"  # bytes that begin so are decompressed, whatever their file is called
 BYTE_ORDER_MARK = "\ufeff"
 FROM_UTF_8 = re.compile(rb"\xc2[\x80-\x9f]")
 C1 = re.compile("[\x80-\x9f]")
@@ -258,7 +256,7 @@ def read_block(file: ByteStream, shown_name: str, block_bytes: int) -> bytes:
         return file.read(block_bytes)
     except EOFError:
         raise CorpusError(f"{shown_name} is cut: its compressed data end too early. Copy it again, whole.") from None
-    except (gzip.BadGzipFile, zlib.error) as error:
+    except compression.DAMAGED as error:
         raise CorpusError(f"{shown_name} is damaged: {shown(error)}. Compress or copy it again.") from None
     except OSError as error:
         raise unreadable(shown_name, error) from error

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from textgen.config import END_OF_DOCUMENT, TextConfig
+from textgen.corpus import columnar
 from textgen.corpus.catalogue import CatalogueEntry
 from textgen.corpus.decoding import BLOCK_BYTES, ByteStream, Tally, check_encoding, check_pieces, iter_text, read_block
 from textgen.corpus.documents import documents_between, end_documents
@@ -158,8 +159,27 @@ class _Pass:
                 last, is_empty = block[-1], False
 
     def _file_blocks(self, file: SourceFile, decoding: Decoding, is_in_folder: bool) -> Iterator[str]:
+        column = self.config.column
+        if column is not None and (kind := columnar.kind_of(file)):
+            yield from self._columns(file, kind, column, decoding)
+            return
         with open_passing(file) as (text_bytes, passing):
             yield from self._documents(file, self._pieces(file, decoding, text_bytes, passing, is_in_folder))
+        self.done_bytes += passing.num_bytes
+        self.digest.update(file.identity(passing))
+
+    def _columns(self, file: SourceFile, kind: str, column: str, decoding: Decoding) -> Iterator[str]:
+        rows = Rows(file.shown_name, self.config.bad_rows, self.tally, "row")
+        with file.open() as raw:
+            for block in columnar.column_documents(raw, kind, column, rows):
+                self.progress(self.done_bytes + min(raw.tell(), self.total_bytes), self.total_bytes)
+                yield block
+            raw.seek(0)
+            passing = PassingBytes(raw)
+            while read_block(passing, file.shown_name, BLOCK_BYTES):
+                pass  # only now, so that a change while it was read does not go unseen
+        decoding.found = "utf-8"
+        self.tally.files += 1
         self.done_bytes += passing.num_bytes
         self.digest.update(file.identity(passing))
 
@@ -223,7 +243,7 @@ def open_corpus(
 
     Args:
         sources: in the order wanted; an empty sequence is the starter corpus. Of folders, all that is text is read, or
-            the tables where a column is wanted; `.gz` of each too.
+            the tables where a column is wanted; `.gz` and `.zst` of each too.
         config: encoding, format, documents, separator, column, bad rows, and which files of folders. The catalogue's
             own texts are read as UTF-8 in any case.
         stdin: the bytes that `-` stands for; the process's own when left out.

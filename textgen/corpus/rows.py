@@ -13,8 +13,9 @@ LONGEST_LINE = 1 << 26  # characters of a line, or of a row of JSON
 class Rows:
     """What is odd about the rows of one file; the bad ones end the reading or are left out."""
 
-    def __init__(self, shown_name: str, bad_rows: str, tally: Tally):
-        """Args: bad_rows: "error" or "skip"; tally: what is odd about the rows is noted there."""
+    def __init__(self, shown_name: str, bad_rows: str, tally: Tally, unit: str = "line"):
+        """Args: bad_rows: "error" or "skip"; tally: takes what is odd about them; unit: what places are counted in."""
+        self._unit = unit
         self.shown_name = shown_name
         self.tally = tally
         self._skips = bad_rows == "skip"
@@ -44,7 +45,7 @@ class Rows:
             raise CorpusError(f"No row can be read. {self._first_problem}")
 
     def _place(self, line: int) -> str:
-        return f"{self.shown_name}, line {line:,}"
+        return f"{self.shown_name}, {self._unit} {line:,}"
 
 
 def split_names(column: str, is_there: Callable[[str], bool]) -> list[str]:

@@ -51,10 +51,11 @@ def column_documents(pieces: Iterable[str], table_format: str, column: str, rows
         if table_format in ("csv", "tsv"):
             rows.note("read as JSON", noun="table")
         cells = json_cells(head, pieces, column, rows)
-    yield from _blocks(cells, rows)
+    yield from documents_of(cells, rows)
 
 
-def _blocks(found: Iterator[list[str]], rows: Rows) -> Iterator[str]:
+def documents_of(found: Iterator[list[str]], rows: Rows) -> Iterator[str]:
+    """Blocks of documents, one a cell."""
     held: list[str] = []
     num_characters = 0
     is_any_good = False

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from textgen.config import MODEL_ONLY, CacheConfig, DynamicConfig, TextConfig
+from textgen.corpus.compression import uncompressed
 from textgen.corpus.tables import TABLE_FORMATS
 from textgen.corpus.texts import ENCODING, TextsReader, text_reader
 from textgen.errors import SettingError
@@ -122,6 +123,6 @@ def _reader_again(texts: Texts, config: TextConfig) -> TextsReader:
 
 def _table_format(text: str, corpus: CorpusRecord) -> str:
     """That of the corpus; what only a text in memory can tell, it tells."""
-    endings = [Path(source.removesuffix(".gz")).suffix.removeprefix(".").lower() for source in corpus.sources]
+    endings = [Path(uncompressed(source)).suffix.removeprefix(".").lower() for source in corpus.sources]
     known = [ending for ending in endings if ending in TABLE_FORMATS]
     return known[0] if known else "jsonl" if text.lstrip().startswith("{") else "csv"

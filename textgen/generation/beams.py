@@ -50,6 +50,7 @@ def beam_search(
     """
     hidden, memory, logits = context.hidden[:, None], context.memory[:, None], context.logits[None]
     past = Past(context, config, 1, Barred.of(tokenizer, config))
+    may_rise = config.repeat_penalty < 1 or min(config.presence_penalty, config.frequency_penalty) < 0
     beam, best = [Hypothesis(0.0, Ending(tokenizer, config))], Hypothesis(-np.inf, Ending(tokenizer, config))
     while True:
         scores = _scores(logits, past, config)
@@ -63,7 +64,8 @@ def beam_search(
                 best = text
         for row in np.flatnonzero(scores.max(axis=-1) == -np.inf).tolist():  # nothing may follow
             best = max(best, beam[row].followed_by(-1, beam[row].score), key=lambda text: text.score)
-        if not kept or best.score >= kept[0][2].score:  # scores only sink: none of the beam can overtake it
+        # Without a penalty that is a gain scores only sink, and none of the beam can overtake what is better now.
+        if not kept or (best.score >= kept[0][2].score and not may_rise):
             whole = best.text + best.ending.finish()
             return whole, best.ending.reason, np.array(best.token_ids, np.int32)
         rows, token_ids = np.array([row for row, _, _ in kept]), np.array([token_id for _, token_id, _ in kept])

@@ -1,8 +1,10 @@
 """From a prompt to the text that continues it, piece by piece.
 
 Reading never changes a context, so any context can be kept and continued again. Sample s of a seed uses the same random
-numbers whether it is made alone or among a thousand. (A product of many rows rounds differently from one row, so texts
-can part where a random number lies within rounding of a boundary.)
+numbers however many are made. It is the same text, but for one thing: BLAS rounds a product of many rows differently
+from one of few, and a text parts from itself where a random number lies within that rounding of a boundary. With the
+shipped model, 5 of 128 texts of 150 words differed between one alone and 64 side by side. `batch_of` gives a sample the
+same neighbours again.
 """
 
 import dataclasses
@@ -20,7 +22,7 @@ from textgen.generation.engines import Engine, open_engine
 from textgen.generation.following import Following, check_together
 from textgen.generation.logprobs import ScoredToken, Scorer, shown_tokens
 from textgen.generation.prompts import clean_prompt
-from textgen.generation.sizes import MAX_SAMPLES, check_samples, samples_at_once
+from textgen.generation.sizes import check_samples, samples_at_once
 from textgen.generation.state import Context
 from textgen.generation.steering import Steering
 from textgen.generation.tally import Tally
@@ -172,12 +174,6 @@ class Generator:
         """
         if logprobs is not None and logprobs < 0:
             raise SettingError(f"`logprobs` must be at least 0. Received: {received(logprobs)}")
-        if num_samples < 1:
-            raise SettingError(f"`num_samples` must be at least 1. Received: {received(num_samples)}")
-        if num_samples > MAX_SAMPLES:
-            raise SettingError(f"`num_samples` must be at most {MAX_SAMPLES}. Received: {received(num_samples)}")
-        if num_samples > 1 and config.beams > 1:
-            raise SettingError("`beams` finds one text, the likeliest. Leave `num_samples` out")
         check_samples(self.tokenizer, config, num_samples)
         return self.complete(prompt, config, range(num_samples), logprobs=logprobs)
 

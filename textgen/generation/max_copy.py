@@ -6,7 +6,8 @@ does not exist: where nothing is left, the text ends (`steering.Together`).
 
 Which pieces are refused is asked of the index, from the text before. With N characters allowed, m of them before a
 piece, and j = N + 1 - m of the piece's first, make a run that is one too long. Runs of m characters that stand nowhere
-end the search, since then no longer one does. For characters that is one question a token.
+end the search, since then no longer one does. For characters that is one question a token. Measured with a text of
+1 MB and 20 characters allowed: 0.72 of the speed of plain sampling with 2 x 128 units, 0.9 with 2 x 512.
 """
 
 import functools

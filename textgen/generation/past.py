@@ -9,10 +9,12 @@ from typing import Self
 import numpy as np
 
 from textgen.config import SamplingConfig
+from textgen.generation.banning import Banned
 from textgen.generation.barred import Barred
 from textgen.generation.state import MAX_RECENT, Context
 
 NO_IDS = np.zeros(0, int)
+MOST_KNOWN = 256  # sets of banned ids that are kept
 
 
 class Past:
@@ -22,6 +24,7 @@ class Past:
         """Begin after `context`; `barred` is of the same `config`."""
         self.recent = context.recent_rows(config.repeat_last_n, num_rows)  # int32 [B, R], while there are penalties
         self._barred, self._penalises = barred, config.penalises
+        self._known: dict[bytes, np.ndarray] = {}  # what `_banned_ids` has found
         latest = context.recent
         if barred is not None:
             self._groups = np.full(num_rows, barred.group_after(latest))  # of each row's latest id
@@ -38,7 +41,7 @@ class Past:
             if any(map(len, barred.ids)):
                 by_rule.append([barred.ids[group] for group in self._groups])
             if (banned := barred.banned) is not None:
-                by_rule.append([banned.ids(is_open) for is_open in self._is_open])
+                by_rule.append([self._banned_ids(banned, is_open) for is_open in self._is_open])
             if (units := barred.units) is not None:
                 end = np.array([units.eod_id])
                 by_rule.append([end[: int(begun < units.least)] for begun in self._units])
@@ -48,11 +51,20 @@ class Past:
             return by_rule[0] if by_rule else None
         return [np.concatenate(ids) for ids in zip(*by_rule, strict=True)]
 
+    def _banned_ids(self, banned: Banned, is_open: np.ndarray) -> np.ndarray:
+        """The ids that are banned while these texts are open; few sets of texts are open again and again."""
+        key = is_open.tobytes()
+        if key not in self._known:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            self._known[key] = banned.ids(is_open)
+        return self._known[key]
+
     def rows(self, rows: np.ndarray) -> Self:
         """The same of texts that go on from these, int [N]; a text may go on in several ways."""
         past = copy.copy(self)
         past.recent = self.recent[rows]
-        past._runs = [copy.deepcopy(self._runs[row]) for row in rows.tolist()] if self._runs else []
+        past._runs = [self._runs[row].fork() for row in rows.tolist()] if self._runs else []
         if (barred := self._barred) is not None:
             past._groups = self._groups[rows]
             if barred.banned is not None:
@@ -92,6 +104,13 @@ class Runs:
         found = self._followers.get(tuple(self._ids[begin:]), {}) if begin >= 0 else {}
         ids = [token_id for token_id, start in found.items() if start >= first]
         return np.array(ids) if ids else NO_IDS
+
+    def fork(self) -> Self:
+        """Those of a text that goes on from here on its own."""
+        other = copy.copy(self)
+        other._ids = self._ids.copy()
+        other._followers = {run: ids.copy() for run, ids in self._followers.items()}
+        return other
 
     def append(self, token_id: int) -> None:
         """The text goes on with `token_id`."""

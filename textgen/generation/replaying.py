@@ -12,6 +12,7 @@ from textgen.config import SamplingConfig
 from textgen.errors import CorpusError, SettingError, TextgenError
 from textgen.generation.engines import ENGINES
 from textgen.generation.generator import Completion, Generator
+from textgen.generation.sizes import MAX_SAMPLES, check_samples
 from textgen.messages import shown
 from textgen.store.model_directory import StoredModel, check_name
 from textgen.store.opening import open_regular
@@ -61,7 +62,9 @@ class Recorded:
         except SettingError as problem:
             raise CorpusError(f"{what}: a setting differs from those of this version: {problem}") from None
         recorded = cls(config=config, **{name: document[name] for name in FIELDS if name != "settings"})
-        if not 0 <= recorded.sample < recorded.num_samples:
+        if config.endless:
+            raise CorpusError(f"{what} is endless, and there is no end to compare")
+        if not 0 <= recorded.sample < recorded.num_samples <= MAX_SAMPLES:
             raise CorpusError(f"{what}: there is no sample {recorded.sample:,} of {recorded.num_samples:,}")
         if recorded.engine not in ENGINES or recorded.on_unknown not in POLICIES:
             raise CorpusError(f"{what}: engine or on_unknown differ from those of this version")
@@ -70,7 +73,7 @@ class Recorded:
 
 
 def read_records(path: Path) -> list[Recorded]:
-    """The documents of a file: one, a list, or one on each line.
+    """The documents of a file: one, a list of them, or one of these on each line.
 
     Raises:
         CorpusError: it cannot be read, or holds something else.
@@ -84,14 +87,24 @@ def read_records(path: Path) -> list[Recorded]:
     if len(content) > MAX_BYTES:
         raise CorpusError(f"{shown(path)} has more than {MAX_BYTES:,} bytes. Give it in parts")
     lines = [line for line in content.splitlines() if line.strip()]
+    if lines[1:] and not _is_json(lines[0]):
+        lines = [content]  # one document that somebody has laid out
     try:
-        found = [parse_json(line, MAX_VALUES) for line in lines] if len(lines) > 1 else parse_json(content, MAX_VALUES)
+        found = [parse_json(line, MAX_VALUES) for line in lines]
     except (ValueError, RecursionError) as problem:
         raise CorpusError(f"{shown(path)} is nothing that textgen sample --json wrote: {problem}") from None
-    documents = found if isinstance(found, list) else [found]
+    documents = [document for line in found for document in (line if isinstance(line, list) else [line])]
     if not documents:
         raise CorpusError(f"{shown(path)} holds no text")
     return [Recorded.of(document, f"text {number} of {shown(path)}") for number, document in enumerate(documents, 1)]
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        parse_json(line, MAX_VALUES)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def replay(
@@ -122,6 +135,7 @@ def replay(
         numbers = generator.batch_of(recorded.sample, recorded.num_samples)
         asked = (key, recorded.given, recorded.config, numbers)
         if batch[0] != asked:
+            check_samples(generator.tokenizer, recorded.config, len(numbers))
             batch = asked, generator.complete(recorded.given, recorded.config, numbers)
         made = batch[1][recorded.sample - numbers.start]
         _compare(made, recorded, version)
@@ -138,4 +152,4 @@ def _compare(made: Completion, recorded: Recorded, version: str) -> None:
     where += f"{shown(repr(then[place : place + 20]))} there"
     if recorded.textgen != version:
         raise TextgenError(f"the version differs: textgen {shown(recorded.textgen)} there, {version} here; {where}")
-    raise TextgenError(f"model, version and settings are the same, and yet {where}")
+    raise TextgenError(f"a setting differs, or the machine: model and version are the same, and {where}")

@@ -25,6 +25,7 @@ import numpy as np
 from textgen.config import FILTERS, SamplingConfig
 
 AS_NEAR = 1e-12  # nats: two ids may be equally near from two sides, and a rounding must not part them
+LEAST = float(np.finfo(np.float64).tiny)  # a share that is less counts as so much: it has a logarithm
 
 
 def next_ids(
@@ -50,7 +51,8 @@ def next_ids(
     scores = penalised(logits.astype(np.float64), recent, config) if config.penalises else logits.astype(np.float64)
     if barred is not None:  # rule 3
         for row, ids in zip(scores, barred, strict=True):
-            row[ids] = -np.inf
+            if len(ids):
+                row[ids] = -np.inf
     if allowed is not None:
         scores[~allowed] = -np.inf
     if barred is None and allowed is None:
@@ -142,15 +144,14 @@ def keep_typical(weights: np.ndarray, mass: float) -> np.ndarray:
     Source: Meister et al. 2023, "Locally Typical Sampling", equation 6.
     """
     shares = weights / weights.sum(axis=-1, keepdims=True)
-    with np.errstate(divide="ignore"):
-        surprise = -np.log(shares)  # nats; infinite where there is no weight
-    expected = np.sum(shares * np.where(shares > 0, surprise, 0.0), axis=-1, keepdims=True)
-    distance = np.abs(surprise - expected)
-    rows, nearest_first = np.arange(len(weights))[:, None], np.argsort(distance, axis=-1)
-    ordered = shares[rows, nearest_first]
-    num_kept = (np.cumsum(ordered, axis=-1) - ordered < mass).sum(axis=-1, keepdims=True)
-    last = nearest_first[rows, np.maximum(num_kept, 1) - 1]
-    return np.where(distance <= distance[rows, last] + AS_NEAR, weights, 0.0)
+    surprise = -np.log(np.maximum(shares, LEAST))  # nats
+    distance = np.abs(surprise - np.einsum("bv,bv->b", shares, surprise)[:, None])
+    first = np.arange(0, weights.size, weights.shape[-1])[:, None]  # of each row, in flat arrays, which are read faster
+    nearest_first = np.argsort(distance, axis=-1) + first
+    ordered = shares.take(nearest_first)
+    num_kept = np.count_nonzero(np.cumsum(ordered, axis=-1) - ordered < mass, axis=-1)
+    last = nearest_first[np.arange(len(weights)), np.maximum(num_kept, 1) - 1]
+    return np.where(distance <= distance.take(last)[:, None] + AS_NEAR, weights, 0.0)
 
 
 # What each filter of SamplingConfig does; weights [B, V] and its number in, weights out.

@@ -1,7 +1,9 @@
 """How many texts are written side by side, and what texts take that are held until the last of them is made."""
 
 from textgen.config import SamplingConfig
+from textgen.errors import SettingError
 from textgen.memory import check_fits
+from textgen.schema import received
 from textgen.tokenizers import Tokenizer
 
 SAMPLES_AT_ONCE = 64
@@ -30,7 +32,14 @@ def needed_bytes(tokenizer: Tokenizer, config: SamplingConfig, num_samples: int)
 
 
 def check_samples(tokenizer: Tokenizer, config: SamplingConfig, num_samples: int) -> None:
-    """Raise SettingError where texts that are held need more memory than is free."""
+    """Raise SettingError where there cannot be so many texts, or where they need more memory than is free."""
+    if not 1 <= num_samples <= MAX_SAMPLES:
+        bound = "at least 1" if num_samples < 1 else f"at most {MAX_SAMPLES}"
+        raise SettingError(f"`num_samples` must be {bound}. Received: {received(num_samples)}")
+    if config.endless:
+        raise SettingError("`endless` text is written as it is made, piece by piece. Leave it out, or stream the text")
+    if num_samples > 1 and config.beams > 1:
+        raise SettingError("`beams` finds one text, the likeliest. Leave `num_samples` out")
     what = f"writing {num_samples:,} texts of `length={config.length}`"
     advice = "Lower `length`" + (" or `num_samples`" if num_samples > 1 else "")
     check_fits(needed_bytes(tokenizer, config, num_samples), what, advice)

@@ -139,7 +139,7 @@ def _facts(run: Run) -> str:
     return f'<dl class="facts">{"".join(f"<div><dt>{n}</dt><dd>{escape(v)}</dd></div>" for n, v in facts)}</dl>'
 
 
-def _table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, texts: int = 1) -> str:
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, texts: int = 1) -> str:
     """A table; all columns but the first `texts` are of numbers."""
 
     def line(tag: str, cells: Sequence[object], more: str = "") -> str:
@@ -169,7 +169,7 @@ def _comparison(runs: Sequence[Run]) -> str:
             )
         )
     headings = ("model", "state", "bits per character", "best step", "time", "tokens per second", "parameters")
-    return _table(headings, rows, texts=2)
+    return table(headings, rows, texts=2)
 
 
 def _differences(runs: Sequence[Run]) -> str:
@@ -180,7 +180,7 @@ def _differences(runs: Sequence[Run]) -> str:
     rows = [row for row in rows if len(set(row[1:])) > 1]
     if not rows:
         return "<p>All their settings are the same.</p>"
-    return f"<h2>What is different</h2>\n{_table(['setting', *(run.name for run in runs)], rows, texts=1 + len(runs))}"
+    return f"<h2>What is different</h2>\n{table(['setting', *(run.name for run in runs)], rows, texts=1 + len(runs))}"
 
 
 def _settings(run: Run, groups: Sequence[str]) -> dict[str, str]:
@@ -208,9 +208,9 @@ def _about(run: Run, *, is_alone: bool) -> list[str]:
     headings = ("step", "time", "pass", "learning rate", "loss", "validation", "bits", "tokens per second")
     told = f"All {counted(len(run.rows), 'evaluation')}" if len(rows) == len(run.rows) else f"{len(rows)} evaluations"
     told += f" of {len(run.rows):,}" if len(rows) < len(run.rows) else ""
-    body.append(f"<details><summary>{told}</summary>{_table(headings, map(_cells, rows), texts=0)}</details>")
+    body.append(f"<details><summary>{told}</summary>{table(headings, map(_cells, rows), texts=0)}</details>")
     settings = _settings(run, GROUPS).items()
-    return [*body, f"<details><summary>Settings</summary>{_table(('setting', 'value'), settings, texts=2)}</details>"]
+    return [*body, f"<details><summary>Settings</summary>{table(('setting', 'value'), settings, texts=2)}</details>"]
 
 
 def _cells(row: Evaluated) -> tuple[str, ...]:

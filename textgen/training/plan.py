@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from textgen import cores
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
 from textgen.corpus import CorpusReader, reopen_corpus
 from textgen.corpus.sources import resolve, suggested_name
@@ -205,6 +206,7 @@ def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Pla
         expected=record.corpus,
         progress=progress,
     )
+    on_cores = cores.notes_on(record.training.cores)
     return Plan(
         path=path,
         text=reader.config,
@@ -214,7 +216,7 @@ def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Pla
         prepared=prepared,
         total_steps=checkpoint.progress.total_steps,
         begins=checkpoint,
-        notes=(*reader.left_out, *prepared.notes, *problems, *notes_on_index(record.training, prepared)),
+        notes=(*reader.left_out, *prepared.notes, *problems, *notes_on_index(record.training, prepared), *on_cores),
     )
 
 

@@ -13,6 +13,7 @@ from textgen.dataset.split import Split
 from textgen.errors import CheckpointError, ModelError
 from textgen.generation.generator import Generator
 from textgen.generation.numpy_engine import NumpyEngine
+from textgen.messages import counted
 from textgen.records import ModelRecord
 from textgen.store import atomic, model_directory
 from textgen.store.checkpoints import Checkpoint
@@ -20,7 +21,7 @@ from textgen.store.lock import RunLock
 from textgen.store.manifest import seal
 from textgen.store.run_directory import remove_checkpoints, replacing
 from textgen.store.tensors import rounded
-from textgen.tensorflow_runtime import check_not_forked, quiet_import
+from textgen.tensorflow_runtime import check_not_forked, num_threads, quiet_import
 from textgen.training.advice import resume_command
 from textgen.training.copy_index import make_copy_index
 from textgen.training.novelty import Origins, count_origins, find_longest_copy
@@ -76,7 +77,7 @@ def carry_out(
     Args:
         stop: is listening to signals.
     """
-    quiet_import()
+    quiet_import(threads=plan.training.cores)
     # Only now: a bad request is refused before TensorFlow is imported.
     from textgen.training.learner import Learner  # noqa: PLC0415
     from textgen.training.measuring import measure  # noqa: PLC0415
@@ -85,6 +86,11 @@ def carry_out(
     with stop.raising():
         learner = Learner(plan)
         reporter.placed(learner.device)
+        if plan.training.cores not in (None, num_threads()):
+            reporter.noted(
+                f"TensorFlow has started with {counted(num_threads(), 'thread')} in this process, and this run is for "
+                f"{counted(plan.training.cores, 'core')}; a new process would keep its bytes"
+            )
         checkpoint = plan.begins if isinstance(plan.begins, Checkpoint) else None
         measured = None if checkpoint else measure(plan, learner, started, reporter)
     if measured is not None:
