@@ -64,8 +64,7 @@ function act(id, how) {
   at(id).addEventListener("pointerdown", (event) => event.preventDefault());
   at(id).addEventListener("click", how);
 }
-act("continue", () => goOn());
-act("stop", stop);
+act("continue", () => (writing ? stop() : goOn()));
 act("again", again);
 act("undo", () => move(undo));
 act("redo", () => move(redo));
@@ -103,7 +102,7 @@ function listBranches() {
       `${shownNumber(lengths[tip])} characters${isHere ? " \u00b7 you are here" : ""}`);
     const button = make("button", isHere ? { "aria-current": "true" } : {}, words, about);
     button.addEventListener("click", () => {
-      at("branches").hidePopover();
+      at("branches").togglePopover(false);
       visit(tip);
       sheet.focus();
     });
@@ -166,7 +165,7 @@ at("open").addEventListener("change", () => {
   if (file) open(file);
 });
 for (const id of ["save", "save-text", "new", "open"]) {
-  at(id).addEventListener("click", () => at("files").hidePopover());
+  at(id).addEventListener("click", () => at("files").togglePopover(false));
 }
 for (const name of [...SETTINGS, "model"]) {
   at(name).addEventListener("change", () => {

@@ -86,8 +86,8 @@ function put(change, caret = null) {
   sheet.setSelectionRange(from, to);
 }
 
-/** Where the text from `from` to `to` stands, in the window: the rectangle of its last line. */
-function rectangleOf(from, to) {
+/** The text from `from` to `to`, as it is drawn. */
+function rangeOf(from, to) {
   const range = document.createRange();
   const edge = (place) => {
     const number = countLines(story.text.slice(0, place));
@@ -101,6 +101,12 @@ function rectangleOf(from, to) {
   };
   range.setStart(...edge(from));
   range.setEnd(...edge(to));
-  const rectangles = range.getClientRects();
-  return rectangles[rectangles.length - 1] ?? picture.getBoundingClientRect();
+  return range;
+}
+
+/** Where it stands in the window: the rectangle of its last line. */
+function rectangleOf(from, to) {
+  const rectangles = rangeOf(from, to).getClientRects();
+  const line = picture.children[countLines(story.text.slice(0, to))];
+  return rectangles[rectangles.length - 1] ?? line.getBoundingClientRect();
 }

@@ -75,9 +75,9 @@ function take(story, at, length, inserted, by, when = 0) {
 /** Whether something typed belongs to the latest step: at once after it, at its end, in the same paragraph. */
 function joinsTyping(story, step, change, when) {
   if (step.by !== "typing" || step.next >= 0 || when - step.when > PAUSE || story.now === 0) return false;
-  if (step.inserted.text.endsWith("\n") || (change.removed && change.inserted)) return false;
-  const end = step.at + step.inserted.text.length;
-  return change.removed ? change.at + change.removed.length === end : change.at === end;
+  if (step.inserted.text.endsWith("\n")) return false;
+  const isWithin = !change.inserted || change.removed.length <= step.inserted.text.length; // as input methods replace
+  return isWithin && change.at + change.removed.length === step.at + step.inserted.text.length;
 }
 
 function extendTyping(step, change, removed, inserted) {

@@ -22,6 +22,7 @@ const complain = (error) => error.name !== "AbortError" && tell(error.message, t
 
 let saving = 0;
 function changed(change, caret = null) {
+  if (!change) surprisals = null;
   if (change) draw(change);
   else drawAll();
   put(change ?? { at: 0, removed: "", inserted: "" }, change ? caret : caret ?? story.text.length);
@@ -69,7 +70,6 @@ function keep() {
 
 function show(session) {
   story = storyOf(session);
-  surprisals = null;
   if (data.models.some((one) => one.id === session.model)) at("model").value = session.model;
   for (const name of SETTINGS) if (typeof session.settings?.[name] === "string") at(name).value = session.settings[name];
   changed(null);
@@ -81,9 +81,7 @@ let writing = null; // what stops the model, while it writes
 function stop() {
   writing?.abort();
   writing = null;
-  at("continue").hidden = false;
-  at("stop").hidden = true;
-  document.body.classList.remove("is-writing");
+  at("continue").textContent = "Continue";
 }
 
 /** What is asked for. A setting that is empty is left to the server. */
@@ -104,9 +102,7 @@ async function goOn(place = sheet.selectionEnd) {
   stop();
   closeAlternatives();
   const controller = writing = new AbortController();
-  at("continue").hidden = true;
-  at("stop").hidden = false;
-  document.body.classList.add("is-writing");
+  at("continue").textContent = "Stop";
   tell(`${model()} writes\u2026`);
   let waiting = "";
   let frame = 0;
@@ -133,7 +129,7 @@ async function goOn(place = sheet.selectionEnd) {
     tell(reason === "stop" && !begun ? "The model ends the text here." : "");
   } catch (error) {
     flush();
-    tell("");
+    if (!writing || writing === controller) tell("");
     complain(error);
   }
   if (writing === controller) stop();
@@ -188,9 +184,8 @@ function closeAlternatives() {
 
 async function openAlternatives(place, { focuses = false } = {}) {
   closeAlternatives();
-  const unit = unitAt(story.text, place, levelOfModel()) ?? unitAt(story.text, place - 1, levelOfModel());
-  if (!unit) return;
-  const [from, to] = unit;
+  const length = story.text.length;
+  const [from, to] = unitAt(story.text, place, levelOfModel()) ?? [length, length]; // what could come next
   const chosen = choosing = { from, to, controller: new AbortController() };
   try {
     const body = { model: model(), text: heard(story.text, from), k: NUM_ALTERNATIVES };
@@ -224,7 +219,7 @@ function showAlternatives({ alternatives, end }) {
   at("end").hidden = !(end >= 0.0005);
   at("end").textContent = `The text ends here: ${shownShare(end ?? 0)}`;
   const shown = from + now.length - now.trimStart().length;
-  const box = rectangleOf(Math.min(shown, to - 1), to);
+  const box = rectangleOf(Math.max(0, Math.min(shown, to - 1)), to);
   const panel = at("alternatives");
   panel.hidden = false;
   const frame = at("frame").getBoundingClientRect();
@@ -278,7 +273,8 @@ async function score() {
   try {
     const { pieces } = await answerTo("/v1/score", { model: model(), text: part }, scoring.signal);
     if (text !== story.text || !isOn("surprise")) return;
-    surprisals = { ends: [text.length - part.length], bits: [0] };
+    const told = pieces.reduce((sum, [piece]) => sum + piece.length, 0); // without a first one that nothing predicts
+    surprisals = { ends: [Math.max(0, text.length - told)], bits: [0] };
     for (const [piece, bits] of pieces) {
       surprisals.ends.push(surprisals.ends.at(-1) + piece.length);
       surprisals.bits.push(bits);

@@ -47,10 +47,14 @@ BODY = """\
   <nav aria-label="Tools">
     <button id="undo" title="Undo (Ctrl+Z)" aria-label="Undo">{undo}</button>
     <button id="redo" title="Redo (Ctrl+Shift+Z)" aria-label="Redo">{redo}</button>
-    <button popovertarget="branches" aria-controls="branches" aria-expanded="false">{branch}<span>Branches</span></button>
-    <button id="surprise" aria-pressed="false" title="Colour what surprises the model">{surprise}<span>Surprise</span></button>
-    <button popovertarget="settings" aria-controls="settings" aria-expanded="false">{sliders}<span>Settings</span></button>
-    <button popovertarget="files" aria-controls="files" aria-expanded="false">{file}<span>File</span></button>
+    <button popovertarget="branches" aria-controls="branches" aria-expanded="false">
+      {branch}<span>Branches</span></button>
+    <button id="surprise" aria-pressed="false" title="Colour what surprises the model">
+      {surprise}<span>Surprise</span></button>
+    <button popovertarget="settings" aria-controls="settings" aria-expanded="false">
+      {sliders}<span>Settings</span></button>
+    <button popovertarget="files" aria-controls="files" aria-expanded="false">
+      {file}<span>File</span></button>
   </nav>
 </header>
 <noscript><p>The desk is made by a script, which this browser does not run.</p></noscript>
@@ -112,7 +116,8 @@ BODY = """\
     <button id="save">Save the session</button>
     <button id="save-text">Save the text alone</button>
   </div>
-  <p class="small muted">The browser keeps the sheet by itself. A session holds the text, its branches and the settings.</p>
+  <p class="small muted">The browser keeps the sheet by itself. A session holds the text, its branches and the
+  settings.</p>
 </section>
 <div id="foot">
   <p id="status" role="status" class="small"></p>
@@ -124,8 +129,7 @@ BODY = """\
     <button id="later" aria-label="Later version">{forth}</button>
   </div>
   <button id="again" title="Write the latest continuation once more (Ctrl+Shift+Enter)">Again</button>
-  <button id="continue" class="primary" title="Tab or Ctrl+Enter">Continue</button>
-  <button id="stop" class="primary" title="Esc" hidden>Stop</button>
+  <button id="continue" class="primary" title="Tab or Ctrl+Enter; Esc stops">Continue</button>
 </div>
 <dialog id="key-dialog" aria-labelledby="key-label">
   <form method="dialog">
