@@ -13,7 +13,23 @@ from typing import Any
 
 from textgen.serving.page import desk_page
 
-WORDS = "The lamp went out, and nobody spoke until the wind had found its way round the house again.".split()
+WORDS = [
+    "The",
+    "lamp",
+    "went",
+    "out,",
+    "and",
+    "nobody",
+    "spoke",
+    "until",
+    "the",
+    "wind",
+    "had",
+    "found",
+    "its",
+    "way",
+    "back.",
+]
 
 
 class DeskServer(ThreadingHTTPServer):

@@ -31,7 +31,8 @@ ICON = '<svg viewBox="0 0 20 20" width="20" height="20" aria-hidden="true">{draw
 DRAWINGS = {
     "undo": '<path d="M7 4 3.5 7.5 7 11M4 7.5h7.5a4.25 4.25 0 0 1 0 8.5H8"/>',
     "redo": '<path d="m13 4 3.5 3.5L13 11m3-3.5H8.5a4.25 4.25 0 0 0 0 8.5H12"/>',
-    "branch": '<circle cx="5.5" cy="4.5" r="1.75"/><circle cx="5.5" cy="15.5" r="1.75"/><circle cx="14.5" cy="6.5" r="1.75"/>'
+    "branch": '<circle cx="5.5" cy="4.5" r="1.75"/><circle cx="5.5" cy="15.5" r="1.75"/>'
+    '<circle cx="14.5" cy="6.5" r="1.75"/>'
     '<path d="M5.5 6.25v7.5M14.5 8.25c0 3-9 1.5-9 4.5"/>',
     "surprise": '<path d="M10 3c2.8 3.2 4.75 5.6 4.75 8.2a4.75 4.75 0 0 1-9.5 0C5.25 8.6 7.2 6.2 10 3Z"/>',
     "sliders": '<path d="M3 6h7m4 0h3M3 14h3m4 0h7"/><circle cx="12" cy="6" r="2"/><circle cx="8" cy="14" r="2"/>',
