@@ -110,7 +110,7 @@ class Handler(BaseHTTPRequestHandler):
 @contextlib.contextmanager
 def desk_server(*models: str, port: int = 0) -> Iterator[DeskServer]:
     """The server, ended when the block ends."""
-    known = [{"id": name, "level": "character"} for name in models or ("english",)]
+    known = [{"id": name, "level": "char"} for name in models or ("english",)]
     with DeskServer(known, port) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

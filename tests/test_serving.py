@@ -341,6 +341,24 @@ def test_alternatives_scores_and_metrics(run):
     assert not any("the cat" in line for line in logged)
 
 
+def test_the_page_and_the_list_know_the_models(run):
+    async def each(client):
+        return [await client.ask(target) for target in ("/", "/favicon.ico", "/v1/models", "/v1/models/tiny")]
+
+    page, icon, listed, one = run(each)
+    assert (page.status, icon.status, icon.body) == (200, 204, b"")
+    assert '"models":[{"id":"tiny","level":"char"}]' in page.body.decode()
+    assert page.headers["content-security-policy"] == "frame-ancestors 'none'"
+    assert listed.json == {"object": "list", "data": [one.json]}
+    assert one.json | {"created": 0} == {
+        "id": "tiny",
+        "object": "model",
+        "created": 0,
+        "owned_by": "textgen",
+        "level": "char",
+    }
+
+
 def test_the_log_holds_texts_only_where_that_is_wanted(run):
     async def one(client):
         answer = await client.ask("/v1/completions", WRITTEN)

@@ -1,9 +1,7 @@
 """Which request does what. `App` is an ASGI application."""
 
 import asyncio
-import contextlib
 import hmac
-import importlib
 import ipaddress
 import time
 from collections.abc import Callable
@@ -22,6 +20,7 @@ from textgen.serving.writer import Writer
 
 METHODS = {
     "/": "GET",
+    "/favicon.ico": "GET",
     "/healthz": "GET",
     "/metrics": "GET",
     "/v1/models": "GET",
@@ -29,7 +28,7 @@ METHODS = {
     "/v1/alternatives": "POST",
     "/v1/score": "POST",
 }
-OPEN = ("/", "/healthz")  # without a key
+OPEN = ("/", "/favicon.ico", "/healthz")  # without a key
 MOST_ALTERNATIVES = 50
 MOST_READ = 100_000  # characters of a text that is read at once, and not in slices
 
@@ -108,16 +107,18 @@ class App:
         if path not in OPEN:
             self._check_key(connection)
         if name:
-            await connection.answer_json(200, self.shelf.describe(name))
+            await connection.answer_json(200, await self.shelf.describe(name))
         elif path == "/v1/models":
-            models = [self.shelf.describe(each) for each in self.shelf.paths]
-            await connection.answer_json(200, {"object": "list", "data": models})
+            await connection.answer_json(200, {"object": "list", "data": await self.shelf.describe_all()})
         elif path == "/healthz":
             await connection.answer_json(200, {"status": "ok"})
         elif path == "/metrics":
             await self._tell_metrics(connection)
         elif path == "/":
             await self._page(connection)
+        elif path == "/favicon.ico":
+            await connection.begin(204, "image/x-icon")
+            await connection.send(b"")
         elif path == "/v1/completions":
             await self._complete(connection)
         else:
@@ -210,12 +211,11 @@ class App:
         await connection.answer(200, text.encode(), "text/plain; version=0.0.4; charset=utf-8")
 
     async def _page(self, connection: Connection) -> None:
-        with contextlib.suppress(ModuleNotFoundError):
-            page = importlib.import_module("textgen.serving.page").desk_page(list(self.shelf.paths))
-            others = {"content-security-policy": "frame-ancestors 'none'"}
-            await connection.answer(200, page.encode(), "text/html; charset=utf-8", others)
-            return
-        raise RefusalError(404, "there is no page. The interface is at /v1/completions", code="not_found")
+        from textgen.serving.page import desk_page  # noqa: PLC0415
+
+        page = desk_page(await self.shelf.describe_all())
+        others = {"content-security-policy": "frame-ancestors 'none'"}
+        await connection.answer(200, page.encode(), "text/html; charset=utf-8", others)
 
     def _note(self, connection: Connection, seconds: float) -> None:
         path = connection.path if connection.path in METHODS else "other"

@@ -11,7 +11,7 @@ def desk_page(models: Sequence[Mapping[str, object]]) -> str:
     """The page, as HTML.
 
     Args:
-        models: as `/v1/models` lists them: an "id", and perhaps "level" ("character" or "word"), by which the page
+        models: as `/v1/models` lists them: an "id", and perhaps "level" ("char" or "word"), by which the page
             knows what an alternative takes the place of. Without any, the page asks the server for its models.
     """
     known = [{key: model[key] for key in ("id", "level") if key in model} for model in models]

@@ -12,7 +12,16 @@ from textgen.messages import nearest, shown
 from textgen.serving.errors import RefusalError
 from textgen.serving.writer import Writer
 from textgen.store import shipped
-from textgen.store.model_directory import find_model, list_model_dirs, load_model, model_name
+from textgen.store.model_directory import (
+    CONFIG,
+    checkpoint_dirs,
+    find_model,
+    is_finished,
+    list_model_dirs,
+    load_model,
+    model_name,
+    read_record,
+)
 
 WORKERS = 2  # threads that load, tokenize and score, beside those that write
 MOST_WAITING = 64  # tasks that wait for one
@@ -33,14 +42,25 @@ class Shelf:
         self.paths, self.limits, self._engine = paths, limits, engine
         self.writers: dict[str, Writer] = {}
         self._locks: dict[str, asyncio.Lock] = {}
+        self._levels: dict[str, str] = {}
         self._workers = ThreadPoolExecutor(WORKERS, "textgen-worker")
         self._num_tasks = 0
 
-    def describe(self, name: str) -> dict[str, Any]:
-        """A model as OpenAI's list has it."""
+    async def describe(self, name: str) -> dict[str, Any]:
+        """A model as OpenAI's list has it, and its level, "char" or "word", unless its files are damaged."""
         path = self.path_of(name)
         created = int(path.stat().st_mtime) if path.exists() else int(time.time())
-        return {"id": name, "object": "model", "created": created, "owned_by": "textgen"}
+        facts = {"id": name, "object": "model", "created": created, "owned_by": "textgen"}
+        if name not in self._levels:
+            try:
+                self._levels[name] = await self.work(_level_of, path)
+            except ModelError:
+                return facts
+        return facts | {"level": self._levels[name]}
+
+    async def describe_all(self) -> list[dict[str, Any]]:
+        """All models."""
+        return [await self.describe(name) for name in self.paths]
 
     def path_of(self, name: Any) -> Path:
         """Raises RefusalError where no such model is served; a name is looked up and never a path."""
@@ -85,6 +105,12 @@ class Shelf:
         for writer in self.writers.values():
             writer.close()
         self._workers.shutdown(wait=False, cancel_futures=True)
+
+
+def _level_of(path: Path) -> str:
+    """Raises ModelError."""
+    sealed = path if is_finished(path) else next(iter(checkpoint_dirs(path)), path)
+    return read_record(sealed / CONFIG).text.level
 
 
 def paths_of(names: tuple[str, ...], models_dir: Path) -> dict[str, Path]:
