@@ -8,6 +8,7 @@ Numbers of NumPy become Python's own, so that what is written as JSON is plain.
 """
 
 import dataclasses
+import functools
 import re
 import reprlib
 import sys
@@ -174,7 +175,8 @@ def names_of(settings: type[Settings]) -> list[str]:
     return [field.name for field, _ in fields_with_kinds(settings)]
 
 
-def fields_with_kinds(settings: type[Settings]) -> list[tuple[dataclasses.Field[Any], tuple[type, ...]]]:
+@functools.cache
+def fields_with_kinds(settings: type[Settings]) -> tuple[tuple[dataclasses.Field[Any], tuple[type, ...]], ...]:
     """Each field with the types that its annotation allows: `int | None` -> (int, NoneType)."""
     hints = typing.get_type_hints(settings)
 
@@ -183,7 +185,7 @@ def fields_with_kinds(settings: type[Settings]) -> list[tuple[dataclasses.Field[
             return tuple(kind for part in typing.get_args(hint) for kind in kinds(part))
         return (typing.get_origin(hint) or hint,)
 
-    return [(field, kinds(hints[field.name])) for field in dataclasses.fields(settings)]
+    return tuple((field, kinds(hints[field.name])) for field in dataclasses.fields(settings))
 
 
 def flag_of(field_name: str) -> str:

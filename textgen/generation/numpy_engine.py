@@ -16,7 +16,7 @@ from threadpoolctl import OpenBLASController, ThreadpoolController
 from textgen.config import ModelConfig, SamplingConfig
 from textgen.generation.barred import Barred
 from textgen.generation.numpy_cells import NUMPY_CELLS, is_folded
-from textgen.generation.numpy_rows import Rows
+from textgen.generation.numpy_rows import Rows, has_narrow_products
 from textgen.generation.past import Past
 from textgen.generation.philox import uniforms
 from textgen.generation.sampling import next_ids
@@ -132,7 +132,8 @@ class NumpyEngine:
     def blas_threads(self, batch_size: int) -> AbstractContextManager:
         """Limits BLAS, for the time of the block, to the threads that suit a step of `batch_size` rows."""
         weights = self.cells[-1].num_weights  # [2H, 4H]
-        if batch_size > 1:  # one row's scores are bound by memory, not by arithmetic
+        # One row's scores are bound by memory, not by arithmetic, and narrow products have one thread.
+        if batch_size > 1 and not has_narrow_products(self.output_kernel, batch_size):
             weights = max(weights, self.output_kernel.size)
         return _one_blas_thread() if 2 * batch_size * weights < SHARED_PRODUCT_OPERATIONS else nullcontext()
 

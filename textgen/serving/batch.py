@@ -87,18 +87,21 @@ class _Group:
 
     def __init__(self, rows: list[int], texts: list[Text], is_all: bool):
         self.rows: Any = slice(None) if is_all else np.array(rows)
-        self.texts, self.config = texts, texts[0].config
+        config = texts[0].config
+        self.texts, self.config = texts, config
+        self.configs = [config.at(turn) for turn in range(len(config.temperatures))]
         self.pasts = [text.past for text in texts if text.past is not None]
         self.steerings = [text.steering for text in texts if text.steering is not None]
 
     def draw(self, logits: np.ndarray, uniform: np.ndarray, position: int) -> np.ndarray:
         """The next ids, int [B]."""
+        config = self.configs[position % len(self.configs)]
         recent = np.concatenate([past.recent for past in self.pasts]) if self.config.penalises else NO_RECENT
         barred = [ids[0] for past in self.pasts if (ids := past.barred_ids()) is not None]
         masks = [steering.allowed() for steering in self.steerings]
         everything = np.ones((1, logits.shape[-1]), bool)
         allowed = np.concatenate([everything if mask is None else mask for mask in masks]) if masks else None
-        token_ids = next_ids(logits, uniform, self.config.at(position), recent, barred or None, allowed)
+        token_ids = next_ids(logits, uniform, config, recent, barred or None, allowed)
         for row, steering in enumerate(self.steerings):
             steering.advance(token_ids[row : row + 1])
         for row, past in enumerate(self.pasts):
