@@ -5,8 +5,9 @@ import json
 import time
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
-from conftest import make_stored_model, write_stored_model
+from conftest import make_stored_model, make_word_tokenizer, write_stored_model
 
 from textgen.config import SamplingConfig
 from textgen.evaluation.surprisal import score_tokens
@@ -168,6 +169,38 @@ def test_echo_gives_the_prompt_the_probabilities_that_evaluate_gives_it(run):
         assert len(top) in (1, 2)
 
 
+def test_the_end_of_a_document_has_a_probability_and_shows_nothing(tmp_path):
+    """Clients that sum up log-probabilities leave out the one token that was written after an echoed prompt."""
+    stored = make_stored_model(tokenizer=make_word_tokenizer("\n\n"))
+    path, engine, eod = write_stored_model(tmp_path, stored), open_generator(stored).engine, stored.tokenizer.eod_id
+    ids = stored.tokenizer.encode("the cat sat").tolist()
+    order = {"model": "tiny", "n": 30, "seed": 1, "logprobs": 2, "max_tokens": 9}
+    rolling = {"model": "tiny", "prompt": [eod, *ids], "echo": True, "logprobs": 1, "max_tokens": 1, "temperature": 0}
+
+    async def both():
+        client = Client(path)
+        answers = [await client.ask("/v1/completions", each) for each in (order, rolling)]
+        about = await client.ask("/tokenizer_info")
+        tokens = [await client.ask("/tokenize", {"prompt": prompt}) for prompt in ("<eod>", "the cat sat")]
+        text = await client.ask("/detokenize", {"tokens": [eod, *ids]})
+        client.shelf.close()
+        return answers, about.json, [each.json["tokens"] for each in tokens], text.json["prompt"]
+
+    (drawn, rolled), about, tokens, text = asyncio.run(both())
+    ended = [choice for choice in drawn.json["choices"] if choice["finish_reason"] == "stop"]
+    assert 0 < len(ended) < 30
+    for choice in drawn.json["choices"]:
+        logprobs = choice["logprobs"]
+        assert (logprobs["tokens"][-1] == "") == (choice["finish_reason"] == "stop")
+        assert "".join(logprobs["tokens"]) == choice["text"]
+        assert logprobs["text_offset"][-1] + len(logprobs["tokens"][-1]) == len(choice["text"])
+    numbers = rolled.json["choices"][0]["logprobs"]["token_logprobs"]
+    assert len(numbers) == len(ids) + 2
+    assert numbers[0] is None
+    assert -sum(numbers[1:-1]) == pytest.approx(score_tokens(np.array([eod, *ids]), engine).nats.sum(), abs=1e-4)
+    assert (about["bos_token"], tokens, text) == ("<eod>", [[eod], ids], "<eod>the cat sat")
+
+
 REFUSED = {
     "no JSON": ("/v1/completions", b"{", 400),
     "no UTF-8": ("/v1/completions", b'{"model": "\xff"}', 400),
@@ -195,6 +228,8 @@ REFUSED = {
     "method": ("/v1/models", {}, 405),
     "k": ("/v1/alternatives", {"model": "tiny", "text": "a", "k": 0}, 400),
     "text": ("/v1/score", {"model": "tiny"}, 400),
+    "long text": ("/v1/score", {"model": "tiny", "text": "a" * 100_001}, 413),
+    "token ids of no text": ("/detokenize", {"tokens": [True, "a"]}, 400),
     "short text": ("/v1/score", {"model": "tiny", "text": "a"}, 400),
 }
 
@@ -287,7 +322,7 @@ def test_a_text_that_waits_for_a_row_is_that_of_sample(run):
 def test_a_long_prompt_does_not_stop_other_texts(run):
     async def both(client):
         await client.ask("/v1/completions", WRITTEN)
-        slow = asyncio.ensure_future(client.ask("/v1/completions", WRITTEN | {"prompt": "the cat " * 10_000}))
+        slow = asyncio.ensure_future(client.ask("/v1/completions", WRITTEN | {"prompt": "the cat " * 3_000}))
         await asyncio.sleep(0.1)
         quick = await client.ask("/v1/completions", WRITTEN)
         was_first = not slow.done()
@@ -296,7 +331,7 @@ def test_a_long_prompt_does_not_stop_other_texts(run):
     quick, was_first, slow = run(both)
     assert was_first
     assert quick.json["choices"][0]["text"] == written_by_sample({})[0].completion
-    assert slow.json["choices"][0]["text"] == written_by_sample({}, prompt="the cat " * 10_000)[0].completion
+    assert slow.json["choices"][0]["text"] == written_by_sample({}, prompt="the cat " * 3_000)[0].completion
 
 
 def test_a_text_that_fails_leaves_the_others_alone(run, monkeypatch):

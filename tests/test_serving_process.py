@@ -1,6 +1,7 @@
 """A real `textgen serve`, with real clients and with what is none."""
 
 import json
+import math
 import random
 import re
 import signal
@@ -12,7 +13,7 @@ import time
 import urllib.request
 
 import pytest
-from conftest import make_stored_model, write_stored_model
+from conftest import make_stored_model, make_word_tokenizer, write_stored_model
 
 pytest.importorskip("uvicorn")
 
@@ -20,8 +21,8 @@ STORED = make_stored_model()
 
 
 class Server:
-    def __init__(self, folder, *options):
-        write_stored_model(folder / "models", STORED)
+    def __init__(self, folder, *options, stored=STORED):
+        write_stored_model(folder / "models", stored)
         command = [sys.executable, "-m", "textgen", "serve", "tiny", "--port", "0", *options]
         command += ["--models-dir", str(folder / "models")]
         begin = time.monotonic()
@@ -213,24 +214,45 @@ def test_a_crowd_leaves_no_row_behind_and_no_memory(server, seconds, clients):
     assert "Traceback" not in "".join(server.said)
 
 
-def evaluated(text):
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of its libraries
+def test_lm_evaluation_harness_finds_the_likelihoods_of_evaluate(tmp_path, monkeypatch):
+    """A task made on the spot, by the model's own tokens, which the harness asks the server for."""
+    lm_eval = pytest.importorskip("lm_eval")
+    from lm_eval.api.task import ConfigurableTask
+
     from textgen.evaluation.surprisal import score_tokens
     from textgen.evaluation.texts import tokenize
     from textgen.generation.generator import open_generator
 
-    return float(score_tokens(tokenize(text, STORED.tokenizer).token_ids, open_generator(STORED).engine).nats.sum())
-
-
-@pytest.mark.slow
-def test_lm_evaluation_harness_finds_the_likelihoods_of_evaluate(server):
-    api_models = pytest.importorskip("lm_eval.models.openai_completions")
-    start = STORED.tokenizer.pieces[STORED.tokenizer.start_id]
-    model = api_models.LocalCompletionsAPI(
-        base_url=f"http://127.0.0.1:{server.port}/v1/completions", model="tiny", tokenizer_backend=None
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    stored = make_stored_model(tokenizer=make_word_tokenizer("\n\n"))
+    texts = ["the cat sat on a mat.", "a dog, the dog and a cat"]
+    config = {
+        "task": "made",
+        "dataset_path": "json",
+        "dataset_kwargs": {"data_files": {"test": str(tmp_path / "texts.jsonl")}, "cache_dir": str(tmp_path)},
+        "test_split": "test",
+        "output_type": "loglikelihood_rolling",
+        "doc_to_text": "",
+        "doc_to_target": "{{text}}",
+        "metric_list": [{"metric": "bits_per_byte"}],
+    }
+    (tmp_path / "texts.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    server = Server(tmp_path, stored=stored)
+    arguments = {"base_url": f"http://127.0.0.1:{server.port}/v1/completions", "model": "tiny", "max_retries": 1}
+    found = lm_eval.simple_evaluate(
+        model="local-completions",
+        model_args=arguments | {"tokenizer_backend": "remote"},
+        tasks=[ConfigurableTask(config=config)],
+        bootstrap_iters=0,
     )
-    ids = STORED.tokenizer.encode("the cat sat").tolist()
-    ((likelihood, _),) = model._loglikelihood_tokens([(("", ""), [STORED.tokenizer.start_id], ids)])
-    assert -likelihood == pytest.approx(evaluated("the cat sat"), abs=1e-3), start
+    server.stop()
+    engine = open_generator(stored).engine
+    nats = sum(score_tokens(tokenize(text, stored.tokenizer).token_ids, engine).nats.sum() for text in texts)
+    expected = nats / math.log(2) / sum(len(text.encode()) for text in texts)
+    assert found["results"]["made"]["bits_per_byte,none"] == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.slow

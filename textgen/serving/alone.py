@@ -7,7 +7,7 @@ import numpy as np
 from textgen.errors import TextgenError
 from textgen.generation.generator import Generator
 from textgen.generation.logprobs import ScoredToken, Scorer
-from textgen.serving.batch import Text
+from textgen.serving.batch import Text, end_of
 
 
 class Alone:
@@ -48,8 +48,12 @@ class Alone:
             if ending.is_over:
                 shown += ending.finish()
             text.num_tokens = ending.num_tokens
-            if scorer is not None and (written := block[: ending.num_tokens - before]).size:
-                tokens = list(text.waiting.add(scorer.read(written), shown))
+            num_read = ending.num_tokens - before
+            is_ended = ending.reason == "document"
+            if scorer is not None and num_read + is_ended:
+                scored = list(scorer.read(block[: num_read + is_ended]))
+                tokens = list(text.waiting.add(scored[:num_read], shown))
+                tokens += map(end_of, scored[num_read:])
             if ending.is_over:
                 text.following.check(ending)
         except TextgenError as problem:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from textgen.generation.ending import with_start
 from textgen.generation.generator import Generator
 from textgen.generation.logprobs import ScoredToken, Scorer, piece_of
 from textgen.serving.batch import Text
@@ -77,15 +76,15 @@ def logprobs_of(tokens: list[Scored], most: int, offset: int) -> dict[str, Any]:
     }
 
 
-def scored_prompt(generator: Generator, token_ids: np.ndarray, num_others: int) -> list[Scored]:
+def scored_prompt(generator: Generator, token_ids: np.ndarray, read_ids: np.ndarray, num_others: int) -> list[Scored]:
     """The tokens of a prompt with their own log-probabilities.
 
-    The first has one where the model reads a start token before it, which is where it knows documents.
+    Args: read_ids: `token_ids` as they are read: with a start token before them, where the model knows documents.
+    Then the first token has a log-probability, too.
     """
     engine, tokenizer = generator.engine.in_numpy(), generator.tokenizer
-    read = with_start(token_ids, tokenizer)
     first: list[Scored] = []
-    if len(read) == len(token_ids):  # nothing stands before the first token
-        first = [(piece_of(tokenizer, int(read[0])), None, ())]
-    scorer = Scorer(engine, tokenizer, engine.read(read[:1]), num_others)
-    return first + facts_of(scorer.read(read[1:]))
+    if len(read_ids) == len(token_ids):  # nothing stands before the first token
+        first = [(piece_of(tokenizer, int(read_ids[0])), None, ())]
+    scorer = Scorer(engine, tokenizer, engine.read(read_ids[:1]), num_others)
+    return first + facts_of(scorer.read(read_ids[1:]))

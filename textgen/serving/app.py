@@ -5,7 +5,6 @@ import hmac
 import ipaddress
 import time
 from collections.abc import Callable
-from typing import Any
 from urllib.parse import urlsplit
 
 from textgen.errors import TextgenError
@@ -14,9 +13,9 @@ from textgen.serving.completions import Completions, unless_gone
 from textgen.serving.connection import Connection, GoneError, Message, Receive, Send
 from textgen.serving.errors import RefusalError
 from textgen.serving.metrics import Metrics
-from textgen.serving.orders import document_of, order_of, text_of, whole
+from textgen.serving.orders import document_of, order_of
+from textgen.serving.questions import QUESTIONS
 from textgen.serving.shelf import Shelf
-from textgen.serving.writer import Writer
 
 METHODS = {
     "/": "GET",
@@ -25,12 +24,10 @@ METHODS = {
     "/metrics": "GET",
     "/v1/models": "GET",
     "/v1/completions": "POST",
-    "/v1/alternatives": "POST",
-    "/v1/score": "POST",
+    **dict.fromkeys(QUESTIONS, "POST"),
+    "/tokenizer_info": "GET",
 }
 OPEN = ("/", "/favicon.ico", "/healthz")  # without a key
-MOST_ALTERNATIVES = 50
-MOST_READ = 100_000  # characters of a text that is read at once, and not in slices
 
 
 class App:
@@ -122,7 +119,7 @@ class App:
         elif path == "/v1/completions":
             await self._complete(connection)
         else:
-            await self._ask(connection, self._alternatives if path == "/v1/alternatives" else self._score)
+            await self._ask(connection)
 
     def _check_sender(self, connection: Connection) -> None:
         """Raise RefusalError where a page of another site sends the request, or another name leads to this machine."""
@@ -175,34 +172,14 @@ class App:
             await connection.send(part, more=True)
         await connection.send(b"")
 
-    async def _ask(self, connection: Connection, task: Callable[[Writer, dict[str, Any]], Any]) -> None:
-        document = document_of(await connection.body())
+    async def _ask(self, connection: Connection) -> None:
+        document = {} if connection.method == "GET" else document_of(await connection.body())
+        if not connection.path.startswith("/v1/") and len(self.shelf.paths) == 1:  # of whatever model there is
+            document.setdefault("model", *self.shelf.paths)
         writer = await self.shelf.open(document.get("model"))
         connection.note["model"] = document["model"]
-        if len(text_of(document, "text")) > MOST_READ:
-            raise RefusalError(413, f"`text` has more than {MOST_READ:,} characters", param="text")
-        found = await unless_gone(connection, self.shelf.work(task, writer, document))
+        found = await unless_gone(connection, self.shelf.work(QUESTIONS[connection.path], writer, document))
         await connection.answer_json(200, found)
-
-    def _alternatives(self, writer: Writer, document: dict[str, Any]) -> dict[str, Any]:
-        from textgen.generation.alternatives import alternatives  # noqa: PLC0415
-
-        generator, count = writer.generator, whole(document, "k", 5, 1, MOST_ALTERNATIVES)
-        context = generator.read(generator.readable_prompt(document["text"]))
-        found = alternatives(writer.engine, generator.tokenizer, context, count)
-        pieces = [[piece.text, piece.probability] for piece in found.pieces]
-        return {"alternatives": pieces, "end": None if generator.tokenizer.eod_id is None else found.end}
-
-    def _score(self, writer: Writer, document: dict[str, Any]) -> dict[str, Any]:
-        from textgen.evaluation.surprisal import ScoredText, score_tokens  # noqa: PLC0415
-        from textgen.evaluation.texts import readable_blocks, tokenize  # noqa: PLC0415
-
-        tokenizer = writer.generator.tokenizer
-        tokens = tokenize(readable_blocks([document["text"]], tokenizer, lambda replaced: None), tokenizer)
-        scored = ScoredText(tokens, tokenizer, score_tokens(tokens.token_ids, writer.engine))
-        pieces = [[place.text, place.bits] for place in scored.places()]
-        bits = scored.figures.bits_per_character
-        return {"pieces": pieces, "total_bits": scored.total_bits, "bits_per_character": bits}
 
     async def _tell_metrics(self, connection: Connection) -> None:
         writers = self.shelf.writers.values()

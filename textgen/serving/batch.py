@@ -5,6 +5,7 @@ text is kept for each text alone. Token n of sample s under a seed uses the rand
 text is that of `textgen sample`, whoever else is served.
 """
 
+import dataclasses
 import time
 from collections.abc import Callable, Hashable
 from typing import Any
@@ -109,6 +110,11 @@ class _Group:
         return token_ids
 
 
+def end_of(token: ScoredToken) -> ScoredToken:
+    """The token that ended a text, which shows nothing; clients that sum up log-probabilities count it."""
+    return dataclasses.replace(token, piece="")
+
+
 class Batch:
     """Writes texts side by side. All methods are for one thread."""
 
@@ -190,7 +196,9 @@ class Batch:
             text.num_tokens = text.ending.num_tokens
             tokens: list[ScoredToken] = []
             if text.num_others is not None:
-                tokens = list(text.waiting.add(text.scored, shown))
+                num_shown = len(text.scored) - (text.ending.reason == "document")
+                tokens = list(text.waiting.add(text.scored[:num_shown], shown))
+                tokens += map(end_of, text.scored[num_shown:])
                 text.scored = []
             if is_over := text.ending.is_over:
                 text.reason, has_left = text.ending.reason, True

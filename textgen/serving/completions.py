@@ -16,9 +16,18 @@ from textgen.serving.errors import RefusalError
 from textgen.serving.orders import Order
 from textgen.serving.shelf import Shelf
 from textgen.serving.writer import Prompt, Writer
+from textgen.tokenizers import Tokenizer
 
 MOST_SCORED = 100_000  # characters of prompts whose own probabilities are told
 SHORT = 2000  # characters of a prompt that is encoded at once, and not in another thread
+
+
+def ids_of(given: list[int], tokenizer: Tokenizer, name: str) -> np.ndarray:
+    """Token ids that a client gives, int32 [T]. Raises RefusalError."""
+    size = tokenizer.vocabulary_size
+    if any(isinstance(each, bool) or not isinstance(each, int) or not 0 <= each < size for each in given):
+        raise RefusalError(400, f"a token id must be from 0 to {size - 1}", param=name)
+    return np.array(given, np.int32)
 
 
 class Read:
@@ -30,11 +39,10 @@ class Read:
             self.text = generator.readable_prompt(prompt)
             self.token_ids = generator.token_ids(self.text)
         else:
-            if any(not 0 <= token_id < tokenizer.vocabulary_size for token_id in prompt):
-                message = f"a token id must be from 0 to {tokenizer.vocabulary_size - 1}"
-                raise RefusalError(400, message, param="prompt")
-            self.token_ids = np.array(prompt, np.int32)
+            self.token_ids = ids_of(prompt, tokenizer, "prompt")
             self.text = tokenizer.decode(self.token_ids)
+        is_begun = not isinstance(prompt, str) and prompt[:1] == [tokenizer.eod_id]
+        self.read_ids = self.token_ids if is_begun else with_start(self.token_ids, tokenizer)
         self.scored: list[Scored] = []
 
 
@@ -66,7 +74,7 @@ class Completions:
         prompts = []
         for prompt in self.reads:
             texts = [self._text(sample) for sample in range(order.n)]
-            prompts.append(Prompt(with_start(prompt.token_ids, self.writer.generator.tokenizer), texts))
+            prompts.append(Prompt(prompt.read_ids, texts))
         self.writer.submit(prompts)
         self.texts = [text for prompt in prompts for text in prompt.texts]
 
@@ -88,7 +96,7 @@ class Completions:
             try:
                 read = Read(generator, prompt)
                 if order.echo and order.logprobs is not None:
-                    read.scored = scored_prompt(generator, read.token_ids, order.logprobs)
+                    read.scored = scored_prompt(generator, read.token_ids, read.read_ids, order.logprobs)
             except RefusalError:
                 raise
             except TextgenError as problem:
