@@ -1,7 +1,9 @@
 """A real `textgen serve`, with real clients and with what is none."""
 
+import http.client
 import json
 import math
+import os
 import random
 import re
 import signal
@@ -17,7 +19,10 @@ from conftest import make_stored_model, make_word_tokenizer, write_stored_model
 
 pytest.importorskip("uvicorn")
 
+from textgen.serving.server import HEAD_SECONDS
+
 STORED = make_stored_model()
+SOAK_SECONDS = int(os.environ.get("TEXTGEN_SOAK_SECONDS", "3600"))
 
 
 class Server:
@@ -89,16 +94,29 @@ def head(*lines, path="/v1/completions"):
     return "\r\n".join([f"POST {path} HTTP/1.1", "Host: localhost", *lines, "", ""]).encode()
 
 
+def posted(body):
+    return head(f"Content-Length: {len(body)}"), [body]
+
+
 ENDLESS = [b"10000\r\n" + b" " * 65536 + b"\r\n"] * 100
 HOSTILE = {
     "a gigabyte": (head("Content-Length: 1073741824"), [b" " * 65536] * 40, "413"),
     "endless chunks": (head("Transfer-Encoding: chunked"), ENDLESS, "413"),
-    "a head without end": (b"GET / HTTP/1.1\r\n", [b"X-A: " + b"a" * 1000 + b"\r\n"] * 100, "400"),
+    "a head without end": (b"GET / HTTP/1.1\r\n", [b"X-A: " + b"a" * 1000 + b"\r\n"] * 100, "431"),
+    "a line without end": (b"GET /", [b"a" * 1000] * 100, "431"),
     "no HTTP": (b"\0\xff" * 100 + b"\r\n\r\n", [], "400"),
     "a negative length": (head("Content-Length: -1"), [], "400"),
     "two lengths": (head("Content-Length: 2", "Content-Length: 3"), [b"{}"], "400"),
     "another host": (b"GET /v1/models HTTP/1.1\r\nHost: evil.example\r\n\r\n", [], "403"),
     "another site": (head("Origin: http://evil.example", "Content-Length: 2"), [b"{}"], "403"),
+    "no UTF-8": (*posted(b'{"model": "\xff"}'), "400"),
+    "deep": (*posted(b"[" * 500_000), "400"),
+    "no number": (*posted(b'{"model": "tiny", "temperature": NaN}'), "400"),
+    "a huge n": (*posted(b'{"model": "tiny", "n": 1000000000}'), "400"),
+    "a huge number": (*posted(b'{"model": "tiny", "seed": ' + b"9" * 100_000 + b"}"), "400"),
+    "a prompt of a megabyte": (*posted(b'{"model": "tiny", "prompt": "' + b"a" * 2**20 + b'"}'), "413"),
+    "a model that is a path": (*posted(b'{"model": "../../etc/passwd"}'), "404"),
+    "another path": (b"GET /../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n", [], "404"),
     "a path": (b"GET /v1/models/..%2f..%2fetc%2fpasswd HTTP/1.1\r\nHost: localhost\r\n\r\n", [], "404"),
 }
 
@@ -149,6 +167,39 @@ def test_a_slow_reader_and_many_connections_hold_up_nobody(server):
         time.sleep(0.05)
 
 
+@pytest.mark.parametrize("number", [1100, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_too_many_connections_are_refused_and_those_there_are_go_on(server, number):
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < number + 200:
+        pytest.skip(f"this process may open {hard} files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (number + 200, hard))
+    first = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    crowd = []
+    try:
+        first.request("GET", "/healthz")
+        first.getresponse().read()
+        crowd += [socket.create_connection(("127.0.0.1", server.port), timeout=30) for _ in range(number)]
+        assert crowd[-1].recv(100).startswith(b"HTTP/1.1 503 ")
+        first.request("GET", "/healthz")
+        assert first.getresponse().status == 200
+    finally:
+        for raw in [first, *crowd]:
+            raw.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    until = time.monotonic() + 10
+    while server.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").split(" ")[1:2] != ["200"]:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_a_client_that_sends_no_head_is_let_go(server):
+    with socket.create_connection(("127.0.0.1", server.port), timeout=HEAD_SECONDS + 20) as raw:
+        raw.sendall(b"GET / HTTP/1.1\r\n")
+        assert raw.recv(10) == b""
+
+
 def test_a_server_that_is_told_to_stop_finishes_its_texts(tmp_path):
     server = Server(tmp_path)
     server.write()
@@ -187,7 +238,7 @@ def trouble(server, seconds, number):
     return answered
 
 
-@pytest.mark.parametrize(("seconds", "clients"), [(2, 12), pytest.param(3600, 200, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(("seconds", "clients"), [(2, 12), pytest.param(SOAK_SECONDS, 200, marks=pytest.mark.soak)])
 def test_a_crowd_leaves_no_row_behind_and_no_memory(server, seconds, clients):
     server.write()
     sizes, counts, failed = [], [], []

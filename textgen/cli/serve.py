@@ -60,8 +60,9 @@ def serve(
     The log has a line for each request on standard error, without its text. Ctrl-C finishes what is being written, for
     ten seconds at most.
     """
+    from textgen.errors import TextgenError
     from textgen.serving.app import App, is_loopback
-    from textgen.serving.server import listen, run
+    from textgen.serving.server import listen, run, what_is_missing
     from textgen.serving.shelf import Limits, Shelf, paths_of
     from textgen.store.model_directory import load_model
 
@@ -75,8 +76,10 @@ def serve(
         for path in paths.values():
             load_model(path.name, path.parent)
         listening.close()
-        tell(f"textgen: {', '.join(paths)} could be served at {address} port {bound}")
+        tell(f"textgen: {', '.join(paths)} could be served at {address} port {bound}. {what_is_missing()}".strip(". "))
         return
+    if problem := what_is_missing():
+        raise TextgenError(problem)
     shelf = Shelf(paths, Limits(max_tokens, max_rows, queue), engine)
     app = App(shelf, api_key=key, is_loopback=is_loopback(address), log=tell, json_logs=json_logs, log_text=log_text)
     where = f"[{address}]" if ":" in address else address

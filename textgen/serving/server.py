@@ -2,7 +2,9 @@
 
 import logging
 import socket
+import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 from textgen.errors import TextgenError
@@ -13,7 +15,9 @@ MOST_CONNECTIONS = 1000
 HEAD_SECONDS = 20.0  # in which the head of a first request has to arrive
 HEAD_BYTES = 32 * 2**10
 STOP_SECONDS = 10  # in which texts that are being written are finished once the server is told to stop
-TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\nretry-after: 1\r\n\r\n"
+CLOSING = b"connection: close\r\ncontent-length: 0\r\n"
+TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n" + CLOSING + b"\r\n"
+TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + CLOSING + b"\r\n"
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -27,17 +31,20 @@ def listen(host: str, port: int) -> socket.socket:
         raise TextgenError(f"cannot listen at {shown(host)} port {port}: {reason}. {advice}") from None
 
 
+def what_is_missing() -> str:
+    """A sentence about the library that is not installed, or none."""
+    return "" if find_spec("uvicorn") else 'Serving needs uvicorn. Install it with: pip install "textgen[serve]"'
+
+
 def run(app: App, listening: socket.socket, tell: Callable[[str], None]) -> None:
-    """Answer requests until a signal comes. Raises TextgenError where uvicorn is not installed."""
-    try:
-        import uvicorn  # noqa: PLC0415
-        from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: PLC0415
-    except ImportError:
-        raise TextgenError('serving needs uvicorn. Install it with: pip install "textgen[serve]"') from None
+    """Answer requests until a signal comes. Nothing `what_is_missing`."""
+    import uvicorn  # noqa: PLC0415
+    from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: PLC0415
+
     most = _most_connections()
 
     class Protocol(H11Protocol):
-        """Refuses connections beyond the most, and closes those that send no head."""
+        """Refuses connections beyond the most and heads that are too long, and closes those that send no head."""
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -46,6 +53,13 @@ def run(app: App, listening: socket.socket, tell: Callable[[str], None]) -> None
                 transport.close()
                 return
             self._patience = self.loop.call_later(HEAD_SECONDS, self._lose_patience)
+
+        def send_400_response(self, msg: str) -> None:
+            if getattr(sys.exception(), "error_status_hint", 400) != 431:  # of the h11 that is asked
+                super().send_400_response(msg)
+                return
+            self.transport.write(TOO_LONG)
+            self.transport.close()
 
         def _lose_patience(self) -> None:
             if self.cycle is None and not self.transport.is_closing():
