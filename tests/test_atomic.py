@@ -135,6 +135,7 @@ def test_the_bytes_are_on_disk_before_the_rename_and_the_rename_before_the_end(t
 
 @pytest.mark.parametrize("umask", [0o022, 0o077])
 def test_permissions_are_those_of_any_new_file_and_directory(tmp_path, umask):
+    tmp_path.chmod(0o755)
     before = os.umask(umask)
     try:
         atomic.write_bytes(tmp_path / "file", NEW)
@@ -144,6 +145,13 @@ def test_permissions_are_those_of_any_new_file_and_directory(tmp_path, umask):
         os.umask(before)
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o666 & ~umask
     assert (tmp_path / "directory").stat().st_mode & 0o777 == 0o777 & ~umask
+
+
+def test_a_file_is_open_to_those_to_whom_its_directory_is(tmp_path):
+    for mode, of_file in ((0o700, 0o600), (0o750, 0o640), (0o755, 0o644)):
+        tmp_path.chmod(mode)
+        atomic.write_bytes(tmp_path / "file", NEW)
+        assert (tmp_path / "file").stat().st_mode & 0o777 == of_file
 
 
 # ---- JSON

@@ -37,8 +37,14 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 @contextlib.contextmanager
-def replacing_file(path: Path) -> Iterator[BinaryIO]:
-    """Yield a temporary file that becomes `path` when the block ends well, and is removed otherwise. Raises OSError."""
+def replacing_file(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
+    """Yield a temporary file that becomes `path` when the block ends well, and is removed otherwise. Raises OSError.
+
+    Args:
+        mode: what the umask leaves of it is the mode of the file. Without it, the file is open to those to whom its
+            directory is open.
+    """
+    mode = path.parent.stat().st_mode & 0o666 if mode is None else mode
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -46,7 +52,7 @@ def replacing_file(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
+        os.chmod(temporary, mode & ~_umask())
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -66,7 +72,7 @@ def to_json_bytes(document: Any) -> bytes:
 
 
 @contextlib.contextmanager
-def replacing_directory(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def replacing_directory(path: Path, *, overwrite: bool = False, mode: int = 0o777) -> Iterator[Path]:
     """Yield a temporary directory that becomes `path` when the block ends well, and is removed otherwise.
 
     Every file in it is on the disk before the rename.
@@ -75,6 +81,7 @@ def replacing_directory(path: Path, *, overwrite: bool = False) -> Iterator[Path
         path: the directory to make or to replace.
         overwrite: a directory that stands at `path` is set aside just before the rename and removed after it; when the
             rename fails, it is brought back. Without `overwrite`, a directory that holds files is an OSError.
+        mode: what the umask leaves of it is the mode of the directory.
 
     Raises:
         OSError: the directory cannot be written. Nothing new is left, unless only the rename could not be flushed.
@@ -83,7 +90,7 @@ def replacing_directory(path: Path, *, overwrite: bool = False) -> Iterator[Path
     with opened(path.parent) as parent:
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
         try:
-            os.chmod(temporary, 0o777 & ~_umask())
+            os.chmod(temporary, mode & ~_umask())
             with _held(temporary):
                 yield temporary
                 for entry in sorted(temporary.rglob("*")):
