@@ -105,6 +105,7 @@ PATHS = (
     "cache/prepared/ENTRY/facts.json",
     "state",
     "state/trained_from",
+    "state/signing_key",
 )
 LINKS = ("link to itself elsewhere", "link to a directory", "link to a file", "link to nothing", "link to a device")
 SPECIAL = ("pipe", "socket", "directory", "file", "unreadable file", "private file of the system")

@@ -37,7 +37,7 @@ def write(model: StoredModel, directory: Path) -> None:
     module = TextModule(model)
     tf.saved_model.save(module, str(directory), signatures={SIGNATURE: module.generate})
     (directory / DESCRIPTION).parent.mkdir()
-    atomic.write_json(directory / DESCRIPTION, describe(model))
+    atomic.write_bytes(directory / DESCRIPTION, atomic.to_json_bytes(describe(model)))
     check_operations(directory, normalizes=_normalizes(model.tokenizer))
 
 

@@ -40,9 +40,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 def replacing_file(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
     """Yield a temporary file that becomes `path` when the block ends well, and is removed otherwise. Raises OSError.
 
-    Args:
-        mode: what the umask leaves of it is the mode of the file. Without it, the file is open to those to whom its
-            directory is open.
+    Under the umask it gets `mode`; without one, it is open to those to whom its directory is.
     """
     mode = path.parent.stat().st_mode & 0o666 if mode is None else mode
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
@@ -59,11 +57,6 @@ def replacing_file(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
             os.unlink(temporary)
         raise
     sync_directory(path.parent)
-
-
-def write_json(path: Path, document: Any) -> None:
-    """Replace the file at `path` by `document` as indented JSON. Raises OSError, and ValueError as `to_json_bytes`."""
-    write_bytes(path, to_json_bytes(document))
 
 
 def to_json_bytes(document: Any) -> bytes:
