@@ -9,6 +9,7 @@
       compression what is compressed as a whole: by gzip or Zstandard
       containers what is no plain text, by its first bytes
       detecting  which encoding a file is in that is not UTF-8
+      shifting   encodings that are ASCII and shift out of it
       likelihood bits that a reading of some bytes takes; the least is the right one
       alphabets  what is frequent in which writing: data
       misfits    bytes that do not fit an encoding, and what is said of them
