@@ -17,6 +17,7 @@
       documents  text -> documents: files, lines, or what stands between blank lines or marks
       tables     CSV, TSV, JSON -> documents: the cells of a column
       delimited  the rows of CSV and TSV, and what becomes of wrong quotes
+      quoted     rows that hold their delimiter inside quotes
       json_rows  the rows of JSON: in lines or in a list
       columnar   the columns of Parquet and Arrow, with the library of the extra `parquet`
       dialects   how CSV is written: delimiter, header, columns

@@ -71,7 +71,7 @@ class Found(NamedTuple):
 
 
 def find_marked(first_block: bytes, shown_name: str) -> Found | None:
-    """What marks, shifts or NULs tell: UTF-16, UTF-32, `shifting`; else None. Raises CorpusError for what is no text."""
+    """What marks, shifts or NULs tell, such as UTF-16; else None. Raises CorpusError for what is no text."""
     head = first_block[:HEAD_BYTES]
     for mark, encoding in MARKS:
         if head.startswith(mark):
