@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 
 import pytest
-from languages import TEXTS
+from languages import RARER, TEXTS
 
 from textgen.config import TextConfig
 from textgen.corpus import open_corpus, reopen_corpus
@@ -16,6 +16,7 @@ from textgen.errors import CorpusError
 from textgen.records import CorpusRecord
 
 PARAGRAPHS = [(language, encoding) for language, (encodings, _, _) in TEXTS.items() for encoding in encodings]
+PARAGRAPHS += [(language, encoding) for language, encodings in RARER.items() for encoding in encodings]
 SHORT = [
     (text, encoding)
     for encodings, _, texts in TEXTS.values()

@@ -138,7 +138,7 @@ class _Table:
         self._quoted.finish(self._rows)
 
     def _plain_cells(self, columns: Columns) -> tuple[list[str], int]:
-        """Of the rows that are good as they stand, up to one that is odd or not over: what is wanted, and their lines."""
+        """Of the rows that are good as they stand, up to one that is odd or not over: what is wanted; their lines."""
         (one, *several), width, lines = columns.places, columns.width, self._ahead
         if self._is_plain and not several:
             reader = self._read(lines)
