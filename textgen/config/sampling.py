@@ -38,10 +38,9 @@ def with_seed(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class SamplingConfig(Settings):
-    """How text is drawn. Settings act in the order of the fields, from new_words to typical.
+    """How text is drawn. `generation/sampling.py` has the order in which settings act, and whose order that is.
 
-    It is the order of transformers 4.50, where a setting is one of theirs: `_get_logits_processor` in
-    `generation/utils.py`. OpenAI's two penalties, which are none of theirs, act with the repeat penalty.
+    OpenAI's two penalties, which transformers does not have, act with the repeat penalty.
 
     A field with a value to be `tried` is a filter: it drops unlikely tokens, none of them at its default. Checks of an
     engine or an export set it to that value.

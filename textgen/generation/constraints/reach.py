@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from textgen.generation.constraints.automaton import NOWHERE, UNKNOWN, Automaton
-from textgen.generation.constraints.items import Items, members, too_large
+from textgen.generation.constraints.items import Items, TooLargeError, members
 from textgen.generation.constraints.tokens import NEVER, UNIT, UNIT_BITS, Tokens
 
 MAX_WORK = 200_000_000  # characters of texts that are read before a text begins: a second or two
@@ -115,7 +115,7 @@ class Reach:
         automaton, texts = self.automaton, self._texts
         num_items, num_types = len(automaton.items.reads), len(self.tokens.state_after)
         if num_items * texts.size > MAX_WORK:
-            raise too_large()
+            raise TooLargeError
         found: list[tuple[int, int, int]] = []
         for item in range(num_items):
             if automaton.is_full:
@@ -125,7 +125,7 @@ class Reach:
                 number, kind = divmod(pair, num_types)
                 found += [(item, kind, after) for after in members(automaton.set_of(number))]
             if len(found) > MAX_EDGES:
-                raise too_large()
+                raise TooLargeError
         edges = np.unique(np.array(found, np.int64).reshape(-1, 3), axis=0)
         return edges[:, 0], edges[:, 1], edges[:, 2]
 

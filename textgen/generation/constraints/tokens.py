@@ -84,13 +84,13 @@ def within(needs: np.ndarray, units: int, num_tokens: int) -> np.ndarray:
     return (needs >> UNIT_BITS <= units) & (needs & (UNIT - 1) <= num_tokens)
 
 
-def check_length(what: str, need: int, tokens: Tokens) -> None:
-    """Raise SettingError where the text of a setting needs more than the length."""
+def check_length(what: str, need: int, tokens: Tokens, problem: type[SettingError] = SettingError) -> None:
+    """Raise `problem` where the text of a setting needs more than the length."""
     units, num_tokens = divmod(need, UNIT)
     least = max(units, -(-num_tokens // MAX_PIECE))
     if least > tokens.config.length:
         unit = "character" if tokens.tokenizer.level == "char" else "word"
-        raise SettingError(
+        raise problem(
             f"{what} cannot be met in `length={tokens.config.length}`: it takes {counted(least, unit)}. Give at least "
             f"`length={least}`"
         )
