@@ -4,12 +4,14 @@ import random
 import re
 
 import pytest
-from conftest import ALPHABET, make_stored_model, make_word_tokenizer, slow
+from click.testing import CliRunner
+from conftest import ALPHABET, make_stored_model, make_word_tokenizer, slow, write_stored_model
 from patterns import is_match, made_pattern, made_words
 from test_banning import found
 from test_constraints import stands_in
 from test_max_copy import index_of, too_long
 
+from textgen.cli.sample import sample
 from textgen.config import SamplingConfig
 from textgen.errors import SettingError, TextgenError
 from textgen.generation.generator import Generator
@@ -128,3 +130,11 @@ def test_a_text_that_cannot_become_what_it_must_is_a_line_and_no_text(generators
             make(config)
         with pytest.raises(TextgenError, match=DEAD_END):
             make(config.replace(ban=("bc",), regex="(ab)+c"))
+
+
+def test_what_is_said_of_a_text_that_cannot_go_on_begins_a_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_stored_model(tmp_path / "saved_models", make_stored_model())
+    result = CliRunner().invoke(sample, ["tiny", "-p", "x", "--regex", "(ab)+c", "--ban", "bc", "-n", "8"])
+    assert str(result.exception).startswith(DEAD_END)
+    assert result.stdout == "xababab\n"

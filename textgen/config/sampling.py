@@ -169,8 +169,6 @@ class SamplingConfig(Settings):
                 )
             if len(self.temperature) == 1:
                 object.__setattr__(self, "temperature", self.temperature[0])
-        if self.endless:
-            object.__setattr__(self, "ignore_eod", True)
         if self.endless and (self.is_constrained or self.beams > 1 or self.min_length):
             raise SettingError("`endless` has no end, which `regex`, `must_include`, `beams` and `min_length` look to")
         if self.is_constrained and self.min_length:
@@ -198,6 +196,11 @@ class SamplingConfig(Settings):
     def at(self, position: int) -> Self:
         """The settings of the token at `position`, from 0: with one temperature."""
         return self.replace(temperature=self.temperatures[position % len(self.temperatures)])
+
+    @property
+    def passes_ends(self) -> bool:
+        """Whether a text goes on where a document ends."""
+        return self.ignore_eod or self.endless
 
     @property
     def penalises(self) -> bool:

@@ -62,7 +62,7 @@ class CopyRules:
     def of(cls, index: CopyIndex, tokenizer: Tokenizer, config: SamplingConfig) -> Self:
         """The rules for what a model writes with this `tokenizer`: `<eod>` writes what stands between documents."""
         pieces = list(tokenizer.pieces)
-        if tokenizer.eod_id is not None and config.ignore_eod:
+        if tokenizer.eod_id is not None and config.passes_ends:
             pieces[tokenizer.eod_id] = tokenizer.document_separator or ""
         return cls(index, pieces, config.max_copy)
 

@@ -31,8 +31,8 @@ class Tokens:
         self.tokenizer, self.config = tokenizer, config
         self._groups = np.zeros(tokenizer.vocabulary_size, np.int64) if barred is None else barred.groups
         self.texts: Sequence[str] = tokenizer.pieces  # "" writes nothing, and ends the text
-        self.eod_id = None if config.ignore_eod else tokenizer.eod_id
-        if config.ignore_eod and tokenizer.document_separator is not None:
+        self.eod_id = None if config.passes_ends else tokenizer.eod_id
+        if config.passes_ends and tokenizer.document_separator is not None:
             self.texts = (*tokenizer.pieces[:-1], tokenizer.document_separator)
         self.alphabet = "".join(sorted(set(tokenizer.symbols).union(tokenizer.document_separator or "")))
         ids = [np.zeros(0, np.int64)] if barred is None else barred.ids
