@@ -34,7 +34,7 @@ def accepted(patterns: list[str], texts: list[str]) -> list[bool]:
     return [automaton.may_end(automaton.read(items.starts[0], text)) for text in texts]
 
 
-@pytest.mark.parametrize("seeds", [range(400), slow(range(1000, 21000))], ids=["few", "many"])
+@pytest.mark.parametrize("seeds", [range(200), slow(range(1000, 21000))], ids=["few", "many"])
 def test_a_pattern_means_what_it_means_to_python(seeds):
     num_matches = 0
     for seed in seeds:
@@ -118,7 +118,7 @@ def stands_in(word: str, text: str, before: str = "") -> bool:
     return False
 
 
-@pytest.mark.parametrize("seeds", [range(100), slow(range(1000, 9000))], ids=["few", "many"])
+@pytest.mark.parametrize("seeds", [range(50), slow(range(1000, 9000))], ids=["few", "many"])
 def test_what_is_allowed_is_what_leads_to_a_match(seeds):
     num_matches = 0
     for seed in seeds:
@@ -183,7 +183,7 @@ def written(generator, prompt: str, config: SamplingConfig) -> list:
         return []
 
 
-@pytest.mark.parametrize("number", [24, slow(200)])
+@pytest.mark.parametrize("number", [12, slow(200)])
 @pytest.mark.parametrize("name", MODELS)
 def test_every_text_matches_its_pattern(name, number):
     generator, num_texts = GENERATORS[name], 0
@@ -198,7 +198,7 @@ def test_every_text_matches_its_pattern(name, number):
     assert num_texts > number / 2
 
 
-@pytest.mark.parametrize("number", [24, slow(200)])
+@pytest.mark.parametrize("number", [12, slow(200)])
 @pytest.mark.parametrize("name", MODELS)
 def test_every_text_holds_its_words(name, number):
     generator, num_texts = GENERATORS[name], 0
@@ -233,7 +233,7 @@ def write(generator=None, prompt="", **settings):
         ("a++", "a possessive repetition"),
         ("a{99999999999}", "must be a regular expression"),
         ("(a{1000}){1000}", "too large"),
-        ("(a?){3000}", "too large"),
+        slow("(a?){3000}", "too large"),
         ("(|a){4294967294}", "too large"),
         (".*".join("abcdefghij" * 300), "takes 3,000 characters"),
         (r"[^\d\D]", "cannot write"),

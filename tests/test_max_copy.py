@@ -71,6 +71,7 @@ def test_no_run_that_is_too_long_is_written_and_every_copied_run_is_found(tmp_pa
     assert {"length", "nothing"} <= reasons
 
 
+@pytest.mark.slow
 def test_both_engines_write_the_same_text_without_long_copies(tmp_path):
     symbols = CharacterTokenizer("".join(map(chr, range(97, 97 + engines("lstm")[0].config.vocabulary_size))))
     text, texts = "".join(random.Random(0).choices(symbols.symbols, k=3000)), []

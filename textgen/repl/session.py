@@ -120,7 +120,8 @@ class Session:
         before = self.story.text
         if text == before:
             return False
-        story = self.story.cut(common_beginning(before, text))
+        begin = common_beginning(before, text)
+        story = self.story.cut(begin) if begin < len(before) else self.story
         if rest := text[len(story.text) :]:
             story = story.add(Turn.make(story.end, rest))
         self._change_when_read(story)

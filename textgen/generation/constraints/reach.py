@@ -98,15 +98,16 @@ class Reach:
             source.append(begin[is_free] * K + state)
             target.append(end[is_free] * K + tokens.state_after[kind[is_free]])
             cost.append(costs[is_free])
-        sources, targets, costs = np.concatenate(source), np.concatenate(target), np.concatenate(cost)
+        order = np.argsort(sources := np.concatenate(source), kind="stable")
+        sources, targets, costs = sources[order], np.concatenate(target)[order], np.concatenate(cost)[order]
         needs = np.full(num_items * K, NEVER)
         is_new = np.zeros(num_items * K, bool)
         for item in members(self.automaton.items.ends):
             needs[item * K : item * K + K], is_new[item * K : item * K + K] = 0, True
-        while is_new.any():
-            edges = np.flatnonzero(is_new[targets])
-            better = needs.copy()
-            np.minimum.at(better, sources[edges], costs[edges] + needs[targets[edges]])
+        while len(edges := np.flatnonzero(is_new[targets])):
+            begins = np.flatnonzero(np.diff(sources[edges], prepend=-1))  # where the next source begins
+            least, better = np.minimum.reduceat(costs[edges] + needs[targets[edges]], begins), needs.copy()
+            better[sources[edges[begins]]] = np.minimum(needs[sources[edges[begins]]], least)
             needs, is_new = better, better < needs
         return needs.reshape(num_items, K)
 
