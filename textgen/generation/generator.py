@@ -3,8 +3,8 @@
 Reading never changes a context, so any context can be kept and continued again. Sample s of a seed uses the same random
 numbers however many are made. It is the same text, but for one thing: BLAS rounds a product of many rows differently
 from one of few, and a text parts from itself where a random number lies within that rounding of a boundary. With the
-shipped model, 5 of 128 texts of 150 words differed between one alone and 64 side by side. To multiply two rows where one
-is wanted would not part them, and takes three times as long. `batch_of` gives a sample the same neighbours again.
+shipped model, 5 of 128 texts of 150 words differed between one alone and 64 side by side. A row beside one alone would
+have both rounded alike, and took three times as long. `batch_of` gives a sample the same neighbours again.
 """
 
 import dataclasses

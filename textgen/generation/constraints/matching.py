@@ -30,7 +30,9 @@ class Matching:
         items = reduce(both, [items_of(graph, [start], kinds) for graph, start in graphs])
         self.start = items.starts[0]
         self._reach = Reach(items, tokens, kinds)
-        self._check(graph, [*["`regex`"] * (pattern is not None), *["`must_include`"] * bool(others)])
+        self._check(
+            [graph for graph, _ in graphs], ["`regex`"] * (pattern is not None) + ["`must_include`"] * bool(others)
+        )
 
     def leads(self, place: int, state: int, units: int, num_tokens: int) -> np.ndarray:
         """As in `Constraint`."""
@@ -47,10 +49,10 @@ class Matching:
         """As in `Constraint`."""
         return self._reach.automaton.may_end(place)
 
-    def _check(self, graph: Graph, settings: list[str]) -> None:
+    def _check(self, graphs: list[Graph], settings: list[str]) -> None:
         need, what = self._reach.need(self.start, self.start_state), " together with ".join(settings)
         if need >= NEVER:
-            read = [place.what for place in graph.places if isinstance(place.what, Reading)]
+            read = [place.what for graph in graphs for place in graph.places if isinstance(place.what, Reading)]
             symbols = [symbol_of(reading) for reading in read]
             unknown = sorted(set("".join(symbols)).difference(self.tokens.alphabet))
             raise UnwritableError(f"{what} asks for a text that this model cannot write", unknown)
