@@ -11,7 +11,7 @@ from patterns import SYMBOLS, is_match, made_pattern, made_words, random_pattern
 from textgen.config import SamplingConfig
 from textgen.errors import SettingError
 from textgen.generation.barred import Barred
-from textgen.generation.constraints import constraint_of
+from textgen.generation.constraints import constraint_of, including
 from textgen.generation.constraints.automaton import Automaton
 from textgen.generation.constraints.items import both, items_of, kinds_of
 from textgen.generation.constraints.patterns import Graph
@@ -235,7 +235,7 @@ def write(generator=None, prompt="", **settings):
         ("(a{1000}){1000}", "too large"),
         slow("(a?){3000}", "too large"),
         ("(|a){4294967294}", "too large"),
-        (".*".join("abcdefghij" * 300), "takes 3,000 characters"),
+        (".*".join("abcdefghij" * 100), "takes 1,000 characters"),
         (r"[^\d\D]", "cannot write"),
         (r"\Ba*\Z\b", "cannot write"),
         ("Qu[ai]", "it does not know 'Q'"),
@@ -292,6 +292,12 @@ def test_what_cannot_be_asked_for_is_one_line(settings, said):
     with pytest.raises(SettingError) as problem:
         write(**settings)
     assert said in str(problem.value)
+
+
+def test_words_that_no_memory_could_follow_are_refused(monkeypatch):
+    monkeypatch.setattr(including, "BYTES", 2**40)
+    with pytest.raises(SettingError, match=r"following 2 words needs about .* Ask for fewer words"):
+        write(must_include=("cat", "dog"))
 
 
 def test_a_word_model_says_what_would_let_it_write():

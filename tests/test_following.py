@@ -6,10 +6,9 @@ import re
 import pytest
 from click.testing import CliRunner
 from conftest import ALPHABET, make_stored_model, make_word_tokenizer, slow, write_stored_model
+from keeping import found, index_of, too_long
 from patterns import is_match, made_pattern, made_words
-from test_banning import found
 from test_constraints import stands_in
-from test_max_copy import index_of, too_long
 
 from textgen.cli.sample import sample
 from textgen.config import SamplingConfig

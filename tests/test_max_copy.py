@@ -4,6 +4,7 @@ import random
 
 import pytest
 from conftest import make_stored_model, make_word_tokenizer, slow
+from keeping import index_of, too_long
 from test_generation_graph import engines
 
 from textgen.config import SamplingConfig
@@ -11,20 +12,7 @@ from textgen.errors import SettingError
 from textgen.generation.copied_runs import CopyFinder, copied_runs, marked, with_marks
 from textgen.generation.generator import Generator
 from textgen.generation.numpy_engine import NumpyEngine
-from textgen.store.copy_index import CopyIndex, write_copy_index
 from textgen.tokenizers import CharacterTokenizer
-
-
-def index_of(path, text: str) -> CopyIndex:
-    write_copy_index(path, [text], "\n")
-    return CopyIndex.read(path)
-
-
-def too_long(prompt: str, completion: str, text: str, most: int) -> list[str]:
-    """The runs of `most` + 1 characters that end in `completion` and stand in `text`."""
-    whole = prompt + completion
-    ends = range(max(len(prompt), most) + 1, len(whole) + 1)
-    return [run for end in ends if (run := whole[end - most - 1 : end]) in text]
 
 
 def runs_of(prompt: str, completion: str, text: str, at_least: int) -> list[tuple[int, int, int]]:

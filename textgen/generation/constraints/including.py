@@ -29,9 +29,11 @@ from textgen.generation.constraints.tokens import (
     check_length,
     within,
 )
-from textgen.messages import shown
+from textgen.memory import check_fits
+from textgen.messages import counted, shown
 
 MOST_KEPT = 10_000  # places of a text, and steps between them
+BYTES = 200  # of a word and an id: 190 were measured, of 100 words and 30,000 ids
 STANDS = 0  # where a word is in the text for good, whatever follows
 
 
@@ -76,8 +78,11 @@ class Including:
 
         Raises SettingError where a word cannot be written, and NoPlanError where not all can one after the other.
         """
+        words = needed(words)
+        size = BYTES * len(words) * len(tokens.texts)
+        check_fits(size, f"following {counted(len(words), 'word')}", "Ask for fewer words")
         self.tokens, self.start_state = tokens, start_state
-        self._words = [_Word(word, tokens, start_state) for word in needed(words)]
+        self._words = [_Word(word, tokens, start_state) for word in words]
         self.start = tuple(word.behind_letter if is_behind_letter else word.start for word in self._words)
         self._costs = cache(self._find_costs)
         self._missing = lru_cache(MOST_KEPT)(self._find_missing)
