@@ -22,7 +22,7 @@ from textgen.store.checkpoints import load_newest
 
 LONGEST = 300.0  # seconds of a command; one that takes longer hangs
 RUN, DONE, NEW = "novel", "done", "new"  # an unfinished run, a finished model, and one that is made
-TALK = b"the cat\n/save story\n/save! named\n/read novel.txt\n/back\n"
+TALK = b"the cat\n/session desk\n/branch other\n/save story\n/save! named\n/read novel.txt\n/back\n/variants 2\n1\n"
 
 # Every command by what it is asked to do. Those of the first table are quick.
 QUICK = {
@@ -79,6 +79,7 @@ PATHS = (
     "out.json",
     "named",
     "story",
+    "desk",
     "exported",
     "models",
     f"models/{DONE}",
