@@ -26,6 +26,7 @@ import numpy as np
 from textgen.config import TextConfig
 from textgen.corpus.download import CACHE_VARIABLE, cache_dir
 from textgen.dataset.batches import count_token_ids, open_token_ids
+from textgen.dataset.kept import remove_forgotten
 from textgen.dataset.split import Split
 from textgen.errors import CorpusError, TextgenError
 from textgen.messages import shown
@@ -39,7 +40,7 @@ from textgen.store.private import close_to_others, private_directory
 from textgen.store.strict_json import FORMAT, read_json, write_json
 from textgen.tokenizers import Tokenizer, tokenizer_from_json
 
-PREPARED_FORMAT = 8  # goes up with every change of what an entry holds, or of how a vocabulary is chosen
+PREPARED_FORMAT = 9  # goes up with every change of what an entry holds, or of how a vocabulary is chosen
 NUM_KEPT = 10
 ENTRY_NAME = re.compile(r"[0-9a-f]{32}")  # what an entry is called; nothing of another name is removed
 TRAIN_IDS, VALIDATION_IDS, FACTS = "train_ids", "validation_ids", "facts.json"
@@ -191,6 +192,7 @@ def _clean(entry: Entry) -> None:
     if path.exists() and find(entry) is None:
         atomic.remove_directory(folder, path.name)
     atomic.remove_abandoned(folder, owned=atomic.temporaries_of(ENTRY_NAME.pattern))
+    remove_forgotten(folder)
     whole = [other for other in folder.iterdir() if ENTRY_NAME.fullmatch(other.name)]
     for other in sorted(whole, key=atomic.seconds_untouched)[NUM_KEPT - 1 :]:
         with contextlib.suppress(OSError):
