@@ -16,9 +16,9 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from textgen.cores import available_cores
 from textgen.dataset.kept import KeptShards, key_of
@@ -26,10 +26,15 @@ from textgen.dataset.shards import Arrays, Shard
 from textgen.errors import CorpusError
 from textgen.memory import available_bytes
 
+# Characters of a text, by level, from which on it is faster to use several processes, and takes long enough to keep
+# what was done (`tests/benchmarks/README.md`).
+LARGE = {"char": 128_000_000, "word": 16_000_000}
 BYTES_OF_A_JOB = 256 * 2**20  # of memory, about
 # -P and the path: what this process can import, and nothing that lies in the working directory by chance.
 PROGRAM = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from textgen.dataset import jobs; jobs.work()"
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+FAILURES = (EOFError, OSError, pickle.UnpicklingError)  # of talking with a process that has died
 
 Function = Callable[[Shard], Arrays]
 
@@ -40,35 +45,43 @@ def default_jobs() -> int:
     return available_cores() if free is None else max(1, min(available_cores(), free // BYTES_OF_A_JOB))
 
 
-def in_order(
-    function: Function, shards: Iterable[Shard], jobs: int, kept: KeptShards | None = None, task: bytes = b""
-) -> Generator[Arrays, None, None]:
-    """What `function` finds out about each of `shards`.
+class Jobs:
+    """A context manager; processes start when they are first needed, and end with it."""
 
-    Args:
-        function: pure, and one that pickle can name.
-        jobs: processes; with 1, none is started, which is faster for a few shards.
+    def __init__(self, number: int | None, size: float, level: str, kept: KeptShards | None = None):
+        """Args:
+
+        number: of processes; None is as many as there are cores. With 1, or for a small text, all is done here.
+        size: of the text in characters, or about.
+        level: of its tokens, "char" or "word".
         kept: where results are found, and kept; None keeps nothing.
-        task: says for that what `function` does, and all that it depends on.
+        """
+        is_large = size >= LARGE[level]
+        self._number = (number or default_jobs()) if is_large else 1
+        self._kept = kept if is_large else None
+        self._started: list[_Process] | None = None
 
-    Raises:
-        CorpusError: a process died.
-        TextgenError: as `function` raised it, for the first such shard.
-    """
+    def __enter__(self) -> Self:
+        return self
 
-    def known(ask: Function, shard: Shard) -> Arrays:
-        if kept is None:
-            return ask(shard)
-        key = key_of(task, shard)
-        found = kept.find(key)
-        if found is None:
-            found = ask(shard)
-            kept.add(key, found)
-        return found
+    def __exit__(self, *_exception: object) -> None:
+        for process in self._started or ():
+            process.end()
 
-    with _processes(function, jobs) as processes:
+    def in_order(self, function: Function, shards: Iterable[Shard], task: bytes = b"") -> Iterator[Arrays]:
+        """What `function` finds out about each of `shards`.
+
+        Args:
+            function: pure, and one that pickle can name.
+            task: says for what is kept what `function` does, and all that it depends on.
+
+        Raises:
+            CorpusError: a process died.
+            TextgenError: as `function` raised it, for the first such shard.
+        """
+        processes = self._processes(function)
         if not processes:
-            yield from (known(function, shard) for shard in shards)
+            yield from (self._known(task, function, shard) for shard in shards)
             return
         idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
         for process in processes:
@@ -85,37 +98,42 @@ def in_order(
         try:
             waiting: deque[Future[Arrays]] = deque()
             for shard in shards:
-                waiting.append(threads.submit(known, ask, shard))
+                waiting.append(threads.submit(self._known, task, ask, shard))
                 if len(waiting) > len(processes):
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
-        finally:
-            for process in processes:
+        except BaseException:
+            for process in processes:  # so that no thread waits for an answer
                 process.kill()
+            raise
+        finally:
             threads.shutdown(cancel_futures=True)
 
+    def _known(self, task: bytes, ask: Function, shard: Shard) -> Arrays:
+        if self._kept is None:
+            return ask(shard)
+        key = key_of(task, shard)
+        found = self._kept.find(key)
+        if found is None:
+            found = ask(shard)
+            self._kept.add(key, found)
+        return found
 
-@contextlib.contextmanager
-def _processes(function: Function, jobs: int) -> Iterator[Sequence["_Process"]]:
-    """As many processes as can be started; they are ended, and nothing is left of them."""
-    started: list[_Process] = []
-    try:
-        if jobs > 1 and sys.executable and not getattr(sys, "frozen", False):
+    def _processes(self, function: Function) -> list["_Process"]:
+        """The processes, as many as could be started, which know `function`."""
+        if self._started is None:
+            self._started = []
             with contextlib.suppress(OSError):  # no more processes, say; fewer will do
-                for _ in range(jobs):
-                    started.append(_Process(function))
-        yield [process for process in started if process.is_ready()]
-    finally:
-        for process in started:
-            process.end()
+                while len(self._started) < self._number > 1 and sys.executable and not getattr(sys, "frozen", False):
+                    self._started.append(_Process())
+        return [process for process in self._started if process.takes(function)]
 
 
 class _Process:
-    """A process that applies one function to what it is sent."""
+    """A process that applies a function to what it is sent."""
 
-    def __init__(self, function: Function):
-        self._function = function
+    def __init__(self) -> None:
         group = {"process_group": 0} if os.name == "posix" else {}
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", PROGRAM, json.dumps(sys.path)],
@@ -126,19 +144,18 @@ class _Process:
             **group,  # type: ignore[call-overload]  # of keywords that a system has
         )
 
-    def is_ready(self) -> bool:
-        """Whether it has started well, and knows its function; waits for that."""
+    def takes(self, function: Function) -> bool:
+        """Give it the function; whether it lives and can take it. Waits until it has started."""
         try:
-            self._exchange(self._function)
-        except (EOFError, OSError):
+            return self._exchange(function) == (True, {})
+        except FAILURES:
             return False
-        return True
 
     def ask(self, shard: Shard) -> Arrays:
         """What the function finds out about `shard`; what it raises is raised here. Raises CorpusError: it died."""
         try:
             is_result, answer = self._exchange(shard)
-        except (EOFError, OSError, pickle.UnpicklingError):
+        except FAILURES:
             self._raise_death()
         if not is_result:
             raise answer
@@ -175,18 +192,22 @@ class _Process:
 
 
 def work() -> None:
-    """What a process does: read a function, then a shard after the other, and answer each; until nobody asks."""
+    """What a process does: answer each function with nothing, and each shard with what the last function finds out."""
     asked: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(asked,), daemon=True).start()
-    function = asked.get()
-    answer: tuple[bool, object] = True, None
+    function: Function = lambda _shard: {}  # noqa: E731
+    answer: tuple[bool, object]
     while True:
-        pickle.dump(answer, sys.stdout.buffer, pickle.HIGHEST_PROTOCOL)
-        sys.stdout.buffer.flush()
+        message = asked.get()
         try:
-            answer = True, function(asked.get())
+            if isinstance(message, Shard):
+                answer = True, function(message)
+            else:
+                function, answer = message, (True, {})
         except Exception as problem:
             answer = False, problem
+        pickle.dump(answer, sys.stdout.buffer, pickle.HIGHEST_PROTOCOL)
+        sys.stdout.buffer.flush()
 
 
 def _listen(asked: "queue.SimpleQueue[Any]") -> None:

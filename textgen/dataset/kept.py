@@ -8,10 +8,10 @@ alone: where something cannot be written, or read back whole, the shard is done 
 
 import contextlib
 import hashlib
+import io
 import os
 import re
 import tempfile
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from textgen.store.private import OWNER_ONLY, private_directory
 from textgen.store.strict_json import open_plain
 
 KEPT_NAME = re.compile(r"\.[0-9a-f]{32}\.kept-shards\.tmp")
+DIGEST_BYTES = 32  # of the SHA-256 that each file begins with
 KEPT_SECONDS = 7 * 86_400.0  # a week
 
 
@@ -37,19 +38,27 @@ class KeptShards:
     def find(self, key: str) -> Arrays | None:
         """What was found out under that key, if it is there and whole."""
         try:
-            with open_plain(self._path(key)) as file, np.load(file, allow_pickle=False) as arrays:
-                return dict(arrays)
-        except (ModelError, OSError, ValueError, EOFError, zipfile.BadZipFile):
+            with open_plain(self._path(key)) as file:
+                digest, content = file.read(DIGEST_BYTES), file.read()
+        except (ModelError, OSError):
             return None
+        if hashlib.sha256(content).digest() != digest:
+            return None
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return dict(arrays)
 
     def add(self, key: str, arrays: Arrays) -> None:
         """Keep it under that key, if there is room."""
+        packed = io.BytesIO()
+        np.savez(packed, **arrays)  # type: ignore[arg-type]  # of an option, whose name no array has
+        content = packed.getvalue()
         with contextlib.suppress(OSError):
             self._make()
             handle, temporary = tempfile.mkstemp(dir=self._directory)
             try:
                 with os.fdopen(handle, "wb") as file:
-                    np.savez(file, **arrays)  # type: ignore[arg-type]  # of an option, whose name no array has
+                    file.write(hashlib.sha256(content).digest())
+                    file.write(content)
                 os.replace(temporary, self._path(key))
             except BaseException:
                 os.unlink(temporary)
@@ -64,7 +73,7 @@ class KeptShards:
             self._is_made = True
 
     def _path(self, key: str) -> Path:
-        return self._directory / f"{key}.npz"
+        return self._directory / key
 
 
 def key_of(task: bytes, shard: Shard) -> str:

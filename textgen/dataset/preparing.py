@@ -14,7 +14,7 @@ that changes meanwhile is kept.
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from textgen.corpus.documents import without_empty
 from textgen.dataset import cache
 from textgen.dataset.batches import append_token_ids
 from textgen.dataset.cache import TRAIN_IDS, VALIDATION_IDS, Facts, Prepared
-from textgen.dataset.jobs import default_jobs, in_order, task_of
+from textgen.dataset.jobs import Jobs, task_of
 from textgen.dataset.kept import kept_shards
 from textgen.dataset.shards import Arrays, Shard, count, encode, split_shards
 from textgen.dataset.split import Split
@@ -39,10 +39,6 @@ from textgen.tokenizers import SymbolFitter, Tokenizer, new_fitter
 from textgen.tokenizers.normalizing import normalize_blocks
 from textgen.tokenizers.text_blocks import regrouped, to_utf_8
 from textgen.tokenizers.word_fitting import Counted, WordFitter
-
-# Characters of a text, by level, from which on it is faster to use several processes, and takes long enough to keep
-# what was done (`tests/benchmarks/README.md`).
-LARGE = {"char": 128_000_000, "word": 16_000_000}
 
 Preparing = Callable[[str, int, int], None]  # what is being done, bytes of the files done, bytes to do
 
@@ -103,19 +99,18 @@ def prepare(
     fitter = new_fitter(reader.config.level)
     survey = _survey(text("reading"), fitter if tokenizer is None else None)
     _check_expected(reader.name, survey.sha256, expected)
-    is_large = survey.characters >= LARGE[reader.config.level]
-    jobs = (jobs or default_jobs()) if is_large else 1
-    with kept_shards(entries[-1].path) if is_large else contextlib.nullcontext() as kept:
+    size, level = survey.characters, reader.config.level
+    with kept_shards(entries[-1].path) as kept, Jobs(jobs, size, level, kept) as processes:
         if tokenizer is None:
             if isinstance(fitter, WordFitter):
-                for arrays in in_order(count, shards("counting words"), jobs, kept, task_of("count")):
+                for arrays in processes.in_order(count, shards("counting words"), task_of("count")):
                     fitter.merge(Counted(**arrays))
             tokenizer = fitter.finish(reader.config, base)
-        task = task_of("encode", tokenizer.to_json())
+        function, task = partial(encode, tokenizer=tokenizer), task_of("encode", tokenizer.to_json())
 
         def write(directory: Path) -> Facts:
-            found = in_order(partial(encode, tokenizer=tokenizer), shards("encoding"), jobs, kept, task)
-            _write_ids(directory, found, tokenizer.vocabulary_size)
+            ids = processes.in_order(function, shards("encoding"), task)
+            _write_ids(directory, ids, tokenizer.vocabulary_size)
             num_validation = split.num_validation_documents(survey.num_documents)
             return Facts(
                 **survey._asdict(),
@@ -166,9 +161,9 @@ def _survey(blocks: Iterable[str], fitter: SymbolFitter | None) -> Survey:
     return Survey(digest.hexdigest(), characters, num_documents, sketcher.finish().to_text())
 
 
-def _write_ids(directory: Path, found: Generator[Arrays, None, None], vocabulary_size: int) -> None:
+def _write_ids(directory: Path, found: Iterable[Arrays], vocabulary_size: int) -> None:
     """Write the ids of both parts."""
-    with contextlib.closing(found), contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         names = {"train": TRAIN_IDS, "validation": VALIDATION_IDS}
         files = {part: stack.enter_context((directory / name).open("wb")) for part, name in names.items()}
         for arrays in found:

@@ -44,6 +44,7 @@ class Request:
     init_from: str | None = None  # name or path of the model to begin with, "none" for nothing; None suits
     resume: bool = False
     overwrite: bool = False
+    jobs: int | None = None  # processes that prepare a large text; None is as many as there are cores
     dry_run: bool = False  # plan and measure, and write nothing
 
     def __post_init__(self) -> None:
