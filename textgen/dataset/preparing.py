@@ -32,7 +32,7 @@ from textgen.dataset.kept import kept_shards
 from textgen.dataset.shards import Arrays, Shard, count, encode, split_shards
 from textgen.dataset.split import Split
 from textgen.errors import CorpusError
-from textgen.messages import Advance
+from textgen.messages import Advance, unwatched
 from textgen.records import CorpusRecord
 from textgen.sketch import Sketcher
 from textgen.tokenizers import SymbolFitter, Tokenizer, new_fitter
@@ -91,13 +91,13 @@ def prepare(
             return found
 
     def text(stage: str) -> Iterator[str]:
-        return _whole_text(reader, fingerprint, partial(progress, stage))
+        return whole_text(reader, fingerprint, partial(progress, stage))
 
     def shards(stage: str) -> Iterator[Shard]:
         return split_shards(text(stage), reader.config.level, split, survey.characters, survey.num_documents)
 
     fitter = new_fitter(reader.config.level)
-    survey = _survey(text("reading"), fitter if tokenizer is None else None)
+    survey = survey_text(text("reading"), fitter if tokenizer is None else None)
     _check_expected(reader.name, survey.sha256, expected)
     size, level = survey.characters, reader.config.level
     with kept_shards(entries[-1].path) as kept, Jobs(jobs, size, level, kept) as processes:
@@ -111,15 +111,15 @@ def prepare(
         def write(directory: Path) -> Facts:
             ids = processes.in_order(function, shards("encoding"), task)
             _write_ids(directory, ids, tokenizer.vocabulary_size)
-            num_validation = split.num_validation_documents(survey.num_documents)
-            return Facts(
-                **survey._asdict(),
-                num_validation_documents=num_validation,
-                notes=reader.notes,
-                encodings=reader.encodings,
-            )
+            return facts_of(survey, split, reader.notes, reader.encodings)
 
         return cache.make(entries[-1], tokenizer, write)
+
+
+def facts_of(survey: Survey, split: Split, notes: tuple[str, ...], encodings: tuple[str, ...]) -> Facts:
+    """What is kept of a text beside its ids, when all passes are over."""
+    num_validation = split.num_validation_documents(survey.num_documents)
+    return Facts(**survey._asdict(), num_validation_documents=num_validation, notes=notes, encodings=encodings)
 
 
 def _check_expected(name: str, sha256: str, expected: CorpusRecord | None) -> None:
@@ -130,17 +130,18 @@ def _check_expected(name: str, sha256: str, expected: CorpusRecord | None) -> No
         )
 
 
-def _whole_text(reader: CorpusReader, fingerprint: str, progress: Advance) -> Iterator[str]:
+def whole_text(reader: CorpusReader, fingerprint: str | None = None, progress: Advance = unwatched) -> Iterator[str]:
     """The text as tokenizers see it. Raises CorpusError at its end when it is not the one of that fingerprint."""
     blocks = normalize_blocks(reader.blocks(progress), reader.config.normalize)
     # Folding case drops what is invisible, and so may leave nothing of a document.
     may_be_empty = reader.config.has_documents and reader.config.normalize == "casefold"
     yield from without_empty(blocks, Tally()) if may_be_empty else blocks
-    if reader.passed != fingerprint:
+    if fingerprint not in (None, reader.passed):
         raise CorpusError(f"the corpus {reader.name} changed while it was read. Run the command again")
 
 
-def _survey(blocks: Iterable[str], fitter: SymbolFitter | None) -> Survey:
+def survey_text(blocks: Iterable[str], fitter: SymbolFitter | None) -> Survey:
+    """What is found out of the text in `blocks` in a pass; `fitter` learns its characters."""
     digest, sketcher = hashlib.sha256(), Sketcher()
     characters = num_documents = 0
     # NumPy lets another thread work meanwhile, and the sketch takes as long as all the rest.
