@@ -244,4 +244,6 @@ def _causes(problem: BaseException | None) -> Iterator[BaseException]:
 
 
 if __name__ == "__main__":
-    main()
+    from textgen.dataset.beam import main as run  # by a name that workers can import too
+
+    run()
