@@ -146,11 +146,9 @@ def test_there_are_no_more_processes_than_there_is_memory_for(monkeypatch):
 # ---- a shard that is done is not done again
 
 
-KILLED = """
+SMALL = """
 import glob, json, os, sys
 sys.path[:] = json.loads(sys.argv[1])
-from prepared_corpora import prepared_of
-from textgen.config import TextConfig
 from textgen.dataset import jobs, shards
 shards.SHARD_CHARACTERS, jobs.LARGE["word"] = 500, 1
 shards.regrouped = lambda blocks: (b[i : i + 300] for b in blocks for i in range(0, len(b), 300))
@@ -162,18 +160,31 @@ class Noted(jobs._Process):
 
     def ask(self, shard):
         if len(glob.glob("cache/prepared/.*/" + 64 * "?")) >= int(sys.argv[2]):
-            os.kill(os.getpid(), 9)
+            self.meet()
         return super().ask(shard)
 
 jobs._Process = Noted
+"""
+KILLED = """
+from prepared_corpora import prepared_of
+from textgen.config import TextConfig
+Noted.meet = lambda process: os.kill(os.getpid(), 9)
 prepared_of("t.txt", config=TextConfig(level="word"), jobs=2)
+"""
+STOPPED = """
+import textgen.cli
+def wait(process):
+    print("now", flush=True)
+    process._process.wait()
+Noted.meet = wait
+textgen.cli.main("train t.txt --level word --init-from none --jobs 2".split())
 """
 
 
 @pytest.mark.parametrize("number", [pytest.param(5, marks=pytest.mark.slow), 18])  # counting, encoding
 def test_after_a_kill_no_shard_is_done_again_and_no_process_is_left(number, small, monkeypatch):
     write("t.txt", "".join(LINES))
-    command = [sys.executable, "-c", KILLED, json.dumps(sys.path), str(number)]
+    command = [sys.executable, "-c", SMALL + KILLED, json.dumps(sys.path), str(number)]
     killed = subprocess.run(command, capture_output=True, check=False, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     processes = [int(line) for line in killed.stdout.split()]
@@ -191,6 +202,32 @@ def test_after_a_kill_no_shard_is_done_again_and_no_process_is_left(number, smal
     small.undo()
     monkeypatch.setenv("TEXTGEN_CACHE_DIR", "other")
     np.testing.assert_array_equal(prepared.train_ids, prepared_of("t.txt", config=WORDS).train_ids)
+    assert_ended(processes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [3, 12], ids=["counting", "encoding"])
+def test_a_signal_ends_a_command_and_its_processes(number, folder):  # noqa: F811
+    write("t.txt", "".join(LINES))
+    command = [sys.executable, "-c", SMALL + STOPPED, json.dumps(sys.path), str(number)]
+    environment = os.environ | {"TEXTGEN_MODELS_DIR": "models", "TEXTGEN_STATE_DIR": "state"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"):
+        process = subprocess.Popen(command, env=environment, text=True, **pipes)
+        processes = [int(process.stdout.readline()) for _ in range(2)]
+        assert process.stdout.readline() == "now\n"
+        process.send_signal(signal.Signals[name])
+        _, errors = process.communicate(timeout=60)
+        if name == "SIGKILL":
+            assert (process.returncode, errors) == (-9, "")
+        else:
+            assert process.returncode == 128 + signal.Signals[name]
+            assert errors == "textgen: stopped before a step was made; nothing has changed\n"
+        assert_ended(processes)
+        assert len(glob.glob(f"cache/prepared/.*/{KEY}")) >= number
+
+
+def assert_ended(processes: list[int]) -> None:
     until = time.monotonic() + 20
     while any(map(lives, processes)) and time.monotonic() < until:
         time.sleep(0.01)

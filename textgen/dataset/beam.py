@@ -3,7 +3,7 @@
     pip install 'textgen[beam]'
     python -m textgen.dataset.beam 'gs://texts/*.jsonl.zst' --column text --level word --output gs://texts/prepared \
         --runner DataflowRunner --project NAME --region REGION --temp_location gs://texts/tmp
-    gcloud storage cp -r gs://texts/prepared ~/.cache/textgen/      # where `textgen doctor` says that the cache is
+    gcloud storage cp -r gs://texts/prepared ~/.cache/textgen/      # the user's cache, or $TEXTGEN_CACHE_DIR
 
 Texts and output are paths, or URLs and patterns of whatever Beam's file systems know. What is not said here is an
 option of Beam: without `--runner` it all happens in this process, Flink and Spark have runners too. In the cache,
@@ -22,6 +22,7 @@ replace; one that works twice writes the same bytes twice. Nothing else of textg
 
 import argparse
 import copy
+import dataclasses
 import hashlib
 import io
 import os
@@ -202,7 +203,8 @@ def _found(source: str, config: TextConfig) -> Sequence[Source]:
             f"there is no {shown(source)}. Give paths, URLs or patterns of files that all workers can read"
         )
     open_ = partial(FileSystems.open, compression_type=CompressionTypes.UNCOMPRESSED)
-    files = tuple(named_file(Path(path), partial(open_, path), None) for path in paths)
+    found = (named_file(Path(path), partial(open_, path), None) for path in paths)
+    files = tuple(dataclasses.replace(file, shown_name=shown(path)) for file, path in zip(found, paths, strict=True))
     return [Source(Path(paths[0]).stem, source, files)]
 
 
