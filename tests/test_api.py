@@ -214,6 +214,7 @@ WRONG = [
     *[("train", "name", value) for value in [b"x", 5, True, Path("x"), ["x"]]],
     *[("train", "init_from", value) for value in NO_PATH[1:]],
     *[("train", "tensorboard", value) for value in NO_PATH[1:]],
+    *[("train", "jobs", value) for value in ["2", True, 1.5, [2], 0, np.int64(-1), 10**5000]],
     *[("train", "preset", value) for value in [5, b"tiny", ["tiny"]]],
     *[("train", name, value) for name in ("resume", "overwrite") for value in NO_SWITCH],
     *[("train", "progress", value) for value in [5, "print", True, [print]]],

@@ -298,7 +298,8 @@ import sys, time
 from textgen.config import TextConfig
 from textgen.corpus import open_corpus
 from textgen.dataset.split import Split
-from textgen.dataset import prepare
+from textgen.dataset import prepare, shards
+shards.SHARD_CHARACTERS = 1 << 20
 
 def stop(stage, done, total):
     if stage == "encoding" and done > total // 2:

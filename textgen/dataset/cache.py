@@ -28,6 +28,7 @@ import numpy as np
 from textgen.config import TextConfig
 from textgen.corpus.download import CACHE_VARIABLE, cache_dir
 from textgen.dataset.batches import open_token_ids
+from textgen.dataset.kept import remove_forgotten
 from textgen.dataset.split import Split
 from textgen.errors import CorpusError, TextgenError
 from textgen.messages import shown
@@ -41,7 +42,7 @@ from textgen.store.signature import signature_of
 from textgen.store.strict_json import FORMAT, open_plain, read_json, write_json
 from textgen.tokenizers import Tokenizer, tokenizer_from_json
 
-PREPARED_FORMAT = 8  # goes up with every change of what an entry holds, or of how a vocabulary is chosen
+PREPARED_FORMAT = 9  # goes up with every change of what an entry holds, or of how a vocabulary is chosen
 NUM_KEPT = 10
 ENTRY_NAME = re.compile(r"[0-9a-f]{32}")  # what an entry is called; nothing of another name is removed
 TRAIN_IDS, VALIDATION_IDS, FACTS = "train_ids", "validation_ids", "facts.json"
@@ -176,6 +177,7 @@ def _clean(entry: Entry) -> None:
     if path.exists() and find(entry) is None:
         atomic.remove_directory(folder, path.name)
     atomic.remove_abandoned(folder, owned=atomic.temporaries_of(ENTRY_NAME.pattern))
+    remove_forgotten(folder)
     whole = [other for other in folder.iterdir() if ENTRY_NAME.fullmatch(other.name)]
     for other in sorted(whole, key=atomic.seconds_untouched)[NUM_KEPT - 1 :]:
         with contextlib.suppress(OSError):
