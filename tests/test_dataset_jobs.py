@@ -5,6 +5,7 @@ import glob
 import gzip
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -54,9 +55,7 @@ def written(*sources: str, **options) -> dict[str, bytes]:
     assert len(entries()) == 1  # and nothing is kept any longer
     found = {Path(name).name: Path(name).read_bytes() for pattern in FILES for name in glob.glob(pattern)}
     assert len(found) == 4
-    for name in glob.glob("cache/prepared/*/*"):
-        os.unlink(name)
-    os.rmdir(glob.glob("cache/prepared/*")[0])
+    shutil.rmtree("cache/prepared")
     return found
 
 

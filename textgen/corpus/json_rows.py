@@ -158,10 +158,10 @@ def _lined(pieces: Iterable[str], rows: Rows) -> Iterator[tuple[int, dict[str, A
 def _decoded(line: str) -> Any:
     """The value in a line. Raises ValueError where there is none, or more, and RecursionError."""
     try:
-        row, end = DECODER.scan_once(line, 0)  # nearly always; `decode` looks for white space around it first
+        row, end = DECODER.raw_decode(line)  # nearly always; `decode` looks for white space around it first
         if end >= len(line) - 1 and line[end:] in ("\n", ""):
             return row
-    except (ValueError, StopIteration):
+    except ValueError:
         pass
     return DECODER.decode(line.removesuffix("\n"))
 
