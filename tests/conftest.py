@@ -149,6 +149,15 @@ def fork_server_that_ends():
     close_fork_server()
 
 
+@pytest.fixture(scope="session")
+def chromium():
+    """A browser for pages; tests that ask for it are marked `browser.needs_chromium`."""
+    from browser import browser
+
+    with browser() as found:
+        yield found
+
+
 @pytest.fixture
 def signals_are_heard():
     """As in a terminal: a process in the background ignores Ctrl-C, one under nohup the end of its terminal."""

@@ -35,6 +35,8 @@ QUICK = {
     "evaluate FILE": f"evaluate {DONE} novel.txt",
     "evaluate PAGE": f"evaluate {DONE} page.html",
     "evaluate": f"evaluate {DONE} --json",
+    "score": f"score {DONE} novel.txt --html named",
+    "gates": f"gates {DONE} --file novel.txt --html named",
     "models": "models",
     "info": f"info {RUN}",
     "verify": f"verify {DONE}",

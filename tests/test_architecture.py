@@ -122,6 +122,8 @@ def run_without_tensorflow(*arguments: str, stdin: str = "") -> subprocess.Compl
         ["repl", "tiny", "-n", "20"],
         ["evaluate", "tiny", str(REPOSITORY / "setup.cfg")],
         ["evaluate", "tiny", str(REPOSITORY / "setup.cfg"), "--cache"],
+        ["score", "tiny", str(REPOSITORY / "setup.cfg")],
+        ["gates", "tiny", "--file", str(REPOSITORY / "setup.cfg")],
         ["inspect", str(REPOSITORY / "setup.cfg")],
         ["corpora", "list"],
     ],

@@ -65,6 +65,7 @@ def test_no_model_of_a_users_travels():
     assert {name: data[name] for name in data if name != "textgen.saved_models"} == {
         "textgen": "py.typed",
         "textgen.corpora": "*.txt",
+        "textgen.pages": "*.css, *.js",
     }
     assert data["textgen.saved_models"].split() == [f"{name}/{f}" for name in SHIPPED for f in FILES]
     assert not list(REPOSITORY.glob("MANIFEST.in"))
@@ -93,6 +94,7 @@ def test_a_wheel_carries_the_models_that_are_named_and_runs_them(tmp_path):
     models = {name for name in names if "saved_models" in name}
     assert models == {f"textgen/saved_models/{name}/{file}" for name in SHIPPED for file in FILES}
     assert {"textgen/corpora/chronicles.txt", "textgen/LICENSE", "textgen/py.typed"} <= names
+    assert {"textgen/pages/page.css", "textgen/pages/page.js"} <= names
     assert {name for name in names if name.startswith(("novel", "corpora", "saved_models"))} == set()
     command = [sys.executable, "-m", "textgen", "sample", SHIPPED[0], "-p", "the", "-n", "9"]
     environment = os.environ | {"PYTHONPATH": str(site), "TEXTGEN_MODELS_DIR": ""}

@@ -21,7 +21,7 @@ HOSTILE = "a\x1b]0;b\x07\x9b\u202e\u200b\U000e0041'"
 PERSIAN = "\u0645\u06cc\u200c\u062e"
 LINE = "textgen: standard output cannot be written: {}. Send it to a file or a pipe with room"
 WITH_RESULTS = ["models", "info tiny", "verify tiny --json", "sample tiny -n 5", "repl tiny -n 5", "evaluate tiny text"]
-WITH_RESULTS += ["inspect text", "corpora list", "doctor --json"]
+WITH_RESULTS += ["score tiny text", "gates tiny --text the.cat", "inspect text", "corpora list", "doctor --json"]
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ The map, in the order in which text becomes a model and a model becomes text. A 
     generation/         a model and a prompt -> text, with NumPy         (graph*.py: as TensorFlow operations)
     model/              the network in Keras: cuDNN on a GPU, our scan on a CPU
     evaluation/         a model and a text -> nats and bits per character     (dynamic.py: TensorFlow)
+    pages/              results -> a page for a browser, one file without a network
     pretrained          the model that comes with textgen, and how well it reads a text before a step
     inspection          a corpus -> what is odd about it, and a command that suits it
     training/           a request -> a plan -> a trainer -> a model directory

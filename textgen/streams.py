@@ -100,6 +100,21 @@ def text_writer() -> Callable[[str], None]:
     return write
 
 
+def write_painted(parts: Iterable[tuple[str, str]]) -> None:
+    """Show texts on standard output, each behind the escape sequence of its colour; "" is none.
+
+    Colours end before a line end, since a terminal would fill the rest of the line with them.
+    """
+    last = ""
+    is_terminal = sys.stdout.isatty()
+    for text, colour in parts:
+        shown = visible(text, last) if is_terminal else text
+        lines = [f"{colour}{line}\x1b[0m" if colour and line else line for line in shown.split("\n")]
+        sys.stdout.write("\n".join(lines))
+        last = text[-1:] or last
+    sys.stdout.flush()
+
+
 def write_lines(lines: Iterable[str]) -> None:
     """Show lines of a result on standard output."""
     sys.stdout.write("".join(f"{harmless(line)}\n" for line in lines))

@@ -23,6 +23,8 @@ COMMANDS = (
     "sample",
     "repl",
     "evaluate",
+    "score",
+    "gates",
     "export",
     "models",
     "info",

@@ -17,7 +17,7 @@ from textgen.cli.options import (
 )
 from textgen.config import SamplingConfig
 from textgen.messages import json_line, unescape
-from textgen.streams import tell, text_writer
+from textgen.streams import tell, text_writer, write_painted
 
 if TYPE_CHECKING:
     from textgen.generation.generator import Completion, Generator
@@ -39,6 +39,7 @@ MAX_PROMPT_BYTES = 16 * 2**20  # a few novels; a device may never end
     help=r"Text between two samples, in which \n is a new line and \t a tab.  [default: a line of ---]",
 )
 @click.option("--no-prompt", is_flag=True, help="Write the text without its prompt.")
+@click.option("--color", is_flag=True, help="Colour what MODEL writes by how surprising it was to MODEL itself.")
 @click.option("-o", "--output", type=click.Path(), help="Write to this file; - is standard output.")
 @engine_option
 @on_unknown_option
@@ -52,6 +53,7 @@ def sample(
     num_samples: int,
     sample_delimiter: str,
     no_prompt: bool,
+    color: bool,
     output: str | None,
     engine: str,
     on_unknown: str,
@@ -71,6 +73,8 @@ def sample(
     from textgen.tokenizers.unknown import describe_replacements
 
     config = sampling_config(**flags)
+    if color and (output or as_json):
+        raise SettingError("--color is for text on standard output. Leave out --output and --json")
     if prompt and prompt_file:
         raise SettingError("give either --prompt or --file, not both")
     if escapes and (prompt_file or prompt in ("", "-")):
@@ -83,12 +87,16 @@ def sample(
     if not stored.is_finished:
         step = stored.record.results.best_step
         tell(f"textgen: {stored.name} is not finished; this is its best at step {step:,}")
-    if output or as_json or num_samples > 1:  # else it is written as it is made
+    if output or as_json or color or num_samples > 1:  # else it is written as it is made
         check_samples(stored.tokenizer, config, num_samples)
         if (needed := needed_bytes(stored.tokenizer, config, num_samples)) > LARGE_BYTES:
             tell(f"textgen: the texts are held until they are whole, which takes {in_gb(needed)} of memory")
     notify = lambda replaced: tell(f"textgen: {describe_replacements(replaced)}")  # noqa: E731
     generator = open_generator(stored, engine, on_unknown=on_unknown, on_replaced=notify)
+    if color:
+        completions = generator.generate(prompt, config, num_samples)
+        write_painted(_painted(completions, unescape(sample_delimiter), no_prompt, stored))
+        return
     pieces: Iterable[str]
     if as_json:
         pieces = [_as_json(generator.generate(prompt, config, num_samples), config, stored)]
@@ -112,6 +120,18 @@ def _several(completions: "list[Completion]", delimiter: str, no_prompt: bool) -
         yield delimiter if index else ""
         yield ("" if no_prompt else completion.prompt) + completion.completion
     yield "\n"
+
+
+def _painted(
+    completions: "list[Completion]", delimiter: str, no_prompt: bool, stored: "StoredModel"
+) -> Iterator[tuple[str, str]]:
+    from textgen.cli.score import painted_sample
+
+    for index, completion in enumerate(completions):
+        yield delimiter if index else "", ""
+        yield "" if no_prompt else completion.prompt, ""
+        yield from painted_sample(stored, completion.prompt, completion.completion)
+    yield "\n", ""
 
 
 def _as_json(completions: "list[Completion]", config: SamplingConfig, stored: "StoredModel") -> str:

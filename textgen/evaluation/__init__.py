@@ -4,6 +4,9 @@
     texts         a text -> symbols that the model knows, token ids, and the size of the text
     neural_cache  the tokens that followed similar states, mixed into the model's probabilities
     one_pass      a text -> the figures under fixed weights, with NumPy
+    surprisal     a text -> the surprisal of each symbol or word, its rank, and what was likelier
+    gates         a text -> what the gates and states of all layers do while it is read, as it is shown
+    unit_search   a text -> units whose state follows something that has a name
     dynamic       a text -> its nats under weights that follow it; the only one that imports TensorFlow
     measuring     a model, what is asked of it, and a text -> all figures, for Python programs
 

@@ -4,8 +4,9 @@ One is a single pass over all of the text that carries the state from a zero sta
 windows, each from a zero state.
 """
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -20,7 +21,11 @@ WINDOW = 256  # tokens of a window
 NUM_WINDOWS = 512
 WINDOWS_AT_ONCE = 64
 BLOCK = 512  # tokens of the pass that are held at once, where the vocabulary is small
-BLOCK_LOGITS = 2_000_000  # of a block where it is large: some 60 MB with what is made of them
+BLOCK_LOGITS = 2_000_000  # of a block where it is large: some 20 MB with what is made of them
+LARGE_UNITS = 256  # from here on, most of the time of a step is its products
+EXPONENTIALS = 2**16  # that are added up at once, which stay near the processor
+
+Block = TypeVar("Block")
 
 
 class Evaluation(NamedTuple):
@@ -80,19 +85,61 @@ def nats_of_tokens(
         settings of a cache they are the same.
     """
     cache = None if config is None else NeuralCache(config, engine.config.units)
-    hidden, memory = _zero_state(engine, 1)
     total = len(token_ids) - 1
     losses, mixed = np.empty((2, total))
-    block = max(1, min(BLOCK, BLOCK_LOGITS // engine.config.vocabulary_size))
-    for start in range(0, total, block):
-        stop = min(start + block, total)
-        outputs = engine.run(token_ids[start:stop, None], hidden, memory)[:, 0]  # [T, F], the last layer's at the end
-        targets = token_ids[start + 1 : stop + 1]
-        losses[start:stop] = cross_entropy(engine.logits(outputs), targets)
+    for rows, outputs in outputs_in_blocks(token_ids, engine):
+        targets = token_ids[rows.start + 1 : rows.stop + 1]
+        losses[rows] = cross_entropy(engine.logits(outputs), targets)
         last = outputs[:, -engine.config.units :]  # [T, H]
-        mixed[start:stop] = cache.read(last, targets, losses[start:stop]) if cache else losses[start:stop]
-        progress(stop, total)
+        mixed[rows] = cache.read(last, targets, losses[rows]) if cache else losses[rows]
+        progress(rows.stop, total)
     return losses, mixed
+
+
+def outputs_in_blocks(token_ids: np.ndarray, engine: NumpyEngine) -> Iterator[tuple[slice, np.ndarray]]:
+    """What the output layer sees of every token but the last, in one pass that carries the state from zero.
+
+    Yields:
+        The places of the next tokens, and float32 [T, F]. Large layers are read in a thread each, which is a block
+        ahead of the next: their products leave other threads free to run.
+    """
+    total = len(token_ids) - 1
+    block = max(1, min(BLOCK, BLOCK_LOGITS // engine.config.vocabulary_size))
+    places = [slice(start, min(start + block, total)) for start in range(0, total, block)]
+    hidden, memory = _zero_state(engine, 1)
+    with engine.blas_threads(1):  # BLAS threads would wait for each other by spinning, and take the time of ours
+        outputs: Iterator[np.ndarray]
+        if engine.config.units < LARGE_UNITS:
+            outputs = (engine.run(token_ids[rows, None], hidden, memory) for rows in places)
+        else:
+            outputs = _in_threads(engine, (token_ids[rows, None] for rows in places), hidden, memory)
+        for rows, found in zip(places, outputs, strict=True):
+            yield rows, found[:, 0]
+
+
+def _in_threads(
+    engine: NumpyEngine, blocks: Iterator[np.ndarray], hidden: np.ndarray, memory: np.ndarray
+) -> Iterator[np.ndarray]:
+    """`engine.run` of each of `blocks`, with a thread for each layer."""
+
+    def layer(index: int, below: Iterator[list[np.ndarray]]) -> Iterator[list[np.ndarray]]:
+        for seen in below:
+            yield [*seen, engine.run_layer(index, seen[-1], hidden[index], memory[index])]
+
+    reading: Iterator[list[np.ndarray]] = ([engine.table[token_ids]] for token_ids in blocks)
+    for index in range(engine.config.num_layers):
+        reading = _ahead(layer(index, reading))
+    for _, *seen in reading:
+        yield np.concatenate(seen, axis=-1) if engine.config.skip else seen[-1]
+
+
+def _ahead(blocks: Iterator[Block]) -> Iterator[Block]:
+    """The same blocks; a thread makes each while the one before it is used."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, blocks, None)
+        while (block := coming.result()) is not None:
+            coming = thread.submit(next, blocks, None)
+            yield block
 
 
 def windowed_loss(token_ids: np.ndarray, engine: NumpyEngine) -> float | None:
@@ -119,7 +166,18 @@ def _zero_state(engine: NumpyEngine, batch_size: int) -> tuple[np.ndarray, np.nd
 
 def cross_entropy(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Nats of `targets` [...] under `logits` [..., V], float64 [...]."""
-    logits = logits.astype(np.float64)
-    largest = logits.max(axis=-1)
-    normaliser = largest + np.log(np.exp(logits - largest[..., None]).sum(axis=-1))
-    return normaliser - np.take_along_axis(logits, targets[..., None].astype(np.int64), axis=-1)[..., 0]
+    scores = np.take_along_axis(logits, targets[..., None].astype(np.int64), axis=-1)[..., 0]
+    return log_normalisers(logits) - scores
+
+
+def log_normalisers(logits: np.ndarray) -> np.ndarray:
+    """The logarithm of the sum of exp(`logits`) [..., V], float64 [...]."""
+    rows = logits.reshape(-1, logits.shape[-1])
+    found = np.empty(len(rows))
+    at_once = max(1, EXPONENTIALS // rows.shape[-1])
+    for start in range(0, len(rows), at_once):
+        part = rows[start : start + at_once].astype(np.float64)
+        largest = part.max(axis=-1)
+        part -= largest[:, None]
+        found[start : start + at_once] = largest + np.log(np.exp(part, out=part).sum(axis=-1))
+    return found.reshape(logits.shape[:-1])

@@ -7,6 +7,7 @@
     ending        where a text begins and ends                                  graph_ending
     state         what an engine knows after reading a text
     numpy_engine  the network with NumPy alone; numpy_cells: its cells          graph, graph_network
+    recording     the gates and states of every layer while a text is read
     prompts       prompts from files
     generator     a prompt -> text that streams
     copies        what was written and another text -> the longest run that both have

@@ -10,6 +10,8 @@ import numpy as np
 
 from textgen.config import ModelConfig
 
+HALF = np.float32(0.5)  # NumPy would turn a number of Python into this at every step
+
 
 class NumpyCell:
     """What all cells have; the gates G of a cell make its kernels G * H wide."""
@@ -35,12 +37,22 @@ class NumpyCell:
         return self
 
     def step(self, projected: np.ndarray | None, inputs: np.ndarray, hidden: np.ndarray, memory: np.ndarray) -> None:
-        """Advance `hidden` and, in an LSTM, `memory`, both [B, H], by one token.
+        """Advance by one token: the new state goes to `hidden` and, in an LSTM, `memory` changes, both [B, H].
 
         Args:
+            hidden: the state that `inputs` end with, to be changed in place, or another array.
             projected: [B, G * H], the input projection where it is known already; None where it is not.
             inputs: what is multiplied with the kernels: [B, H], the hidden state itself, when `projected` is given,
                 else [B, E + H], the layer's input beside its hidden state.
+        """
+        raise NotImplementedError
+
+    def parts(self, projected: np.ndarray, before: np.ndarray) -> dict[str, np.ndarray]:
+        """What is computed on the way to many new states, by the names of `CELLS`, each float32 [T, H].
+
+        Args:
+            projected: [T, G * H], the input projections.
+            before: [T, H], the states before these tokens.
         """
         raise NotImplementedError
 
@@ -51,7 +63,8 @@ class LSTMCell(NumpyCell):
     sigmoid(x) = (1 + tanh(x/2))/2, so the operands of i, f and o are halved once, in the weights.
     """
 
-    _gates: np.ndarray  # buffers of `step`: [B, 4H]
+    _gates: np.ndarray  # buffers of `step`: [B, 4H], and parts of it, which take longer to cut out than to add up
+    _parts: tuple[np.ndarray, ...]  # of i, f and o together [B, 3H], and of i, f, o and g
     _product: np.ndarray  # [B, H]
 
     def __init__(self, kernel: np.ndarray, recurrent_kernel: np.ndarray, bias: np.ndarray):
@@ -67,12 +80,14 @@ class LSTMCell(NumpyCell):
         """This cell with buffers of its own."""
         cell = copy.copy(self)
         cell._gates = np.empty((batch_size, 4 * self.units), np.float32)
+        cell._parts = (cell._gates[:, : 3 * self.units], *np.split(cell._gates, 4, axis=1))
         cell._product = np.empty((batch_size, self.units), np.float32)
         return cell
 
     def step(self, projected: np.ndarray | None, inputs: np.ndarray, hidden: np.ndarray, memory: np.ndarray) -> None:
         """See `NumpyCell.step`."""
-        gates, H = self._gates, self.units
+        gates, product = self._gates, self._product
+        sigmoids, in_gate, forget_gate, out_gate, candidate = self._parts
         if projected is None:
             np.dot(inputs, self.kernels, out=gates)
             gates += self.bias
@@ -80,13 +95,18 @@ class LSTMCell(NumpyCell):
             np.dot(inputs, self.recurrent_kernel, out=gates)
             gates += projected
         np.tanh(gates, out=gates)
-        sigmoids = gates[:, : 3 * H]
-        sigmoids *= 0.5
-        sigmoids += 0.5
-        memory *= gates[:, H : 2 * H]
-        memory += np.multiply(gates[:, :H], gates[:, 3 * H :], out=self._product)
-        np.tanh(memory, out=self._product)
-        np.multiply(self._product, gates[:, 2 * H : 3 * H], out=hidden)
+        sigmoids *= HALF
+        sigmoids += HALF
+        memory *= forget_gate
+        memory += np.multiply(in_gate, candidate, out=product)
+        np.tanh(memory, out=product)
+        np.multiply(product, out_gate, out=hidden)
+
+    def parts(self, projected: np.ndarray, before: np.ndarray) -> dict[str, np.ndarray]:
+        """See `NumpyCell.parts`."""
+        gates = np.tanh(projected + before @ self.recurrent_kernel)
+        gates[:, : 3 * self.units] = HALF * gates[:, : 3 * self.units] + HALF
+        return dict(zip(("input", "forget", "output", "candidate"), np.split(gates, 4, axis=1), strict=True))
 
 
 class GRUCell(NumpyCell):
@@ -107,10 +127,17 @@ class GRUCell(NumpyCell):
         H = self.units
         if projected is None:
             projected = self.project(inputs[:, :-H])
-        recurrent = hidden @ self.recurrent_kernel + self.recurrent_bias
+        before = inputs[:, -H:]
+        parts = self.parts(projected, before)
+        hidden[...] = parts["candidate"] + parts["update"] * (before - parts["candidate"])
+
+    def parts(self, projected: np.ndarray, before: np.ndarray) -> dict[str, np.ndarray]:
+        """See `NumpyCell.parts`."""
+        H = self.units
+        recurrent = before @ self.recurrent_kernel + self.recurrent_bias
         gates = 0.5 * np.tanh(0.5 * (projected[:, : 2 * H] + recurrent[:, : 2 * H])) + 0.5
         candidate = np.tanh(projected[:, 2 * H :] + gates[:, H:] * recurrent[:, 2 * H :])
-        hidden[...] = candidate + gates[:, :H] * (hidden - candidate)
+        return {"update": gates[:, :H], "reset": gates[:, H:], "candidate": candidate}
 
 
 class RNNCell(NumpyCell):
@@ -120,7 +147,11 @@ class RNNCell(NumpyCell):
         """See `NumpyCell.step`."""
         if projected is None:
             projected = self.project(inputs[:, : -self.units])
-        hidden[...] = np.tanh(projected + hidden @ self.recurrent_kernel)
+        hidden[...] = self.parts(projected, inputs[:, -self.units :])["candidate"]
+
+    def parts(self, projected: np.ndarray, before: np.ndarray) -> dict[str, np.ndarray]:
+        """See `NumpyCell.parts`."""
+        return {"candidate": np.tanh(projected + before @ self.recurrent_kernel)}
 
 
 NUMPY_CELLS: dict[str, type[NumpyCell]] = {"lstm": LSTMCell, "gru": GRUCell, "rnn": RNNCell}

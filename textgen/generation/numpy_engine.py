@@ -72,20 +72,31 @@ class NumpyEngine:
         Returns:
             What the output layer sees, float32 [T, B, F]: the last layer's hidden states, or all layers' side by side.
         """
-        time_steps, batch_size = token_ids.shape
         outputs = self.table[token_ids]  # of no layer yet: embeddings, or the first layer's projections
         seen: list[np.ndarray] = []  # the outputs of all layers, where the output layer sees them
-        with self.blas_threads(batch_size):
-            for index, shared_cell in enumerate(self.cells):
-                cell = shared_cell.prepared(batch_size)
-                projected = outputs if index == 0 and self.is_folded else cell.project(outputs)
-                outputs = np.empty((time_steps, batch_size, self.config.units), np.float32)
-                for t in range(time_steps):
-                    cell.step(projected[t], hidden[index], hidden[index], memory[index])
-                    outputs[t] = hidden[index]
-                if self.config.skip:
-                    seen.append(outputs)
+        for index in range(self.config.num_layers):
+            outputs = self.run_layer(index, outputs, hidden[index], memory[index])
+            seen.append(outputs)
         return np.concatenate(seen, axis=-1) if self.config.skip else outputs
+
+    def run_layer(self, index: int, inputs: np.ndarray, hidden: np.ndarray, memory: np.ndarray) -> np.ndarray:
+        """The hidden states of one layer, float32 [T, B, H].
+
+        Args:
+            inputs: those of the layer below, or rows of `table`, [T, B, ...].
+            hidden, memory: of the layer, float32 [B, H], changed in place.
+        """
+        batch_size = len(hidden)
+        with self.blas_threads(batch_size):
+            cell = self.cells[index].prepared(batch_size)
+            projected = inputs if index == 0 and self.is_folded else cell.project(inputs)
+            outputs = np.empty((*inputs.shape[:2], self.config.units), np.float32)
+            state = hidden
+            for projection, output in zip(projected, outputs, strict=True):
+                cell.step(projection, state, output, memory)
+                state = output
+            hidden[...] = state
+        return outputs
 
     def logits(self, outputs: np.ndarray) -> np.ndarray:
         """Scores of the next token: [..., F] to [..., V]."""

@@ -1,0 +1,140 @@
+"""Headless Chromium, where it is installed: opens a page from a file, looks at it, presses keys, notes what goes wrong.
+
+It is spoken to over a pipe, in the DevTools protocol, so nothing listens on a port.
+"""
+
+import base64
+import contextlib
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+needs_chromium = pytest.mark.skipif(PROGRAM is None, reason="Chromium is not installed")
+QUIET = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+QUIET += " --disable-component-update --disable-sync --disable-extensions --hide-scrollbars --mute-audio"
+KEYS = {"Tab": 9, "Enter": 13, " ": 32, "Escape": 27, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
+
+
+class Browser:
+    """One page at a time; `problems` are the errors of its console and whatever it asked for beyond its own file."""
+
+    def __init__(self, commands: Any, answers: Any):
+        self._commands, self._answers = commands, answers
+        self._numbers = itertools.count(1)
+        self._session: str | None = None
+        self._events: list[dict[str, Any]] = []
+        self.problems: list[str] = []
+
+    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """The answer to one command of the protocol."""
+        number = next(self._numbers)
+        message = {"id": number, "method": method, "params": parameters}
+        if self._session is not None:
+            message["sessionId"] = self._session
+        self._commands.write(json.dumps(message).encode() + b"\0")
+        self._commands.flush()
+        while (answer := self._next()).get("id") != number:
+            pass
+        assert "error" not in answer, answer
+        return answer["result"]
+
+    def _next(self) -> dict[str, Any]:
+        content = bytearray()
+        while (byte := self._answers.read(1)) != b"\0":
+            assert byte, "Chromium ended"
+            content += byte
+        message = json.loads(content)
+        if "method" in message:
+            self._note(message["method"], message["params"])
+            self._events.append(message)
+        return message
+
+    def _note(self, method: str, found: dict[str, Any]) -> None:
+        if method == "Runtime.exceptionThrown":
+            details = found["exceptionDetails"]
+            self.problems.append(details.get("exception", {}).get("description", details["text"]))
+        if method == "Runtime.consoleAPICalled" and found["type"] in ("error", "warning", "assert"):
+            self.problems.append(str(found["args"]))
+        if method == "Log.entryAdded" and found["entry"]["level"] in ("error", "warning"):
+            self.problems.append(found["entry"]["text"])
+        if method == "Network.requestWillBeSent" and found["documentURL"] != found["request"]["url"]:
+            self.problems.append(f"asked for {found['request']['url']:.80}")
+
+    def open(self, path: Path, *, width: int = 1280, height: int = 900, dark: bool = False) -> None:
+        """Show the page in the file `path`, once it is loaded; `problems` are its own from now on."""
+        self._session = None
+        self.problems = []
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.call(f"{domain}.enable")
+        self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
+        )
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.call("Emulation.setEmulatedMedia", features=[scheme])
+        self._events.clear()
+        self.call("Page.navigate", url=path.absolute().as_uri())
+        while not any(event["method"] == "Page.loadEventFired" for event in self._events):
+            self._next()
+
+    def evaluate(self, expression: str) -> Any:
+        """The value of a JavaScript expression, a promise's too."""
+        done = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in done, done["exceptionDetails"]
+        return done["result"].get("value")
+
+    def settle(self) -> None:
+        """Wait until what was changed is drawn."""
+        self.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))")
+
+    def press(self, key: str) -> None:
+        """A key goes down and up."""
+        text = {"text": "\r" if key == "Enter" else key} if key in ("Enter", " ") else {}
+        code = {"key": key, "code": "Space" if key == " " else key, "windowsVirtualKeyCode": KEYS[key]}
+        self.call("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", **code, **text)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **code)
+
+    def point(self, x: float, y: float, *, click: bool = False) -> None:
+        """Move the mouse there, and perhaps click."""
+        self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+        for kind in ("mousePressed", "mouseReleased") if click else ():
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def screenshot(self, path: Path, *, whole: bool = False) -> None:
+        """A PNG of what is seen, or of the whole page."""
+        shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
+        path.write_bytes(base64.b64decode(shot["data"]))
+
+
+@contextlib.contextmanager
+def browser() -> Iterator[Browser]:
+    """Chromium, ended when the block ends."""
+    commands_in, commands_out = os.pipe()
+    answers_in, answers_out = os.pipe()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        arguments = [PROGRAM, *QUIET.split(), f"--user-data-dir={profile}", "--remote-debugging-pipe", "about:blank"]
+        process = subprocess.Popen(
+            ["bash", "-c", f'exec "$@" 3<&{commands_in} 4>&{answers_out}', "bash", *arguments],
+            pass_fds=(commands_in, answers_out),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(commands_in)
+        os.close(answers_out)
+        try:
+            with os.fdopen(commands_out, "wb") as commands, os.fdopen(answers_in, "rb") as answers:
+                yield Browser(commands, answers)
+        finally:  # its other processes end with it
+            process.kill()
+            process.wait()

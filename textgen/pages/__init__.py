@@ -1,0 +1,10 @@
+"""Pages for a browser: single files that hold their data, their design and their script, and fetch nothing.
+
+    template    a title, a body and data -> a whole page
+    page.css    the design of every page: its colours, its type, its parts
+    page.js     what every page's script begins with: the data, colours of numbers, numbers as people read them
+    score       a text with the surprisal of each symbol or word behind it        score.css, score.js
+    gates       heat maps of the gates, and a text in the colours of a unit        gates.css, gates.js
+
+A page has a style sheet and a script of its own beside these, real files of this package that are read with `asset`.
+"""
