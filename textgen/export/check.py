@@ -7,13 +7,13 @@ that differ by no more than rounding makes them differ give the export's token t
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from textgen.config import SamplingConfig
 from textgen.errors import ExportError
-from textgen.export.signature import CHECKED, request_of
+from textgen.export.requests import CHECKED, Answers, Requests, request_of
 from textgen.generation.barred import Barred
 from textgen.generation.ending import Ending, with_start
 from textgen.generation.generator import Completion, open_generator
@@ -28,9 +28,6 @@ MARGIN = 4  # two programs may round to opposite sides, and eight tries do not f
 NUM_NEARBY = 256
 NUM_PLACES = 8  # a word may begin with another word, so where two texts part is not where their tokens did
 UNREADABLE = "\u00df\ufb01\u2603\u00c9"  # sharp s, a ligature, a snowman, an accent: in few vocabularies, or none
-
-Requests = list[dict[str, Any]]  # each as `signature.request_of` makes it
-Answers = list[dict[str, list[str]]]  # each as `signature.OUTPUTS` says
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,6 @@
-"""What an exported model takes and gives: a prompt, and the settings of SamplingConfig that choose its text.
+"""What a SavedModel takes and gives, in TensorFlow's words.
 
-All that the export says of these settings is derived here from their fields: order, types, ranges, notes, and what the
-check tries. A new filter is therefore an input of every export.
+All that it says of the settings of `requests.py` is derived here from their fields: order, types, ranges and notes.
 """
 
 import dataclasses
@@ -12,11 +11,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from textgen.config import FILTERS, SamplingConfig
+from textgen.config import FILTERS
+from textgen.export.requests import PLAIN, SETTINGS, request_of
 
 MAX_LENGTH = 1_000_000  # anyone may send a request
-OTHERS = ("length", "temperature", "seed")  # that are inputs, beside the filters
-SETTINGS = {f.name: f for f in dataclasses.fields(SamplingConfig) if f.name in FILTERS or f.name in OTHERS}
 
 
 def _type_of(field: dataclasses.Field) -> tf.DType:
@@ -31,21 +29,11 @@ INPUTS = {
 }
 OUTPUTS = {"text": "string [B]: the prompt as the model read it, and what it wrote", "completion": "string [B]"}
 
-# An export is checked with a plain draw, with all filters and a seed of more than 32 bits, and at temperature 0.
-PLAIN = SamplingConfig(length=200)
-TRIED = {name: field.metadata["tried"] for name, field in FILTERS.items()}
-CHECKED = (PLAIN, PLAIN.replace(temperature=1.0, seed=2**40 + 1, **TRIED), PLAIN.replace(temperature=0.0))
-
 
 def signature() -> dict[str, dict[str, str]]:
     """Inputs and outputs by name, as text."""
     inputs = {name: f"{spec.dtype.name}{' [B]' if spec.shape.rank else ''}" for name, spec in INPUTS.items()}
     return {"inputs": inputs, "outputs": dict(OUTPUTS)}
-
-
-def request_of(prompts: list[str], config: SamplingConfig) -> dict[str, Any]:
-    """The inputs for `prompts` under `config`, by name, as JSON values."""
-    return {"prompt": prompts, **{name: getattr(config, name) for name in SETTINGS}}
 
 
 def how_to_call() -> str:

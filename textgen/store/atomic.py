@@ -37,8 +37,11 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 @contextlib.contextmanager
-def replacing_file(path: Path) -> Iterator[BinaryIO]:
-    """Yield a temporary file that becomes `path` when the block ends well, and is removed otherwise. Raises OSError."""
+def replacing_file(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
+    """Yield a temporary file that becomes `path` when the block ends well, and is removed otherwise. Raises OSError.
+
+    Args: mode: who may do what with it, as far as the umask allows.
+    """
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -46,7 +49,7 @@ def replacing_file(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
+        os.chmod(temporary, mode & ~_umask())
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
