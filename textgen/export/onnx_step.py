@@ -1,4 +1,4 @@
-"""The network's step as ONNX, for other languages and for phones: a token and a state go in, scores and a state come out.
+"""The network's step as ONNX, for other languages and for phones: from a token and a state to scores and a state.
 
 Beside `model.onnx` stands `model.json`: how to call it, the document of `document.py` (vocabulary, tables, what a word
 model does not write), the rules of sampling in sentences, and texts by which a program of one's own can be compared.
@@ -41,8 +41,8 @@ RULES = [
     "least that share of the largest; in this order, and of equals all or none.",
     "The first id is drawn whose cumulative weight exceeds the random number times the sum.",
     "The random number of token n under a seed is Philox4x32-10 with the counter (low word of n, high word of n, high "
-    "word of the seed, 0) and the key (low word of the seed, 0): the first 32 bits of the first word, then the first 21 "
-    "bits of the second, divided by 2**53.",
+    "word of the seed, 0) and the key (low word of the seed, 0): the first 32 bits of the first word, then the first "
+    "21 bits of the second, divided by 2**53.",
     "The text ends before eodId, and after `length` units. An id goes on with the unit of the id before it where that "
     "has a 1 in `continued` and it has a 1 in `continues`.",
 ]

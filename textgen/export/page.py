@@ -94,9 +94,10 @@ def writing_page(model: StoredModel, dtype: str) -> str:
     document = model_document(model) | {"tensors": tensors}
     plain = json.dumps(document, separators=(",", ":")).encode("utf-8")
     name = escape(shown(model.name))
+    fields = "".join(_field(name, model.tokenizer.level) for name in ("length", "temperature", *FILTERS, "seed"))
     return page(
         f"{shown(model.name)} writes",
-        BODY.format(mark=MARK, model=name, fields=_fields(), length=_field("length"), dtype=dtype),
+        BODY.format(mark=MARK, model=name, fields=fields, dtype=dtype),
         style=asset("writer.css"),
         script=asset("writer.js"),
         data={
@@ -122,10 +123,11 @@ def answer(text: str, requests: Requests) -> Answers:
     node = shutil.which("node") or shutil.which("nodejs")
     if node is None:
         raise CannotRunError("Node is not installed, so the page's texts were not compared with the NumPy engine's")
+    asked = [request | {"seed": str(request["seed"])} for request in requests]  # it may be too long for JavaScript
     try:
         done = subprocess.run(
             [node, "-e", asset("check.js")],
-            input=json.dumps({"page": text, "requests": requests}),
+            input=json.dumps({"page": text, "requests": asked}),
             capture_output=True,
             text=True,
             encoding="utf-8",
@@ -169,19 +171,15 @@ def _limits(name: str) -> dict[str, Any]:
     return {"least": found["minimum"], "above": found["above"], "most": str(most) if name == "seed" else most}
 
 
-def _fields() -> str:
-    return "".join(map(_field, ("temperature", *FILTERS, "seed")))
-
-
-def _field(name: str) -> str:
+def _field(name: str, level: str) -> str:
     """A labelled field of the form, with the sentence that help says of it."""
     setting = SETTINGS[name]
-    label, kind = NAMES.get(name, name.capitalize()), "decimal" if setting.type is float else "numeric"
-    unit = {"length": ' <span id="unit"></span>'}.get(name, "")
+    label = {"char": "Characters", "word": "Words"}[level] if name == "length" else NAMES.get(name, name.capitalize())
+    kind = "decimal" if setting.type is float else "numeric"
+    title = escape(setting.metadata["description"])
     return (
-        f'<p class="field"><label for="{name}" title="{escape(setting.metadata["description"])}">{label}{unit}</label>'
-        f'<input id="{name}" type="text" inputmode="{kind}" autocomplete="off" value="{setting.default:g}" '
-        f'title="{escape(setting.metadata["description"])}"></p>'
+        f'<p class="field"><label for="{name}" title="{title}">{label}</label><input id="{name}" type="text" '
+        f'inputmode="{kind}" autocomplete="off" value="{setting.default:g}" title="{title}"></p>'
     )
 
 
@@ -193,7 +191,7 @@ BODY = """\
 <form id="form">
 <p class="prompt"><label for="prompt">Begin with</label>
 <textarea id="prompt" rows="3" spellcheck="false" placeholder="nothing: the model begins by itself"></textarea></p>
-<div class="fields">{length}{fields}</div>
+<div class="fields">{fields}</div>
 <div class="controls no-print">
 <button id="write" type="submit" class="first" disabled>Write</button>
 <button id="stop" type="button" disabled>Stop</button>
@@ -211,4 +209,3 @@ shows what else a word could have been"></div>
 every text, so that each is another; the same seed, prompt and settings give the same text. The weights are stored as
 {dtype}.</p></footer>
 """
-

@@ -21,8 +21,7 @@ from textgen.store.manifest import is_left_alone
 from textgen.store.model_directory import StoredModel
 from textgen.store.private import close_to_others
 
-
-Signature = dict[str, dict[str, str]]
+Signature = dict[str, dict[str, str]]  # names and types of what goes in and out
 
 
 class Format(NamedTuple):
@@ -116,9 +115,7 @@ def export_model(
     except OSError as problem:
         raise ExportError(f"cannot write {shown(output_dir)}: {problem.strerror or problem}") from None
     seconds = round(time.perf_counter() - started, 3)
-    return ExportResult(
-        model.name, output_dir, size, model.sha256, kind.signature(), checked, not_checked, seconds
-    )
+    return ExportResult(model.name, output_dir, size, model.sha256, kind.signature(), checked, not_checked, seconds)
 
 
 def checked_or_not(model: StoredModel, answer: Callable[[Requests], Answers]) -> tuple[Checked | None, str]:

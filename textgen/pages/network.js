@@ -5,7 +5,7 @@
 
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 
-/** out += matrix · vector. `matrix`: { values, columns }. Four rows at once take a quarter of the time of one by one. */
+/** out += matrix · vector. `matrix`: { values, columns }. Four rows at once take a quarter of the time of single ones. */
 function addProduct(out, { values, columns }, vector) {
   let row = 0;
   for (; row + 3 < out.length; row += 4) {
@@ -32,7 +32,7 @@ function addProduct(out, { values, columns }, vector) {
   return out;
 }
 
-/** Each changes `hidden`, and an LSTM `memory`; `projected` is the input's part of the gates, of `layer.recurrent` wide. */
+/** Each changes `hidden`, and an LSTM `memory`; `projected` is what the layer's input adds to its gates. */
 const CELLS = {
   lstm(layer, projected, hidden, memory) {
     const H = hidden.length;

@@ -2,7 +2,6 @@
 /* The page of `textgen export --format html`. A token is { id, text, begins }: whether it begins a word or a sign. The
    worker keeps nothing that the page does not know, so to undo is to show what was there before. */
 
-const LABELS = { length: "Length", temperature: "Temperature", top_k: "Top-k", top_p: "Top-p", min_p: "Min-p", seed: "Seed" };
 const isWords = data.level === "word";
 const worker = new Worker(URL.createObjectURL(new Blob([data.worker], { type: "text/javascript" })));
 const NOTHING = { prompt: "", start: [], tokens: [], from: 0, isOver: false };
@@ -35,6 +34,11 @@ function failed(problem) {
   setBusy(false);
   say(`Something went wrong: ${problem}`);
 }
+/** What an event does; what goes wrong in it is said. */
+const doing = (action) => (event) => {
+  event.preventDefault();
+  Promise.resolve(action()).catch((problem) => failed(problem.message));
+};
 const say = (text) => { at("status").textContent = text; };
 
 /** The number that a setting's field holds, a BigInt for the seed. Throws what is to be said of it. */
@@ -44,12 +48,13 @@ function settingOf(name) {
   const isWhole = !(name === "temperature" || name.endsWith("_p"));
   const isNumber = isWhole ? /^\d{1,20}$/.test(text) : /^\d*\.?\d+(e-?\d+)?$|^\d+\.$/.test(text);
   const value = !isNumber ? NaN : name === "seed" ? BigInt(text) : Number(text);
-  const isIn = isNumber && (least === null || value >= least) && (above === null || value > above) && value <= (name === "seed" ? BigInt(most) : most);
+  const highest = name === "seed" ? BigInt(most) : most;
+  const isIn = isNumber && (least === null || value >= least) && (above === null || value > above) && value <= highest;
   at(name).setAttribute("aria-invalid", String(!isIn));
   if (isIn) return value;
   const range = above === null ? `from ${least} to ${most}` : `above ${above}, up to ${most}`;
   at(name).focus();
-  throw new RangeError(`${LABELS[name]} is a ${isWhole ? "whole " : ""}number ${range}.`);
+  throw new RangeError(`${at(name).labels[0].textContent} must be a ${isWhole ? "whole " : ""}number ${range}.`);
 }
 
 /** All settings, or null where one of them cannot be; that is said. */
@@ -101,7 +106,8 @@ async function write(from, chosenSettings) {
   const seconds = (performance.now() - since) / 1000;
   const written = now.tokens.slice(now.from);
   const pace = `${counted(Math.round(unitsOf(written) / seconds))} a second`;
-  say(`${reason === "document" ? "Here the text ends. " : ""}${counted(written)}, ${pace}, seed ${chosenSettings.seed}`);
+  const end = reason === "document" ? "Here the text ends. " : "";
+  say(`${end}${counted(written)}, ${pace}, seed ${chosenSettings.seed}`);
 }
 
 /** How much `--length` counts: characters, or words and signs. */
@@ -173,8 +179,11 @@ function addTokens(tokens) {
   for (const token of tokens) {
     const space = token.begins && /^ \S/.test(token.text) ? " " : "";
     const last = text.lastElementChild;
-    if (token.begins || !last.dataset.place) text.append(space, make("span", { class: "unit", "data-place": place }, token.text.slice(space.length)));
-    else last.append(token.text);
+    if (token.begins || !last.dataset.place) {
+      text.append(space, make("span", { class: "unit", "data-place": place }, token.text.slice(space.length)));
+    } else {
+      last.append(token.text);
+    }
     place++;
   }
 }
@@ -212,14 +221,15 @@ async function open(place) {
   panel.hidden = false;
   const ids = [...now.start, ...now.tokens.slice(0, place).map((token) => token.id)];
   const { found } = await ask("alternatives", { ids });
-  const heading = make("p", { class: "small muted" }, "In place of ", make("b", {}, named(is)), " the model could have written:");
+  const heading = make("p", { class: "small muted" }, "In place of ", make("b", {}, named(is)),
+    " the model could have written:");
   const list = make("ul", {});
   for (const { tokens, share } of found) {
     const text = textOf(tokens);
     const button = make("button", { type: "button" }, make("span", { class: "word" }, named(text)),
       make("span", { class: "number muted small" }, shownShare(share)));
     if (text === is) button.setAttribute("aria-current", "true");
-    button.addEventListener("click", () => choose(place, tokens).catch((problem) => failed(problem.message)));
+    button.addEventListener("click", doing(() => choose(place, tokens)));
     list.append(make("li", {}, button));
   }
   const leave = make("button", { type: "button", class: "leave" }, "Leave it");
@@ -227,6 +237,8 @@ async function open(place) {
   panel.replaceChildren(heading, list, leave);
   list.querySelector("button")?.focus({ preventScroll: true });
   panel.scrollIntoView({ block: "nearest" });
+  const hidden = unitAt(place).getBoundingClientRect().bottom - panel.getBoundingClientRect().top;
+  if (hidden > 0) scrollBy(0, hidden + 24); // the panel stays at the bottom of the window
 }
 
 /** Put other tokens in place of the word at `place`, and write anew as much as stood behind it. */
@@ -250,10 +262,6 @@ function neighbour(place, step) {
 
 /* ---- the form */
 
-const doing = (action) => (event) => {
-  event.preventDefault();
-  Promise.resolve(action()).catch((problem) => failed(problem.message));
-};
 at("form").addEventListener("submit", doing(begin));
 at("stop").addEventListener("click", doing(stop));
 at("go-on").addEventListener("click", doing(goOn));
@@ -264,7 +272,7 @@ at("prompt").addEventListener("keydown", (event) => {
 });
 at("text").addEventListener("click", (event) => {
   const unit = event.target.closest("[data-place]");
-  if (unit && !isBusy && getSelection().isCollapsed) open(Number(unit.dataset.place)).catch((problem) => failed(problem.message));
+  if (unit && !isBusy && getSelection().isCollapsed) doing(() => open(Number(unit.dataset.place)))(event);
 });
 at("text").addEventListener("keydown", (event) => {
   if (isBusy || !now.tokens.length || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -273,21 +281,20 @@ at("text").addEventListener("keydown", (event) => {
     mark(chosen < 0 ? 0 : neighbour(chosen, step));
     unitAt(chosen)?.scrollIntoView({ block: "nearest" });
   } else if (event.key === "Enter" && chosen >= 0) {
-    open(chosen).catch((problem) => failed(problem.message));
+    doing(() => open(chosen))(event);
   } else {
     return;
   }
   event.preventDefault();
 });
 addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && isBusy && !at("stop").disabled && !at("write").hidden) stop();
+  if (event.key === "Escape" && isBusy && now !== NOTHING) stop();
   else if (event.key === "Escape" && !at("other").hidden) {
     close();
     at("text").focus();
   }
 });
 
-at("unit").textContent = isWords ? "in words" : "in characters";
 const parts = [unpack(data.model, Uint8Array), unpack(data.weights, Uint8Array)];
 delete data.model;
 delete data.weights;

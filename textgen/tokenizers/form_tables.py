@@ -8,7 +8,7 @@ import unicodedata
 
 from textgen.tokenizers.base import SURROGATES
 from textgen.tokenizers.look_alikes import LOOK_ALIKES
-from textgen.tokenizers.normalizing import fold_symbol, is_ignorable
+from textgen.tokenizers.normalizing import IGNORABLE, fold_symbol
 from textgen.tokenizers.text_blocks import CODE_POINTS
 from textgen.tokenizers.unknown import joined, nearest_known
 
@@ -63,6 +63,8 @@ def symbols_with_forms() -> tuple[str, ...]:
 
 def folded_symbols() -> dict[str, str]:
     """Every symbol that `fold_symbol` changes, and what it becomes."""
-    symbols = map(chr, (code for code in range(CODE_POINTS) if code not in SURROGATES))
-    may_change = (s for s in symbols if s.casefold() != s or unicodedata.decomposition(s) or is_ignorable(s))
-    return {symbol: folded for symbol in may_change if (folded := fold_symbol(symbol)) != symbol}
+    may_change = {chr(code) for first, last in IGNORABLE for code in range(first, last + 1)}
+    for symbol in (chr(code) for code in range(CODE_POINTS) if code not in SURROGATES):
+        if symbol.casefold() != symbol or unicodedata.decomposition(symbol):
+            may_change.add(symbol)
+    return {symbol: folded for symbol in sorted(may_change) if (folded := fold_symbol(symbol)) != symbol}
