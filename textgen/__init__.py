@@ -27,7 +27,7 @@ The map, in the order in which text becomes a model and a model becomes text. A 
     inspection          a corpus -> what is odd about it, and a command that suits it
     training/           a request -> a plan -> a trainer -> a model directory
     benchmark           how fast this machine trains and samples, by size
-    export/             a model -> a SavedModel: a prompt goes in, text comes out
+    export/             a model -> a SavedModel, a page that writes, ONNX: a prompt goes in, text comes out
     repl/               a conversation with a model
     api                 the Python interface, below
     cli/                the command line
