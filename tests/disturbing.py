@@ -30,15 +30,21 @@ QUICK = {
     "sample -f": f"sample {DONE} -n 200 -f novel.txt",
     "sample -p -": f"sample {DONE} -n 20 -p -",
     "sample -o": f"sample {DONE} -n 5000 -o named --num-samples 2",
+    "sample --prompts": f"sample {DONE} -n 20 --prompts novel.txt",
+    "replay": "replay out.json",
     "sample of a run": f"sample {RUN} -n 50 --json",
     "repl": f"repl {DONE} -n 20",
     "evaluate FILE": f"evaluate {DONE} novel.txt",
     "evaluate PAGE": f"evaluate {DONE} page.html",
+    "evaluate TABLE": f"evaluate {DONE} rows.csv --column text",
     "evaluate": f"evaluate {DONE} --json",
+    "copied": f"copied {DONE} novel.txt --corpus novel.txt --json",
     "score": f"score {DONE} novel.txt --html named",
     "gates": f"gates {DONE} --file novel.txt --html named",
     "models": "models",
     "info": f"info {RUN}",
+    "report": f"report {DONE} {RUN} --html named",
+    "report of a run": f"report {RUN}",
     "verify": f"verify {DONE}",
     "verify of a run": f"verify {RUN} --json",
     "inspect": "inspect novel.txt",
@@ -58,6 +64,7 @@ LONG = {
     "train FILE --resume": f"train novel.txt --resume --name {RUN}",
     "export": f"export {DONE} --output exported",
     "benchmark": "benchmark --units 8 --batch-size 4 --sequence-length 8",
+    "lesson": "lesson novel.txt novel.txt novel.txt novel.txt --minutes 0.005 --html named",
 }
 COMMANDS = QUICK | LONG
 OF_THE_RUN = [name for name, arguments in COMMANDS.items() if RUN in arguments.replace("novel.txt", "").split()]
@@ -69,6 +76,7 @@ PATHS = (
     "page.html",
     "notes",
     "notes/one.md",
+    "out.json",
     "named",
     "story",
     "exported",
@@ -165,6 +173,7 @@ class Scene(Driver):
         self._write_texts()
         assert self.run(*train("characters", "--name", DONE)) == 0, self.said()
         assert self.run(*train("words"), events=[["step", 6 + 14, 0, "SIGTERM"]]) == 143, self.said()
+        assert self.run("sample", DONE, "-n", "30", "--json", "-o", "out.json") == 0, self.said()
         (folder / "log").unlink()
         self.newest = model_directory.checkpoint_dirs(self.path)[0].name
         self.entry = min(os.listdir(folder / "cache" / "prepared"))
@@ -205,7 +214,8 @@ class Scene(Driver):
             paths = tuple(path for path in PATHS if self._is_used(path, used))
             moments = {kind: number for kind, number in outcome.met if kind in COUNTED}
             reads = any(word in COMMANDS[name].split() for word in ("repl", "-"))
-            self._reaches[name] = Reach(outcome.seconds, moments, paths, reads)
+            seconds = next(number for kind, number in outcome.met if kind == "seconds")
+            self._reaches[name] = Reach(seconds, moments, paths, reads)
         return self._reaches[name]
 
     def struck(self, fault: Fault, outcome: "Outcome") -> bool:
@@ -300,6 +310,7 @@ class Scene(Driver):
         notes = self.folder.with_name("notes")
         notes.write_bytes(b"")
         stdin = None if streams.pop("stdin", None) else TALK
+        began = time.monotonic()
         command = Command(
             *arguments.split(),
             cwd=self.folder,
@@ -309,7 +320,6 @@ class Scene(Driver):
             notes=notes,
             **streams,
         )
-        began = time.monotonic()
         ended = threading.Event()
         watcher = threading.Thread(target=_watch, args=(command.number, ended, readers))
         watcher.start()

@@ -120,6 +120,7 @@ class Notes:
     """What a command met, as lines of JSON [kind, what] in a file; nothing where there is no file."""
 
     def __init__(self, path: str | None):
+        self.began = time.perf_counter()
         self.handle = None if path is None else _open_aside(path)
         self.added: set[tuple[str, object]] = set()
         self.moments: dict[str, list] = {}
@@ -137,7 +138,8 @@ class Notes:
             resource.setrlimit(resource.RLIMIT_FSIZE, room)
 
     def end(self) -> None:
-        """How often each moment came."""
+        """How long it took, and how often each moment came."""
+        self.add("seconds", time.perf_counter() - self.began)
         for name, calls in self.moments.items():
             self.add(name, len(calls))
 

@@ -8,7 +8,8 @@ import numpy as np
 from textgen.config import SamplingConfig
 from textgen.generation.generator import Generator
 from textgen.generation.state import Context
-from textgen.repl import Repl
+from textgen.repl import Repl, Session
+from textgen.repl.session import ModelFacts
 from textgen.tokenizers import CharacterTokenizer, WordTokenizer
 from textgen.tokenizers.unknown import describe_replacements
 
@@ -33,12 +34,12 @@ class AlphabetEngine:
     def write(self, context, config, samples, barred=None, steering=None):
         letter = SYMBOLS[context.recent[-1]]
         position = LETTERS.find(letter) if letter in LETTERS else 25
-        step = 1 + int(samples[0]) * self.skips
+        steps = 1 + np.asarray(samples) * self.skips
         for count in range(10**6):
             if count == self.interrupt_after:
                 raise KeyboardInterrupt
-            position = (position + step) % 26
-            yield np.array([[SYMBOLS.index(LETTERS[position])]], np.int32)
+            letters = [LETTERS[place] for place in (position + steps * (count + 1)) % 26]
+            yield np.array([[SYMBOLS.index(letter) for letter in letters]], np.int32)
 
 
 class DocumentEngine(AlphabetEngine):
@@ -66,22 +67,27 @@ WORDS = WordTokenizer(SYMBOLS, [" cat", " the", "the", " sat"])
 DOCUMENTS = CharacterTokenizer(SYMBOLS, "\n\n")
 
 
+MODEL = ModelFacts("novel", "a model")
+
+
 class Transcript:
     """A session whose lines are known beforehand; an exception among them is raised where a line would come."""
 
-    def __init__(self, *lines, generator=None, engine=None, **sampling):
+    def __init__(self, *lines, generator=None, engine=None, columns=80, model=MODEL, **sampling):
         self.lines = [*lines]
         self.shown = ""
         engine = engine or AlphabetEngine()
         self.generator = generator or Generator(CharacterTokenizer(SYMBOLS), engine, on_replaced=self.replaced)
-        self.repl = Repl(
+        self.session = Session(
             self.generator,
             SamplingConfig(**({"length": 3} | sampling)),
-            read_line=self.read_line,
             write=self.write,
             notice=self.notice,
-            model="a model",
+            show=self.show,
+            columns=lambda: columns,
+            model=model,
         )
+        self.repl = Repl(self.session, self.read_line)
 
     def read_line(self, prompt):
         line = self.lines.pop(0) if self.lines else EOFError()
@@ -96,6 +102,9 @@ class Transcript:
     def notice(self, text):
         self.shown += "".join(f"# {line}\n" for line in text.split("\n"))
 
+    def show(self, text):
+        self.shown += "".join(f"| {line}".rstrip() + "\n" for line in text.split("\n"))
+
     def replaced(self, replaced):
         self.notice(describe_replacements(replaced))
 
@@ -105,11 +114,11 @@ class Transcript:
 
     @property
     def story(self) -> str:
-        return self.repl.session.story.text
+        return self.session.story.text
 
     @property
     def context(self):
-        session = self.repl.session
+        session = self.session
         return session.reader.context(session.story.end) if session.story.end else None
 
 

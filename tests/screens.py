@@ -20,12 +20,20 @@ from textgen.training.terminal import TerminalReporter
 class Screen:
     """What a person sees: a reporter, and what it has written."""
 
-    def __init__(self, *, terminal: bool = False, width: int = 100):
+    def __init__(
+        self, *, terminal: bool = False, width: int = 100, height: int = 40, verbose: bool = False, **settings
+    ):
         self.file = io.StringIO()
         self.console = Console(
-            file=self.file, force_terminal=terminal, width=width, color_system="standard", record=True, highlight=False
+            file=self.file,
+            force_terminal=terminal,
+            width=width,
+            height=height,
+            record=True,
+            highlight=False,
+            **{"color_system": "standard", "_environ": {"TERM": "xterm"}} | settings,
         )
-        self.reporter = TerminalReporter(self.console)
+        self.reporter = TerminalReporter(self.console, is_verbose=verbose)
 
     @property
     def lines(self) -> list[str]:

@@ -19,6 +19,7 @@ import pytest
 from conftest import ALPHABET, make_stored_model, make_word_tokenizer, slow, trace_plainly, write_stored_model
 
 import textgen
+from textgen.arguments import in_python
 from textgen.cli import main
 from textgen.config import TextConfig
 from textgen.errors import (
@@ -186,9 +187,11 @@ WRONG = [
     *[("samples", "prompt", value) for value in NO_TEXT],
     *[("stream", "prompt", value) for value in NO_TEXT],
     *[("samples", "num_samples", value) for value in [*NO_NUMBER, 0, -1, 10**5000]],
+    *[("samples", "logprobs", value) for value in ["5", b"5", True, 5.5, [5], -1]],
     *[("generate", "length", value) for value in [*NO_NUMBER, np.float64(5.0), np.int64(0), 10**5000]],
     *[("stream", "seed", value) for value in [*NO_NUMBER, -1]],
-    *[("generate", "temperature", value) for value in ["0.5", None, True, [0.5], float("nan"), np.float32("inf"), 1j]],
+    *[("generate", "temperature", value) for value in ["0.5", None, True, float("nan"), np.float32("inf"), 1j]],
+    *[("generate", "temperature", value) for value in [[], [0.5, "1"], [0.5, -1.0], [True]]],
     *[("generate", "top_p", value) for value in [np.array([0.5, 0.6]), np.float64(2.0), b"1"]],
     *[("generate", "stop", value) for value in [b"ab", 5, [b"ab"], ["a", 5], None, "", [""]]],
     *[("generate", "ignore_eod", value) for value in ["yes", 1, None]],
@@ -201,6 +204,8 @@ WRONG = [
     *[("evaluate", "encoding", value) for value in ["utf-8", 5, b"utf-8"]],
     *[("export", "output_dir", value) for value in NO_PATH],
     *[("export", "overwrite", value) for value in NO_SWITCH],
+    *[("export", "format", value) for value in ["pdf", None, 5, b"html", ["html"]]],
+    *[("export", "dtype", value) for value in ["float64", 16, b"int8", "int8"]],  # the last is of use for a page alone
     *[("load", "name_or_path", value) for value in NO_PATH],
     *[("load", "models_dir", value) for value in NO_PATH[1:]],
     *[("load", "engine", value) for value in ["jax", None, 5, ["numpy"], np.array(["numpy"])]],
@@ -210,6 +215,7 @@ WRONG = [
     *[("train", "models_dir", value) for value in NO_PATH[1:]],
     *[("train", "name", value) for value in [b"x", 5, True, Path("x"), ["x"]]],
     *[("train", "init_from", value) for value in NO_PATH[1:]],
+    *[("train", "tensorboard", value) for value in NO_PATH[1:]],
     *[("train", "preset", value) for value in [5, b"tiny", ["tiny"]]],
     *[("train", name, value) for name in ("resume", "overwrite") for value in NO_SWITCH],
     *[("train", "progress", value) for value in [5, "print", True, [print]]],
@@ -334,6 +340,7 @@ LINES = "the cat sat\r\n\r\non a mat.\nthe dog sat\n\n\nsat the cat, a cat."
 TABLE = 'text,id\n"the cat, sat",1\n"on a\nmat",2\n,3\n'
 
 
+@pytest.mark.filterwarnings("ignore::textgen.TextgenWarning")  # what was done with a file, which is tested below
 @pytest.mark.parametrize(
     ("reading", "text", "sources"),
     [
@@ -364,6 +371,7 @@ def test_the_figures_of_a_text_are_those_of_the_command_on_a_file_of_it(tmp_path
         assert figures["cache"].items() <= expected["cache"].items()
 
 
+@pytest.mark.filterwarnings("ignore::textgen.TextgenWarning")  # what was done with a file, which is tested below
 def test_documents_are_measured_as_the_files_that_hold_them(tmp_path):
     write_stored_model(tmp_path, make_stored_model(tokenizer=make_word_tokenizer("\n\n")))
     model = textgen.load("tiny", models_dir=tmp_path)
@@ -500,3 +508,41 @@ def test_training_in_a_process_that_was_forked_says_that_it_cannot(place):
             with pytest.raises(TextgenError, match=r"forked .* multiprocessing.get_context\(\"spawn\"\)"):
                 pool.apply_async(textgen.train, *arguments).get(timeout=120)
     assert not (place / "models" / "forked").exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "spelled"),
+    [
+        ("x.csv is no table. Leave out --column.", "x.csv is no table. Leave out `column`."),
+        ("--bad-rows skip leaves such rows out", "`bad_rows='skip'` leaves such rows out"),
+        ("--encoding cp1252 reads a, --encoding utf-8 --encoding-errors replace reads b",
+         "`encoding='cp1252'` reads a, `encoding='utf-8'` `encoding_errors='replace'` reads b"),
+        ("Name its encoding: --encoding NAME.", "Name its encoding: `encoding`."),
+        ("Lower --batch-size to 1 and --units 8", "Lower `batch_size` to 1 and `units=8`"),
+        ("Use --overwrite or another --name", "Use `overwrite=True` or another `name`"),
+        ("--no-skip is needed, or --on-unknown replace", "`skip=False` is needed, or `on_unknown='replace'`"),
+        ("--file-format html reads its text", "`file_format='html'` reads its text"),
+        ("-- a dash --- and --else what", "-- a dash --- and --else what"),
+    ],
+)  # fmt: skip
+def test_what_names_flags_names_arguments_to_a_python_program(said, spelled):
+    assert in_python(said) == spelled
+
+
+def test_errors_and_warnings_of_reading_name_arguments_and_reach_the_caller(place, model):
+    (place / "rows.csv").write_text("id,text\n1,It was\n2\n3,It was\n")
+    (place / "cp1252.txt").write_bytes("“It was”\n".encode("cp1252"))
+    with pytest.raises(CorpusError, match=r"`bad_rows='skip'` leaves such rows out\.$"):
+        textgen.train(place / "rows.csv", column="text", models_dir=place / "none")
+    with pytest.raises(CorpusError, match=r"`bad_rows='skip'`"):
+        model.evaluate(place / "rows.csv", column="text")
+    with pytest.warns(TextgenWarning, match=r"1 bad row left out") as warned:
+        model.evaluate(place / "rows.csv", column="text", bad_rows="skip")
+    assert all(warning.filename == __file__ for warning in warned)
+    with pytest.warns(TextgenWarning) as warned:
+        model.evaluate(place / "cp1252.txt")
+    assert any("cp1252.txt: read as cp1252: “It was”" in str(warning.message) for warning in warned)
+    with pytest.raises(SettingError, match=r"^`column` is for files; leave it out for a text in memory$"):
+        model.evaluate("It was", column="text")
+    with pytest.raises(SettingError, match=r"^`level` is that of the model; leave it out$"):
+        model.evaluate(place / "cp1252.txt", level="word")

@@ -1,6 +1,7 @@
 """The house: which room may import which, how long a file may be, and what must never be imported at start-up."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import textgen
+from textgen.records import Evaluated
 
 REPOSITORY = Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "textgen"
@@ -20,7 +22,7 @@ ROOMS = re.findall(r"^    (\w+)/?  +\S", textgen.__doc__, re.MULTILINE)
 TOP_LEVEL = {"textgen", "corpora", "saved_models", "tests", "setup.cfg", "pyproject.toml", "README.md"}
 TENSORFLOW = {"tensorflow", "tensorflow_text", "keras"}
 MAY_IMPORT_TENSORFLOW = re.compile(
-    r"model/.*|evaluation/dynamic\.py|training/(step|validation)\.py|export\b.*|.*/graph\w*\.py|tensorflow_runtime\.py|cli/doctor\.py"
+    r"model/.*|lesson/.*|evaluation/dynamic\.py|training/(step|validation|tensorboard)\.py|export\b.*|.*/graph\w*\.py|tensorflow_runtime\.py|cli/doctor\.py"
 )
 
 
@@ -118,6 +120,7 @@ def run_without_tensorflow(*arguments: str, stdin: str = "") -> subprocess.Compl
         ["models"],
         ["info", "tiny"],
         ["verify", "tiny"],
+        ["report", "tiny"],
         ["sample", "tiny", "-n", "20"],
         ["repl", "tiny", "-n", "20"],
         ["evaluate", "tiny", str(REPOSITORY / "setup.cfg")],
@@ -131,6 +134,9 @@ def run_without_tensorflow(*arguments: str, stdin: str = "") -> subprocess.Compl
 )
 def test_these_commands_never_import_tensorflow(arguments, models_dir, monkeypatch):
     monkeypatch.setenv("TEXTGEN_MODELS_DIR", str(models_dir))
+    if arguments[0] == "report":
+        row = Evaluated(step=1, epoch=1.0, train_loss=2.0, validation_loss=2.0, learning_rate=0.1)
+        (models_dir / "tiny" / "metrics.jsonl").write_text(json.dumps(row.to_json()) + "\n")
     done = run_without_tensorflow(*arguments, stdin="a\n/exit\n")
     assert (done.returncode, done.stdout != "") == (0, True), done.stderr
 

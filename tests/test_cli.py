@@ -39,7 +39,8 @@ def workshop(tmp_path_factory) -> Path:
     """A working directory in which a model named `tale` was trained, by a process that imported TensorFlow itself."""
     directory = tmp_path_factory.mktemp("workshop")
     (directory / "tale.txt").write_text("\n".join(f"{TALE}So it went for {n} years." for n in range(300)))
-    command = [sys.executable, "-m", "textgen", "train", "tale.txt", "--steps", "300", *SETTINGS, "--json"]
+    command = [sys.executable, "-m", "textgen", "train", "tale.txt", "-v", "--steps", "300", *SETTINGS, "--json"]
+    command += ["--tensorboard", "events"]
     environment = os.environ | {"TEXTGEN_MODELS_DIR": ""}
     done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
@@ -63,6 +64,11 @@ def test_training_says_what_it_does_and_shows_nothing_of_tensorflow(workshop):
         assert said in log
     for noise in ("WARNING", "oneDNN", "cuda_", "I0000", "Traceback"):
         assert noise not in log
+
+
+def test_event_files_are_written_where_they_were_asked_for(workshop):
+    (path,) = (workshop / "events").iterdir()
+    assert "tfevents" in path.name
 
 
 def test_the_model_directory_holds_what_the_documentation_says(workshop):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textgen.config import ModelConfig, SamplingConfig, TextConfig, TrainingConfig
-from textgen.errors import SettingError
+from textgen.errors import SettingError, WrongTypeError
 from textgen.schema import Settings, setting
 
 CONFIGS = (TextConfig, ModelConfig, TrainingConfig, SamplingConfig)
@@ -62,11 +62,24 @@ RANGES = [
     (TrainingConfig, "seed", (0, LONGEST), (-1, LONGEST + 1)),
     (TrainingConfig, "checkpoint_every", (0, 10**6), (-1,)),
     (TrainingConfig, "keep_checkpoints", (1, 10**6), (0, -1)),
+    (TrainingConfig, "cores", (1, 1024, None), (0, 1025)),
     (TrainingConfig, "storage", ("float32", "float16", "int8", None), ("", "int4", 8)),
     (TrainingConfig, "sample_every", (0, 10**6), (-1,)),
+    (TrainingConfig, "copy_index", (True, False), (1, "yes")),
+    (SamplingConfig, "endless", (True, False), (1, "yes")),
+    (SamplingConfig, "beams", (1, 1000), (0, 1001, 1.5)),
+    (SamplingConfig, "must_include", ((), ("a", "b c")), (("",), "a", ("x" * 201,), ("a",) * 101)),
+    (SamplingConfig, "regex", (None, "a|b", "(?i)x{2,5}"), ("", "(", "x" * 10_001, 5)),
+    (SamplingConfig, "max_copy", (0, 4096), (-1, 4097, 1.5)),
     (SamplingConfig, "length", (1, LONGEST), (0, LONGEST + 1)),
     (SamplingConfig, "repeat_penalty", (0.01, 100), (0.009, 101)),
     (SamplingConfig, "repeat_last_n", (1, 4096), (0, 4097)),
+    (SamplingConfig, "ban", ((), ("the", "[a-z]"), ("e" * 1000,)), (("",), ("e" * 1001,))),
+    (SamplingConfig, "presence_penalty", (-2, 2), (-2.1, 2.1)),
+    (SamplingConfig, "frequency_penalty", (-2, 2), (-2.1, 2.1)),
+    (SamplingConfig, "no_repeat_ngram", (0, 100), (-1, 101)),
+    (SamplingConfig, "typical", (0.001, 1), (0, 1.1)),
+    (SamplingConfig, "min_length", (0, 300), (-1, 301)),
     (SamplingConfig, "temperature", (0, 1000), (-0.01, 1001)),
     (SamplingConfig, "top_k", (0, LONGEST), (-1, LONGEST + 1)),
     (SamplingConfig, "top_p", (5e-324, 1), (0, 1.01)),
@@ -320,8 +333,10 @@ trainings = st.builds(
 )
 samplings = st.builds(
     SamplingConfig,
-    temperature=st.floats(0, 1000),
+    temperature=st.floats(0, 1000) | st.lists(st.floats(0, 1000), min_size=1, max_size=4).map(tuple),
     top_p=finite(0, 1),
+    typical=finite(0, 1),
+    ban=st.lists(st.text(min_size=1, max_size=9), max_size=9).map(tuple),
     repeat_penalty=finite(0.01, 100),
     seed=st.integers(0, 2**63 - 1),
     stop=st.lists(st.text(min_size=1)).map(tuple),
@@ -374,7 +389,17 @@ def test_in_json_only_a_setting_that_may_be_absent_is_null(config, name):
     document = config.to_json() | {name: None}
     if (
         name
-        in ("minutes", "epochs", "steps", "column", "document_separator", "include", "vocabulary_size", "num_sampled")
+        in (
+            "minutes",
+            "epochs",
+            "steps",
+            "column",
+            "document_separator",
+            "include",
+            "vocabulary_size",
+            "num_sampled",
+            "cores",
+        )
         and config != model_config()
     ):
         assert getattr(type(config).from_json(document), name) is None
@@ -420,3 +445,35 @@ def test_every_setting_explains_itself_in_a_sentence(cls):
     for field in dataclasses.fields(cls):
         assert field.metadata["description"].endswith(".")
         assert field.metadata["description"][0].isupper()
+
+
+def test_a_temperature_is_one_number_or_several_that_take_turns():
+    assert SamplingConfig(temperature=0.5).to_json()["temperature"] == 0.5
+    assert SamplingConfig(temperature=(0.5,)) == SamplingConfig(temperature=0.5)
+    several = SamplingConfig(temperature=(1, 0.0))
+    assert several.to_json()["temperature"] == [1, 0.0]
+    assert [several.at(position).temperature for position in range(3)] == [1, 0.0, 1]
+    for wrong, message in (
+        ((0.5, -1.0), "at least 0"),
+        ((0.5, 1001), "at most 1000"),
+        ((0.5, math.nan), "finite"),
+        ((0.5, "1"), "must be a number"),
+        ((), "takes 1 to 1,000 numbers"),
+        ((1.0,) * 1001, "takes 1 to 1,000 numbers"),
+    ):
+        with pytest.raises(SettingError, match=message):
+            SamplingConfig(temperature=wrong)
+
+
+def test_the_seed_random_is_another_one_each_time():
+    seeds = {SamplingConfig(seed="random").seed for _ in range(20)}
+    assert len(seeds) == 20
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    with pytest.raises(WrongTypeError, match="`seed` must be a whole number"):
+        SamplingConfig(seed="Random")
+
+
+def test_settings_of_before_there_were_bans_and_runs_still_load():
+    new = {"presence_penalty", "frequency_penalty", "no_repeat_ngram", "ban", "min_length", "typical"}
+    document = {name: value for name, value in SamplingConfig().to_json().items() if name not in new}
+    assert SamplingConfig.from_json(document) == SamplingConfig()

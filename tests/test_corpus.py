@@ -245,7 +245,7 @@ def test_a_missing_file_names_its_nearest_neighbour_or_catalogue_name():
 
 
 def test_a_folder_without_text_files_is_refused():
-    write("pictures/cat.png", b"\x89PNG")
+    write("pictures/cat.png", b"\x89PNG\r\n\x1a\n")
     assert message_of("pictures") == (
         "pictures holds nothing to read; left out: 1 .png (cat.png). Name the files to read instead."
     )

@@ -255,7 +255,8 @@ def test_a_row_that_is_wrong_is_named_with_its_file():
 
 
 def test_a_column_of_what_is_no_table_is_refused():
-    expected = "a.txt is no .csv, .tsv, .jsonl, .ndjson or .json file, so it has no columns. Leave out --column."
+    expected = "a.txt is no .csv, .tsv, .jsonl, .ndjson or .json file, so it has no columns. "
+    expected += "Leave out --column, or say what it is: --file-format csv, tsv or jsonl."
     assert message_of(write("a.txt", "text\n"), config=COLUMN) == expected
     assert message_of("chronicles", config=COLUMN).startswith("chronicles is no .csv")
 

@@ -253,7 +253,6 @@ BINARY = {
     "pdf": (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "a PDF document"),
     "bz2": (b"BZh91AY&SY" + bytes(60), "compressed by bzip2, not plain text. Unpack it (bunzip2)"),
     "xz": (b"\xfd7zXZ\0" + bytes(60), "compressed by xz"),
-    "zst": (b"\x28\xb5\x2f\xfd" + bytes(60), "compressed by Zstandard"),
     "7z": (b"7z\xbc\xaf\x27\x1c" + bytes(60), "a 7-Zip archive"),
     "tar": (b"notes.txt".ljust(257, b"\0") + b"ustar\x0000" + bytes(250), "a tar archive"),
     "png": (b"\x89PNG\r\n\x1a\n" + bytes(60), "a picture (PNG)"),

@@ -10,7 +10,7 @@ from conftest import make_stored_model, write_stored_model
 from whole_texts import cached_surprisals
 
 from textgen.cli import main
-from textgen.config import CacheConfig
+from textgen.config import CacheConfig, TextConfig
 from textgen.evaluation import Evaluation, tokenize
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.records import CorpusRecord
@@ -202,3 +202,35 @@ def test_an_empty_text_is_refused(evaluate, options):
     status, output, errors = evaluate(*options, file="empty.txt")
     assert (status, output, len(errors.splitlines())) == (1, "", 1)
     assert "empty.txt" in errors
+
+
+def test_a_flag_says_how_the_file_is_read_as_it_does_for_training(run, folder):
+    write_model(folder, "")
+    texts = folder / "texts"
+    texts.mkdir()
+    (texts / "a.txt").write_text("the cat sat\n")
+    (texts / "b.csv").write_text("id,what\n1,the dog ran\n2\n")
+    (texts / "c.log").write_text("<p>the <b>cat</b> sat</p>\n")
+
+    def seen(*flags: str) -> str:
+        status, _, said = run("evaluate", str(texts), *flags)
+        assert status == 0, said
+        return said
+
+    assert "left out of" in seen("--include", "*.txt")
+    assert "1 name by --exclude" in seen("--exclude", "*.log")
+    assert "1 paragraph, 12 characters of text" in seen("--include", "*.log", "--file-format", "html")
+    assert "1 bad row left out" in seen("--column", "what", "--bad-rows", "skip")
+    assert "without the separator '%'" in seen("--include", "*.txt", "--document-separator", "%")
+    assert run("evaluate", str(texts), "--level", "word")[0] == 2  # the model says that
+    status, _, said = run("evaluate", "--include", "*.txt")
+    assert (status, said) == (2, "textgen: --include says how FILE is read; name a FILE, or leave it out\n")
+
+
+def test_what_is_said_of_documents_replaces_how_the_corpus_was_parted():
+    table = TextConfig(column="text", file_format="csv", bad_rows="skip")
+    assert table.read_as({}) == table
+    assert table.read_as({"exclude": ("b",)}) == table.replace(exclude=("b",))
+    assert table.read_as({"documents": "line"}) == TextConfig(documents="line")
+    assert table.read_as({"column": "body"}) == TextConfig(column="body")
+    assert TextConfig(documents="line").read_as({"document_separator": "%"}) == TextConfig(document_separator="%")

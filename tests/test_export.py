@@ -15,9 +15,11 @@ from textgen.config import SamplingConfig
 from textgen.errors import ExportError
 from textgen.export import check, export_model, operations, reader, saved_model
 from textgen.export.check import Case, explained_by_rounding
-from textgen.export.signature import MAX_LENGTH, as_decimal, request_of
+from textgen.export.requests import request_of
+from textgen.export.signature import INPUTS, MAX_LENGTH, as_decimal
 from textgen.export.writing import Format
 from textgen.generation.generator import open_generator
+from textgen.schema import from_python
 
 MODEL = make_stored_model()
 PROMPTS = ["", "it was", "the Q\u00fceen\u2019s \ufb01re \u2603", "a longer prompt, with a\nnew line in it. "]
@@ -99,8 +101,8 @@ def test_other_cells_write_the_numpy_engines_text_too(cell):
     model = make_stored_model(cell, num_layers=3, units=10)
     module = TextModule(model)
     config = SamplingConfig(length=300, temperature=0.8, seed=3)
-    request = {name: tf.constant(v) for name, v in request_of(PROMPTS[:2], config).items() if name != "seed"}
-    answer = module.generate(**request, seed=tf.constant(config.seed, tf.int64))
+    request = {name: tf.constant(v, INPUTS[name].dtype) for name, v in request_of(PROMPTS[:2], config).items()}
+    answer = module.generate(**request)
     rows = zip(PROMPTS[:2], answer["text"].numpy(), answer["completion"].numpy(), strict=True)
     for prompt, text, completion in rows:
         assert_same_text(prompt, config, text.decode(), completion.decode(), model)
@@ -109,8 +111,8 @@ def test_other_cells_write_the_numpy_engines_text_too(cell):
 def test_the_signature_is_the_documented_one(exported, serve):
     signature = serve.loaded.signatures["serving_default"]
     inputs = signature.structured_input_signature[1]
-    shown = {name: f"{spec.dtype.name}{' [B]' if spec.shape.rank else ''}" for name, spec in inputs.items()}
-    assert shown == exported.signature["inputs"]
+    shapes = {"prompt": " [B]", "temperature": " or several", "ban": " [K]"}
+    assert {n: spec.dtype.name + shapes.get(n, "") for n, spec in inputs.items()} == exported.signature["inputs"]
     assert set(signature.structured_outputs) == set(exported.signature["outputs"])
     assert all(spec.dtype == tf.string for spec in signature.structured_outputs.values())
 
@@ -119,18 +121,27 @@ def test_the_signature_is_the_one_that_callers_were_written_for(exported, serve)
     assert list(exported.signature["inputs"].items()) == [
         ("prompt", "string [B]"),
         ("length", "int32"),
-        ("temperature", "float32"),
+        ("temperature", "float32 or several"),
         ("top_k", "int32"),
         ("top_p", "float32"),
         ("min_p", "float32"),
         ("seed", "int64"),
+        ("repeat_penalty", "float32"),
+        ("presence_penalty", "float32"),
+        ("frequency_penalty", "float32"),
+        ("repeat_last_n", "int32"),
+        ("no_repeat_ngram", "int32"),
+        ("ban", "string [K]"),
+        ("min_length", "int32"),
+        ("typical", "float32"),
     ]
     assert list(exported.signature["outputs"]) == ["text", "completion"]
     by_place = serve.loaded.generate(tf.constant(["it was"]), 20, 0.8, 0, 1.0, 0.0, 5)
     by_name = serve.loaded.generate(
         prompt=tf.constant(["it was"]), length=20, temperature=0.8, top_k=0, top_p=1.0, min_p=0.0, seed=5
     )
-    texts = [answer["text"].numpy()[0] for answer in (by_place, by_name, serve(seed=5))]
+    in_turn = serve.loaded.generate(tf.constant(["it was"]), 20, [0.8, 0.8], 0, 1.0, 0.0, 5, ban=["\u2603"])
+    texts = [answer["text"].numpy()[0] for answer in (by_place, by_name, in_turn, serve(seed=5))]
     assert len(set(texts)) == 1
 
 
@@ -138,15 +149,27 @@ def test_the_description_says_what_the_settings_mean(exported):
     description = json.loads((exported.path / saved_model.DESCRIPTION).read_text())
     assert description["notes"] == [
         "length counts characters.",
-        "Temperature 0 takes the likeliest; top_k 0, top_p 1 and min_p 0 are off.",
+        "Temperature 0 takes the likeliest; top_k 0, top_p 1, min_p 0, repeat_penalty 1, presence_penalty 0, "
+        "frequency_penalty 0, no_repeat_ngram 0, typical 1, min_length 0 and an empty ban are off.",
+        "Of several temperatures each is for one token in turn.",
+        "repeat_penalty, presence_penalty, frequency_penalty, repeat_last_n, no_repeat_ngram, ban, min_length and "
+        "typical may be left out where the loaded model's generate is called.",
+        "repeat_penalty, presence_penalty, frequency_penalty, no_repeat_ngram, ban, min_length, temperature, top_k, "
+        "top_p, min_p and typical act in this order.",
+        "There are no beams, no regex, no must_include and no max_copy. Stop strings are left to the caller.",
+        "Where no token may follow, the text ends.",
         "Each row of a batch is the text of its prompt and the seed alone: equal prompts give equal rows.",
-        "temperature, top_p and min_p count with six significant digits.",
+        "temperature, top_p, min_p, repeat_penalty, presence_penalty, frequency_penalty and typical count with six "
+        "significant digits.",
         "On a GPU that rounds matrix products (TF32) the text may differ.",
     ]
     assert description["how_to_call"] == (
         "loaded = tf.saved_model.load(directory); loaded.signatures['serving_default']("
         "prompt=tf.constant(['Once']), length=tf.constant(200), temperature=tf.constant(0.8), top_k=tf.constant(0), "
-        "top_p=tf.constant(1.0), min_p=tf.constant(0.0), seed=tf.constant(0, tf.int64))['text']"
+        "top_p=tf.constant(1.0), min_p=tf.constant(0.0), seed=tf.constant(0, tf.int64), "
+        "repeat_penalty=tf.constant(1.0), presence_penalty=tf.constant(0.0), frequency_penalty=tf.constant(0.0), "
+        "repeat_last_n=tf.constant(64), no_repeat_ngram=tf.constant(0), ban=tf.constant([], tf.string), "
+        "min_length=tf.constant(0), typical=tf.constant(1.0))['text']"
     )
 
 
@@ -168,6 +191,14 @@ def test_a_float32_counts_as_the_decimal_that_was_meant(value):
         ({"top_p": 1.5}, "top_p must be at most 1"),
         ({"min_p": -0.5}, "min_p must be at least 0"),
         ({"seed": -1}, "seed must be at least 0"),
+        ({"temperature": [0.8, -1.0]}, "temperature must be at least 0"),
+        ({"temperature": []}, "temperature takes 1 to 1000 numbers"),
+        ({"frequency_penalty": -2.1}, "frequency_penalty must be at least -2"),
+        ({"presence_penalty": 2.1}, "presence_penalty must be at most 2"),
+        ({"typical": 0.0}, "typical must be above 0"),
+        ({"no_repeat_ngram": 101}, "no_repeat_ngram must be at most 100"),
+        ({"repeat_last_n": 4097}, "repeat_last_n must be at most 4096"),
+        ({"ban": ["a" * 600, "\u00e9" * 401]}, "ban may hold 1000 characters"),
     ],
 )
 def test_a_setting_out_of_range_is_refused_by_the_graph(serve, setting, message):
@@ -234,7 +265,8 @@ def format_of(model) -> Format:
         assert (directory / "model.txt").read_text() == stored.name
         answers = []
         for request in requests:
-            config = SamplingConfig(**{name: value for name, value in request.items() if name != "prompt"})
+            settings = {name: value for name, value in request.items() if name != "prompt"}
+            config = SamplingConfig(**from_python(SamplingConfig, settings))
             texts = [generator.generate(prompt, config)[0] for prompt in request["prompt"]]
             whole = [t.prompt + t.completion for t in texts]
             answers.append({"text": whole, "completion": [t.completion for t in texts]})

@@ -35,7 +35,7 @@ def test_its_scores_and_states_are_those_of_the_numpy_engine(name, tmp_path):
     model = make_stored_model(**SHAPES[name])
     config = model.record.model
     (tmp_path / "model.onnx").write_bytes(step_of(config, model.weights))
-    step, token_ids = StepEngine(tmp_path / "model.onnx", config), np.arange(20) % config.vocabulary_size
+    step, token_ids = StepEngine(tmp_path / "model.onnx", model), np.arange(20) % config.vocabulary_size
     expected = NumpyEngine(config, model.weights).read(token_ids)
     found = step.read(token_ids)
     for part in ("logits", "hidden", "memory"):

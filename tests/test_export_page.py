@@ -32,6 +32,8 @@ PROMPTS = ["", "it was", "the Q\u00fceen\u2019s \ufb01re \u2603", "\ufeffthe cat
 TEXTS = [
     SamplingConfig(length=90),
     SamplingConfig(length=90, temperature=1.2, top_k=5, top_p=0.85, min_p=0.02, seed=2**63 - 1),
+    SamplingConfig(length=90, typical=0.6, repeat_penalty=1.3, repeat_last_n=9, no_repeat_ngram=3, min_length=40),
+    SamplingConfig(length=90, presence_penalty=0.3, frequency_penalty=-0.2, no_repeat_ngram=1, temperature=1.0),
     SamplingConfig(length=90, temperature=0.0),
 ]
 MODELS = {
@@ -215,7 +217,7 @@ def test_the_command_writes_a_page_and_says_how_it_was_checked(tmp_path, monkeyp
     unchecked(monkeypatch)
     done = run(["./<b>y", "--format", "html", "--overwrite", "--dtype", "float32"])
     assert "not checked: Node is not installed" in done.stderr
-    with pytest.raises(SettingError, match="--format html"):
+    with pytest.raises(SettingError, match="`format=html`"):
         run(["./<b>y", "--dtype", "int8"])
 
 
@@ -226,9 +228,17 @@ def test_two_layers_of_128_units_take_less_than_a_megabyte():
 
 # ---- in a browser
 
-IDLE = "new Promise((done) => { const look = () => (isBusy ? setTimeout(look, 5) : done()); look(); })"
-LISTED = "new Promise((done) => { const look = () => (at('other').querySelector('li') ? done() : setTimeout(look, 5)); "
-LISTED += "look(); })"
+UNTIL = """new Promise((done, fail) => {
+  const latest = Date.now() + 60000;
+  const look = () => {
+    if (CONDITION) done();
+    else if (Date.now() > latest) fail(new Error(at("status").textContent));
+    else setTimeout(look, 5);
+  };
+  look();
+})"""
+IDLE = UNTIL.replace("CONDITION", "!isBusy")
+LISTED = UNTIL.replace("CONDITION", "at('other').querySelector('li')")
 SHOWN = "at('text').textContent"
 
 
@@ -250,12 +260,13 @@ def test_a_person_writes_stops_tries_again_undoes_and_chooses(chromium, tmp_path
         return chromium.evaluate(SHOWN)
 
     chromium.evaluate(IDLE)
-    chromium.evaluate("at('prompt').value = 'the caf\u00e9 \u2603 '; at('length').value = '30'; at('seed').value = '7'")
-    first = sample("the caf\u00e9 \u2603 ", length=30, seed=7)
+    chromium.evaluate("at('prompt').value = 'the caf\u00e9 \u2603 '; at('seed').value = '7'")
+    chromium.evaluate("at('length').value = at('min_length').value = '30'")
+    first = sample("the caf\u00e9 \u2603 ", length=30, min_length=30, seed=7)
     assert click("write") == first
     assert chromium.evaluate("at('replaced').textContent").endswith("\u00e9 (read as e), \u2603 (left out).")
     second = click("again")
-    assert second == sample("the caf\u00e9 \u2603 ", length=30, seed=8)
+    assert second == sample("the caf\u00e9 \u2603 ", length=30, min_length=30, seed=8)
     assert click("undo") == first
     assert click("go-on").startswith(first)
     assert click("undo") == first
@@ -285,7 +296,7 @@ def test_a_person_writes_stops_tries_again_undoes_and_chooses(chromium, tmp_path
     assert chromium.evaluate(SHOWN) != first
     assert click("undo") == first
     # A long text is stopped, and what was written stays.
-    chromium.evaluate("at('length').value = '100000'; at('write').click()")
+    chromium.evaluate("at('length').value = at('min_length').value = '100000'; at('write').click()")
     chromium.evaluate("new Promise((done) => setTimeout(done, 300))")
     stopped = click("stop")
     assert chromium.evaluate("at('status').textContent").startswith("Stopped after ")

@@ -180,7 +180,7 @@ def option_value(draw: random.Random, option) -> str:
         return draw.choice(("models", "models", "folder", "tale.txt", "none"))
     if option.name == "base_url":
         return draw.choice((*URLS, *WORDS))
-    if option.name in ("prompt_file", "output"):
+    if option.name in ("prompt_file", "output", "html", "tensorboard"):
         return draw.choice(("tale.txt", "noise.bin", "folder", "none/x", "out", "", "x" * 300, "\udcff"))
     return draw.choice((*WORDS, "utf-8", "utf-16", "name", "text", "rot13", "idna", "x" * 5000))
 

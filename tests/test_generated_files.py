@@ -21,7 +21,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
-COMMANDS = ("sample", "info", "verify", "evaluate", "score", "gates", "export", "repl", "inspect")
+COMMANDS = ("sample", "info", "verify", "evaluate", "score", "gates", "export", "repl", "inspect", "lesson")
 FLAGS = ("-n", "-t", "--seed", "--models-dir", "--engine", "--json", "--top-k", "--stop", "--dynamic", "--no", "-h")
 FLAGS += ("--text", "--html", "--color")
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from textgen.config import FILTERS, SamplingConfig
 from textgen.generation import graph_philox, graph_sampling, philox, sampling
-from textgen.generation.graph import FIRST_BLOCK, READ_BLOCK, TensorFlowEngine, mark_seen
+from textgen.generation.graph import FIRST_BLOCK, READ_BLOCK, TensorFlowEngine
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.generation.state import MAX_RECENT, Context
 
@@ -59,24 +59,25 @@ def test_the_graph_draws_the_same_uniform_numbers_as_numpy(seed, samples, first)
 def traced_rules(active: tuple[tuple[str, bool], ...] | None):
     """`next_ids` compiled for the settings that act; None finds them in each call, as an export does."""
 
-    def chosen(logits, uniform, rules, seen, barred):
+    def chosen(logits, uniform, rules, counts, barred):
         acting = graph_sampling.acting(rules) if active is None else dict(active)
-        return graph_sampling.next_ids(logits, uniform, rules, acting, seen, barred)
+        rules, acting = graph_sampling.rules_at(tf.constant(0), rules, acting)
+        return graph_sampling.next_ids(logits, uniform, rules, acting, counts, barred)
 
     return tf.function(chosen, jit_compile=active is not None, autograph=False)
 
 
 def graph_ids(logits, uniform, config, recent, barred=None, *, exported: bool) -> np.ndarray:
     """`barred` holds the ids of each row that are not drawn."""
-    seen = np.zeros(logits.shape, bool)
+    counts = np.zeros(logits.shape, np.int32)
     for row, ids in enumerate(recent):
-        seen[row, ids[ids >= 0]] = True
+        np.add.at(counts[row], ids[ids >= 0], 1)
     rules, active = graph_sampling.rules_of(config)
     function = traced_rules(None if exported else tuple(active.items()))
     mask = np.zeros(logits.shape, bool)
     for row, ids in enumerate(barred or ()):
         mask[row, ids] = True
-    return function(tf.constant(logits), tf.constant(uniform), rules, tf.constant(seen), tf.constant(mask)).numpy()
+    return function(tf.constant(logits), tf.constant(uniform), rules, tf.constant(counts), tf.constant(mask)).numpy()
 
 
 def assert_same_ids(logits, uniform, config, recent, barred=None, *, exported: bool) -> None:
@@ -122,8 +123,8 @@ def values_of(name: str):
     )
 
 
-configs = st.builds(SamplingConfig, **{name: values_of(name) for name in graph_sampling.OFF})
-barred_rows = st.lists(st.sets(st.integers(0, V - 1), max_size=V - 1).map(sorted), min_size=B, max_size=B)
+configs = st.builds(SamplingConfig, **{name: values_of(name) for name in ("temperature", *graph_sampling.OFF)})
+barred_rows = st.lists(st.sets(st.integers(0, V - 1), max_size=V).map(sorted), min_size=B, max_size=B)
 
 
 @pytest.mark.parametrize("exported", [False, True], ids=["compiled", "exported"])
@@ -135,7 +136,9 @@ def test_every_rule_chooses_the_id_that_numpy_chooses(exported, seed, ties, conf
 
 def test_every_setting_is_a_filter_or_has_a_place_of_its_own():
     """A new setting without a value to be tried is none that the table of filters knows."""
-    own = {"length", "new_words", "repeat_penalty", "repeat_last_n", "temperature", "seed", "stop", "ignore_eod"}
+    own = {"length", "new_words", "repeat_penalty", "presence_penalty", "frequency_penalty", "repeat_last_n"}
+    own |= {"no_repeat_ngram", "ban", "min_length", "temperature", "seed", "stop", "ignore_eod"}
+    own |= {"endless", "beams", "must_include", "regex", "max_copy"}
     assert {field.name for field in dataclasses.fields(SamplingConfig)} == own | set(FILTERS)
 
 
@@ -182,12 +185,6 @@ def test_an_id_that_was_dropped_is_never_drawn():
         graph_ids(logits, np.array([u]), config, np.zeros((1, 0), int), exported=False)[0] for u in (0.0, 1 - 2**-53)
     ]
     assert drawn == [0, 2]
-
-
-def test_marking_what_was_seen_changes_one_id_in_each_row():
-    last_seen = tf.constant([[-1, -1, -1], [5, 6, 7]])
-    marked = mark_seen(last_seen, tf.constant([2, 0]), tf.constant(9))
-    assert marked.numpy().tolist() == [[-1, -1, 9], [9, 6, 7]]
 
 
 @functools.cache

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from textgen import memory
 from textgen.config import SamplingConfig
 from textgen.errors import SettingError, TokenizerError
-from textgen.generation import generator as generator_module
-from textgen.generation.generator import Completion, Generator, open_engine, open_generator
+from textgen.generation import sizes
+from textgen.generation.engines import open_engine
+from textgen.generation.generator import Completion, Generator, open_generator
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.tokenizers import CharacterTokenizer, WordTokenizer
 
@@ -87,7 +88,7 @@ def test_the_length_is_exact_whatever_the_engine_yields(block_length):
 
 @pytest.mark.parametrize("num_samples", [1, 2, 3, 4, 5])
 def test_many_samples_are_made_in_parts_and_keep_their_numbers(monkeypatch, num_samples):
-    monkeypatch.setattr(generator_module, "SAMPLES_AT_ONCE", 2)
+    monkeypatch.setattr(sizes, "SAMPLES_AT_ONCE", 2)
     completions = alphabet().generate("a", writing(3), num_samples)
     assert [c.sample for c in completions] == list(range(num_samples))
     assert [c.completion for c in completions] == ["bcd", "ceg", "dgj", "eim", "fkp"][:num_samples]
@@ -95,10 +96,10 @@ def test_many_samples_are_made_in_parts_and_keep_their_numbers(monkeypatch, num_
 
 @pytest.mark.parametrize(("num_logits", "at_once"), [(1, 1), (26 * 3 + 25, 3), (10**9, 64)])
 def test_fewer_samples_are_made_at_once_where_the_vocabulary_is_large(monkeypatch, num_logits, at_once):
-    monkeypatch.setattr(generator_module, "LOGITS_AT_ONCE", num_logits)
+    monkeypatch.setattr(sizes, "LOGITS_AT_ONCE", num_logits)
     generator, widths = alphabet(), []
     blocks = generator.blocks
-    generator.blocks = lambda context, config, samples: widths.append(len(samples)) or blocks(context, config, samples)
+    generator.blocks = lambda *given: widths.append(len(given[2])) or blocks(*given)
     completions = generator.generate("a", writing(3), 70)
     assert widths == [at_once] * (70 // at_once) + [70 % at_once] * (70 % at_once > 0)
     assert [c.completion for c in completions[:5]] == ["bcd", "ceg", "dgj", "eim", "fkp"]
@@ -407,7 +408,7 @@ def test_a_sample_is_the_same_alone_and_among_many(real, monkeypatch):
     config = SamplingConfig(length=60, seed=4)
     together = real.generate("it was", config, num_samples=7)
     assert len({c.completion for c in together}) == 7
-    monkeypatch.setattr(generator_module, "SAMPLES_AT_ONCE", 3)
+    monkeypatch.setattr(sizes, "SAMPLES_AT_ONCE", 3)
     assert real.generate("it was", config, num_samples=7) == together
     assert real.generate("it was", config, num_samples=2) == together[:2]
 

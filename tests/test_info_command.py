@@ -1,6 +1,7 @@
 """`textgen info`: what it says of how a model is stored."""
 
 import json
+import re
 
 import pytest
 from conftest import make_stored_model, write_stored_model
@@ -43,3 +44,24 @@ def test_many_bytes_are_said_in_megabytes(tmp_path, info):
 def test_info_says_of_a_checkpoint_how_that_is_stored(tmp_path, info):
     write_run(tmp_path / "run", steps=(10,))
     assert "weights                        float32, " in info("run")
+
+
+def test_what_matters_stands_first_in_words_and_settings_are_on_or_off(tmp_path, info):
+    write_stored_model(tmp_path, make_stored_model())
+    lines = info("tiny").splitlines()
+    assert lines[0] == "tiny, a model of characters"
+    assert lines[1].startswith("  learned from ")
+    groups = [line for line in lines if line and " " not in line]
+    assert groups == ["results", "corpus", "model", "training", "text", "versions"]
+    values = dict(
+        re.split("  +", line.strip(), maxsplit=1) for line in lines if line.startswith("  ") and "   " in line
+    )
+    assert (values["unigram_bias"], values["tied"], values["input_dropout"]) == ("on", "off", "off")
+    assert (values["dropout"], values["ema"]) == ("0.05", "off")
+    assert (values["seed"], values["state_reset"]) == ("0", "0.02")
+    assert not {"True", "False", "yes", "no"} & set(values.values())
+
+
+def test_info_says_where_an_unfinished_run_was_stopped(tmp_path, info):
+    write_run(tmp_path / "run", steps=(10,))
+    assert re.match(r"run, a model of characters, stopped at step [\d,]+ of [\d,]+\n", info("run"))

@@ -24,6 +24,7 @@ from whole_texts import split_text, surprisals
 
 import textgen
 from textgen.config import TextConfig, TrainingConfig
+from textgen.cores import available_cores
 from textgen.errors import ModelError, SettingError, TrainingError
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.records import ParentRecord
@@ -198,7 +199,7 @@ def test_a_model_of_words_and_documents_learns_new_words(models):
     assert new.record.text == TextConfig(level="word", documents="line")
     assert new.record.model == old.record.model.replace(vocabulary_size=tokenizer.vocabulary_size)
     suited = {"num_sampled": 0, "storage": "float32", "learning_rate": 0.012}  # the old model knows little of the text
-    suited |= {"activation_reg": 0.0, "weight_decay": 0.0}
+    suited |= {"activation_reg": 0.0, "weight_decay": 0.0, "cores": available_cores()}
     given = {name: value for name, value in settings.items() if name != "models_dir"}
     assert new.record.training == TrainingConfig(**given, **suited | {"dropout": 0.2})
     assert old.record.training.weight_decay > 0  # which begins from nothing
@@ -231,7 +232,7 @@ COMMAND = ["train", "new.txt", "--init-from", "old", "--steps", "40", "--batch-s
 
 
 def test_the_command_says_what_it_begins_with_and_the_model_remembers_it(shop):
-    done = run(*COMMAND, "--json", cwd=shop)
+    done = run(*COMMAND, "-v", "--json", cwd=shop)
     assert done.returncode == 0, done.stderr.decode()
     lines = [line.strip() for line in done.stderr.decode().splitlines()]
     (line,) = [line for line in lines if line.startswith("before")]

@@ -79,7 +79,7 @@ def test_a_story_of_very_many_turns_is_read_cut_and_let_go():
     """Turns hang together in a chain as long as the story, longer than Python may recurse."""
     story, turns = Story(), 100_000
     for _ in range(turns):
-        story = story.add(Turn("a", "b", story.end, Passage("a", story.end)))
+        story = story.add(Turn.make(story.end, "a", "b"))
     assert story.text == "ab" * turns
     assert story.cut(3).text == "aba"
     assert Reader(lambda text, context: (context or 0) + len(text)).context(story.end) == 2 * turns

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
-from memory_tasks import REBER, Copying, EmbeddedReber, legal_symbols
+from memory_tasks import REBER, EmbeddedReber, legal_symbols
+
+from textgen.lesson.delays import Copying
 
 TASKS = [Copying(longest=30), EmbeddedReber()]
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textgen.config import PRESET_NAMES, STORAGES, SUITS, ModelConfig, TextConfig, TrainingConfig
+from textgen.cores import available_cores
 from textgen.corpus.catalogue import CATALOGUE, STARTER_NAME
 from textgen.dataset.batches import minimum_tokens
 from textgen.errors import SettingError
@@ -80,6 +81,7 @@ TRAINING_VALUES = {
     "num_sampled": st.integers(0, 2_000),
     "storage": st.sampled_from(STORAGES),
     "sequence_length": st.integers(1, 256),
+    "cores": st.integers(1, 64),
     "seed": st.integers(0, 9),
 }
 BUDGET_VALUES = st.sampled_from(
@@ -159,6 +161,7 @@ def test_help_says_of_every_setting_that_is_decided_by_a_rule_that_it_suits_or_w
         "steps": "",
         "num_sampled": "0 up to 4096 ids, else 1024",
         "storage": "that of the model it begins with, else float32",
+        "cores": "those there are when it begins",
     }
 
 
@@ -198,7 +201,7 @@ def test_two_minutes_on_two_cores_worked_by_hand():
     assert found.model == ModelConfig(**shape)
     decay = float(f"{1 / (0.012 * DECAY_PASSES * 1e6 / (16 * 64)):.2g}")
     expected = {"batch_size": 16, "dropout": 0.2, "learning_rate": 0.012, "weight_decay": decay, "activation_reg": 0.0}
-    expected["storage"] = "float32"
+    expected |= {"storage": "float32", "cores": available_cores()}
     assert found.training == TrainingConfig(minutes=2.0, num_sampled=0, **expected)  # of 32 it would be 2,800 steps
     assert found.reason == f"{tokens / weights:.1f} tokens for each weight, {tokens / 1e6:.1f} passes"
 

@@ -52,7 +52,7 @@ def test_the_end_of_input_leaves():
 def test_every_piece_is_passed_on_at_once():
     pieces = []
     session = Transcript("a")
-    session.repl.session.write = pieces.append
+    session.session.write = pieces.append
     session.run()
     assert pieces == ["b", "c", "d", "\n"]
 
@@ -137,7 +137,7 @@ def test_ctrl_c_before_the_first_character_keeps_what_was_typed():
     session = Transcript("a", "", engine=AlphabetEngine(interrupt_after=0))
     assert session.run().count("# stopped; the story keeps the 0 characters written\n") == 2
     assert session.story == "a"
-    assert len(session.repl.session.story.turns) == 1
+    assert len(session.session.story.turns) == 1
 
 
 def test_ctrl_c_while_text_is_read_leaves_the_story_as_it_was():

@@ -34,9 +34,9 @@ def test_help_lists_every_command():
 )
 def test_wrong_lines_give_one_notice_and_change_nothing(line, notice):
     session = Transcript(line)
-    before = session.repl.session.config
+    before = session.session.config
     assert session.run() == f"> {line}\n# {notice}\n"
-    assert session.repl.session.config == before
+    assert session.session.config == before
     assert session.story == ""
 
 
@@ -59,7 +59,7 @@ def test_a_wrong_value_is_refused_in_the_words_of_the_settings(line, name, value
         SamplingConfig(**{name: value})
     session, said = Transcript(line), str(refusal.value).replace("`", "")
     assert session.run() == f"> {line}\n# {said}\n"
-    assert session.repl.session.config == SamplingConfig(length=3)
+    assert session.session.config == SamplingConfig(length=3)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,19 @@ def test_a_wrong_value_is_refused_in_the_words_of_the_settings(line, name, value
 def test_set_changes_one_setting(line, name, value):
     session = Transcript(line.replace(r"\'", '"\'"'), stop=("x",))
     session.run()
-    assert session.repl.session.config == SamplingConfig(**({"length": 3, "stop": ("x",)} | {name: value}))
+    assert session.session.config == SamplingConfig(**({"length": 3, "stop": ("x",)} | {name: value}))
+
+
+def test_a_pattern_is_set_as_it_is_typed_and_words_as_strings():
+    assert notices(
+        r'/set regex  \d+ "a\n"\s', "/set regex", "/set regex (", "/set regex off", "/set must-include a 'b c'"
+    ) == [
+        r'regex = \d+ "a\n"\s',
+        rf'regex  \d+ "a\n"\s  {SETTINGS["regex"].metadata["description"]}',
+        "regex must be a regular expression: missing ), unterminated subpattern at position 0. Received: '('",
+        "regex = off",
+        'must_include = "a" "b c"',
+    ]
 
 
 def test_set_says_what_is_set():
@@ -109,7 +121,7 @@ def test_setting_the_seed_begins_its_samples_again():
 def test_status_tells_model_settings_and_size():
     lines = notices("a", "b", "/status")
     assert lines[0] == "model     a model"
-    assert lines[1].startswith("settings  length 3, new_words off, repeat_penalty 1.0,")
+    assert lines[1].startswith("settings  length 3, new_words off, max_copy 0, repeat_penalty 1.0,")
     assert lines[-1] == "story     9 characters in 2 turns"
 
 
@@ -174,3 +186,9 @@ def test_files_that_cannot_be_written(tmp_path):
     assert lines[0] == f"{tmp_path}/missing/x cannot be written: No such file or directory"
     assert lines[1:3] == [f"{tmp_path} is not a file", "/dev/null exists. /save! /dev/null replaces it"]
     assert "cannot be written" in lines[3]
+
+
+def test_rules_are_set_as_they_are_typed():
+    lines = notices("/set temperature 1.0,0.5", '/set ban e [aeiou] "a b"', "/set ban off", "/set seed random")
+    assert lines[:3] == ["temperature = 1.0,0.5", 'ban = "e" "[aeiou]" "a b"', "ban = off"]
+    assert 0 < int(lines[3].removeprefix("seed = ")) < 2**63

@@ -41,3 +41,55 @@ def test_stop_and_delimiter_are_typed_as_in_a_conversation_and_a_prompt_is_liter
 def test_escapes_are_for_a_prompt_that_is_typed(model, arguments):
     with pytest.raises(SettingError, match="--escapes is for the text of --prompt"):
         sampled("--escapes", *arguments)
+
+
+def test_bans_temperatures_and_a_seed_are_read_as_they_are_written(model):
+    flags = ["--ban", r"\n", "--ban", "[a-b]", "-t", "1,0", "-n", "200"]
+    result = CliRunner().invoke(sample, ["tiny", "--seed", "random", "--json", *flags])
+    document = json.loads(result.stdout)
+    assert document["settings"]["temperature"] == [1.0, 0.0]
+    assert document["settings"]["ban"] == ["\n", "[a-b]"]
+    assert f"the seed is {document['seed']}\n" in result.stderr
+    assert not set("\nabAB") & set(document["completion"])
+    assert sampled("--seed", str(document["seed"]), *flags) == document["completion"] + "\n"
+    assert json.loads(sampled("-t", "0.5", "--json"))["settings"]["temperature"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-t", "1,x"], "'1,x' is not a valid float"),
+        (["-t", "1,"], "'1,' is not a valid float"),
+        (["--seed", "Random"], "'Random' is not a valid integer"),
+        (["--typical", "0"], "`typical` must be above 0"),
+        (["--frequency-penalty", "-2.5"], "`frequency_penalty` must be at least -2"),
+        (["--min-length", "201"], "`min_length` must be at most `length=200`"),
+        (["--ban", ""], "`ban` must not be empty"),
+        (["--ban", "[^x]"], "`ban` leaves nothing that the model could write"),
+    ],
+)
+def test_a_rule_that_cannot_be_is_one_line_and_writes_nothing(model, arguments, message):
+    result = CliRunner().invoke(sample, ["tiny", "-n", "200", "-p", "ab", *arguments])
+    assert message in (str(result.exception) if isinstance(result.exception, SettingError) else result.stderr)
+    assert result.stdout == ""
+
+
+def test_a_constraint_is_kept_and_recorded(model):
+    found = json.loads(sampled("--regex", r"a[abn]{3}\t?", "--must-include", "abba", "--json"))
+    assert found["completion"] in ("abba", "abba\t")
+    assert found["finish_reason"] == "match"
+    assert (found["settings"]["regex"], found["settings"]["must_include"]) == (r"a[abn]{3}\t?", ["abba"])
+    assert sampled("-p", "nnn", "--must-include", "b", "--regex", ".b") in ("nnn\tb\n", "nnn b\n", "nnn\\b\n")
+    several = sampled("--regex", "n{3}(a|b)", "--num-samples", "3").split("\n---\n")
+    assert all(text.strip() in ("nnna", "nnnb") for text in several)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"], ["--num-samples", "2"], ["-o", "out.txt"]])
+def test_what_cannot_be_written_is_said_before_anything_is(model, arguments, tmp_path):
+    result = CliRunner().invoke(sample, ["tiny", "-n", "3", "-p", "bab", "--regex", "n{9}", *arguments])
+    assert isinstance(result.exception, SettingError)
+    assert str(result.exception) == (
+        "`regex` cannot be met in `length=3`: it takes 9 characters. Give at least `length=9`"
+    )
+    assert result.stdout == ""
+    assert not (tmp_path / "out.txt").exists()

@@ -14,7 +14,19 @@ from hypothesis import strategies as st
 
 from textgen.config import SamplingConfig
 from textgen.generation import sampling
-from textgen.generation.sampling import draw, filter_weights, keep_top_k, keep_top_p, next_ids, repeat_penalty
+from textgen.generation.past import Runs
+from textgen.generation.sampling import (
+    draw,
+    filter_weights,
+    keep_top_k,
+    keep_top_p,
+    keep_typical,
+    next_ids,
+    occurrences,
+    penalised,
+    repeat_penalty,
+)
+from textgen.generation.state import MAX_RECENT
 
 NOTHING_RECENT = np.full((1, 1), -1)
 JUST_BELOW_1 = math.nextafter(1, 0)
@@ -147,24 +159,100 @@ def test_min_p_drops_what_is_less_likely_than_its_share_of_the_likeliest(min_p, 
     assert set(np.flatnonzero(weights[0]).tolist()) == kept
 
 
+def test_typical_keeps_what_is_about_as_surprising_as_is_expected():
+    """Shares 1/2, 1/4, 1/8, 1/8 surprise by 1, 2, 3 and 3 bits, and 1.75 are expected: the second is the nearest."""
+    weights = np.array([[4.0, 2.0, 1.0, 1.0]])
+    kept = {mass: np.flatnonzero(keep_typical(weights, mass)[0]).tolist() for mass in (0.2, 0.25, 0.3, 0.75, 0.8)}
+    assert kept == {0.2: [1], 0.25: [1], 0.3: [0, 1], 0.75: [0, 1], 0.8: [0, 1, 2, 3]}
+
+
+def test_typical_keeps_both_of_two_sides_that_are_as_near():
+    """Shares 1/2, 1/4, 1/4: 1 and 2 bits, and 1.5 are expected."""
+    assert np.array_equal(keep_typical(np.array([[2.0, 1.0, 1.0]]), 0.1), [[2, 1, 1]])
+
+
+@given(rows, shares)
+def test_typical_reaches_its_share_with_the_nearest(weights, mass):
+    weights = np.array([weights], float)
+    kept = keep_typical(weights, mass)
+    assert np.isin(kept, [0, *weights[0]]).all()
+    assert kept.sum() >= mass * weights.sum() * (1 - 1e-9)
+    shares_ = weights / weights.sum()
+    surprise = -np.log(np.where(shares_ > 0, shares_, 1e-300))
+    distance = np.abs(surprise - np.sum(shares_ * surprise))
+    dropped = (kept == 0) & (weights > 0)
+    if dropped.any():
+        assert distance[kept > 0].max() < distance[dropped].min()
+
+
+# ---- presence and frequency penalty, by hand
+
+
+def test_presence_is_subtracted_once_and_frequency_each_time():
+    recent = np.array([[2, 1, 2, -1, 2]])
+    config = SamplingConfig(presence_penalty=0.5, frequency_penalty=-0.25)
+    assert penalised(np.zeros((1, 4)), recent, config).tolist() == [[0, -0.25, 0.25, 0]]
+    assert penalised(np.zeros((1, 4)), recent, SamplingConfig(frequency_penalty=2.0)).tolist() == [[0, -2, -6, 0]]
+
+
+def test_the_penalties_are_subtracted_before_the_temperature():
+    """Odds of 1 to e; a presence of 1 makes them even at every temperature."""
+    for temperature in (0.1, 1.0, 3.0):
+        changes = {"recent": (1,), "temperature": temperature, "presence_penalty": 1.0}
+        assert [next_id([0.0, 1.0], uniform, **changes) for uniform in (0.49, 0.51)] == [0, 1]
+
+
+# ---- what is barred
+
+
+def test_where_no_id_is_left_there_is_no_next_one():
+    logits = np.zeros((3, 2), np.float32)
+    barred = [np.array([0, 1]), np.array([0]), np.zeros(0, int)]
+    for temperature in (0.0, 1.0):
+        config = SamplingConfig(temperature=temperature, top_p=0.9, typical=0.9)
+        drawn = next_ids(logits, np.full(3, 0.1), config, np.full((3, 1), -1), barred)
+        assert drawn.tolist() == [-1, 1, 0]
+
+
+def test_the_ids_that_write_a_run_again():
+    """After a b c a b, c would write "b c" and "a b c" again; all three have been written."""
+    for size, again in ((1, {0, 1, 2}), (2, {2}), (3, {2}), (4, set()), (9, set())):
+        assert set(Runs(size, np.array([0, 1, 2, 0, 1])).repeating().tolist()) == again
+
+
+def test_runs_are_forgotten_after_the_last_4096_ids():
+    runs = Runs(2, np.array([7, 8]))
+    for token_id in range(100, 100 + 3 * MAX_RECENT):
+        runs.append(token_id)
+        if token_id == 100 + MAX_RECENT - 4:
+            runs.append(7)
+            assert runs.repeating().tolist() == [8]
+    runs.append(7)
+    assert runs.repeating().tolist() == []
+
+
 # ---- repeat penalty, by hand
 
 
 def test_the_repeat_penalty_divides_odds_once_however_often_an_id_is_recent():
     scores = np.log([[1.0, 2.0, 4.0]])
-    assert np.allclose(np.exp(repeat_penalty(scores, np.array([[2, 2, -1, 2]]), 4.0)), [[1, 2, 1]])
-    assert np.allclose(np.exp(repeat_penalty(scores, np.array([[-1, -1]]), 4.0)), [[1, 2, 4]])
+    assert np.allclose(np.exp(repeat_penalty(scores, np.array([[0, 0, 3]]), 4.0)), [[1, 2, 1]])
+    assert np.allclose(np.exp(repeat_penalty(scores, np.array([[0, 0, 0]]), 4.0)), [[1, 2, 4]])
     assert np.array_equal(scores, np.log([[1.0, 2.0, 4.0]]))
 
 
 def test_the_repeat_penalty_does_not_depend_on_where_the_zero_of_the_logits_lies():
     for zero in (-50.0, 0.0, 50.0):
-        assert np.allclose(repeat_penalty(np.array([[zero, zero]]), np.array([[1]]), 2.0) - zero, [[0, -math.log(2)]])
+        assert np.allclose(
+            repeat_penalty(np.array([[zero, zero]]), np.array([[0, 1]]), 2.0) - zero, [[0, -math.log(2)]]
+        )
 
 
 def test_each_row_has_its_own_recent_ids():
-    penalised = repeat_penalty(np.zeros((2, 3)), np.array([[0, 1], [-1, 2]]), math.e)
-    assert np.allclose(penalised, [[-1, -1, 0], [0, 0, -1]])
+    counts = occurrences(np.array([[0, 1, 1], [-1, 2, -1]]), 3)
+    assert counts.tolist() == [[1, 2, 0], [0, 0, 1]]
+    less = repeat_penalty(np.zeros((2, 3)), counts, math.e)
+    assert np.allclose(less, [[-1, -1, 0], [0, 0, -1]])
 
 
 def test_a_penalty_below_one_rewards_repeating():
@@ -281,6 +369,9 @@ samplings = st.builds(
     SamplingConfig,
     temperature=st.floats(0, 1000),
     repeat_penalty=st.floats(0.01, 100),
+    presence_penalty=st.floats(-2, 2),
+    frequency_penalty=st.floats(-2, 2),
+    typical=st.floats(0, 1, exclude_min=True),
     top_k=st.integers(0, 8),
     top_p=st.floats(0, 1, exclude_min=True),
     min_p=st.floats(0, 1),
@@ -321,6 +412,30 @@ def test_ids_are_drawn_as_often_as_their_shares_say():
     drawn = next_ids(logits, uniform, SamplingConfig(temperature=1.0), np.full((number, 1), -1))
     expected = shares * number
     assert ((np.bincount(drawn, minlength=4) - expected) ** 2 / expected).sum() < 30
+
+
+@pytest.mark.parametrize(
+    ("changes", "shares"),
+    [
+        ({"typical": 0.7}, (4, 2, 0, 0)),
+        ({"presence_penalty": math.log(2)}, (4, 1, 1, 0.5)),
+        ({"frequency_penalty": math.log(2)}, (4, 1, 1, 0.25)),
+        ({"no_repeat_ngram": 1}, (4, 0, 1, 0)),
+        ({"frequency_penalty": math.log(2), "no_repeat_ngram": 1, "typical": 0.7}, (4, 0, 0, 0)),
+    ],
+)
+def test_ids_are_drawn_as_often_as_a_rule_says(changes, shares):
+    """Of shares 4, 2, 1, 1 the second is recent once and the last twice; chi-square as above."""
+    number, recent = 20_000, np.array([1, 3, 3])
+    config = SamplingConfig(temperature=1.0, **changes)
+    logits = np.tile(np.log(np.float32([4, 2, 1, 1])), (number, 1))
+    barred = [Runs(config.no_repeat_ngram, recent).repeating()] * number if config.no_repeat_ngram else None
+    uniform = np.random.default_rng(3).random(number)
+    drawn = np.bincount(next_ids(logits, uniform, config, np.tile(recent, (number, 1)), barred), minlength=4)
+    expected = np.array(shares) / sum(shares) * number
+    assert not drawn[expected == 0].any()
+    likely = expected > 0
+    assert ((drawn - expected)[likely] ** 2 / expected[likely]).sum() < 30
 
 
 def test_recent_ids_are_not_looked_at_without_a_penalty(monkeypatch):

@@ -243,6 +243,9 @@ def test_what_the_page_draws_agrees_with_the_figures(chromium, tmp_path):
     fourth = int(np.argsort(-found.bits, kind="stable")[3])
     assert chromium.evaluate("current") == fourth
     chromium.press("ArrowLeft")
+    chromium.evaluate("document.querySelectorAll('#top a')[3].click()")  # the same link again
+    assert chromium.evaluate("current") == fourth
+    chromium.press("ArrowLeft")
     assert chromium.evaluate("current") == fourth - 1
     details = chromium.evaluate("at('details').textContent")
     assert f"{found.bits[fourth - 1]:.2f} bits" in details

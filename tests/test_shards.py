@@ -23,15 +23,10 @@ EVERYTHING |= {"activation_reg": 2.0, "temporal_activation_reg": 1.0}
     [(16, 1, 1), (16, 2, 2), (64, 8, 2), (15, 2, 1), (17, 2, 1), (14, 2, 1), (1, 2, 1)],
 )
 def test_a_batch_is_cut_where_there_are_two_cores_and_enough_rows(batch_size, cores, expected, monkeypatch):
-    monkeypatch.setattr(shards.os, "sched_getaffinity", lambda pid: set(range(cores)), raising=False)
+    monkeypatch.setattr(shards, "available_cores", lambda: cores)
     assert shards.num_shards(batch_size) == expected
-
-
-def test_where_the_system_does_not_say_what_it_may_use_all_cores_count(monkeypatch):
-    monkeypatch.delattr(shards.os, "sched_getaffinity", raising=False)
-    for cores, expected in ((None, 1), (1, 1), (4, 2)):
-        monkeypatch.setattr(shards.os, "cpu_count", lambda cores=cores: cores)
-        assert shards.num_shards(B) == expected
+    monkeypatch.setattr(shards, "available_cores", lambda: 3 - min(cores, 2))
+    assert shards.num_shards(batch_size, cores) == expected
 
 
 def test_what_is_cut_is_joined_again_row_by_row():

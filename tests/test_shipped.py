@@ -145,14 +145,14 @@ def test_it_stands_at_the_end_of_the_list_and_behind_a_model_of_its_name(english
     done = run("models")
     assert done.stderr == "no models in saved_models. Make one with: textgen train\n"
     assert done.stdout.startswith("english ")
-    assert done.stdout.endswith("   comes with textgen\n")
+    assert done.stdout.endswith("  comes with textgen\n")
     write_stored_model(Path("saved_models"), make_stored_model(), "zoo")
     (english / "samples.txt").unlink()
     done = run("models")
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["zoo", "english"]
     assert "comes" not in done.stdout.splitlines()[0]
     assert "samples.txt" in done.stdout.splitlines()[1]
-    assert done.stdout.endswith("   comes with textgen\n")
+    assert done.stdout.endswith("  comes with textgen\n")
     write_stored_model(Path("saved_models"), make_stored_model(), "english")
     rows = json.loads(run("models", "--json").stdout)
     assert [(row["name"], row["shipped"]) for row in rows] == [("english", False), ("zoo", False)]

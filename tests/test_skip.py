@@ -221,7 +221,7 @@ def test_the_commands_train_such_a_model_and_write_with_it(tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     (tmp_path / "novel.txt").write_text(TEXT)
     sizes = ["--units", "12", "--embedding-size", "6", "--batch-size", "4", "--sequence-length", "8"]
-    trained = CliRunner().invoke(cli, ["train", "novel.txt", "--skip", "--steps", "30", *sizes, "--json"])
+    trained = CliRunner().invoke(cli, ["train", "-v", "novel.txt", "--skip", "--steps", "30", *sizes, "--json"])
     assert trained.exit_code == 0, trained.output
     assert "2 x 12 LSTM, embedding 6, skip connections, vocabulary" in trained.stderr
     info = json.loads(CliRunner().invoke(cli, ["info", "novel", "--json"]).stdout)

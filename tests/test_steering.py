@@ -5,6 +5,7 @@ import pytest
 from test_generation_graph import engines
 
 from textgen.config import SamplingConfig
+from textgen.generation.barred import Barred
 from textgen.generation.steering import Together
 
 NUMBER, SAMPLES = 40, np.arange(3)
@@ -63,15 +64,24 @@ def test_a_steering_that_allows_all_changes_nothing():
         np.testing.assert_array_equal(written(engine, Anything(), config), written(engine, None, config))
 
 
-def test_steerings_together_allow_what_all_of_them_allow_and_else_what_the_first_allows():
+def test_steerings_together_allow_what_all_of_them_allow():
     two, three = Turns(2, 6), Turns(3, 6)
     together = Together([Anything(), two, three])
     np.testing.assert_array_equal(together.allowed(), two.allowed() & three.allowed())
     together.advance(np.array([0, 1, 2]))
     np.testing.assert_array_equal(together.allowed(), two.allowed() & three.allowed())
-    opposed = Turns(2, 6)
-    opposed.time = 1
-    assert two.time == opposed.time
-    opposed.time = 0
-    np.testing.assert_array_equal(Together([two, opposed]).allowed(), two.allowed())
     assert Together([Anything()]).allowed() is None
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_text_has_no_next_id_where_all_that_is_allowed_is_barred(temperature):
+    for engine in engines("lstm"):
+        size = engine.config.vocabulary_size
+        odd = Barred(np.zeros(size, np.int32), (np.arange(1, size, 2),))
+        blocks = engine.write(
+            engine.read(np.array([1])), SamplingConfig(temperature=temperature), SAMPLES, odd, Turns(2, size)
+        )
+        first = next(blocks)[0]
+        assert (first[[0, 2]] % 2 == 0).all()
+        assert (first[[0, 2]] >= 0).all()
+        assert first[1] == -1

@@ -1,5 +1,6 @@
 """Whole commands that are stopped by signals, starved of disk or simply repeated: real processes, real model files."""
 
+import json
 import os
 import select
 import shutil
@@ -66,7 +67,10 @@ def test_a_signal_stops_the_run_within_two_steps_and_saves_it(driver, undisturbe
     before = 6 + 10  # of the rehearsal, and of the run
     status = driver.run(*train("words"), events=[["step", before, 0, name]])
     assert status == 128 + signal.Signals[name]
-    assert load_newest(driver.path)[0].progress.step in (10, 11)
+    newest = load_newest(driver.path)[0]
+    assert newest.progress.step in (10, 11)
+    rows = [json.loads(line) for line in (driver.path / model_directory.METRICS).read_text().splitlines()]
+    assert [row["step"] for row in rows] == [row.step for row in newest.history] == [10]
     assert last_lines(driver) == ["go on  textgen train --resume --name novel"]
     assert os.listdir(driver.models_dir) == ["novel"]
     assert finish(driver, *RESUME) == undisturbed
@@ -145,7 +149,7 @@ def test_a_signal_before_the_first_step_is_one_line_and_leaves_nothing(driver, m
 
 def test_ctrl_c_during_the_import_of_tensorflow_is_one_line_and_leaves_nothing(driver):
     with real_process(driver, *train("words")) as process:
-        while b" training " not in process.stderr.readline():
+        while b"     model  " not in process.stderr.readline():
             pass  # the import comes next
         process.send_signal(signal.SIGINT)
         assert process.stderr.read() == b"textgen: stopped before a step was made; nothing has changed\n"
@@ -155,7 +159,7 @@ def test_ctrl_c_during_the_import_of_tensorflow_is_one_line_and_leaves_nothing(d
 
 def test_the_second_of_two_commands_is_refused_and_the_first_goes_on(driver, undisturbed):
     first = driver.start(*train("words"), log=driver.folder / "log of the first")
-    while " training " not in first.errors.read_text():
+    while "     model  " not in first.errors.read_text():
         time.sleep(0.01)
     assert driver.run(*train("words")) == 1
     assert last_lines(driver) == [

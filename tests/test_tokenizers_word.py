@@ -247,7 +247,18 @@ def test_words_learned_with_colliding_hashes_lose_nothing(modulus, monkeypatch):
 
 def colliding(modulus: int):
     right = word.hash_pieces
-    return lambda *arguments: right(*arguments) % np.uint64(modulus)
+    return lambda *arguments: (right(*arguments) % np.uint64(modulus)) << np.uint64(40)  # apart in the first bits
+
+
+def test_hashes_that_differ_in_their_last_bits_alone_are_told_apart(monkeypatch):
+    right = word.hash_pieces
+    text = "".join(HARD_TEXTS.values())
+    expected = fit_all(text)
+    for module in (word, word_fitting):
+        monkeypatch.setattr(module, "hash_pieces", lambda *arguments: right(*arguments) >> np.uint64(32))
+    tokenizer = fit_all(text)
+    assert tokenizer.to_json() == expected.to_json()
+    assert tokenizer.encode(text).tolist() == expected.encode(text).tolist()
 
 
 # ---- what stands alone, and what only spells

@@ -19,7 +19,7 @@ from textgen.errors import ExportError
 from textgen.evaluation import evaluate
 from textgen.export import saved_model
 from textgen.export.check import Case, explained_by_rounding
-from textgen.export.signature import request_of
+from textgen.export.requests import request_of
 from textgen.generation.ending import Ending
 from textgen.generation.generator import open_generator
 from textgen.generation.numpy_engine import NumpyEngine
@@ -184,7 +184,7 @@ def workshop(tmp_path_factory) -> Path:
     """A working directory with a text and a model of its words, whose loss was sampled."""
     directory = tmp_path_factory.mktemp("workshop")
     (directory / "tale.txt").write_text("\n".join(f"{TALE} So it went for {n} years." for n in range(300)))
-    done = run("train", "tale.txt", *FLAGS, "--json", cwd=directory)
+    done = run("train", "-v", "tale.txt", *FLAGS, "--json", cwd=directory)
     assert done.returncode == 0, done.stderr.decode()
     (directory / "train.json").write_bytes(done.stdout)
     (directory / "train.log").write_bytes(done.stderr)

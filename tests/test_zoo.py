@@ -233,6 +233,9 @@ BYTES = [
         )
     ),
     Case("-", gzip.compress(STORY.encode()), text=STORY, error="(?i)gzip"),
+    encoded("iso2022_kr", KOREAN, named=False),
+    encoded("johab", KOREAN, named=False),
+    Case("pictures/a.txt", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", error="nothing in it can be read.*a picture"),
 ]
 
 # ---- documents that people write
@@ -286,6 +289,12 @@ LAUGHS += f']><w:document xmlns:w="{WORDS}"><w:body>{PARAGRAPH.format("&j;")}</w
 DOCUMENTS = [
     Case("letter.docx", DOCX, text="Fish & chips.|A new day.", without="<w:|&amp;"),
     Case("letter.docx", DOCX, FILES, 1, "Fish & chips."),
+    Case("letter.csv", DOCX, text="Fish & chips.", note="^(?!.*plain text).*read as a Word document"),
+    Case("letter.docx", DOCX, {"column": "text"}, error="Word document.*no columns. Leave out --column"),
+    Case("sheet.xlsx", zipped(xl__workbook_xml="<workbook/>"), {"column": "text"}, error="Save the sheet as CSV"),
+    Case("rows.txt", b"id,text\n1,a\n", {"column": "text"}, error="--file-format csv"),
+    Case("page.csv", PAGE.encode(), text="<p>", note="--file-format html"),
+    Case("notes.json", NOTEBOOK, text="cell_type", note="--file-format ipynb"),
     Case("page.html", PAGE.encode(), text="Fish & chips.|Café.", without="<p>|alert|color|&amp;"),
     Case("page.htm", PAGE.encode(), text="Fish & chips.|Café.", without="<p>|alert|color"),
     Case("book.epub", EPUB, text="First chapter.|Second chapter.", without="<p>|opf"),
@@ -317,6 +326,19 @@ TEXT = {"column": "text"}
 TABLES = [
     Case("quotes.tsv", LONE_QUOTE, TEXT, 5, '"Unclosed start|"again|fifth'),
     Case("semicolons.csv", table("id;text", "1;Hi, you", '2;"a;b"'), TEXT, 2, "Hi, you|a;b", note=";|semicolon"),
+    Case(
+        "apostrophes.csv", table("id,text", "1,'Hi, you'", "2,'it''s'"), TEXT, 2, "Hi, you|it's", "'Hi", "apostrophes"
+    ),
+    Case(
+        "marks.txt",
+        b"one<|end|>two\nmore<|end|>b\nfour<|end|>c\nfive<|end|>\n",
+        {"document_separator": "<|end|>"},
+        4,
+        "one|two\nmore",
+        note=r"\A(?![\s\S]*looks like)",
+    ),
+    Case("apostrophe.csv", table("id,text", "1,'Tis he", "2,'No', he said"), TEXT, error="3 cells"),
+    Case("ended.csv", table("id;text", '1;"a, b";', "2;c;"), TEXT, 2, "a, b|c", note="2 rows with an empty cell"),
     Case("bars.csv", table("id|text", "1|one, two", "2|b"), TEXT, 2, "one, two", note=r"\||bar"),
     Case("tabs.csv", table("id\ttext", "1\tone, two", "2\tb"), TEXT, 2, "one, two", note="(?i)tab"),
     Case("spaces.csv", table("id, text", "1, a", "2, b"), TEXT, 2, "a|b"),

@@ -7,6 +7,7 @@ The map, in the order in which text becomes a model and a model becomes text. A 
     messages            how things are said: harmless on a terminal, near misses, plurals, how far a task is
     streams             standard output and error: whether they can be written, and harmless on a terminal
     memory              how much is free, and refusing what needs more
+    cores               how many there are, and what a run keeps of that
     schema              what a setting is: a range, a sentence, to and from JSON
     arguments           what a Python program gives, checked; notices on their way to it
     cells               the facts of the recurrent cells, one record a cell
@@ -28,8 +29,10 @@ The map, in the order in which text becomes a model and a model becomes text. A 
     training/           a request -> a plan -> a trainer -> a model directory
     benchmark           how fast this machine trains and samples, by size
     export/             a model -> a SavedModel, a page that writes, ONNX: a prompt goes in, text comes out
-    repl/               a conversation with a model
-    api                 the Python interface, below
+    repl/               a writing desk: stories that somebody and a model write in turns
+    report/             the evaluations of runs -> curves in a terminal, or a page
+    lesson/             four networks, trained on the spot -> what each remembers and costs     (most of it: TensorFlow)
+    api/                the Python interface, below
     cli/                the command line
 
     import textgen

@@ -1,18 +1,39 @@
 """What a Python program gives, checked, and notices on their way to it as warnings.
 
-An error names the argument, says what it must be and what was received.
+An error names the argument, says what it must be and what was received. What is written for the command line names
+arguments, too, where it reaches a program: `--top-k` is `top_k`.
 """
 
+import codecs
+import functools
 import io
 import os
+import re
 import sys
 import warnings
-from collections.abc import Collection, Iterable, Mapping, Set
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
+from typing import Any, ParamSpec, TypeVar
 
-from textgen.errors import SettingError, TextgenWarning, WrongTypeError
-from textgen.schema import plain, received
+from textgen.errors import SettingError, TextgenError, TextgenWarning, WrongTypeError
+from textgen.schema import Settings, fields_with_kinds, plain, received
 
+P = ParamSpec("P")
+R = TypeVar("R")
+OTHERS = (
+    "name",
+    "models_dir",
+    "preset",
+    "init_from",
+    "on_unknown",
+    "engine",
+    "dynamic",
+    "cache",
+    "resume",
+    "overwrite",
+)
+SWITCHES = ("dynamic", "cache", "resume", "overwrite")
+POLICIES = ("replace", "skip", "error")
+FLAG = re.compile(r"--([a-z][a-z-]*)(?: (?P<value>NAME\b|[\w.-]*\w))?")
 PACKAGE = __name__.partition(".")[0]
 
 
@@ -21,7 +42,55 @@ def warn_caller(message: str) -> None:
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == PACKAGE:
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, TextgenWarning, stacklevel=level)
+    warnings.warn(in_python(message), TextgenWarning, stacklevel=level)
+
+
+def for_python(function: Callable[P, R]) -> Callable[P, R]:
+    """`function`, whose errors name arguments and not flags."""
+
+    @functools.wraps(function)
+    def call(*arguments: P.args, **settings: P.kwargs) -> R:
+        try:
+            return function(*arguments, **settings)
+        except TextgenError as problem:
+            problem.args = (in_python(str(problem)), *problem.args[1:])
+            raise
+
+    return call
+
+
+def in_python(message: str) -> str:
+    """`message` with arguments where it names flags: `--bad-rows skip` becomes `` `bad_rows='skip'` ``."""
+    choices = {
+        field.name: field.metadata["choices"]
+        for cls in Settings.__subclasses__()
+        for field, _ in fields_with_kinds(cls)
+    }
+    choices |= dict.fromkeys(OTHERS) | {"on_unknown": POLICIES}
+
+    def spelled(match: re.Match[str]) -> str:
+        name, value = match[1].replace("-", "_"), match["value"] or ""
+        if name.removeprefix("no_") in choices and name not in choices:
+            return f"`{name.removeprefix('no_')}=False`{match[0][len(match[1]) + 2 :]}"
+        if name not in choices:
+            return match[0]
+        if name in SWITCHES:
+            return f"`{name}=True`{match[0][len(match[1]) + 2 :]}"
+        if value == "NAME":
+            return f"`{name}`"
+        if value.isdigit():
+            return f"`{name}={value}`"
+        is_value = value in (choices[name] or ()) or (name == "encoding" and _is_encoding(value))
+        return f"`{name}={value!r}`" if is_value else f"`{name}`{match[0][len(match[1]) + 2 :]}"
+
+    return FLAG.sub(spelled, message) if "--" in message else message
+
+
+def _is_encoding(name: str) -> bool:
+    try:
+        return name == "auto" or bool(codecs.lookup(name))
+    except LookupError:
+        return False
 
 
 def text_of(name: str, value: object) -> str:

@@ -11,8 +11,10 @@ from typing import NamedTuple
 from textgen import pretrained
 from textgen.config import END_OF_DOCUMENT, ModelConfig, TextConfig, TrainingConfig
 from textgen.corpus import CorpusFacts, CorpusReader
+from textgen.corpus.compression import uncompressed
 from textgen.corpus.describing import Describer, PartFacts, Parts
 from textgen.corpus.lines import LineKinds
+from textgen.corpus.misfits import AUTO
 from textgen.corpus.tables import TABLE_FORMATS
 from textgen.dataset.batches import minimum_tokens
 from textgen.errors import ModelError, TokenizerError
@@ -125,7 +127,7 @@ def inspect_corpus(
     held, covered = _coverage(words, reader.config, base)
     return Inspection(
         name=reader.name,
-        encoding=", ".join(dict.fromkeys(reader.encodings)),
+        encoding=", ".join(dict.fromkeys(name for name in reader.encodings if name != AUTO)),
         notes=notes,
         characters=facts,
         documents=parts,
@@ -150,7 +152,7 @@ def _is_table(reader: CorpusReader) -> bool:
     """Whether it is a table that is read as it stands, for want of a column."""
     endings = tuple(f".{name}" for name in TABLE_FORMATS)
     return reader.config.column is None and any(
-        source.lower().removesuffix(".gz").endswith(endings) for source in reader.sources
+        uncompressed(source.lower()).endswith(endings) for source in reader.sources
     )
 
 

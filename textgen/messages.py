@@ -87,6 +87,18 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def clock(seconds: float) -> str:
+    """`1:05`, or `2:01:05` from an hour on."""
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def in_words(bits: float) -> str:
+    """A figure with what it means."""
+    return f"how well it predicts: {bits:.2f} bits per character, lower is better"
+
+
 def few(lines: list[str], most: int = 3) -> list[str]:
     """The first `most` of `lines`, and how many more there are."""
     return lines[:most] + ([f"and {len(lines) - most:,} more"] if len(lines) > most else [])

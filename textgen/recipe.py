@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from textgen.config import PRESET_NAMES, ModelConfig, TrainingConfig
+from textgen.cores import available_cores
 from textgen.corpus.sources import level_of
 from textgen.dataset.batches import Batches, minimum_tokens
 from textgen.errors import SettingError
@@ -177,6 +178,7 @@ def fill(asked: Asked, facts: Facts) -> Recipe:
             "weight_decay": 0.0 if facts.begins_trained else weight_decay(facts.num_tokens / step_tokens, rate),
             "num_sampled": NUM_SAMPLED if facts.num_ids > MOST_SCORED else 0,
             "storage": facts.storage,
+            "cores": available_cores(),
         }
     )
     if training.num_sampled is not None and training.num_sampled >= facts.num_ids:

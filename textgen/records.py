@@ -168,10 +168,11 @@ class Evaluated(Settings):
 def installed_versions() -> dict[str, str]:
     """Versions that a result depends on."""
     packages = ("textgen", "tensorflow", "keras", "numpy")
-    return {"python": platform.python_version(), **{name: _version(name) for name in packages}}
+    return {"python": platform.python_version(), **{name: version_of(name) for name in packages}}
 
 
-def _version(package: str) -> str:
+def version_of(package: str) -> str:
+    """The version of an installed package."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -145,6 +145,30 @@ def received(value: object) -> str:
     return shown(" ".join(limited.repr(value).split()), LONGEST_RECEIVED)
 
 
+def readable(settings: Settings) -> dict[str, str]:
+    """The fields as people read them, by name: `on` and `off`, numbers with commas and few digits, `-` for nothing.
+
+    A number is `off` where its own sentence says so.
+    """
+    found = {}
+    for field, _ in fields_with_kinds(type(settings)):
+        value = getattr(settings, field.name)
+        off = re.search(r"\b(\d+) is (?:off|none)\b", field.metadata["description"])
+        found[field.name] = "off" if off and value == float(off[1]) else _read_as(value)
+    return found
+
+
+def _read_as(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(shown, value)) or "-"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float):
+        is_plain = value == 0 or 0.001 <= abs(value) < 1e15
+        return f"{value:,.4f}".rstrip("0").rstrip(".") if is_plain else f"{value:.4g}"
+    return "-" if value in (None, "") else f"{value:,}" if isinstance(value, int) else shown(value)
+
+
 def names_of(settings: type[Settings]) -> list[str]:
     """The names of the fields, in their order."""
     return [field.name for field, _ in fields_with_kinds(settings)]
@@ -190,6 +214,10 @@ def _check(field: dataclasses.Field[Any], kinds: tuple[type, ...], value: Any) -
         kinds = (*kinds, int)
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         raise WrongTypeError(f"{name} must be {KIND_NAMES[kinds[0]]}. Received: {received(value)}")
+    if isinstance(value, tuple) and float in kinds:  # numbers that take turns
+        for item in value:
+            _check(field, (float,), item)
+        return
     if isinstance(value, tuple) and not all(isinstance(item, str) for item in value):
         raise WrongTypeError(f"{name} must hold strings only. Received: {received(value)}")
     if limits["choices"] and value not in limits["choices"]:

@@ -16,6 +16,8 @@ from typing import Any, TextIO
 
 from textgen.messages import harmless, visible
 
+BOLD, PLAIN = "\x1b[1;33m", "\x1b[0m"
+
 
 class OutputError(Exception):
     """Standard output cannot be written. It ends the command, a session of many inputs too, so it is no TextgenError.
@@ -100,19 +102,33 @@ def text_writer() -> Callable[[str], None]:
     return write
 
 
-def write_painted(parts: Iterable[tuple[str, str]]) -> None:
-    """Show texts on standard output, each behind the escape sequence of its colour; "" is none.
+def shows_styles() -> bool:
+    """Whether standard output is a terminal that shows bold text, and its user wants that."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
-    Colours end before a line end, since a terminal would fill the rest of the line with them.
+
+def painter() -> Callable[[str, str], None]:
+    """As `text_writer`, for pieces behind the escape sequences of their styles; "" is none.
+
+    Styles end before a line end, since a terminal would fill the rest of the line with a colour.
     """
     last = ""
-    is_terminal = sys.stdout.isatty()
-    for text, colour in parts:
-        shown = visible(text, last) if is_terminal else text
-        lines = [f"{colour}{line}\x1b[0m" if colour and line else line for line in shown.split("\n")]
-        sys.stdout.write("\n".join(lines))
-        last = text[-1:] or last
-    sys.stdout.flush()
+
+    def write(piece: str, style: str) -> None:
+        nonlocal last
+        shown = visible(piece, last) if sys.stdout.isatty() else piece
+        sys.stdout.write("\n".join(f"{style}{line}{PLAIN}" if style and line else line for line in shown.split("\n")))
+        sys.stdout.flush()
+        last = piece[-1:] or last
+
+    return write
+
+
+def write_painted(parts: Iterable[tuple[str, str]]) -> None:
+    """Show texts on standard output, each in its style, as `painter` does."""
+    write = painter()
+    for text, style in parts:
+        write(text, style)
 
 
 def write_lines(lines: Iterable[str]) -> None:

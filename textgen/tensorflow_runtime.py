@@ -13,17 +13,19 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+from textgen.cores import available_cores
 from textgen.errors import TextgenError
 
 THREADS = "/proc/self/task"  # of this process, those of C++ code too; Linux alone has it
 _used_in: int | None = None  # the process that used TensorFlow through textgen: this one, or one it was forked from
 
 
-def quiet_import(*, with_keras: bool = True) -> None:
+def quiet_import(*, with_keras: bool = True, threads: int | None = None) -> None:
     """Import TensorFlow, and Keras on top of it, whatever backend KERAS_BACKEND names.
 
     Args:
         with_keras: False where Keras is not used. The program may then use it with another backend.
+        threads: among which an operation is shared out, unless TensorFlow has started before; None is one a core.
 
     Raises:
         TextgenError: TensorFlow cannot be imported, or cannot work since this process was forked; or Keras was imported
@@ -38,6 +40,7 @@ def quiet_import(*, with_keras: bool = True) -> None:
             "Set KERAS_BACKEND=tensorflow before Keras is imported"
         )
     if sys.modules.get("tensorflow") and (imported or not with_keras):
+        _use_threads(threads)
         _used_in = os.getpid()
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -48,12 +51,28 @@ def quiet_import(*, with_keras: bool = True) -> None:
             import tensorflow as tf  # noqa: PLC0415
 
             tf.get_logger().setLevel("ERROR")
+            _use_threads(threads)
             tf.config.list_logical_devices()  # the drivers print too, when they are first asked
             if with_keras:
                 import keras  # noqa: F401, PLC0415
     except Exception as problem:
         raise TextgenError(f"TensorFlow cannot be imported: {problem}. See: textgen doctor") from problem
     _used_in = os.getpid()
+
+
+def _use_threads(count: int | None) -> None:
+    import tensorflow as tf  # noqa: PLC0415
+
+    if count is not None:
+        with contextlib.suppress(RuntimeError):  # it has started
+            tf.config.threading.set_intra_op_parallelism_threads(count)
+
+
+def num_threads() -> int:
+    """Among how many threads TensorFlow, once it is imported, shares out an operation."""
+    import tensorflow as tf  # noqa: PLC0415
+
+    return tf.config.threading.get_intra_op_parallelism_threads() or available_cores()
 
 
 def check_not_forked() -> None:

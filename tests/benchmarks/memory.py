@@ -26,8 +26,9 @@ from typing import NamedTuple
 
 import contest
 import numpy as np
-from memory_tasks import Copying, EmbeddedReber, Rows, Task
+from memory_tasks import EmbeddedReber, Task
 
+from textgen.lesson.delays import Copying, Rows
 from textgen.tensorflow_runtime import quiet_import
 
 CELLS = ("lstm", "gru", "rnn")

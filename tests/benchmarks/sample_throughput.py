@@ -5,13 +5,23 @@
 
 Two layers, 65 symbols, temperature 0.8. "keras predict" calls `model.predict` for every token with a window of 40
 tokens (stock Keras has no carried state in `predict`); "tf.function" calls one compiled step for every token, as
-TensorFlow's tutorial does; "pytorch" calls `nn.LSTM` for every token under `inference_mode`.
+TensorFlow's tutorial does; "pytorch" calls `nn.LSTM` for every token under `inference_mode`. "numpy, top-p" and others
+are our engine with one rule of drawing, in texts of 300 characters, of which what is made before the first is not
+counted: "regex" is a pattern that any text matches, "words" are three that a text must hold, and "max-copy" looks
+before each token in an index of 1 MB of text.
 """
+
+import functools
+import random
+import tempfile
+from pathlib import Path
 
 import contest
 import numpy as np
 
 V, L, WINDOW = 65, 2, 40
+SYMBOLS = "\n " + "".join(map(chr, range(60, 123)))  # V of them
+LENGTH = 300
 SETTINGS = [(128, 1), (512, 1), (128, 32), (512, 32)]  # units, streams
 
 
@@ -25,25 +35,43 @@ def _model(setting: dict):
     return config, {n: draw.normal(size=s).astype(np.float32) * 0.05 for n, s in weight_shapes(config).items()}
 
 
-def _ours(engine, setting: dict):
+def _ours(engine, setting: dict, **rules):
     from textgen.config import SamplingConfig
+    from textgen.generation.generator import Generator
+    from textgen.tokenizers import CharacterTokenizer
 
-    context = engine.read(np.array([1], np.int32))
-    blocks = engine.write(context, SamplingConfig(), np.arange(setting["streams"]))
+    generator = Generator(CharacterTokenizer(SYMBOLS), engine, copy_index=_copy_index)
+    following = generator.following(generator.read("<"), SamplingConfig(length=LENGTH, **rules))
+    samples = np.arange(setting["streams"])
+
+    def writing():
+        _, steering = following.rows(len(samples))
+        return generator.blocks(following.context, following.config, samples, steering)
+
+    endless = writing()
 
     def run() -> int:
-        tokens = 0
-        while tokens < 300 * setting["streams"]:
+        tokens, blocks = 0, writing() if rules else endless
+        while tokens < LENGTH * setting["streams"]:
             tokens += next(blocks).size
         return tokens
 
     return run
 
 
-def numpy(setting: dict):
+@functools.cache
+def _copy_index():
+    from textgen.store.copy_index import CopyIndex, write_copy_index
+
+    with tempfile.TemporaryDirectory() as folder:
+        write_copy_index(Path(folder, "index"), ["".join(random.Random(0).choices(SYMBOLS, k=10**6))], "")
+        return CopyIndex.read(Path(folder, "index"))
+
+
+def numpy(setting: dict, **rules):
     from textgen.generation.numpy_engine import NumpyEngine
 
-    return _ours(NumpyEngine(*_model(setting)), setting)
+    return _ours(NumpyEngine(*_model(setting)), setting, **rules)
 
 
 def tensorflow(setting: dict):
@@ -134,8 +162,21 @@ def pytorch(setting: dict):
     return run
 
 
+RULES = {
+    "top-p": {"top_p": 0.9},
+    "typical": {"typical": 0.9},
+    "presence": {"presence_penalty": 0.5},
+    "frequency": {"frequency_penalty": 0.5},
+    "no-repeat-ngram": {"no_repeat_ngram": 4},
+    "ban": {"ban": ("the", "[xyz]")},
+    "cycle": {"temperature": (1.0, 0.5)},
+    "regex": {"regex": r"([^ \n]*[ \n]?)*"},
+    "words": {"must_include": ("dragon", "castle", "king")},
+    "max-copy": {"max_copy": 20},
+}
 CONTESTANTS = {
     "textgen numpy": numpy,
+    **{f"numpy, {name}": functools.partial(numpy, **rules) for name, rules in RULES.items()},
     "textgen tensorflow": tensorflow,
     "keras predict": keras_predict,
     "tf.function": tf_function,

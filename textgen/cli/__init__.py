@@ -21,18 +21,22 @@ STARTED = time.perf_counter()  # `--minutes` counts from here
 COMMANDS = (
     "train",
     "sample",
+    "replay",
     "repl",
     "evaluate",
+    "copied",
     "score",
     "gates",
     "export",
     "models",
     "info",
+    "report",
     "verify",
     "inspect",
     "corpora",
     "doctor",
     "benchmark",
+    "lesson",
 )
 
 

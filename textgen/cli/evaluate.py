@@ -8,10 +8,10 @@ import click
 
 from textgen.cli.bars import progress_bar
 from textgen.cli.options import given, json_option, models_dir_option, options_of
-from textgen.config import CacheConfig, DynamicConfig, TextConfig
+from textgen.config import MODEL_ONLY, CacheConfig, DynamicConfig, TextConfig
 from textgen.errors import SettingError
 from textgen.messages import json_line
-from textgen.schema import Settings, flag_of
+from textgen.schema import Settings, flag_of, names_of
 from textgen.streams import tell, write_line, write_lines
 
 if TYPE_CHECKING:
@@ -24,8 +24,7 @@ AnySettings = TypeVar("AnySettings", bound=Settings)
 @click.command()
 @click.argument("model")
 @click.argument("file", required=False)
-@click.option("--encoding", default=None, help="Encoding of FILE.  [default: auto, or that named for the corpus]")
-@options_of(TextConfig, only=("encoding_errors",))
+@options_of(TextConfig, skip=MODEL_ONLY, default="as the corpus was")
 @click.option("--dynamic", is_flag=True, help="Also measure the model while its weights learn from FILE.")
 @options_of(DynamicConfig)
 @click.option("--cache", is_flag=True, help="Also measure the model with a cache of what it has read of FILE.")
@@ -35,8 +34,6 @@ AnySettings = TypeVar("AnySettings", bound=Settings)
 def evaluate(
     model: str,
     file: str | None,
-    encoding: str | None,
-    encoding_errors: str | None,
     dynamic: bool,
     cache: bool,
     models_dir: Path,
@@ -47,7 +44,8 @@ def evaluate(
 
     The figures are nats and bits per character, and word perplexity where spaces part the words.
 
-    FILE may be anything that `train` takes. It is read as the corpus was, documents and columns included. Symbols that
+    FILE may be anything that `train` takes. It is read as the corpus was, documents and columns included, unless a
+    flag says otherwise. Symbols that
     the model has never seen are replaced or left out first. Without FILE, MODEL is measured on the validation part of
     its corpus, which is read again and must be unchanged. You must have trained on it here: what somebody else's model
     names is not opened.
@@ -68,8 +66,11 @@ def evaluate(
 
     dynamic_config = _chosen(DynamicConfig, dynamic, "--dynamic", flags)
     cache_config = _chosen(CacheConfig, cache, "--cache", flags)
+    asked = {name: value for name, value in given(flags).items() if name in names_of(TextConfig)}
+    if asked and file is None:
+        raise SettingError(f"`{next(iter(asked))}` says how FILE is read; name a FILE, or leave it out")
     stored = load_model(model, models_dir)
-    given_text = None if file is None else FileText(file, stored, encoding, encoding_errors)
+    given_text = None if file is None else FileText(file, stored, asked)
     blocks = read_validation_part(stored) if given_text is None else given_text.blocks()
     text = tokenize(readable_blocks(blocks, stored.tokenizer, name_unknown), stored.tokenizer)
     for note in () if given_text is None else given_text.notes:

@@ -13,15 +13,13 @@ from textgen.streams import tell, write_line, write_path
 if TYPE_CHECKING:
     from textgen.export import ExportResult
 
-ENDINGS = {"saved-model": "-savedmodel", "html": ".html", "onnx": "-onnx"}
-
 
 @click.command()
 @click.argument("model")
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(tuple(ENDINGS)),
+    type=click.Choice(("saved-model", "html", "onnx")),
     default="saved-model",
     show_default=True,
     help="What to write: a TensorFlow SavedModel, a page for a browser, or the network as ONNX.",
@@ -53,47 +51,29 @@ def export(
     What was written is run before it gets its name: the same seed gives the same text as `textgen sample`. Node runs a
     page, and onnxruntime ONNX; where they are not installed, the command says that it did not compare.
     """
-    from textgen.errors import SettingError
+    from textgen.export.formats import ENDINGS, export_as
     from textgen.messages import shown
     from textgen.store.model_directory import load_model
 
-    if dtype and kind != "html":
-        raise SettingError("--dtype is for a page. Add --format html, or leave it out")
     stored = load_model(model, models_dir)
     if not stored.is_finished:
         tell(f"{shown(stored.name)} is not finished; this is its best at step {stored.record.results.best_step:,}")
     path = output or Path(f"{stored.name}{ENDINGS[kind]}")
-    if kind == "html":
-        from textgen.export.page import default_dtype, export_page
-
-        dtype = dtype or default_dtype(stored)
-        result = export_page(stored, path, dtype=dtype, overwrite=overwrite, progress=tell)
-    elif kind == "onnx":
-        from textgen.export import export_model
-        from textgen.export.onnx_step import ONNX
-
-        result = export_model(stored, path, overwrite=overwrite, progress=tell, kind=ONNX)
-    else:
-        from textgen.export import export_model
-        from textgen.tensorflow_runtime import quiet_import
-
-        tell("starting TensorFlow")
-        quiet_import(with_keras=False)
-        result = export_model(stored, path, overwrite=overwrite, progress=tell)
-    tell(_said_of(result, "float32" if dtype is None else dtype))
+    result = export_as(kind, stored, path, dtype=dtype, overwrite=overwrite, progress=tell)
+    tell(_said_of(result))
     if as_json:
         write_line(json_line(result.to_json()))
     else:
         write_path(result.path)
 
 
-def _said_of(result: "ExportResult", dtype: str) -> str:
+def _said_of(result: "ExportResult") -> str:
     """What the check found, in a line."""
     if not (checked := result.checked):
         return f"not checked: {result.not_checked}"
     same = "the same text as the NumPy engine"
-    if dtype != "float32":
-        same += f" with the weights as {dtype} rounds them"
+    if result.dtype != "float32":
+        same += f" with the weights as {result.dtype} rounds them"
     if not checked.differences:
         return f"{same} for {checked.prompts} prompts, {checked.characters:,} characters"
     equal = f"{checked.prompts - checked.differences} of {checked.prompts} prompts"

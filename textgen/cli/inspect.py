@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 BY_HEART = 100  # passes
+A_BEGINNING = 20_000  # characters
 
 
 @click.command()
@@ -81,7 +82,7 @@ def _lines(found: "Inspection") -> Iterator[str]:
         yield "list          the lines are short and different; a model of characters and documents writes new ones"
     if advice is None:
         yield f"try           more text: {counted(facts.characters, 'character')} are too few to learn from;"
-        yield "              some 20,000 are a beginning"
+        yield f"              some {A_BEGINNING:,} are a beginning"
         return
     if advice.begins_with is not None:
         reads = f"reads this text at {advice.bits_per_character:.2f} bits per character; training gets below that"
@@ -89,6 +90,10 @@ def _lines(found: "Inspection") -> Iterator[str]:
         if advice.read_before is not None:
             yield f"              ({advice.begins_with} has read about {advice.read_before:.0%} of this text before)"
     yield f"try           {advice.command}"
+    if advice.epochs > BY_HEART and facts.characters < A_BEGINNING:
+        yield "              The text is too small to learn from: it would be learned by heart."
+        yield f"              It has {counted(facts.characters, 'character')}; some {A_BEGINNING:,} are a beginning"
+        return
     speed = f"{advice.tokens_per_second:,.0f} {'words' if advice.level == 'word' else 'characters'} per second"
     passes = f"{advice.epochs:.1f} passes"
     if advice.epochs > BY_HEART:

@@ -12,16 +12,26 @@ from typing import Any
 import click
 
 from textgen.config import SamplingConfig
+from textgen.config.sampling import RANDOM
 from textgen.messages import unescape
 from textgen.schema import Settings, fields_with_kinds, flag_of, off_flag_of
+from textgen.streams import tell
 
 SHORT_FLAGS = {"length": "-n", "temperature": "-t"}
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def options_of(settings: type[Settings], skip: tuple[str, ...] = (), only: tuple[str, ...] | None = None) -> Decorator:
+def options_of(
+    settings: type[Settings],
+    skip: tuple[str, ...] = (),
+    only: tuple[str, ...] | None = None,
+    default: str | None = None,
+) -> Decorator:
     """A decorator that adds one option for each field of `settings`, or for those of `only`.
+
+    Args:
+        default: what the help says of a flag that is not given, where that is not the field's own default.
 
     A flag that is not given arrives as None, so that the command can tell it from the default.
     """
@@ -29,32 +39,49 @@ def options_of(settings: type[Settings], skip: tuple[str, ...] = (), only: tuple
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         for field, kinds in reversed(fields_with_kinds(settings)):
             if field.name not in skip and (only is None or field.name in only):
-                command = _option(field, kinds[0])(command)
+                command = _option(field, kinds[0], default)(command)
         return command
 
     return decorate
 
 
-def _option(field: dataclasses.Field[Any], kind: type) -> Decorator:
+def _option(field: dataclasses.Field[Any], kind: type, said_default: str | None) -> Decorator:
     can_be_switched_off = kind is bool and field.default is not False
     flags = [flag_of(field.name) + (f"/{off_flag_of(field.name)}" if can_be_switched_off else "")]
     flags += [SHORT_FLAGS[field.name]] if field.name in SHORT_FLAGS else []
-    if field.default is None:
+    if said_default is not None:
+        default = said_default
+    elif field.default is None:
         default = field.metadata["unset"]
     elif isinstance(field.default, bool):
         default = "on" if field.default else ""
     else:
         default = "" if field.default == () else str(field.default)
-    choices = field.metadata["choices"]
+    choices, reads = field.metadata["choices"], field.metadata.get("reads")
+    scalar = _Written(kind, reads) if reads else str if kind is tuple else kind
     return click.option(
         *flags,
         field.name,
-        type=click.Choice(choices) if choices else str if kind is tuple else kind,
+        type=click.Choice(choices) if choices else scalar,
         is_flag=kind is bool,
         multiple=kind is tuple,
         default=None,
         help=field.metadata["description"] + (f"  [default: {default}]" if default else ""),
     )
+
+
+class _Written(click.ParamType):
+    """A number that may also be written in another way, which `reads` knows."""
+
+    def __init__(self, kind: type, reads: Callable[[str], Any]):
+        self.name, self._reads = {int: "integer", float: "float"}[kind], reads
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """What `value` stands for."""
+        try:
+            return self._reads(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a valid {self.name}.", param, ctx)
 
 
 def given(values: dict[str, Any]) -> dict[str, Any]:
@@ -66,9 +93,15 @@ sampling_options = options_of(SamplingConfig)
 
 
 def sampling_config(**flags: Any) -> SamplingConfig:
-    """The sampling settings of the flags that were given; where text is to stop is typed as in `repl`."""
-    stop = tuple(map(unescape, flags.get("stop") or ()))
-    return SamplingConfig(**given({**flags, "stop": stop}))
+    """The sampling settings of the flags that were given; what is to end a text or banned is typed as in `repl`.
+
+    A seed that is drawn is told.
+    """
+    texts = {name: tuple(map(unescape, flags.get(name) or ())) for name in ("stop", "ban")}
+    config = SamplingConfig(**given({**flags, **texts}))
+    if flags.get("seed") == RANDOM:
+        tell(f"textgen: the seed is {config.seed}")
+    return config
 
 
 def models_dir_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,31 +7,34 @@ import click
 
 from textgen.cli.options import (
     engine_option,
+    given,
     models_dir_option,
     on_unknown_option,
     sampling_config,
     sampling_options,
 )
-from textgen.streams import text_writer
 
 if TYPE_CHECKING:
+    from textgen.repl import Session
     from textgen.store.model_directory import StoredModel
 
 
 @click.command()
 @click.argument("model")
+@click.option("--session", "session_file", help="Keep the session in this file, or go on with the one that it holds.")
 @sampling_options
 @on_unknown_option
 @engine_option
 @models_dir_option
-def repl(model: str, on_unknown: str, engine: str, models_dir: Path, **sampling: Any) -> None:
+def repl(model: str, session_file: str | None, on_unknown: str, engine: str, models_dir: Path, **sampling: Any) -> None:
     """Write a story together with MODEL: you type, the model continues.
 
     A line that begins with a slash is a command; /help lists them. Generated text goes to standard output, everything
     else to standard error. A file or a pipe as standard input gives the lines to type.
     """
     from textgen.generation.generator import open_generator
-    from textgen.repl import Repl, terminal
+    from textgen.repl import Repl, Session, keyboard, terminal
+    from textgen.repl.session import ModelFacts
     from textgen.store.model_directory import load_model
     from textgen.tokenizers.unknown import describe_replacements
 
@@ -42,20 +45,39 @@ def repl(model: str, on_unknown: str, engine: str, models_dir: Path, **sampling:
         engine,
         on_unknown=on_unknown,
         on_replaced=lambda replaced: terminal.show_notice(describe_replacements(replaced)),
+        on_ended=terminal.show_notice,
     )
-    description = describe(stored)
-    terminal.show_notice(f"{description}\nType text and the model goes on; /help lists commands, Ctrl-D leaves.")
-    session = Repl(
+    description, write = describe(stored), terminal.story_writer()
+    session = Session(
         generator,
         config,
-        read_line=terminal.line_reader(),
-        write=text_writer(),
+        write=write,
+        write_typed=terminal.typed_writer(write),
         notice=terminal.show_notice,
-        model=description,
-        is_typed=terminal.is_typed(),
+        show=terminal.show_lines,
+        columns=terminal.columns,
+        model=ModelFacts(stored.name, description, stored.sha256),
     )
-    with terminal.quiet_keyboard():
-        session.run()
+    said = _open_session(session, session_file, given(sampling)) if session_file else ""
+    terminal.show_notice(f"{description}\nType text and the model goes on; /help lists commands, Ctrl-D leaves.{said}")
+    if session.story.text:
+        session.say_where()
+    with keyboard.quiet_keyboard():
+        Repl(session, terminal.line_reader(session), is_typed=keyboard.is_typed()).run()
+
+
+def _open_session(session: "Session", name: str, flags: dict[str, Any]) -> str:
+    """Keep the session in a file. Flags that were given win over the settings that it holds."""
+    from textgen.repl.files import path_of
+    from textgen.repl.session_file import SessionFile
+
+    asked = session.config
+    said = SessionFile(path_of(name, "--session")).open(session)
+    if flags:
+        session.config = session.config.replace(**{name: getattr(asked, name) for name in flags})
+    if "seed" in flags:
+        session.next_sample = 0
+    return f"\n{said}"
 
 
 def describe(stored: "StoredModel") -> str:

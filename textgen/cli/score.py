@@ -3,21 +3,20 @@
 from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from textgen.cli.bars import progress_bar
 from textgen.cli.colours import STRONGEST, behind, color_option, is_wanted
-from textgen.cli.options import json_option, models_dir_option, on_unknown_option, options_of
+from textgen.cli.options import given, json_option, models_dir_option, on_unknown_option, options_of
 from textgen.cli.pages import html_option, write_page
-from textgen.config import TextConfig
+from textgen.config import MODEL_ONLY, TextConfig
 from textgen.messages import json_line
 from textgen.streams import tell, text_writer, write_lines, write_painted
 
 if TYPE_CHECKING:
     from textgen.evaluation.surprisal import Place, ScoredText
-    from textgen.store.model_directory import StoredModel
 
 LONGEST = 40  # characters of a place in the list
 AT_ONCE = 1000  # units of a document that are written together
@@ -26,8 +25,7 @@ AT_ONCE = 1000  # units of a document that are written together
 @click.command()
 @click.argument("model")
 @click.argument("file")
-@click.option("--encoding", default=None, help="Encoding of FILE.  [default: auto, or that named for the corpus]")
-@options_of(TextConfig, only=("encoding_errors",))
+@options_of(TextConfig, skip=MODEL_ONLY, default="as the corpus was")
 @on_unknown_option
 @color_option
 @html_option("the text with its figures")
@@ -36,13 +34,12 @@ AT_ONCE = 1000  # units of a document that are written together
 def score(
     model: str,
     file: str,
-    encoding: str | None,
-    encoding_errors: str | None,
     on_unknown: str,
     color: str,
     html: str | None,
     models_dir: Path,
     as_json: bool,
+    **reading: Any,
 ) -> None:
     """Show how surprising each symbol or word of FILE is to MODEL.
 
@@ -64,11 +61,11 @@ def score(
         tell(f"textgen: {describe_replacements(replaced)}")
 
     stored = load_model(model, models_dir)
-    given = FileText(file, stored, encoding, encoding_errors)
-    tokens = tokenize(readable_blocks(given.blocks(), stored.tokenizer, name_unknown, on_unknown), stored.tokenizer)
-    for note in given.notes:
+    text = FileText(file, stored, given(reading))
+    tokens = tokenize(readable_blocks(text.blocks(), stored.tokenizer, name_unknown, on_unknown), stored.tokenizer)
+    for note in text.notes:
         tell(f"textgen: {note}")
-    if (share := given.read_before()) is not None:
+    if (share := text.read_before()) is not None:
         tell(f"textgen: {stored.name} has read about {share:.0%} of this text before, so it is surprised less")
     with progress_bar("scoring") as advance:
         scores = score_tokens(tokens.token_ids, NumpyEngine(stored.record.model, stored.weights), advance)
@@ -107,30 +104,6 @@ def painted(places: "Iterable[Place]", level: str | None) -> Iterator[tuple[str,
     strongest = STRONGEST.get(level or "", 0)
     for colour, run in groupby(places, key=lambda place: behind(place.bits / strongest) if strongest else ""):
         yield "".join([place.text for place in run]), colour
-
-
-def painted_sample(stored: "StoredModel", prompt: str, completion: str) -> Iterator[tuple[str, str]]:
-    """What a model wrote after `prompt`, with the colours of how surprising it was to the model itself."""
-    from textgen.config import END_OF_DOCUMENT
-    from textgen.evaluation.surprisal import ScoredText, score_tokens
-    from textgen.evaluation.texts import tokenize
-    from textgen.generation.numpy_engine import NumpyEngine
-
-    tokenizer, text = stored.tokenizer, prompt + completion
-    separator = tokenizer.document_separator or ""
-    if separator and not set(separator) <= set(tokenizer.symbols):  # no document holds it, so the model ended one there
-        text = text.replace(separator, END_OF_DOCUMENT)
-    if len(text) < 2:
-        yield completion, ""
-        return
-    tokens = tokenize(text, tokenizer)
-    scores = score_tokens(tokens.token_ids, NumpyEngine(stored.record.model, stored.weights))
-    left = len(prompt)  # characters before the completion
-    for place in ScoredText(tokens, tokenizer, scores).places():
-        shown = place.text or separator
-        if len(shown) > left:
-            yield shown[left:], behind(place.bits / STRONGEST[tokenizer.level])
-        left = max(0, left - len(shown))
 
 
 def _legend(level: str) -> Iterator[tuple[str, str]]:

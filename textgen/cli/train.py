@@ -26,6 +26,8 @@ from textgen.streams import tell, write_line
 @click.option("--resume", is_flag=True, help="Continue an unfinished run.")
 @click.option("--overwrite", is_flag=True, help="Replace a model of the same name.")
 @click.option("--dry-run", is_flag=True, help="Plan the run and measure its speed, but write nothing.")
+@click.option("-v", "--verbose", is_flag=True, help="Show nats, rates and shapes in place of words.")
+@click.option("--tensorboard", metavar="DIR", help="Directory of a run's event files, for TensorBoard.")
 @models_dir_option
 @json_option
 def train(
@@ -36,6 +38,8 @@ def train(
     resume: bool,
     overwrite: bool,
     dry_run: bool,
+    verbose: bool,
+    tensorboard: str | None,
     models_dir: Path,
     as_json: bool,
     **flags: Any,
@@ -46,16 +50,19 @@ def train(
     the starter corpus that comes with textgen.
 
     Files are text of any kind (.txt, .md, .py ...), pages of HTML, .docx, .epub, .odt, .ipynb, .srt and .vtt; .pdf and
-    .rtf after `pip install 'textgen[documents]'`; and gzipped (.gz) ones of these. Of a folder, all that is text is
+    .rtf after `pip install 'textgen[documents]'`; and ones of these that are
+    compressed by gzip (.gz) or, after `pip install 'textgen[zstd]'`, Zstandard (.zst). Of a folder, all that is text is
     read, hidden and binary files apart.
 
     An English text is taught to a copy of the model `english`, which comes with textgen. Any other text begins from
     nothing.
     """
     from textgen.cli import STARTED
+    from textgen.training.reporting import Several
     from textgen.training.request import Request
     from textgen.training.run import train
     from textgen.training.signals import Stopped
+    from textgen.training.tensorboard import EventFiles
     from textgen.training.terminal import TerminalReporter
 
     request = Request(
@@ -70,8 +77,9 @@ def train(
         dry_run=dry_run,
     )
     try:
-        with TerminalReporter() as reporter:
-            result = train(request, reporter, started=STARTED)
+        with TerminalReporter(is_verbose=verbose) as reporter:
+            several = Several(reporter, EventFiles(Path(tensorboard), reporter.noted)) if tensorboard else reporter
+            result = train(request, several, started=STARTED)
     except Stopped as stopped:
         tell("textgen: stopped before a step was made; nothing has changed")
         raise SystemExit(stopped.exit_status) from None

@@ -13,13 +13,14 @@ for Python and for `benchmark` alike; a config in a model file is always filled.
 
 from textgen.config.evaluation import CacheConfig, DynamicConfig
 from textgen.config.model import PRESET_NAMES, SUITS, ModelConfig
-from textgen.config.sampling import FILTERS, SamplingConfig
-from textgen.config.text import END_OF_DOCUMENT, NORMAL_FORMS, TextConfig
+from textgen.config.sampling import FILTERS, SamplingConfig, with_seed
+from textgen.config.text import END_OF_DOCUMENT, MODEL_ONLY, NORMAL_FORMS, TextConfig
 from textgen.config.training import STORAGES, TrainingConfig
 
 __all__ = [
     "END_OF_DOCUMENT",
     "FILTERS",
+    "MODEL_ONLY",
     "NORMAL_FORMS",
     "PRESET_NAMES",
     "STORAGES",
@@ -30,4 +31,5 @@ __all__ = [
     "SamplingConfig",
     "TextConfig",
     "TrainingConfig",
+    "with_seed",
 ]

@@ -1,6 +1,7 @@
 """How a corpus is read."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, Self
 
 from textgen.errors import SettingError
@@ -14,6 +15,7 @@ NORMAL_FORMS = ("none", "nfc", "nfkc", "casefold")
 ENCODING_ERRORS = ("strict", "replace", "skip")
 DOCUMENT_KINDS = ("whole", "file", "line", "blank-line")
 TABLES = ("csv", "tsv", "jsonl")
+MODEL_ONLY = ("level", "vocabulary_size", "normalize")  # what the tokenizer says of a text, and not the files
 FILE_FORMATS = ("auto", "text", "html", "ipynb", "srt", "vtt", *TABLES)
 # What was taken of a folder before there was `include`, in any case: texts, or tables where a column was wanted.
 TEXTS_BEFORE = ("*.[tT][xX][tT]",)
@@ -82,6 +84,15 @@ class TextConfig(Settings):
         choices=ENCODING_ERRORS,
         is_new=True,
     )
+
+    def read_as(self, asked: Mapping[str, Any]) -> Self:
+        """The same, with what is `asked` of files; where that says what documents are, nothing else says it."""
+        parting = {"documents": "whole", "document_separator": None, "column": None, "bad_rows": "error"}
+        if not asked.keys() & (parting.keys() - {"bad_rows"}):
+            parting = {}
+        elif self.file_format in TABLES:
+            parting["file_format"] = "auto"
+        return self.replace(**parting | dict(asked))
 
     def __post_init__(self) -> None:
         super().__post_init__()

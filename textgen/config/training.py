@@ -3,6 +3,7 @@
 import dataclasses
 
 from textgen.config.model import SUITS
+from textgen.cores import MOST_CORES
 from textgen.errors import SettingError
 from textgen.schema import Settings, setting
 
@@ -106,12 +107,26 @@ class TrainingConfig(Settings):
     keep_checkpoints: int = setting(
         2, "Number of checkpoints to keep. Each holds the best weights so far, too.", minimum=1
     )
+    cores: int | None = setting(
+        None,
+        "Cores of the CPU that a run computes for. It keeps them, so that its bytes are the same on any machine.",
+        minimum=1,
+        maximum=MOST_CORES,
+        is_new=True,
+        unset="those there are when it begins",
+    )
     storage: str = setting(
         None,
         "How the finished model's weights are stored: float32, float16, or 8 bits with a scale a row.",
         choices=STORAGES,
         unset="that of the model it begins with, else float32",
         before="float32",
+    )
+    copy_index: bool = setting(
+        False,
+        "Keep an index of the text with the model, for sample --max-copy and --mark-copied. Whoever gets the model can "
+        "read the text in it.",
+        is_new=True,
     )
     sample_every: int = setting(0, "Steps between evaluations, each with a sample; 0 makes ten in a run.", minimum=0)
 

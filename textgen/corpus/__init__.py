@@ -6,6 +6,7 @@
       extracting a file that is a document -> its text
       formats/   .docx, .epub, .html and others -> paragraphs; what a file is by its first bytes
       decoding   bytes -> text, block by block, in the encoding that is named or found; LF line ends
+      compression what is compressed as a whole: by gzip or Zstandard
       containers what is no plain text, by its first bytes
       detecting  which encoding a file is in that is not UTF-8
       likelihood bits that a reading of some bytes takes; the least is the right one
@@ -16,6 +17,7 @@
       tables     CSV, TSV, JSON -> documents: the cells of a column
       delimited  the rows of CSV and TSV, and what becomes of wrong quotes
       json_rows  the rows of JSON: in lines or in a list
+      columnar   the columns of Parquet and Arrow, with the library of the extra `parquet`
       dialects   how CSV is written: delimiter, header, columns
       rows       what all rows have in common: what a bad one costs, names of columns
     texts        texts in memory -> a CorpusReader too

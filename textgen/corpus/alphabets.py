@@ -141,6 +141,7 @@ ENCODINGS: dict[str, tuple[tuple[str, ...], float]] = {
     "cp950": (CHINESE[::-1], 1.5),
     "big5hkscs": (CHINESE[::-1], 2),
     "cp949": (("Korean",), 1),
+    "johab": (("Korean",), 6),
     "utf-16-le": (tuple(LANGUAGES), 8),
     "utf-16-be": (tuple(LANGUAGES), 10),
     "utf-8": (tuple(LANGUAGES), 0),

@@ -6,7 +6,7 @@ bytes as letters.
 
 import re
 
-from textgen.errors import CorpusError
+from textgen.corpus.formats import FORMATS, DocumentError
 
 NUM_BYTES = 1 << 16  # of a file's beginning, which are looked at
 
@@ -32,7 +32,7 @@ KINDS = {
     "gz": ("compressed by gzip", "Unpack it (gunzip), or let its name end in .gz"),
     "bz2": ("compressed by bzip2", "Unpack it (bunzip2), and give the file in it"),
     "xz": ("compressed by xz", "Unpack it (unxz), and give the file in it"),
-    "zst": ("compressed by Zstandard", "Unpack it (unzstd), and give the file in it"),
+    "zst": ("compressed by Zstandard", "Unpack it (unzstd), or let its name end in .zst"),
     "lz4": ("compressed by LZ4", "Unpack it (unlz4), and give the file in it"),
     "Z": ("compressed by compress", "Unpack it (uncompress), and give the file in it"),
     "lz": ("compressed by lzip", "Unpack it, and give the file in it"),
@@ -43,8 +43,8 @@ KINDS = {
     "a": ("an archive of ar (.deb, .a)", UNPACK),
     "rpm": ("an RPM package", UNPACK),
     "sqlite": ("an SQLite database", "Export the texts in it as CSV, and give that file with --column"),
-    "parquet": ("a Parquet table", "Export it as CSV or JSONL, and give that file with --column"),
-    "arrow": ("an Arrow table", "Export it as CSV or JSONL, and give that file with --column"),
+    "parquet": ("a Parquet table", "Give it with --column NAME, unpacked"),
+    "arrow": ("an Arrow table", "Give it with --column NAME, unpacked"),
     "hdf5": ("an HDF5 file", NO_TEXT),
     "npy": ("an array of NumPy", NO_TEXT),
     "pickle": ("a Python pickle, which is not opened", NO_TEXT),
@@ -74,6 +74,7 @@ KINDS = {
     "wasm": ("a WebAssembly program", NO_TEXT),
     "font": ("a font", NO_TEXT),
 }
+ARCHIVES = ("zip", "docx", "xlsx", "pptx", "odt", "ods", "epub", "jar")  # which the whole content tells more of
 
 # A pattern that the file begins with. Those of plain letters ask for more than a text could begin with.
 BEGINNINGS: tuple[tuple[bytes, str], ...] = (
@@ -92,7 +93,7 @@ BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (rb"!<arch>\n", "a"),
     (rb"\xed\xab\xee\xdb", "rpm"),
     (rb"(?:\xef\xbb\xbf)?\s{0,16}%PDF-[12]\.\d", "pdf"),
-    (rb"\{\\rtf1?\b", "rtf"),
+    (rb"(?:\xef\xbb\xbf)?\s{0,16}\{\\rtf1?\b", "rtf"),
     (rb"%!PS-Adobe-", "ps"),
     (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "doc"),
     (rb"[\s\S]{60}BOOKMOBI", "mobi"),
@@ -101,6 +102,7 @@ BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (rb"SQLite format 3\0", "sqlite"),
     (rb"PAR1[\x15\x19\x1c\0]", "parquet"),
     (rb"ARROW1\0\0", "arrow"),
+    (rb"\xff{4}[\s\S]{3}\0\x10\0\0\0", "arrow"),
     (rb"\x89HDF\r\n\x1a\n", "hdf5"),
     (rb"\x93NUMPY", "npy"),
     (rb"\x80[\x02-\x05][\x8a\x95(})\]cX\x8c]", "pickle"),
@@ -161,7 +163,9 @@ def container_of(first_bytes: bytes) -> str | None:
 
 
 def check_no_container(first_bytes: bytes, shown_name: str) -> None:
-    """Raise CorpusError where a file is no plain text, which names what it is and what to do."""
+    """Raise DocumentError where a file is no plain text, which names what it is and what to do."""
     if (kind := container_of(first_bytes)) is not None:
         name, advice = KINDS[kind]
-        raise CorpusError(f"{shown_name} is {name}, not plain text. {advice}.")
+        if kind in FORMATS:  # which are read, where no column is wanted
+            raise DocumentError(f"{shown_name} is {name}, which has no columns. Leave out --column.")
+        raise DocumentError(f"{shown_name} is {name}, not plain text. {advice}.")

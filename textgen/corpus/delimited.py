@@ -11,25 +11,33 @@ others, the quote is wrong, and its row ends where its line does:
 A quote within quotes may also be written as a backslash and a quote, once a row was met that can be read so only.
 """
 
+import contextlib
 import csv
 import re
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from textgen.corpus.dialects import DELIMITER_NAMES, Dialect, find_columns, find_dialect, is_number
+from textgen.corpus.dialects import DELIMITER_NAMES, Columns, Dialect, find_columns, find_dialect, is_number
 from textgen.corpus.rows import LONGEST_LINE, Rows, joined
 from textgen.messages import counted, shown
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 # A quote that is never closed makes one cell of the rest of the file; the module's own limit of 131,072 is less than
 # an article has.
 LONGEST_CELL = 1 << 24
 ESCAPED_QUOTE = re.compile(r'(?<!\\)((?:\\\\)*)\\"')  # an even number of backslashes escapes none
 NULL = r"\N"  # how databases write a missing cell
+HOLDS_ROWS = "with what looks like other rows inside its quotes: is a quote never closed?"
+BROKEN = "with a line end inside its quotes, as behind a quote that is never closed"
 NUM_SAMPLED = 200  # lines that show how a table is written
 
 
-def delimited_cells(lines: Iterator[str], sample: list[str], usual: str, column: str, rows: Rows) -> Iterator[str]:
-    """The text of each row in `column`, which may be empty.
+def delimited_cells(
+    lines: Iterator[list[str]], sample: list[str], usual: str, column: str, rows: Rows
+) -> Iterator[list[str]]:
+    """The text of the rows in `column`, which may be empty; of several rows at once.
 
     Args:
         lines: of the whole file, with their ends.
@@ -55,130 +63,199 @@ def delimited_cells(lines: Iterator[str], sample: list[str], usual: str, column:
         rows.note(f"whose cells are parted by {shown(name)}", noun="table")
     if columns.has_header:
         table.take_first_row()
+    if dialect.quote != '"':
+        rows.note("whose cells are quoted by apostrophes", noun="table")
     if dialect.is_padded:
         rows.note("with a space behind every delimiter", noun="table")
     table.above = "the header" if columns.has_header else "the first row"
-    one, several = columns.places[0], columns.places[1:]
-    for row in table.rows(columns.width):
-        cell = joined(row[place] for place in columns.places if row[place] != NULL) if several else row[one]
-        yield "" if cell == NULL else cell.strip(" ") if dialect.is_padded else cell
+    for cells in table.cells(columns):
+        if NULL in cells:
+            cells = ["" if cell == NULL else cell for cell in cells]
+        yield [cell.strip(" ") for cell in cells] if dialect.is_padded else cells
 
 
 class _Table:
     """Rows from lines, of which those that a row took by mistake can be given back."""
 
-    def __init__(self, lines: Iterator[str], dialect: Dialect, rows: Rows):
+    def __init__(self, lines: Iterator[list[str]], dialect: Dialect, rows: Rows):
         self.line = 1  # in which the next row begins
         self.above = "the header"  # what tells how many cells a row has
         self._lines, self._dialect, self._rows = lines, dialect, rows
         self._delimiter = dialect.delimiter
-        self._again: deque[str] = deque()  # lines that were given back
-        self._taken: list[str] = []  # those of the row that was read last
+        self._ahead: list[str] = []  # lines that are not passed
+        self._num_taken = 0  # of them: those of the row that was read last
         self._error: csv.Error | None = None
         self._is_tsv = dialect.delimiter == "\t"
         self._has_escapes = False
-        self._needs_quotes = self._has_lone_quotes = False
-        self._reader = self._new_reader()
+        self._num_broken = self._first_broken = 0  # rows of several lines that look as if they were meant so
+        self._is_plain = True  # so far: every line is a row
+        self._needs_quotes = self._has_lone_quotes = self._has_quoted_tabs = False
 
     def skip_line(self) -> None:
         """Pass over the next line."""
-        next(self._lines, None)
-        self.line += 1
+        if self._ahead or self._fetch():
+            self._pass(1)
 
     def first_row(self) -> list[str] | None:
         """The first row that is not blank; None where there is none. It comes again unless it is taken."""
-        row = self._next()
-        while self._taken and not "".join(self._taken).strip():
-            self.line += len(self._taken)
+        while True:
             row = self._next()
-        if not self._taken:
-            return None
+            if not self._num_taken:
+                return None
+            if "".join(self._taken).strip():
+                break
+            self._pass(self._num_taken)
         if row is None:
-            self._give_back(1)
-            row = self._lenient(self._taken[0])[0]
-        self._first_lines = len(self._taken)
-        self._needs_quotes = self._taken[0].startswith('"') and self._error is None
-        self._give_back(0)
+            self._num_taken = 1
+            row = self._lenient(self._ahead[0])[0]
+        self._needs_quotes = self._ahead[0].startswith(self._dialect.quote) and self._error is None
         return row
 
     def take_first_row(self) -> None:
         """The first row is a header, and not one of those that follow."""
-        self._next()
-        self._give_back(self._first_lines)
-        self.line += self._first_lines
+        self._pass(self._num_taken)
 
-    def rows(self, width: int) -> Iterator[list[str]]:
-        """The rows of so many cells, as far as they are good. Raises CorpusError at a bad one that is an error."""
-        watches_quotes = self._is_tsv
-        while True:
-            row: list[str] | None = self._next()
-            taken = self._taken
-            if not taken:
-                return
-            if row is None or len(row) != width or (len(taken) > 1 and not self._is_believed(width)):
+    def cells(self, columns: Columns) -> Iterator[list[str]]:
+        """What is wanted of the rows that are good. Raises CorpusError at a bad one that is an error."""
+        width = columns.width
+        while self._ahead or self._fetch():
+            found, num_lines = self._plain_cells(columns)
+            if found:
+                yield found
+            self._pass(num_lines)
+            if not self._ahead:
+                continue
+            row = self._next()
+            if row is None or len(row) != width or (self._num_taken > 1 and not self._is_believed(self._taken, width)):
                 row = self._mended(row, width)
-            elif watches_quotes and '"' in taken[0] and taken[0].count("\t") >= width:
-                self._needs_quotes, watches_quotes = True, False
-            self.line += len(self._taken)
+            self._pass(self._num_taken)
             if row is not None:
-                yield row
+                yield [_wanted(row, columns)]
+        if self._num_broken:
+            self._rows.note(BROKEN, self._first_broken, times=self._num_broken)
 
-    def _new_reader(self) -> Iterator[list[str]]:
-        return csv.reader(self._fed(), delimiter=self._delimiter, skipinitialspace=self._dialect.is_padded, strict=True)
+    def _plain_cells(self, columns: Columns) -> tuple[list[str], int]:
+        """What is wanted of the rows that are good as they stand, up to one that is odd or is not over yet.
+
+        It comes with the number of their lines.
+        """
+        (one, *several), width, lines = columns.places, columns.width, self._ahead
+        watches_quotes = self._is_tsv and not self._has_quoted_tabs
+        if self._is_plain and not several:
+            reader = self._read(lines)
+            with contextlib.suppress(csv.Error):
+                found = [row[one] for row in reader if len(row) == width]
+                if len(found) == reader.line_num == len(lines) and (
+                    not watches_quotes or "".join(lines).count("\t") == (width - 1) * len(lines)
+                ):
+                    return found, len(lines)
+        self._is_plain = False
+        found, num_lines, broken = [], 0, 0
+        delimiter = self._delimiter
+        full = width - 1 if width > 1 else -1  # delimiters of a line that may be a row
+        reader = self._read(lines)
+        with contextlib.suppress(csv.Error):
+            for row in reader:
+                end = reader.line_num
+                if len(row) != width:
+                    break
+                if end > num_lines + 1:  # only where lines look like rows is there more to ask
+                    inner = lines[num_lines + 1 : end - 1 + (end == num_lines + 2)]
+                    if full in [line.count(delimiter) for line in inner]:
+                        if not self._is_believed(lines[num_lines:end], width, num_lines):
+                            break
+                    else:
+                        broken += 1
+                        self._first_broken = self._first_broken or self.line + num_lines
+                if watches_quotes and '"' in lines[num_lines] and lines[num_lines].count("\t") >= width:
+                    self._needs_quotes, watches_quotes, self._has_quoted_tabs = True, False, True
+                found.append(_wanted(row, columns) if several else row[one])
+                num_lines = end
+        self._num_broken += broken
+        self._needs_quotes = self._needs_quotes or broken > 0
+        return found, num_lines
+
+    def _read(self, lines: Iterable[str]) -> "Reader":
+        if self._has_escapes:
+            lines = (ESCAPED_QUOTE.sub(r'\1""', line) for line in lines)
+        return self._dialect.reader(lines, is_strict=True)
+
+    @property
+    def _taken(self) -> list[str]:
+        return self._ahead[: self._num_taken]
+
+    def _fetch(self) -> bool:
+        """Have more lines ahead; False where there are no more."""
+        more = next(self._lines, None)
+        while more is not None and not more:
+            more = next(self._lines, None)
+        self._ahead += more or []
+        return bool(more)
+
+    def _pass(self, num_lines: int) -> None:
+        """Go on behind so many lines."""
+        self.line += num_lines
+        del self._ahead[:num_lines]
+        self._num_taken = 0
 
     def _fed(self) -> Iterator[str]:
-        """The lines for the csv module, which are kept in `_taken`."""
+        """The lines of one row for the csv module, as many as it asks for."""
         num_characters = 0
-        while (line := self._again.popleft() if self._again else next(self._lines, None)) is not None:
-            if not self._taken:
-                num_characters = 0
-            self._taken.append(line)
+        while self._num_taken < len(self._ahead) or self._fetch():
+            line = self._ahead[self._num_taken]
+            self._num_taken += 1
             num_characters += len(line)
             if num_characters > LONGEST_LINE:
                 raise csv.Error(f"it is longer than {LONGEST_LINE:,} characters")
-            yield ESCAPED_QUOTE.sub(r'\1""', line) if self._has_escapes and "\\" in line else line
+            yield line
 
     def _next(self) -> list[str] | None:
         """The next row as it is quoted; None at the end, where it took no lines, and where the quotes are wrong."""
-        self._taken = []
+        self._num_taken = 0
         self._error = None
         try:
-            return next(self._reader, None)
+            return next(self._read(self._fed()), None)
         except csv.Error as error:
             self._error = error
             return None
 
-    def _give_back(self, num_kept: int) -> None:
-        """Leave the row that was read last so many of its lines; the others come again."""
-        self._again.extendleft(reversed(self._taken[num_kept:]))
-        self._taken = self._taken[:num_kept]
-        self._reader = self._new_reader()
+    def _is_believed(self, lines: list[str], width: int, num_passed: int = 0) -> bool:
+        """Whether a row of the right width may run over several lines, which is noted.
 
-    def _is_believed(self, width: int) -> bool:
-        """Whether a row of the right width may run over several lines, which is noted."""
-        are_rows = [line.count(self._delimiter) == width - 1 for line in self._taken] if width > 1 else [False]
-        if self._is_tsv and all(are_rows) and (self._has_lone_quotes or not self._needs_quotes):
+        Args:
+            lines: of the row.
+            num_passed: lines before them that count as passed.
+        """
+        counts = [line.count(self._delimiter) for line in lines]
+        are_rows = counts.count(width - 1) == len(counts) and width > 1
+        if not are_rows and (width - 1 not in counts[1:-1] or width == 1):
+            self._needs_quotes = True
+            self._first_broken = self._first_broken or self.line + num_passed
+            self._num_broken += 1
+            return True
+        if self._is_tsv and are_rows and (self._has_lone_quotes or not self._needs_quotes):
             return False
         self._needs_quotes = True
-        starts_anew = self._is_tsv or is_number(self._taken[1].partition(self._delimiter)[0])  # as in 2,text
-        if any(are_rows[1:-1]) or (all(are_rows) and starts_anew):
-            self._rows.note("with what looks like other rows inside its quotes: is a quote never closed?", self.line)
-        else:
-            self._rows.note("with a line end inside its quotes, as behind a quote that is never closed", self.line)
+        starts_anew = self._is_tsv or is_number(lines[1].partition(self._delimiter)[0])  # as in 2,text
+        what = HOLDS_ROWS if len(lines) > 2 or starts_anew else BROKEN
+        self._rows.note(what, self.line + num_passed)
         return True
 
     def _mended(self, row: list[str] | None, width: int) -> list[str] | None:
         """The row that was meant where one has wrong quotes or another width; None where it is left out."""
-        first = self._taken[0]
+        first = self._ahead[0]
         if not first.strip():  # a blank line is no row, unless there is one column
-            self._give_back(1)
+            self._num_taken = 1
             return [""] if width == 1 else None
         if not self._has_escapes and any('\\"' in line for line in self._taken):
             if (escaped := self._escaped_row(width)) is not None:
                 return escaped
-            row, first = self._next(), self._taken[0]
+            row = self._next()
+        if row is not None and len(row) == width + 1 and not row[-1] and self._num_taken == 1:
+            self._rows.note("with an empty cell behind the last", self.line)
+            return row[:-1]
         if self._is_tsv and len(cells := first.rstrip("\r\n").split("\t")) == width:
-            self._give_back(1)
+            self._num_taken = 1
             self._has_lone_quotes = True
             self._rows.note("with a quote that its cell does not close, read as it stands", self.line)
             return cells
@@ -186,7 +263,7 @@ class _Table:
         error = self._error
         interior = self._taken[1:-1]
         if row is None or (interior and all(line.count(self._delimiter) == width - 1 for line in interior)):
-            self._give_back(1)
+            self._num_taken = 1
         if len(cells) == width and not is_open:
             return cells
         problem = f"{counted(len(cells), 'cell')} in a row where {self.above} has {width:,}"
@@ -199,21 +276,25 @@ class _Table:
         return None
 
     def _escaped_row(self, width: int) -> list[str] | None:
-        """The row with quotes that a backslash escapes, if it is one so; else its lines are given back."""
-        self._give_back(0)
+        """The row with quotes that a backslash escapes, if it is one so."""
         self._has_escapes = True
         row = self._next()
-        if row is not None and len(row) == width and (len(self._taken) == 1 or self._is_believed(width)):
+        if row is not None and len(row) == width and (self._num_taken == 1 or self._is_believed(self._taken, width)):
             self._rows.note("whose quotes are escaped by backslashes", noun="table")
             return row
         self._has_escapes = False
-        self._give_back(0)
         return None
 
     def _lenient(self, line: str) -> tuple[list[str], bool]:
         """The cells of one line with text behind the ends of quoted cells, and whether a quote is open at its end."""
-        reader = csv.reader([line, ""], delimiter=self._delimiter, skipinitialspace=self._dialect.is_padded)
+        reader = self._dialect.reader([line, ""])
         try:
             return next(reader), reader.line_num > 1
         except csv.Error:
             return [], True
+
+
+def _wanted(row: list[str], columns: Columns) -> str:
+    if len(columns.places) == 1:
+        return row[columns.places[0]]
+    return joined(row[place] for place in columns.places if row[place] != NULL)

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 from textgen.corpus.alphabets import ENCODINGS
+from textgen.corpus.formats import DocumentError
 from textgen.corpus.likelihood import ASCII_BITS, Readings, bits_of_sample, readings_of
 from textgen.corpus.misfits import ERRORS, MARK, MARK_ON
 from textgen.errors import CorpusError
@@ -42,7 +43,7 @@ MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-JAPANESE_MARK = b"\x1b$"  # what ISO-2022-JP shifts with, and which is ASCII otherwise
+ESCAPE, KOREAN_MARK = b"\x1b$", b"\x1b$)C"  # what ISO-2022-JP shifts with and -KR begins with; ASCII otherwise
 HIGH_BYTE = re.compile(rb"[\x80-\xff]")
 LINE_END = re.compile(rb"[\r\n]")
 CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
@@ -75,8 +76,10 @@ def find_marked(first_block: bytes, shown_name: str) -> Found | None:
     for mark, encoding in MARKS:
         if head.startswith(mark):
             return Found(encoding, _beginning(head, encoding))
-    if JAPANESE_MARK in head and (text := _decoded(first_block, "iso2022_jp_2")):
-        return Found("iso2022_jp_2", piece_of(text))
+    for encoding in ("iso2022_kr", "iso2022_jp_2") if ESCAPE in head else ():
+        text = "" if encoding == "iso2022_kr" and KOREAN_MARK not in head else _decoded(first_block, encoding)
+        if text:
+            return Found(encoding, piece_of(text))
     if b"\0" not in head:
         return None
     for encoding in ("utf-32-le", "utf-32-be"):
@@ -95,7 +98,7 @@ def find_marked(first_block: bytes, shown_name: str) -> Found | None:
 def _check_text(head: bytes, shown_name: str) -> None:
     share = len(CONTROLS.findall(head)) / max(1, len(head))
     if share > CONTROLS_SHARE:
-        raise CorpusError(
+        raise DocumentError(
             f"{shown_name} is no text: {share:.0%} of its first {len(head):,} bytes are NUL or other control "
             "characters. Give a file of text."
         )

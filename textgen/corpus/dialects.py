@@ -7,11 +7,14 @@ under which the lines have equally many cells.
 import csv
 import re
 import statistics
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from textgen.corpus.rows import Rows, no_column, split_names
 from textgen.messages import counted, shown
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 DELIMITERS = (",", ";", "\t", "|")
 DELIMITER_NAMES = {",": "a comma", "\t": "a tab", ";": "';'", "|": "'|'"}
@@ -26,16 +29,27 @@ class Dialect(NamedTuple):
     delimiter: str
     is_padded: bool = False  # whether every delimiter has a space behind it, which is no part of the cells
     is_stated: bool = False  # whether the first line states the delimiter, and nothing else
+    quote: str = '"'
 
     def split(self, line: str) -> list[str]:
         """The cells of a line that is a row."""
-        if '"' not in line:
+        if self.quote not in line:
             cells = line.rstrip("\r\n").split(self.delimiter)
             return [cell.strip(" ") for cell in cells] if self.is_padded else cells
         try:
-            return next(csv.reader([line], delimiter=self.delimiter, skipinitialspace=self.is_padded), [])
+            return next(self.reader([line]), [])
         except csv.Error:
             return []
+
+    def reader(self, lines: Iterable[str], *, is_strict: bool = False) -> "Reader":
+        """The rows of `lines`, as the csv module reads them; a strict one raises csv.Error at wrong quotes."""
+        return csv.reader(
+            lines,
+            delimiter=self.delimiter,
+            quotechar=self.quote,
+            skipinitialspace=self.is_padded,
+            strict=is_strict,
+        )
 
 
 class Columns(NamedTuple):
@@ -54,13 +68,14 @@ def find_dialect(sample: Sequence[str], column: str, usual: str) -> Dialect:
         usual: the delimiter that such files have, which is the right one where nothing speaks against it.
     """
     if sample and (stated := STATED.fullmatch(sample[0])):
-        return Dialect(stated[1], _is_padded(stated[1], sample[1:]), is_stated=True)
+        return Dialect(stated[1], _is_padded(stated[1], sample[1:]), True, _quote(stated[1], sample[1:]))
     lines = [line for line in sample if not line.isspace()]
     if not lines:
         return Dialect(usual)
 
     def merit(delimiter: str) -> tuple[bool, bool, float, float]:
-        rows = [Dialect(delimiter).split(line) for line in lines]
+        dialect = Dialect(delimiter, quote=_quote(delimiter, lines))
+        rows = [dialect.split(line) for line in lines]
         names, width = [_bare(name) for name in rows[0]], len(rows[0])
         wanted = split_names(column, lambda name: name in rows[0] or name in names)
         is_named = any(name in rows[0] or name in names for name in wanted)
@@ -70,12 +85,21 @@ def find_dialect(sample: Sequence[str], column: str, usual: str) -> Dialect:
         return is_named, width > 1 and (is_named or fitting > 0.5), fitting, -spaced
 
     delimiter = max(dict.fromkeys((usual, *DELIMITERS)), key=merit)
-    return Dialect(delimiter, _is_padded(delimiter, lines))
+    return Dialect(delimiter, _is_padded(delimiter, lines), quote=_quote(delimiter, lines))
 
 
 def _is_padded(delimiter: str, lines: Sequence[str]) -> bool:
     later = [cell for line in lines for cell in line.rstrip("\r\n").split(delimiter)[1:]]
     return any(later) and all(cell.startswith(" ") or not cell for cell in later)
+
+
+def _quote(delimiter: str, lines: Sequence[str]) -> str:
+    """What cells are quoted by: apostrophes, where a column of all rows has them around, and no cell has quotes."""
+    border = re.escape(delimiter)
+    quoted = re.compile(rf"(?:^|{border}) ?'(?:[^']|'')*'(?={border}|\s*$)")
+    below = lines[1:] or lines
+    is_so = len(below) > 1 and '"' not in "".join(lines) and all(map(quoted.search, below))
+    return "'" if is_so else '"'
 
 
 def find_columns(column: str, first_row: list[str], below: Sequence[list[str]], line: int, rows: Rows) -> Columns:

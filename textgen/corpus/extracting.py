@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 
 from textgen.config import TextConfig
+from textgen.corpus.containers import ARCHIVES, container_of
 from textgen.corpus.decoding import BLOCK_BYTES, ByteStream, Tally, check_pieces, iter_text, read_block
 from textgen.corpus.formats import FORMATS, LARGEST_DOCUMENT, DocumentError, Extract, extract
 from textgen.corpus.formats.archives import format_of, what_ole_is
 from textgen.corpus.formats.kept import KeptTexts
 from textgen.corpus.formats.page_encoding import declared_encoding
-from textgen.corpus.formats.telling import HEAD_BYTES, OLE, RTF, ZIP, container_of, is_text, looks_like
+from textgen.corpus.formats.telling import HEAD_BYTES, TABLES, is_text, looks_like
 from textgen.corpus.misfits import AUTO, Decoding
 from textgen.corpus.sources import PassingBytes, SourceFile
 from textgen.corpus.tables import TABLE_FORMATS
@@ -89,17 +90,22 @@ def format_to_read(file: SourceFile, head: bytes, config: TextConfig) -> str:
     if config.column is not None or file.encoding is not None:  # a table, or a text of the catalogue
         return "text"
     container = container_of(head)
-    if container is not None and not (container == RTF and config.file_format == "text"):
+    if container in (*ARCHIVES, "doc", "pdf") or (container == "rtf" and config.file_format != "text"):
         return container
     if config.file_format != "auto":
         return config.file_format
     return file.file_format if file.file_format in FORMATS else "text"
 
 
-def note_lookalike(file: SourceFile, head: bytes, config: TextConfig, met: Met) -> None:
-    """Note a text that looks like what nobody has said it is."""
-    is_named = file.file_format in TABLE_FORMATS or file.ending in SURE_ENDINGS or file.encoding is not None
-    if config.file_format == "auto" and config.column is None and not is_named and (found := looks_like(head)):
+def note_lookalike(file: SourceFile, head: bytes, config: TextConfig, met: Met, tally: Tally) -> None:
+    """Note a text that looks like what nobody has said it is, and a table of which no column is taken."""
+    if config.column is not None:
+        return
+    is_named = file.ending in SURE_ENDINGS or file.encoding is not None
+    found = looks_like(head) if config.file_format == "auto" and not is_named else None
+    if file.file_format in TABLE_FORMATS and (found is None or found[0] in TABLES):
+        tally.tables_as_text.append(file.shown_name)
+    elif found:
         met.lookalikes.setdefault(found, []).append(file.shown_name)
 
 
@@ -154,10 +160,10 @@ def _whole(stream: PeekedBytes, shown_name: str) -> bytes:
 
 def _known(kind: str, file: SourceFile, data: bytes) -> str:
     """The format of a document, by its content. Raises DocumentError where that is not what the name says."""
-    if kind == ZIP:
+    if kind in ARCHIVES and container_of(data) in ARCHIVES:
         named = FORMATS[file.file_format].title if file.file_format in FORMATS else ""
         return format_of(data, file.shown_name, named)
-    if kind == OLE:
+    if kind == "doc":
         raise what_ole_is(data, file.shown_name)
     if kind == file.file_format and FORMATS[kind].is_binary and container_of(data[:HEAD_BYTES]) is None:
         raise _misnamed(kind, file, data[:HEAD_BYTES])

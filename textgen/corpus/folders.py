@@ -6,15 +6,15 @@ ours), tables where no column is wanted, and binary files. `--include` replaces 
 """
 
 import dataclasses
-import gzip
 import os
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from textgen.config import TextConfig
+from textgen.corpus import columnar, compression
+from textgen.corpus.compression import uncompressed
 from textgen.corpus.decoding import unreadable
 from textgen.corpus.formats import BY_ENDING, EXTRA, is_installed
 from textgen.corpus.formats.telling import HEAD_BYTES, is_text
@@ -43,7 +43,7 @@ class LeftOut:
     by_include: int = 0
     by_exclude: int = 0
     num_tables: int = 0
-    libraries: set[str] = dataclasses.field(default_factory=set)  # endings of documents whose library is missing
+    libraries: dict[str, str] = dataclasses.field(default_factory=dict)  # endings, by which the missing one is had
 
     def add(self, name: str) -> None:
         """A file that is not read by our choice."""
@@ -70,7 +70,9 @@ class LeftOut:
     def advice(self) -> str:
         """How to read some of it."""
         ways = ["--column NAME reads tables"] if self.num_tables else []
-        ways += [f"{EXTRA} reads {' and '.join(sorted(self.libraries))}"] if self.libraries else []
+        for extra in sorted(set(self.libraries.values())):
+            endings = sorted(ending for ending, needed in self.libraries.items() if needed == extra)
+            ways.append(f"{extra} reads {' and '.join(endings)}")
         return "".join(f"; {way}" for way in ways)
 
 
@@ -98,11 +100,6 @@ def find_files(folder: Path, config: TextConfig) -> tuple[list[str], str]:
         reason = f"; left out: {line.partition(': ')[2]}" if line else ""
         raise CorpusError(f"{shown(folder)} holds {what}{reason}. Name the files to read instead.")
     return names, line
-
-
-def uncompressed(name: str) -> str:
-    """`name` without `.gz`."""
-    return name[: -len(".gz")] if name.lower().endswith(".gz") else name
 
 
 def ending_of(name: str) -> str:
@@ -162,13 +159,20 @@ def _is_wanted(folder: Path, name: str, config: TextConfig, left_out: LeftOut) -
         left_out.by_include += not is_wanted
         return is_wanted
     ending = ending_of(name)
-    is_table = ending in TABLE_FORMATS
+    if not compression.is_installed(name):
+        left_out.libraries[".zst"] = compression.EXTRA
+        left_out.add(name)
+        return False
+    is_table = ending in (*TABLE_FORMATS, *columnar.ENDINGS)
     if config.column is not None or is_table:
         is_wanted = is_table and config.column is not None
-        left_out.num_tables += is_table and not is_wanted
+        if is_wanted and ending in columnar.ENDINGS and not columnar.is_installed():
+            left_out.libraries[f".{ending}"] = columnar.EXTRA
+            is_wanted = False
+        left_out.num_tables += is_table and config.column is None
     elif ending in BY_ENDING:
         is_wanted = is_installed(BY_ENDING[ending])
-        left_out.libraries |= set() if is_wanted else {f".{ending}"}
+        left_out.libraries |= {} if is_wanted else {f".{ending}": EXTRA}
     else:
         is_wanted = ending in TEXT_ENDINGS or (ending not in PICTURES and _begins_with_text(folder / name))
     if not is_wanted:
@@ -180,9 +184,9 @@ def _begins_with_text(path: Path) -> bool:
     """Whether the first bytes of a file are text's. Raises CorpusError where it cannot be read."""
     try:
         with open_regular(path) as file:
-            is_packed = path.name.lower().endswith(".gz")
-            return is_text(gzip.GzipFile(fileobj=file).read(HEAD_BYTES) if is_packed else file.read(HEAD_BYTES))
-    except (SpecialFileError, gzip.BadGzipFile, EOFError, zlib.error):
+            kind = compression.kind_of(b"any", path.name)  # what is compressed under another name is not taken
+            return is_text(compression.decompressed(kind, file, shown(path)).read(HEAD_BYTES))
+    except (SpecialFileError, *compression.DAMAGED):
         return False
     except OSError as error:
         raise unreadable(shown(path), error) from error

@@ -40,8 +40,8 @@ def is_json(head: str) -> bool:
     return behind is None or behind[0] in "{[]"
 
 
-def json_cells(head: str, pieces: Iterable[str], column: str, rows: Rows) -> Iterator[str]:
-    """The text of each row in `column`, which is empty where a row has no such column.
+def json_cells(head: str, pieces: Iterable[str], column: str, rows: Rows) -> Iterator[list[str]]:
+    """The text of each row in `column`, in a list; it is empty where a row has no such column.
 
     Args:
         head: the first characters of the file.
@@ -55,6 +55,11 @@ def json_cells(head: str, pieces: Iterable[str], column: str, rows: Rows) -> Ite
     missed: dict[str, int] = {}  # those that some row has not, and its line
     known: dict[str, None] = {}
     for line, row in objects:
+        value = row.get(column)
+        if isinstance(value, str) and find_surrogate(value) < 0:  # nearly always
+            found.add(column)
+            yield [value]
+            continue
         cells = []
         for name in split_names(column, partial(_has, row)):
             value = _look_up(row, name)
@@ -70,7 +75,7 @@ def json_cells(head: str, pieces: Iterable[str], column: str, rows: Rows) -> Ite
                 break
             cells.append(text)
         else:
-            yield joined(cells)
+            yield [joined(cells)]
     if column not in found and (never := [name for name in missed if name not in found]):
         raise rows.wrong(missed[never[0]], no_column(never[0], list(known)[:MOST_NAMES]))
 

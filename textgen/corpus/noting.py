@@ -1,11 +1,9 @@
-"""What reading met and changed in the bytes of a corpus, in sentences; and some bytes read as if they were a corpus."""
+"""What reading met and changed in the bytes of a corpus, in sentences; and bytes that may be compressed."""
 
-import contextlib
-import gzip
 import io
 
-from textgen.corpus.decoding import GZIP_MAGIC, Oddity, Tally, iter_text, read_block
-from textgen.corpus.misfits import AUTO
+from textgen.corpus.compression import decompressed, kind_of
+from textgen.corpus.decoding import Oddity, Tally, read_block
 from textgen.messages import counted, few
 
 MOST_GUESSES = 10  # files whose piece is shown each
@@ -36,16 +34,8 @@ def _c1_controls(oddity: Oddity) -> str:
     return f"{found}: it may be cp1252 that was read as latin-1"
 
 
-def text_of(content: bytes, shown_name: str) -> tuple[str, list[str]]:
-    """The text that a file with this content would give as a corpus, and its notes. Raises CorpusError."""
-    tally = Tally()
-    reopen = lambda: contextlib.nullcontext(io.BytesIO(content))  # noqa: E731
-    return "".join(iter_text(io.BytesIO(content), shown_name, AUTO, tally, reopen=reopen)), notes_on_bytes(tally)
-
-
 def uncompressed(content: bytes, shown_name: str, most_bytes: int) -> bytes:
-    """`content`, or at most so many bytes of what it is by gzip. Raises CorpusError where that is damaged."""
-    if not content.startswith(GZIP_MAGIC):
+    """`content`, or at most so many bytes of what was compressed. Raises CorpusError where that is damaged."""
+    if not (kind := kind_of(content)):
         return content
-    with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
-        return read_block(file, shown_name, most_bytes)
+    return read_block(decompressed(kind, io.BytesIO(content), shown_name), shown_name, most_bytes)

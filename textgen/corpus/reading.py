@@ -7,17 +7,21 @@ that was named is an error; one that lies in a folder is passed over and noted.
 
 import copy
 import hashlib
+import io
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Self
 
 from textgen.config import END_OF_DOCUMENT, TextConfig
+from textgen.corpus import columnar
 from textgen.corpus.catalogue import CatalogueEntry
 from textgen.corpus.decoding import BLOCK_BYTES, ByteStream, Tally, check_encoding, check_pieces, iter_text, read_block
 from textgen.corpus.documents import documents_between, end_documents
 from textgen.corpus.extracting import Met, PeekedBytes, document_pieces, format_to_read, note_lookalike
-from textgen.corpus.formats import DocumentError
+from textgen.corpus.folders import ending_of
+from textgen.corpus.formats import BY_ENDING, DocumentError
 from textgen.corpus.formats.kept import KeptTexts
 from textgen.corpus.misfits import AUTO, Decoding
 from textgen.corpus.noting import notes_on_bytes
@@ -109,6 +113,8 @@ class CorpusReader:
             yield block
         if is_blank:
             names = shown(", ".join(self.sources))
+            if pass_.met.unread:
+                raise CorpusError(f"{names}: nothing in it can be read. {pass_.met.unread[0]}")
             raise CorpusError(f"{names}: there is nothing but white space. Give a text to learn from.")
         self.notes, self.passed = (*_notes(pass_.tally), *pass_.met.notes()), pass_.digest.hexdigest()
 
@@ -153,8 +159,27 @@ class _Pass:
                 last, is_empty = block[-1], False
 
     def _file_blocks(self, file: SourceFile, decoding: Decoding, is_in_folder: bool) -> Iterator[str]:
+        column = self.config.column
+        if column is not None and (kind := columnar.kind_of(file)):
+            yield from self._columns(file, kind, column, decoding)
+            return
         with open_passing(file) as (text_bytes, passing):
             yield from self._documents(file, self._pieces(file, decoding, text_bytes, passing, is_in_folder))
+        self.done_bytes += passing.num_bytes
+        self.digest.update(file.identity(passing))
+
+    def _columns(self, file: SourceFile, kind: str, column: str, decoding: Decoding) -> Iterator[str]:
+        rows = Rows(file.shown_name, self.config.bad_rows, self.tally, "row")
+        with file.open() as raw:
+            for block in columnar.column_documents(raw, kind, column, rows):
+                self.progress(self.done_bytes + min(raw.tell(), self.total_bytes), self.total_bytes)
+                yield block
+            raw.seek(0)
+            passing = PassingBytes(raw)
+            while read_block(passing, file.shown_name, BLOCK_BYTES):
+                pass  # only now, so that a change while it was read does not go unseen
+        decoding.found = "utf-8"
+        self.tally.files += 1
         self.done_bytes += passing.num_bytes
         self.digest.update(file.identity(passing))
 
@@ -165,13 +190,13 @@ class _Pass:
         stream = PeekedBytes(text_bytes, file.shown_name)
         kind = format_to_read(file, stream.head, self.config)
         if kind == "text":
-            note_lookalike(file, stream.head, self.config, self.met)
+            note_lookalike(file, stream.head, self.config, self.met, self.tally)
             pieces = iter_text(stream, file.shown_name, decoding, self.tally, reopen=partial(open_bytes, file))
             if decoding.known not in (AUTO, "utf-8"):
                 pieces = check_pieces(pieces, file.shown_name)
         else:
             pieces = document_pieces(kind, file, decoding, stream, passing, self.tally, self.kept, self.met)
-            pieces = self._readable(pieces) if is_in_folder else pieces
+        pieces = self._readable(pieces) if is_in_folder else pieces
         for piece in pieces:
             is_empty = is_empty and not piece
             self.progress(self.done_bytes + passing.num_bytes, self.total_bytes)
@@ -182,7 +207,7 @@ class _Pass:
         self.tally.files += not is_empty
 
     def _readable(self, pieces: Iterator[str]) -> Iterator[str]:
-        """The pieces of a document in a folder; one that cannot be read has none, and is noted."""
+        """The pieces of a file in a folder; one that is no text, or damaged, has none, and is noted."""
         try:
             yield from pieces
         except DocumentError as error:
@@ -193,15 +218,14 @@ class _Pass:
         if column is not None:
             table_format = self.config.file_format if self.config.file_format in TABLE_FORMATS else file.file_format
             if table_format not in TABLE_FORMATS:
+                next(pieces, "")  # what is no text says what it is
                 endings = ", ".join(f".{name}" for name in TABLE_FORMATS[:-1])
                 raise CorpusError(
                     f"{file.shown_name} is no {endings} or .{TABLE_FORMATS[-1]} file, so it has no columns. "
-                    "Leave out --column."
+                    "Leave out --column, or say what it is: --file-format csv, tsv or jsonl."
                 )
             rows = Rows(file.shown_name, self.config.bad_rows, self.tally)
             return column_documents(pieces, table_format, column, rows)
-        if file.file_format in TABLE_FORMATS:
-            self.tally.tables_as_text.append(file.shown_name)
         if self.config.mark is not None:
             return documents_between(pieces, self.config.mark, file.shown_name, self.tally)
         return end_documents(pieces, self.config.documents, self.tally) if self.config.has_documents else pieces
@@ -219,7 +243,7 @@ def open_corpus(
 
     Args:
         sources: in the order wanted; an empty sequence is the starter corpus. Of folders, all that is text is read, or
-            the tables where a column is wanted; `.gz` of each too.
+            the tables where a column is wanted; `.gz` and `.zst` of each too.
         config: encoding, format, documents, separator, column, bad rows, and which files of folders. The catalogue's
             own texts are read as UTF-8 in any case.
         stdin: the bytes that `-` stands for; the process's own when left out.
@@ -239,6 +263,19 @@ def open_corpus(
 def open_entry(entry: CatalogueEntry) -> CorpusReader:
     """A catalogued corpus, even where a file of the same name exists. Raises CorpusError when it is not here."""
     return CorpusReader([entry_source(entry)], TextConfig())
+
+
+def text_of(content: bytes, name: str) -> tuple[str, list[str]]:
+    """The text that a file of that name with this content would give as a corpus, and its notes. Raises CorpusError."""
+    if not content:
+        return "", []
+    file_format = BY_ENDING.get(ending_of(name), "text")
+    file = SourceFile(shown(name), lambda: nullcontext(io.BytesIO(content)), file_format, ending=ending_of(name))
+    pass_ = _Pass(TextConfig(), KeptTexts(), len(content), unwatched)
+    text = "".join(pass_.blocks([(file, False)], [Decoding(AUTO)]))
+    pass_.tally.tables_as_text.clear()
+    pass_.met.lookalikes.clear()  # there are no flags that would read it otherwise
+    return text, [*_notes(pass_.tally), *pass_.met.notes()]
 
 
 def _notes(tally: Tally) -> tuple[str, ...]:

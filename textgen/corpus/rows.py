@@ -11,13 +11,13 @@ LONGEST_LINE = 1 << 26  # characters of a line, or of a row of JSON
 
 
 class Rows:
-    """The rows of one file: the good ones are counted, the bad ones end the reading or are left out."""
+    """What is odd about the rows of one file; the bad ones end the reading or are left out."""
 
-    def __init__(self, shown_name: str, bad_rows: str, tally: Tally):
-        """Args: bad_rows: "error" or "skip"; tally: what is odd about the rows is noted there."""
+    def __init__(self, shown_name: str, bad_rows: str, tally: Tally, unit: str = "line"):
+        """Args: bad_rows: "error" or "skip"; tally: takes what is odd about them; unit: what places are counted in."""
+        self._unit = unit
         self.shown_name = shown_name
         self.tally = tally
-        self.num_good = 0
         self._skips = bad_rows == "skip"
         self._first_problem = ""
 
@@ -32,18 +32,20 @@ class Rows:
         self._first_problem = self._first_problem or f"{self._place(line)}: {problem}"
         self.tally.meet("bad row", "left out", f"{self._place(line)}: {problem}")
 
-    def note(self, what: str, line: int | None = None, noun: str = "row") -> None:
-        """Note what is odd about the row that begins in that line, or about the table."""
+    def note(self, what: str, line: int | None = None, noun: str = "row", times: int = 1) -> None:
+        """Note what is odd about the row that begins in that line, or about the table; so many have it."""
         is_first = (noun, what) not in self.tally.met  # of millions, perhaps
-        self.tally.meet(noun, what, "" if not is_first else self.shown_name if line is None else self._place(line))
+        self.tally.meet(
+            noun, what, "" if not is_first else self.shown_name if line is None else self._place(line), times
+        )
 
-    def finish(self) -> None:
+    def finish(self, is_any_good: bool) -> None:
         """The file is over. Raises CorpusError where no row of it was good and some were bad."""
-        if self._first_problem and not self.num_good:
+        if self._first_problem and not is_any_good:
             raise CorpusError(f"No row can be read. {self._first_problem}")
 
     def _place(self, line: int) -> str:
-        return f"{self.shown_name}, line {line:,}"
+        return f"{self.shown_name}, {self._unit} {line:,}"
 
 
 def split_names(column: str, is_there: Callable[[str], bool]) -> list[str]:

@@ -6,7 +6,6 @@ hashed, which tells whether two passes have read the same. A path that exists wi
 
 import contextlib
 import dataclasses
-import gzip
 import hashlib
 import io
 import itertools
@@ -23,9 +22,10 @@ from typing import IO, BinaryIO
 from textgen.config import TextConfig
 from textgen.corpus import catalogue
 from textgen.corpus.catalogue import CatalogueEntry
-from textgen.corpus.decoding import BLOCK_BYTES, GZIP_MAGIC, ByteStream, read_block, unreadable
+from textgen.corpus.compression import MAGIC_BYTES, decompressed, kind_of, uncompressed
+from textgen.corpus.decoding import BLOCK_BYTES, ByteStream, read_block, unreadable
 from textgen.corpus.download import cached_path
-from textgen.corpus.folders import ending_of, find_files, uncompressed
+from textgen.corpus.folders import ending_of, find_files
 from textgen.corpus.formats import BY_ENDING
 from textgen.corpus.names import model_name
 from textgen.corpus.tables import TABLE_FORMATS
@@ -94,14 +94,10 @@ def open_passing(source_file: SourceFile) -> Iterator[tuple[ByteStream, PassingB
     """The bytes of the text, decompressed, and the bytes of the file itself as they pass."""
     with source_file.open() as file:
         passing = PassingBytes(file)
-        is_compressed = source_file.is_compressed or file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+        name = source_file.path.name if source_file.is_compressed and source_file.path else ""
+        kind = kind_of(file.read(MAGIC_BYTES), name)
         file.seek(0)
-        if not is_compressed:
-            yield passing, passing
-            return
-        # The types ask for `seek` too, which is never called in one pass.
-        with gzip.GzipFile(fileobj=passing, mode="rb") as uncompressed:  # type: ignore[call-overload]
-            yield uncompressed, passing
+        yield decompressed(kind, passing, source_file.shown_name), passing
 
 
 @contextlib.contextmanager

@@ -42,30 +42,33 @@ def column_documents(pieces: Iterable[str], table_format: str, column: str, rows
     pieces = chain(held, pieces)
     if table_format in ("csv", "tsv") and not is_json(head):
         # The csv module also ends rows at a lone CR, and wants lines that are cut there.
-        lines = chain.from_iterable(whole_lines(pieces, "", rows))
+        lines = whole_lines(pieces, "", rows)
         sample = io.StringIO(head[:NUM_LOOKED_AT], newline="").readlines()
         sample = sample[:-1] if len(head) >= NUM_LOOKED_AT and len(sample) > 1 else sample  # the last may be cut
-        cells = delimited_cells(lines, sample, "\t" if table_format == "tsv" else ",", column, rows)
+        usual = "\t" if table_format == "tsv" else ","
+        cells = delimited_cells(lines, sample, usual, column, rows)
     else:
         if table_format in ("csv", "tsv"):
             rows.note("read as JSON", noun="table")
         cells = json_cells(head, pieces, column, rows)
-    yield from _blocks(cells, rows)
+    yield from documents_of(cells, rows)
 
 
-def _blocks(cells: Iterator[str], rows: Rows) -> Iterator[str]:
+def documents_of(found: Iterator[list[str]], rows: Rows) -> Iterator[str]:
+    """Blocks of documents, one a cell."""
     held: list[str] = []
     num_characters = 0
-    for cell in cells:
-        rows.num_good += 1
-        if not cell:
-            rows.tally.empty_documents += 1
-            continue
-        held.append(cell)
-        num_characters += len(cell)
+    is_any_good = False
+    for cells in found:
+        is_any_good = True
+        if "" in cells:
+            rows.tally.empty_documents += cells.count("")
+            cells = list(filter(None, cells))
+        held += cells
+        num_characters += sum(map(len, cells))
         if num_characters >= BLOCK_CHARACTERS:
             yield END_OF_DOCUMENT.join((*held, ""))
             held, num_characters = [], 0
     if held:
         yield END_OF_DOCUMENT.join((*held, ""))
-    rows.finish()
+    rows.finish(is_any_good)

@@ -8,6 +8,7 @@
     gates         a text -> what the gates and states of all layers do while it is read, as it is shown
     unit_search   a text -> units whose state follows something that has a name
     dynamic       a text -> its nats under weights that follow it; the only one that imports TensorFlow
+    copied        a text and another -> what of it stands there
     measuring     a model, what is asked of it, and a text -> all figures, for Python programs
 
 Models of characters and of words are comparable: the nats of all tokens are added up, whatever a token is, and divided

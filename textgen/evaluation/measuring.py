@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from textgen.config import CacheConfig, DynamicConfig, TextConfig
+from textgen.config import MODEL_ONLY, CacheConfig, DynamicConfig, TextConfig
+from textgen.corpus.compression import uncompressed
 from textgen.corpus.tables import TABLE_FORMATS
 from textgen.corpus.texts import ENCODING, TextsReader, text_reader
 from textgen.errors import SettingError
@@ -45,7 +46,7 @@ def text_to_measure(
     stored: StoredModel,
     *,
     file: str | None = None,
-    encoding: str | None = None,
+    asked: Mapping[str, Any] | None = None,
     text: Texts | None = None,
     corpus: Texts | None = None,
 ) -> GivenText | Iterator[str]:
@@ -53,16 +54,23 @@ def text_to_measure(
 
     Args:
         file: what `open_corpus` takes.
-        encoding: of the file; None is that of the corpus.
+        asked: fields of TextConfig that say how the file is read; the others are as with the corpus.
         text: one as a file would hold it, or several documents.
         corpus: the texts that the model learned from, where they were in memory.
 
     Raises:
+        SettingError: `asked` is of no use here.
         CorpusError: it cannot be read, or nothing can be measured on it.
     """
     config = stored.record.text
+    asked = {name: value for name, value in (asked or {}).items() if value is not None}
+    for name in asked:
+        if name in MODEL_ONLY:
+            raise SettingError(f"`{name}` is that of the model; leave it out")
+        if file is None:
+            raise SettingError(f"`{name}` is for files; leave it out for a text in memory")
     if file is not None:
-        return FileText(file, stored, encoding)
+        return FileText(file, stored, asked)
     if isinstance(text, str):
         table_format = "" if config.column is None else _table_format(text, stored.record.corpus)
         return GivenText(text_reader(text, config, table_format), stored)
@@ -93,6 +101,8 @@ def measure(
     blocks = text.blocks() if isinstance(text, GivenText) else text
     known = readable_blocks(blocks, stored.tokenizer, lambda replaced: tell(describe_replacements(replaced)), policy)
     tokens = tokenize(known, stored.tokenizer)
+    for note in text.notes if isinstance(text, FileText) else ():
+        tell(note)
     share = text.read_before() if isinstance(text, GivenText) else None
     if share is not None:
         read = f"{stored.name} has read about {share:.0%} of this text before"
@@ -113,6 +123,6 @@ def _reader_again(texts: Texts, config: TextConfig) -> TextsReader:
 
 def _table_format(text: str, corpus: CorpusRecord) -> str:
     """That of the corpus; what only a text in memory can tell, it tells."""
-    endings = [Path(source.removesuffix(".gz")).suffix.removeprefix(".").lower() for source in corpus.sources]
+    endings = [Path(uncompressed(source)).suffix.removeprefix(".").lower() for source in corpus.sources]
     known = [ending for ending in endings if ending in TABLE_FORMATS]
     return known[0] if known else "jsonl" if text.lstrip().startswith("{") else "csv"

@@ -1,7 +1,8 @@
 """Which text a model is measured on: the part of its corpus that it did not learn from, a file, or one in memory."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -63,22 +64,22 @@ class GivenText:
 class FileText(GivenText):
     """The text of a file, read as the model's corpus was."""
 
-    def __init__(self, file: str, stored: StoredModel, encoding: str | None = None, errors: str | None = None):
+    def __init__(self, file: str, stored: StoredModel, asked: Mapping[str, Any]):
         """Find the file. Raises CorpusError.
 
         Args:
             file: what `open_corpus` takes.
-            encoding: of the file; None is that which was named for the corpus. Where none was, it is found.
-            errors: what happens to bytes that do not fit it; None is what happened to those of the corpus.
+            asked: fields of TextConfig that say how it is read; what is not among them is as it was with the corpus. An
+                encoding that was not named then is found.
         """
         config = stored.record.text
         if shipped.is_shipped(stored.path):  # it learned from other files, which say nothing of this one
             config = config.replace(
                 **{name: getattr(TextConfig(), name) for name in ("file_format", "include", "exclude")}
             )
-        named = "auto" if config.encoding == "utf-8" else config.encoding  # that was the default, and is found too
-        config = config.replace(encoding=encoding or named, encoding_errors=errors or config.encoding_errors)
-        super().__init__(open_corpus([file], config, hints=stored.record.corpus.encodings), stored)
+        if config.encoding == "utf-8":  # that was the default, and is found too
+            config = config.replace(encoding="auto")
+        super().__init__(open_corpus([file], config.read_as(asked), hints=stored.record.corpus.encodings), stored)
 
 
 def read_validation_part(stored: StoredModel, reader: CorpusReader | None = None) -> Iterator[str]:

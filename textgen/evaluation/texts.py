@@ -14,6 +14,7 @@ from textgen.dataset.batches import smallest_dtype
 from textgen.errors import CorpusError
 from textgen.tokenizers import Tokenizer
 from textgen.tokenizers.normalizing import normalize_blocks
+from textgen.tokenizers.text_blocks import regrouped
 from textgen.tokenizers.unknown import join_accents, make_readable, nearest_known, read_as, same_known
 
 
@@ -81,7 +82,7 @@ def readable_blocks(
     """
     known = set(tokenizer.symbols)
     forms: dict[str, str] = {}
-    for block in normalize_blocks(blocks, tokenizer.normalize):
+    for block in regrouped(normalize_blocks(blocks, tokenizer.normalize)):
         if tokenizer.eod_id is None:
             block = block.replace(END_OF_DOCUMENT, "\n")
         unknown = set(tokenizer.unknown_symbols(block)) - {END_OF_DOCUMENT}

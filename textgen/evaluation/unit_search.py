@@ -3,8 +3,8 @@
 The score of a unit for a property is the rank correlation of its state and the property over the text, from -1 to 1. A
 unit is looked for on the first half of the text. It is found where its score on the second half, which took no part in
 the choice, has the same sign, is at least LEAST, and is at least MARGIN above that of units of untrained models of the
-same shape that were chosen in the same way. For whoever looks at hundreds of units finds one that fits by chance, and a
-network that has learned nothing also remembers what it has just read.
+same shape that were chosen in the same way. Among hundreds of units one fits by chance, and a network that
+has learned nothing also remembers what it has just read.
 
 Source of the idea: Karpathy, Johnson and Fei-Fei 2015, "Visualizing and Understanding Recurrent Networks".
 """

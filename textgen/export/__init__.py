@@ -7,6 +7,7 @@
     check         its texts against the NumPy engine's
     saved_model   the format SavedModel: writes it, and runs it in a fresh process
     reader        what that process runs
+    formats       the formats by their names
     writing       a format -> its directory, whole, checked, or not at all
     document      a model without its weights, as JSON: vocabulary, rules, tables of Unicode
     page          a page that holds a model and writes (its style and scripts are in pages/)

@@ -13,11 +13,12 @@ import numpy as np
 
 from textgen.config import SamplingConfig
 from textgen.errors import ExportError
-from textgen.export.requests import CHECKED, Answers, Requests, request_of
+from textgen.export.requests import CHECKED, Answers, Requests, request_of, without_bans
 from textgen.generation.barred import Barred
 from textgen.generation.ending import Ending, with_start
 from textgen.generation.generator import Completion, open_generator
 from textgen.generation.numpy_engine import NumpyEngine
+from textgen.generation.past import Past
 from textgen.generation.philox import uniforms
 from textgen.generation.sampling import next_ids
 from textgen.store.model_directory import StoredModel
@@ -48,21 +49,23 @@ class Case(NamedTuple):
     completion: str
 
 
-def check_texts(model: StoredModel, answer: Callable[[Requests], Answers]) -> Checked:
+def check_texts(model: StoredModel, answer: Callable[[Requests], Answers], *, has_bans: bool = True) -> Checked:
     """Compare an export's texts with those of the NumPy engine.
 
     Args:
         answer: asks the export.
+        has_bans: whether it knows all settings, or those that `without_bans` leaves.
 
     Raises:
         ExportError: a text differs where rounding does not explain it.
     """
     prompts = check_prompts(model)
-    answers = answer([request_of(prompts, config) for config in CHECKED])
+    configs = CHECKED if has_bans else [without_bans(config) for config in CHECKED]
+    answers = answer([request_of(prompts, config) for config in configs])
     generator = open_generator(model)
     cases = [
         Case(config, generator.generate(prompt, config)[0], text, completion)
-        for config, texts in zip(CHECKED, answers, strict=True)
+        for config, texts in zip(configs, answers, strict=True)
         for prompt, text, completion in zip(prompts, texts["text"], texts["completion"], strict=True)
     ]
     differences = sum(_differs(model, case) for case in cases)
@@ -115,7 +118,7 @@ def expected_ids(model: StoredModel, case: Case) -> np.ndarray:
 
 def _begins(model: StoredModel, token_id: int, rest: str) -> bool:
     """Whether a text that goes on with `rest` may have gone on with this token; only the end of a document ends it."""
-    if token_id == model.tokenizer.eod_id:
+    if token_id in (model.tokenizer.eod_id, -1):
         return not rest
     return bool(rest) and rest.startswith(model.tokenizer.pieces[token_id])
 
@@ -129,13 +132,16 @@ def _explained_at(model: StoredModel, case: Case, before: np.ndarray, expected: 
     ending.feed(before)
     if not rest and ending.units == case.config.length:  # tokens that would begin a unit too many end the text as well
         received += np.flatnonzero(~tokenizer.continues).tolist()
-    read = np.concatenate([with_start(tokenizer.encode(case.expected.prompt), tokenizer), before]).astype(np.int32)
+    prompt = with_start(tokenizer.encode(case.expected.prompt), tokenizer)
     uniform = uniforms(case.config.seed, np.array([0]), len(before), 1)[0]
-    nearby = _logits_nearby(model, read)  # [NUM_NEARBY, V]
-    recent = np.zeros((len(nearby), 0), int)  # an export has no repeat penalty
-    barred = Barred.of(tokenizer, case.config)
-    rows = None if barred is None else [barred.ids[barred.group_after(read)]] * len(nearby)
-    drawn = next_ids(nearby, np.repeat(uniform, len(nearby)), case.config, recent, rows)
+    nearby = _logits_nearby(model, np.concatenate([prompt, before]).astype(np.int32))  # [NUM_NEARBY, V]
+    context = NumpyEngine(model.record.model, model.weights).read(prompt)
+    past = Past(context, case.config, 1, Barred.of(tokenizer, case.config))
+    for token_id in before:
+        past.advance(np.array([token_id]))
+    recent, barred = np.repeat(past.recent, len(nearby), axis=0), past.barred_ids()
+    rows = None if barred is None else barred * len(nearby)
+    drawn = next_ids(nearby, np.repeat(uniform, len(nearby)), case.config.at(len(before)), recent, rows)
     return bool((np.isin(drawn, received) & (drawn != expected)).any())
 
 

@@ -4,6 +4,7 @@ Beside `model.onnx` stands `model.json`: how to call it, the document of `docume
 model does not write), the rules of sampling in sentences, and texts by which a program of one's own can be compared.
 """
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +16,12 @@ from textgen.config import ModelConfig, SamplingConfig
 from textgen.errors import ExportError
 from textgen.export.check import check_prompts
 from textgen.export.document import model_document
-from textgen.export.requests import CHECKED, SETTINGS, Answers, CannotRunError, Requests, request_of
+from textgen.export.requests import CHECKED, SETTINGS, Answers, CannotRunError, Requests, request_of, without_bans
 from textgen.export.writing import Format
 from textgen.generation.barred import Barred
 from textgen.generation.generator import Generator, open_generator
+from textgen.generation.numpy_engine import NumpyEngine
+from textgen.generation.past import Past
 from textgen.generation.philox import uniforms
 from textgen.generation.sampling import next_ids
 from textgen.generation.state import Context
@@ -34,11 +37,16 @@ RULES = [
     "(`forms`) stands for it, or nothing. A prompt of a word model loses one space at its end.",
     "A word model reads a piece of text as one id where `words` has it, else as the ids of its symbols. The classes of "
     "symbols are 0 space, 1 blank, 2 letter, 3 number, 4 other, 5 ideograph, 7 mark, 8 apostrophe.",
-    "Ids whose digit in barred[group] is 1 are not drawn; group is the digit in `groups` of the latest id.",
+    "Of each id among the last repeat_last_n, read or written, the score is reduced by log(repeat_penalty), by "
+    "presence_penalty, and by frequency_penalty for each time that it is among them.",
+    "Ids whose digit in barred[group] is 1 are not drawn; group is the digit in `groups` of the latest id. Nor is an "
+    "id that would write a run of no_repeat_ngram ids that begins among the last 4096, nor eodId before min_length "
+    "units. Where no id is left, the text ends.",
     "Temperature 0 takes the likeliest id, the first of equals. Otherwise the weights are exp((score - best) / "
     "temperature), in double precision.",
     "top_k keeps the k largest weights, top_p the smallest set whose share of the sum reaches it, min_p those of at "
-    "least that share of the largest; in this order, and of equals all or none.",
+    "least that share of the largest; in this order, and of equals all or none. typical comes last: of what is left it "
+    "keeps the ids for which -log(share) is nearest to its mean, as many as reach that share of the sum.",
     "The first id is drawn whose cumulative weight exceeds the random number times the sum.",
     "The random number of token n under a seed is Philox4x32-10 with the counter (low word of n, high word of n, high "
     "word of the seed, 0) and the key (low word of the seed, 0): the first 32 bits of the first word, then the first "
@@ -178,9 +186,10 @@ def _description(model: StoredModel) -> dict[str, Any]:
     state = f"float32 [batch, {config.num_layers}, {config.units}]"
     states = ["hidden", "memory"] if config.cell == "lstm" else ["hidden"]
     generator, prompts = open_generator(model), check_prompts(model)
+    settings = [without_bans(config).replace(length=40, min_length=config.min_length // 5) for config in CHECKED]
     texts = [
         request_of([prompt], sampling) | {"completion": generator.generate(prompt, sampling)[0].completion}
-        for sampling in (checked.replace(length=40) for checked in CHECKED)
+        for sampling in settings
         for prompt in prompts
     ]
     return {
@@ -199,7 +208,7 @@ def _description(model: StoredModel) -> dict[str, Any]:
 class StepEngine:
     """An engine that runs an exported step, for its check."""
 
-    def __init__(self, path: Path, config: ModelConfig):
+    def __init__(self, path: Path, model: StoredModel):
         try:
             import onnxruntime  # noqa: PLC0415
         except ImportError:
@@ -212,8 +221,12 @@ class StepEngine:
             self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as problem:  # onnxruntime's own classes, which are not part of its interface
             raise ExportError(f"the exported model does not run: {str(problem).splitlines()[0]}") from None
-        self.config = config
-        self.states = ["hidden", "memory"] if config.cell == "lstm" else ["hidden"]
+        self.model, self.config = model, model.record.model
+        self.states = ["hidden", "memory"] if self.config.cell == "lstm" else ["hidden"]
+
+    def in_numpy(self) -> NumpyEngine:
+        """See `Engine`."""
+        return NumpyEngine(self.config, self.model.weights)
 
     def read(self, token_ids: np.ndarray, context: Context | None = None) -> Context:
         """See `Engine`."""
@@ -236,22 +249,22 @@ class StepEngine:
         steering: Steering | None = None,
     ) -> Iterator[np.ndarray]:
         """See `Engine`; of one sample, and without steering."""
-        place = 0
-        while True:
-            bars = None if barred is None else [barred.ids[barred.group_after(context.recent)]]
+        past = Past(context, config, 1, barred)
+        for place in itertools.count():
             uniform = uniforms(config.seed, samples, place, 1)[0]
-            token_ids = next_ids(context.logits[None], uniform, config, np.zeros((1, 0), int), bars)
+            token_ids = next_ids(context.logits[None], uniform, config.at(place), past.recent, past.barred_ids())
+            past.advance(token_ids)
             yield token_ids[None].astype(np.int32)
             context = self.read(token_ids, context)
-            place += 1
 
 
 def answer(model: StoredModel, directory: Path, requests: Requests) -> Answers:
     """Answers of the step in `directory`, which onnxruntime runs. Raises CannotRunError where that is not installed."""
-    generator = Generator(model.tokenizer, StepEngine(directory / STEP, model.record.model))
+    generator = Generator(model.tokenizer, StepEngine(directory / STEP, model))
     answers = []
     for request in requests:
-        config = SamplingConfig(**{name: request[name] for name in SETTINGS})
+        given = {name: tuple(value) if isinstance(value, list) else value for name, value in request.items()}
+        config = SamplingConfig(**{name: given[name] for name in SETTINGS})
         texts = [generator.generate(prompt, config)[0] for prompt in request["prompt"]]
         completions = [text.completion for text in texts]
         answers.append({"text": [text.prompt + text.completion for text in texts], "completion": completions})

@@ -20,12 +20,13 @@ ARITHMETIC = """
 """
 SHAPES = """
     BroadcastTo ConcatV2 Const ExpandDims Fill GatherV2 Identity LowerBound Pack Pad PadV2 Placeholder RaggedGather
-    RaggedTensorToTensor Range Reshape Select SelectV2 Shape Size Split Squeeze StridedSlice Tile Transpose Where
-    ZerosLike
+    OnesLike PlaceholderWithDefault RaggedTensorToTensor Range Reshape Select SelectV2 Shape Size Split Squeeze
+    StridedSlice Tile Transpose Where ZerosLike
 """
 # Words are looked up in a table that is inside the graph.
 STRINGS = """
-    AsString HashTableV2 LookupTableFindV2 LookupTableImportV2 StringJoin StringToNumber UnicodeDecode UnicodeEncode
+    AsString HashTableV2 LookupTableFindV2 LookupTableImportV2 StringJoin StringLength StringToNumber UnicodeDecode
+    UnicodeEncode
 """
 CONTROL = """
     Assert If NoOp PartitionedCall StatefulPartitionedCall StatelessIf StatelessWhile TensorListReserve

@@ -18,10 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from textgen.config import FILTERS
 from textgen.errors import ExportError
 from textgen.export.document import model_document
-from textgen.export.requests import SETTINGS, Answers, CannotRunError, Requests
+from textgen.export.requests import OPTIONAL, REQUIRED, SETTINGS, Answers, CannotRunError, Requests
 from textgen.export.writing import ExportResult, checked_or_not
 from textgen.messages import shown
 from textgen.pages.template import asset, escape, packed, page
@@ -36,7 +35,7 @@ MARK = "<!-- textgen export --format html -->"  # by which `overwrite` knows a p
 MARK_WITHIN = 2**17  # bytes from the page's beginning; the style sheet stands before it
 MAX_LENGTH = 100_000  # what a browser still shows well
 TIMEOUT_SECONDS = 600
-NAMES = {"top_k": "Top-k", "top_p": "Top-p", "min_p": "Min-p"}
+NAMES = {"top_k": "Top-k", "top_p": "Top-p", "min_p": "Min-p", "no_repeat_ngram": "No repeat n-gram"}
 
 
 def default_dtype(model: StoredModel) -> str:
@@ -72,12 +71,12 @@ def export_page(
             text = writing_page(model, dtype)
             progress("running its script in a fresh process, to compare it with the NumPy engine")
             read_back = model._replace(weights=rounded(model.weights, dtype))
-            checked, not_checked = checked_or_not(read_back, functools.partial(answer, text))
+            checked, not_checked = checked_or_not(read_back, functools.partial(answer, text), has_bans=False)
             file.write(content := text.encode("utf-8"))
     except (OSError, ValueError) as problem:  # ValueError: a path that holds NUL
         raise ExportError(f"cannot write {shown(output)}: {getattr(problem, 'strerror', None) or problem}") from None
     seconds = round(time.perf_counter() - started, 3)
-    return ExportResult(model.name, output, len(content), model.sha256, {}, checked, not_checked, seconds)
+    return ExportResult(model.name, output, len(content), model.sha256, {}, checked, not_checked, seconds, dtype)
 
 
 def writing_page(model: StoredModel, dtype: str) -> str:
@@ -94,17 +93,18 @@ def writing_page(model: StoredModel, dtype: str) -> str:
     document = model_document(model) | {"tensors": tensors}
     plain = json.dumps(document, separators=(",", ":")).encode("utf-8")
     name = escape(shown(model.name))
-    fields = "".join(_field(name, model.tokenizer.level) for name in ("length", "temperature", *FILTERS, "seed"))
+    more = [name for name in OPTIONAL if name != "ban" and (name != "min_length" or model.tokenizer.eod_id is not None)]
+    first, others = ("".join(_field(name, model.tokenizer.level) for name in names) for names in (REQUIRED, more))
     return page(
         f"{shown(model.name)} writes",
-        BODY.format(mark=MARK, model=name, fields=fields, dtype=dtype),
+        BODY.format(mark=MARK, model=name, dtype=dtype, first=first, more=others),
         style=asset("writer.css"),
         script=asset("writer.js"),
         data={
             "level": model.tokenizer.level,
             "eodId": model.tokenizer.eod_id,
             "separator": model.tokenizer.document_separator,
-            "limits": {name: _limits(name) for name in SETTINGS},
+            "limits": {name: _limits(name) for name in (*REQUIRED, *more)},
             "worker": "\n".join(map(asset, WORKER)),
             "model": _compressed(plain),
             "weights": _compressed(weights),
@@ -166,17 +166,18 @@ def _compressed(content: bytes) -> str:
 
 def _limits(name: str) -> dict[str, Any]:
     """The range of a setting: numbers of JSON, a seed's as text."""
-    found = SETTINGS[name].metadata
-    most = MAX_LENGTH if name == "length" else found["maximum"]
-    return {"least": found["minimum"], "above": found["above"], "most": str(most) if name == "seed" else most}
+    setting, found = SETTINGS[name], SETTINGS[name].metadata
+    most = {"length": MAX_LENGTH, "min_length": MAX_LENGTH, "seed": str(found["maximum"])}.get(name, found["maximum"])
+    return {"isWhole": setting.type is int, "least": found["minimum"], "above": found["above"], "most": most}
 
 
 def _field(name: str, level: str) -> str:
     """A labelled field of the form, with the sentence that help says of it."""
     setting = SETTINGS[name]
-    label = {"char": "Characters", "word": "Words"}[level] if name == "length" else NAMES.get(name, name.capitalize())
-    kind = "decimal" if setting.type is float else "numeric"
-    title = escape(setting.metadata["description"])
+    names = NAMES | {"length": "Characters" if level == "char" else "Words"}
+    label = names.get(name, name.capitalize().replace("_", " "))
+    kind = "numeric" if setting.type is int else "decimal"
+    title = escape(setting.metadata["description"].split(". ")[0].rstrip(".") + ".")  # the rest is of a command line
     return (
         f'<p class="field"><label for="{name}" title="{title}">{label}</label><input id="{name}" type="text" '
         f'inputmode="{kind}" autocomplete="off" value="{setting.default:g}" title="{title}"></p>'
@@ -191,7 +192,8 @@ BODY = """\
 <form id="form">
 <p class="prompt"><label for="prompt">Begin with</label>
 <textarea id="prompt" rows="3" spellcheck="false" placeholder="nothing: the model begins by itself"></textarea></p>
-<div class="fields">{fields}</div>
+<div class="fields">{first}</div>
+<details id="more"><summary>More</summary><div class="fields">{more}</div></details>
 <div class="controls no-print">
 <button id="write" type="submit" class="first" disabled>Write</button>
 <button id="stop" type="button" disabled>Stop</button>

@@ -77,6 +77,7 @@ class ExportResult:
     checked: Checked | None
     not_checked: str  # why, where it was not
     seconds: float
+    dtype: str = "float32"  # what it rounds the weights to; what is compared is the model of these
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of JSON values."""
@@ -118,10 +119,12 @@ def export_model(
     return ExportResult(model.name, output_dir, size, model.sha256, kind.signature(), checked, not_checked, seconds)
 
 
-def checked_or_not(model: StoredModel, answer: Callable[[Requests], Answers]) -> tuple[Checked | None, str]:
+def checked_or_not(
+    model: StoredModel, answer: Callable[[Requests], Answers], **options: bool
+) -> tuple[Checked | None, str]:
     """What `check_texts` finds, or why it could not be asked. Raises ExportError where a text differs."""
     try:
-        return check_texts(model, answer), ""
+        return check_texts(model, answer, **options), ""
     except CannotRunError as problem:
         return None, str(problem)
 

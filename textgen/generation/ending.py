@@ -7,16 +7,25 @@
 4. The text ends before the token that begins one unit too many.
 5. The text ends after the token that closes its last unit.
 6. The text ends after MAX_PIECE tokens for each unit of its length: a model may spell one word for ever.
-7. The text ends before a stop string. (An exported model leaves this rule to its caller.)
+7. The text ends before a stop string that stands behind the first units that `--min-length` asks for. (An exported
+   model leaves this rule to its caller.)
+8. The text ends where no token may follow, which an engine writes as -1.
+9. The text ends where it is what a constraint asks for and nothing can follow. (An exported model has none.)
 """
 
+import copy
+import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from textgen.config import SamplingConfig
 from textgen.tokenizers import Tokenizer
 from textgen.tokenizers.word_pieces import MAX_PIECE
+
+if TYPE_CHECKING:
+    from textgen.generation.constraints.rows import Row
 
 
 def with_start(token_ids: np.ndarray, tokenizer: Tokenizer) -> np.ndarray:
@@ -29,42 +38,68 @@ def with_start(token_ids: np.ndarray, tokenizer: Tokenizer) -> np.ndarray:
 class Ending:
     """Follows one text from its first token to its last."""
 
-    def __init__(self, tokenizer: Tokenizer, config: SamplingConfig):
-        self.reason = ""  # "length", "document" or "stop", once the text is over
+    def __init__(self, tokenizer: Tokenizer, config: SamplingConfig, row: "Row | None" = None):
+        """Args: row: the same text as a constraint follows it, which hears of its tokens first."""
+        self.reason = ""  # "length", "document", "stop", "match" or "nothing", once the text is over
         self.units = 0  # begun so far
         self._pieces = tokenizer.pieces
         self._separator = tokenizer.document_separator or ""
         self._eod_id = tokenizer.eod_id
         # As bytes, of which an element is an int: this runs for every token.
         self._continues, self._continued = tokenizer.continues.tobytes(), tokenizer.continued.tobytes()
-        self._ignores_eod, self._length = config.ignore_eod, config.length
-        self._tokens_left = config.length * MAX_PIECE
+        self._ignores_eod, self._length, self._least = config.ignore_eod, config.length, config.min_length
+        self._num_tokens, self._most_tokens = 0, config.length * MAX_PIECE
+        if config.endless:
+            self._length = self._most_tokens = sys.maxsize
         self._is_open = 0  # whether the last token left its unit open
         self._scanner = StopScanner(config.stop)
+        self._row = row
+        self._see_whether_complete()
+
+    @property
+    def num_tokens(self) -> int:
+        """Of the text so far."""
+        return self._num_tokens
 
     @property
     def is_over(self) -> bool:
         """Whether no more tokens are wanted."""
         return self.reason != ""
 
+    def fork(self) -> Self:
+        """Another that goes on from here on its own."""
+        other = copy.copy(self)
+        other._scanner = copy.copy(self._scanner)
+        return other
+
     def feed(self, token_ids: np.ndarray) -> str:
         """The text that can be shown after `token_ids`, int [T]. Tokens after the end are ignored."""
-        pieces = []
+        passed: list[str] = []  # before a stop string counts
+        pieces: list[str] = []
         for token_id in token_ids.tolist():
             if self.is_over:
                 break
-            pieces.append(self._piece(token_id))
-        shown = self._scanner.feed("".join(pieces))
-        if self._scanner.is_stopped:  # rule 7
+            piece = self._piece(token_id)
+            (pieces if self.units > self._least else passed).append(piece)
+        shown = "".join(passed) + self._scanner.feed("".join(pieces))  # rule 7
+        if self._scanner.is_stopped:
             self.reason = "stop"
+        self._see_whether_complete()
         return shown
 
     def finish(self) -> str:
         """The text that was held back because a stop string may begin with it."""
         return self._scanner.finish()
 
+    def _see_whether_complete(self) -> None:
+        if self._row is not None and self._row.is_complete and not self.is_over:  # rule 9
+            self.reason = "match" if self.units < self._length else "length"
+
     def _piece(self, token_id: int) -> str:
         """The text of the next token, "" where the text ends before it."""
+        if token_id < 0:  # rule 8
+            self.reason = "nothing"
+            return ""
         if token_id == self._eod_id and not self._ignores_eod:  # rule 2
             self.reason = "document"
             return ""
@@ -73,8 +108,8 @@ class Ending:
             self.reason = "length"
             return ""
         self._is_open = self._continued[token_id]
-        self._tokens_left -= 1
-        if (self.units == self._length and not self._is_open) or not self._tokens_left:  # rules 5 and 6
+        self._num_tokens += 1
+        if (self.units == self._length and not self._is_open) or self._num_tokens == self._most_tokens:  # rules 5 and 6
             self.reason = "length"
         return self._separator if token_id == self._eod_id else self._pieces[token_id]
 

@@ -1,13 +1,16 @@
 """From a prompt to the text that continues it, piece by piece.
 
 Reading never changes a context, so any context can be kept and continued again. Sample s of a seed uses the same random
-numbers whether it is made alone or among a thousand. (A product of many rows rounds differently from one row, so texts
-can part where a random number lies within rounding of a boundary.)
+numbers however many are made. It is the same text, but for one thing: BLAS rounds a product of many rows differently
+from one of few, and a text parts from itself where a random number lies within that rounding of a boundary. With the
+shipped model, 5 of 128 texts of 150 words differed between one alone and 64 side by side. `batch_of` gives a sample the
+same neighbours again.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,41 +18,24 @@ from textgen.config import END_OF_DOCUMENT, SamplingConfig
 from textgen.errors import SettingError
 from textgen.generation.barred import Barred
 from textgen.generation.ending import Ending, with_start
+from textgen.generation.engines import Engine, open_engine
+from textgen.generation.following import Following, check_together
+from textgen.generation.logprobs import ScoredToken, Scorer, shown_tokens
 from textgen.generation.prompts import clean_prompt
+from textgen.generation.sizes import check_samples, samples_at_once
 from textgen.generation.state import Context
 from textgen.generation.steering import Steering
 from textgen.memory import check_fits
 from textgen.schema import received
 from textgen.store.model_directory import StoredModel
-from textgen.tensorflow_runtime import quiet_import
 from textgen.tokenizers import Tokenizer
 from textgen.tokenizers.unknown import make_readable, trim_prompt
 
-ENGINES = ("numpy", "tensorflow")
-SAMPLES_AT_ONCE = 64
-LOGITS_AT_ONCE = 2**21  # of these samples, if it is more than one; some 100 MB with what is made of them
-MAX_SAMPLES = 1_000_000  # all of them are held in memory
-BYTES_PER_LOGIT = 48
-BYTES_PER_UNIT = {"char": 4, "word": 20}  # of a text that is held, until it is written
-BYTES_PER_PIECE = {"char": 8, "word": 64}  # of those that are being made
+if TYPE_CHECKING:
+    from textgen.generation.max_copy import CopyRules
+    from textgen.store.copy_index import CopyIndex
+
 PROMPT_BYTES = 32  # of a character of a prompt, as it is read; 13 to 25 were measured
-
-
-class Engine(Protocol):
-    """What runs the network: `NumpyEngine`, or `TensorFlowEngine` in `graph.py`."""
-
-    def read(self, token_ids: np.ndarray, context: Context | None = None) -> Context:
-        """The context after `token_ids` [T], which follow `context`."""
-
-    def write(
-        self,
-        context: Context,
-        config: SamplingConfig,
-        samples: np.ndarray,
-        barred: Barred | None = None,
-        steering: Steering | None = None,
-    ) -> Iterator[np.ndarray]:
-        """Endless blocks of token ids, int32 [n, B], one column per sample, as `barred` and `steering` allow."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +46,8 @@ class Completion:
     completion: str
     seed: int
     sample: int
-    finish_reason: str  # "length", "stop" or "document"
+    finish_reason: str  # "length", "stop", "document", "match", or "nothing" where no token might follow
+    logprobs: list[ScoredToken] | None = None  # of each token that was written, where they were asked for
 
 
 class Generator:
@@ -73,17 +60,24 @@ class Generator:
         *,
         on_unknown: str = "replace",
         on_replaced: Callable[[dict[str, str]], None] = lambda replaced: None,
+        on_ended: Callable[[str], None] = lambda line: None,
+        copy_index: "Callable[[], CopyIndex] | None" = None,
     ):
         """Make a generator; `open_generator` makes one from a stored model.
 
         Args:
             on_unknown: what to do with symbols the model has never seen: "replace", "skip" or "error".
             on_replaced: called with {symbol: what stands for it} when that happens.
+            on_ended: told in a line of a text that ends early because no token may follow.
+            copy_index: gives the index that `max_copy` asks, each time the same.
         """
         self.tokenizer = tokenizer
         self.engine = engine
         self.on_unknown = on_unknown
         self.on_replaced = on_replaced
+        self.on_ended = on_ended
+        self.copy_index = copy_index
+        self._copy_rules: dict[tuple[int, bool], CopyRules] = {}
         separator = tokenizer.document_separator
         self._separator = None if separator in (None, "\n\n") or separator in tokenizer.symbols else separator
 
@@ -117,92 +111,157 @@ class Generator:
         """Endless blocks of token ids after `context`, int32 [n, B], for the samples numbered `samples` [B]."""
         return self.engine.write(context, config, samples, Barred.of(self.tokenizer, config), steering)
 
+    def following(self, context: Context, config: SamplingConfig) -> Following:
+        """The rules for texts that continue `context`.
+
+        Raises:
+            SettingError: no text in the length is what `config` asks for, or its settings contradict each other.
+            TextgenError: `max_copy` needs an index of the training text, and there is none.
+        """
+        check_together(config)
+        return Following(self.tokenizer, context, config, lambda: self._rules_of_copying(config))
+
     def write(self, context: Context, config: SamplingConfig, sample: int = 0) -> Iterator[str]:
-        """Pieces of one sample's text after `context`, which is not changed."""
-        ending = Ending(self.tokenizer, config)
-        for block in self.blocks(context, config, np.array([sample])):
-            if shown := ending.feed(block[:, 0]):
-                yield shown
+        """Pieces of one sample's text after `context`, which is not changed.
+
+        Raises what `following` raises before the first piece is asked for.
+        """
+        following = self.following(context, config)
+        if config.beams > 1:
+            return iter([self._likeliest(context, config)[0]])
+        return (shown for _, shown in self._written(following, sample))
+
+    def score(
+        self, context: Context, config: SamplingConfig, num_others: int, sample: int = 0
+    ) -> Iterator[ScoredToken]:
+        """The tokens of `write`, as they are written, with how likely the model found each and `num_others` others."""
+        following, scorer = self.following(context, config), self._scorer(context, num_others)
+        if config.beams > 1:
+            text, _, token_ids = self._likeliest(context, config)
+            return shown_tokens([(scorer.read(token_ids), text)])
+        written = self._written(following, sample)
+        return shown_tokens((scorer.read(token_ids), shown) for token_ids, shown in written)
+
+    def _written(self, following: Following, sample: int) -> Iterator[tuple[np.ndarray, str]]:
+        """Block by block the ids of one text, int [T], and what can be shown after them."""
+        (ending,), steering = following.rows(1)
+        for block in self.blocks(following.context, following.config, np.array([sample]), steering):
+            before = ending.num_tokens
+            shown = ending.feed(block[:, 0])
+            if ending.is_over:
+                shown += ending.finish()
+            yield block[: ending.num_tokens - before, 0], shown
             if ending.is_over:
                 break
-        if rest := ending.finish():
-            yield rest
+        self._check(following, ending)
 
     def stream(self, prompt: str, config: SamplingConfig, sample: int = 0) -> Iterator[str]:
         """Pieces of text that continue `prompt`."""
         return self.write(self.read(self.readable_prompt(prompt)), config, sample)
 
-    def generate(self, prompt: str, config: SamplingConfig, num_samples: int = 1) -> list[Completion]:
-        """`num_samples` texts that continue `prompt`, made side by side."""
-        if num_samples < 1:
-            raise SettingError(f"`num_samples` must be at least 1. Received: {received(num_samples)}")
-        if num_samples > MAX_SAMPLES:
-            raise SettingError(f"`num_samples` must be at most {MAX_SAMPLES}. Received: {received(num_samples)}")
+    def generate(
+        self, prompt: str, config: SamplingConfig, num_samples: int = 1, *, logprobs: int | None = None
+    ) -> list[Completion]:
+        """`num_samples` texts that continue `prompt`, made side by side.
+
+        Args:
+            logprobs: tell how likely each token was, and so many of the likeliest; None tells nothing.
+        """
+        if logprobs is not None and logprobs < 0:
+            raise SettingError(f"`logprobs` must be at least 0. Received: {received(logprobs)}")
         check_samples(self.tokenizer, config, num_samples)
+        return self.complete(prompt, config, range(num_samples), logprobs=logprobs)
+
+    def complete(
+        self, prompt: str, config: SamplingConfig, numbers: range, *, logprobs: int | None = None
+    ) -> list[Completion]:
+        """The samples of these numbers, as many side by side as `batch_of` says."""
         text = self.readable_prompt(prompt)
         context = self.read(text)
-        numbers = np.arange(num_samples)
-        at_once = samples_at_once(self.tokenizer)
-        batches = [numbers[i : i + at_once] for i in range(0, num_samples, at_once)]
-        return [c for batch in batches for c in self._batch(text, context, config, batch)]
+        following = self.following(context, config)
+        if config.beams > 1:
+            completion, reason, token_ids = self._likeliest(context, config)
+            scored = self._scored(context, token_ids, completion, logprobs)
+            return [Completion(text, completion, config.seed, 0, reason, scored)]
+        completions: list[Completion] = []
+        while len(completions) < len(numbers):
+            batch = self.batch_of(numbers[len(completions)], numbers.stop)
+            completions += self._batch(text, following, np.array(batch), logprobs)
+        return completions
 
-    def _batch(self, prompt: str, context: Context, config: SamplingConfig, samples: np.ndarray) -> list[Completion]:
-        endings = [Ending(self.tokenizer, config) for _ in samples]
+    def batch_of(self, sample: int, num_samples: int) -> range:
+        """The numbers of the samples that are made side by side with that one, of so many."""
+        at_once = samples_at_once(self.tokenizer)
+        first = sample // at_once * at_once
+        return range(first, min(first + at_once, num_samples))
+
+    def variants(self, context: Context, config: SamplingConfig, samples: range) -> list[str]:
+        """The texts of several samples after `context`, made side by side in one batch."""
+        following = self.following(context, config.replace(endless=False, beams=1))
+        return [completion.completion for completion in self._batch("", following, np.array(samples), None)]
+
+    def _batch(self, prompt: str, following: Following, samples: np.ndarray, logprobs: int | None) -> list[Completion]:
+        endings, steering = following.rows(len(samples))
         texts: list[list[str]] = [[] for _ in samples]
-        for block in self.blocks(context, config, samples):
+        blocks: list[np.ndarray] = []
+        for block in self.blocks(following.context, following.config, samples, steering):
             for ending, pieces, column in zip(endings, texts, block.T, strict=True):
                 pieces.append(ending.feed(column))
+            if logprobs is not None:
+                blocks.append(block)
             if all(ending.is_over for ending in endings):
                 break
-        return [
-            Completion(prompt, "".join(pieces) + ending.finish(), config.seed, int(sample), ending.reason)
-            for pieces, sample, ending in zip(texts, samples, endings, strict=True)
-        ]
+        completions = []
+        for column, (sample, pieces, ending) in enumerate(zip(samples.tolist(), texts, endings, strict=True)):
+            self._check(following, ending)
+            text, token_ids = "".join(pieces) + ending.finish(), [block[:, column] for block in blocks]
+            kept = np.concatenate([np.zeros(0, int), *token_ids])[: ending.num_tokens]
+            scored = self._scored(following.context, kept, text, logprobs)
+            completions.append(Completion(prompt, text, following.config.seed, sample, ending.reason, scored))
+        return completions
 
+    def _check(self, following: Following, ending: Ending) -> None:
+        """Say that a text ended early; raise TextgenError where it must not."""
+        following.check(ending)
+        if ending.reason == "nothing":
+            self.on_ended("a text ends early: whatever could follow is banned, repeated or copied")
 
-def samples_at_once(tokenizer: Tokenizer) -> int:
-    """How many texts are written side by side."""
-    return max(1, min(SAMPLES_AT_ONCE, LOGITS_AT_ONCE // tokenizer.vocabulary_size))
+    def _likeliest(self, context: Context, config: SamplingConfig) -> tuple[str, str, np.ndarray]:
+        """The text of a beam search, why it ends, and its ids."""
+        from textgen.generation.beams import beam_search  # noqa: PLC0415
 
+        return beam_search(self.engine.in_numpy(), self.tokenizer, context, config)
 
-def needed_bytes(tokenizer: Tokenizer, config: SamplingConfig, num_samples: int) -> int:
-    """About what `num_samples` texts take that are held until the last is made.
+    def _scored(
+        self, context: Context, token_ids: np.ndarray, text: str, num_others: int | None
+    ) -> list[ScoredToken] | None:
+        if num_others is None:
+            return None
+        return list(shown_tokens([(self._scorer(context, num_others).read(token_ids), text)]))
 
-    Texts that may end before their length count as short.
-    """
-    at_once = min(num_samples, samples_at_once(tokenizer))
-    may_end = bool(config.stop) or (tokenizer.eod_id is not None and not config.ignore_eod)
-    units = 0 if may_end else config.length
-    held = BYTES_PER_UNIT[tokenizer.level] * num_samples + BYTES_PER_PIECE[tokenizer.level] * at_once
-    return units * held + BYTES_PER_LOGIT * at_once * tokenizer.vocabulary_size
+    def _scorer(self, context: Context, num_others: int) -> Scorer:
+        return Scorer(self.engine.in_numpy(), self.tokenizer, context, num_others)
 
+    def _rules_of_copying(self, config: SamplingConfig) -> "CopyRules":
+        from textgen.generation.max_copy import CopyRules  # noqa: PLC0415
 
-def check_samples(tokenizer: Tokenizer, config: SamplingConfig, num_samples: int) -> None:
-    """Raise SettingError where texts that are held need more memory than is free."""
-    what = f"writing {num_samples:,} texts of `length={config.length}`"
-    advice = "Lower `length`" + (" or `num_samples`" if num_samples > 1 else "")
-    check_fits(needed_bytes(tokenizer, config, num_samples), what, advice)
+        if self.copy_index is None:
+            raise SettingError("`max_copy` needs an index of the training text, and there is none")
+        key = config.max_copy, config.ignore_eod
+        if key not in self._copy_rules:
+            self._copy_rules[key] = CopyRules.of(self.copy_index(), self.tokenizer, config)
+        return self._copy_rules[key]
 
 
 def open_generator(model: StoredModel, engine: str = "numpy", **options: Any) -> Generator:
     """A generator of `model`; `engine` is one of ENGINES, `options` are those of `Generator`."""
-    return Generator(model.tokenizer, open_engine(model, engine), **options)
+    return Generator(
+        model.tokenizer, open_engine(model, engine), **{"copy_index": functools.partial(copy_index_of, model)} | options
+    )
 
 
-def open_engine(model: StoredModel, engine: str) -> Engine:
-    """The engine of that name. Only "tensorflow" imports TensorFlow.
+def copy_index_of(model: StoredModel) -> "CopyIndex":
+    """The index of the text that `model` learned from. Raises ModelError where it has none, or a damaged one."""
+    from textgen.generation.max_copy import open_index  # noqa: PLC0415
 
-    Raises:
-        SettingError: there is no engine of that name.
-        TextgenError: TensorFlow cannot be imported.
-    """
-    if engine == "numpy":
-        from textgen.generation.numpy_engine import NumpyEngine  # noqa: PLC0415
-
-        return NumpyEngine(model.record.model, model.weights)
-    if engine == "tensorflow":
-        quiet_import(with_keras=False)
-        from textgen.generation.graph import TensorFlowEngine  # noqa: PLC0415
-
-        return TensorFlowEngine(model.record.model, model.weights)
-    raise SettingError(f"`engine` must be one of {', '.join(ENGINES)}. Received: {engine!r}")
+    return open_index(model)

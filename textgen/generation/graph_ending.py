@@ -49,9 +49,11 @@ class Ends:
 
     def after(self, tally: Tally, token_ids: tf.Tensor, length: tf.Tensor) -> Tally:
         """The tally after one more token of every row, int32 [B]; a text has at most `length` units, int32."""
+        nothing, token_ids = token_ids < 0, tf.maximum(token_ids, 0)
         begins = ~(tally.is_open & tf.gather(tf.constant(self.continues), token_ids))  # rule 3
         units = tally.units + tf.cast(begins, tf.int32)
         ends_before = tally.is_over | (units > length)  # rule 4
+        ends_before |= nothing  # rule 8
         if self.eod_id is not None:
             ends_before |= tf.equal(token_ids, self.eod_id)  # rule 2
         is_open = tf.gather(tf.constant(self.continued), token_ids)

@@ -8,6 +8,7 @@ import functools
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from typing import Self
 
 import numpy as np
 from threadpoolctl import OpenBLASController, ThreadpoolController
@@ -15,6 +16,7 @@ from threadpoolctl import OpenBLASController, ThreadpoolController
 from textgen.config import ModelConfig, SamplingConfig
 from textgen.generation.barred import Barred
 from textgen.generation.numpy_cells import NUMPY_CELLS, is_folded
+from textgen.generation.past import Past
 from textgen.generation.philox import uniforms
 from textgen.generation.sampling import next_ids
 from textgen.generation.state import MAX_RECENT, Context
@@ -46,6 +48,10 @@ class NumpyEngine:
         self.output_kernel = weights["embedding"].T if config.tied else weights["output.kernel"]
         self.output_projection = weights.get("output.projection")  # [F, E], or None
         self.output_bias = weights["output.bias"]
+
+    def in_numpy(self) -> Self:
+        """This engine."""
+        return self
 
     def empty_context(self) -> Context:
         """Before the first token."""
@@ -112,7 +118,7 @@ class NumpyEngine:
         barred: Barred | None = None,
         steering: Steering | None = None,
     ) -> Iterator[np.ndarray]:
-        """Yield token ids for as long as they are asked for, int32 [1, B] at a time.
+        """Yield token ids for as long as they are asked for, int32 [1, B] at a time; -1 where nothing may follow.
 
         Args:
             context: what all samples continue; it is not changed.
@@ -142,8 +148,9 @@ class _Writer:
         barred: Barred | None,
         steering: Steering | None,
     ):
-        self.engine, self.config, self.samples, self.barred = engine, config, np.asarray(samples), barred
-        self.steering = steering
+        self.engine, self.samples, self.steering = engine, np.asarray(samples), steering
+        self.seed = config.seed
+        self.configs = [config.at(turn) for turn in range(len(config.temperatures))]
         B, L, H = len(self.samples), engine.config.num_layers, engine.config.units
         self.embedding_size = 0 if engine.is_folded else engine.config.embedding_size
         self.num_features = engine.config.features
@@ -153,9 +160,7 @@ class _Writer:
         self.values = np.tile(np.concatenate([embedding, context.hidden.reshape(1, L * H)], axis=1), (B, 1))
         self.memory = np.repeat(context.memory[:, None], B, axis=1)  # [L, B, H]
         self.logits = np.tile(context.logits, (B, 1))
-        self.recent = context.recent_rows(config.repeat_last_n, B)
-        if barred is not None:
-            self.groups = np.full(B, barred.group_after(context.recent))  # of each sample's latest id
+        self.past = Past(context, config, B, barred)
         self.cells = [cell.prepared(B) for cell in engine.cells]
 
     def blocks(self) -> Iterator[np.ndarray]:
@@ -163,22 +168,17 @@ class _Writer:
         position = 0
         with self.engine.blas_threads(len(self.samples)):
             while True:
-                for uniform in uniforms(self.config.seed, self.samples, position, UNIFORM_BLOCK):
-                    yield self.next_token(uniform)[None]
-                position += UNIFORM_BLOCK
+                for uniform in uniforms(self.seed, self.samples, position, UNIFORM_BLOCK):
+                    yield self.next_token(uniform, self.configs[position % len(self.configs)])[None]
+                    position += 1
 
-    def next_token(self, uniform: np.ndarray) -> np.ndarray:
+    def next_token(self, uniform: np.ndarray, config: SamplingConfig) -> np.ndarray:
         """Draw one id for each sample and let the network read it; int32 [B]."""
-        barred = None if self.barred is None else [self.barred.ids[group] for group in self.groups]
         allowed = None if self.steering is None else self.steering.allowed()
-        token_ids = next_ids(self.logits, uniform, self.config, self.recent, barred, allowed)
+        token_ids = next_ids(self.logits, uniform, config, self.past.recent, self.past.barred_ids(), allowed)
         if self.steering is not None:
             self.steering.advance(token_ids)
-        if self.barred is not None:
-            self.groups = self.barred.groups[token_ids]
-        if self.config.repeat_penalty != 1:
-            self.recent[:, :-1] = self.recent[:, 1:]
-            self.recent[:, -1] = token_ids
+        self.past.advance(token_ids)
         self._advance(token_ids)
         return token_ids.astype(np.int32)
 

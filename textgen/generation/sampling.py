@@ -4,13 +4,17 @@ uniform number lies within rounding of a boundary.
 The rules act in this order, each on what the one before left. `graph_sampling.py` holds them as TensorFlow operations,
 by these numbers; a test compares the two for random settings:
 
-1. Barred ids are not drawn, nor those that a steering does not allow. `barred.py` says which ids are barred, from the
-   latest id of a row.
-2. The repeat penalty divides the odds of every recent id.
-3. Temperature 0 takes the likeliest id, the first of equals. The rules below are not asked.
-4. The scores are divided by the temperature; their exponentials are the weights.
-5. Filters set weights to zero, in the order of SamplingConfig's fields. Of equally likely ids they keep all or none.
-6. The first id whose cumulative share, in id order, exceeds the uniform number is drawn.
+1. The repeat penalty divides the odds of every recent id.
+2. The presence penalty is subtracted from the score of every recent id, the frequency penalty as often as it is recent.
+3. Barred ids are not drawn: those that write a run of ids again, complete a banned text, end a document too early, do
+   not follow the latest id, or that a steering does not allow. Where none is left there is no next id, which is -1.
+4. Temperature 0 takes the likeliest id, the first of equals. The rules below are not asked.
+5. The scores are divided by the temperature; their exponentials are the weights.
+6. Filters set weights to zero, in the order of SamplingConfig's fields. Of equally likely ids they keep all or none.
+7. The first id whose cumulative share, in id order, exceeds the uniform number is drawn.
+
+That is the order of transformers 4.50, in `_get_logits_processor` of `generation/utils.py`: repetition penalty,
+no-repeat n-grams, bad words, least length, what a prefix allows, temperature, top-k, top-p, min-p, typical.
 """
 
 import math
@@ -19,6 +23,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from textgen.config import FILTERS, SamplingConfig
+
+PENALTIES = {"repeat_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}  # and where they are off
+AS_NEAR = 1e-12  # nats: two ids may be equally near from two sides, and a rounding must not part them
+LEAST = float(np.finfo(np.float64).tiny)  # a share that is less counts as so much: it has a logarithm
 
 
 def next_ids(
@@ -35,47 +43,71 @@ def next_ids(
         logits: float [B, V].
         uniform: float64 [B], in [0, 1).
         recent: int [B, R], the latest ids of each row, -1 where there is none.
-        barred: for each row the ids that are not to be drawn, int [N], fewer than V; None is none.
+        barred: for each row the ids that are not to be drawn, int [N]; None is none.
         allowed: bool [B, V], the ids that a steering allows; None is all.
 
     Returns:
-        int64 [B].
+        int64 [B], -1 where no id may be drawn.
     """
-    scores = logits.astype(np.float64)
-    if barred is not None:  # rule 1
+    scores = penalised(logits.astype(np.float64), recent, config) if config.penalises else logits.astype(np.float64)
+    if barred is not None:  # rule 3
         for row, ids in zip(scores, barred, strict=True):
-            row[ids] = -np.inf
+            if len(ids):
+                row[ids] = -np.inf
     if allowed is not None:
         scores[~allowed] = -np.inf
-    if config.repeat_penalty != 1:  # rule 2
-        scores = repeat_penalty(scores, recent, config.repeat_penalty)
-    if config.temperature == 0:  # rule 3
+    if barred is None and allowed is None:
+        return chosen(scores, uniform, config)
+    none_left = scores.max(axis=-1) == -np.inf
+    scores[none_left] = 0.0
+    token_ids = chosen(scores, uniform, config)
+    token_ids[none_left] = -1
+    return token_ids
+
+
+def chosen(scores: np.ndarray, uniform: np.ndarray, config: SamplingConfig) -> np.ndarray:
+    """The id of each row, int64 [B], by its scores, float64 [B, V], which are changed."""
+    if config.temperature == 0:  # rule 4
         return scores.argmax(axis=-1)
     scores -= scores.max(axis=-1, keepdims=True)  # first: the lowest temperatures overflow, then to -inf only
     with np.errstate(over="ignore"):
-        scores /= config.temperature  # rule 4
+        scores /= config.temperature  # rule 5
     weights = filter_weights(np.exp(scores, out=scores), config)
     return draw(weights, uniform)
 
 
-def repeat_penalty(scores: np.ndarray, recent: np.ndarray, penalty: float) -> np.ndarray:
-    """Divide the odds of every id in `recent` by `penalty`, once however often it stands there.
+def penalised(scores: np.ndarray, recent: np.ndarray, config: SamplingConfig) -> np.ndarray:
+    """`scores`, float64 [B, V], after all penalties for the ids in `recent`, int [B, R]."""
+    counts = occurrences(recent, scores.shape[-1])
+    if config.repeat_penalty != 1:  # rule 1
+        scores = repeat_penalty(scores, counts, config.repeat_penalty)
+    if config.presence_penalty != 0:  # rule 2
+        scores = scores - config.presence_penalty * (counts > 0)
+    if config.frequency_penalty != 0:
+        scores = scores - config.frequency_penalty * counts
+    return scores
+
+
+def occurrences(recent: np.ndarray, num_ids: int) -> np.ndarray:
+    """How often each id stands in each row of `recent`, int [B, R], in which -1 is none; int64 [B, V]."""
+    rows, columns = np.nonzero(recent >= 0)
+    cells = rows * num_ids + recent[rows, columns]
+    return np.bincount(cells, minlength=len(recent) * num_ids).reshape(len(recent), num_ids)
+
+
+def repeat_penalty(scores: np.ndarray, counts: np.ndarray, penalty: float) -> np.ndarray:
+    """Divide the odds of every id that occurs by `penalty`, once however often that is.
 
     On the logits this subtracts log(penalty), which does not depend on where their zero lies.
 
     Source: the idea is Keskar et al. 2019, "CTRL", section 4.1, which divides the logits themselves.
     """
-    rows, columns = np.nonzero(recent >= 0)
-    scores = scores.copy()
-    seen = np.zeros(scores.shape, bool)
-    seen[rows, recent[rows, columns]] = True
-    scores[seen] -= math.log(penalty)
-    return scores
+    return np.where(counts > 0, scores - math.log(penalty), scores)
 
 
 def filter_weights(weights: np.ndarray, config: SamplingConfig) -> np.ndarray:
     """The weights that the filters leave. Weights are float64 [B, V], not normalised."""
-    for name, field in FILTERS.items():  # rule 5
+    for name, field in FILTERS.items():  # rule 6
         number = getattr(config, name)
         if number != field.default:
             weights = KEEP[name](weights, number)
@@ -105,13 +137,36 @@ def keep_min_p(weights: np.ndarray, min_p: float) -> np.ndarray:
     return np.where(weights >= min_p * weights.max(axis=-1, keepdims=True), weights, 0.0)
 
 
+def keep_typical(weights: np.ndarray, mass: float) -> np.ndarray:
+    """Keep the ids whose surprise is nearest to the expected one, as many as reach this share of the sum.
+
+    Those stay that are as near as the last that it needs, within rounding.
+
+    Source: Meister et al. 2023, "Locally Typical Sampling", equation 6.
+    """
+    shares = weights / weights.sum(axis=-1, keepdims=True)
+    surprise = -np.log(np.maximum(shares, LEAST))  # nats
+    distance = np.abs(surprise - np.einsum("bv,bv->b", shares, surprise)[:, None])
+    first = np.arange(0, weights.size, weights.shape[-1])[:, None]  # of each row, in flat arrays, which are read faster
+    nearest_first = np.argsort(distance, axis=-1) + first
+    ordered = shares.take(nearest_first)
+    num_kept = np.count_nonzero(np.cumsum(ordered, axis=-1) - ordered < mass, axis=-1)
+    last = nearest_first[np.arange(len(weights)), np.maximum(num_kept, 1) - 1]
+    return np.where(distance <= distance.take(last)[:, None] + AS_NEAR, weights, 0.0)
+
+
 # What each filter of SamplingConfig does; weights [B, V] and its number in, weights out.
-KEEP: dict[str, Callable[..., np.ndarray]] = {"top_k": keep_top_k, "top_p": keep_top_p, "min_p": keep_min_p}
+KEEP: dict[str, Callable[..., np.ndarray]] = {
+    "top_k": keep_top_k,
+    "top_p": keep_top_p,
+    "min_p": keep_min_p,
+    "typical": keep_typical,
+}
 
 
 def draw(weights: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     """The first id whose cumulative share, in id order, exceeds `uniform`; int64 [B]."""
-    cumulative = np.cumsum(weights, axis=-1)  # rule 6
+    cumulative = np.cumsum(weights, axis=-1)  # rule 7
     target = uniform * cumulative[:, -1]
     token_ids = (cumulative <= target[:, None]).sum(axis=-1)
     # A product that rounds up to the whole sum would point past the end.

@@ -1,7 +1,6 @@
 """What may be written next, decided token by token from what was written before.
 
-A steering follows all rows of a batch. It acts as rule 1 of `sampling.py`: before the penalties and the filters, which
-see only what it allows.
+A steering follows all rows of a batch. It acts in rule 3 of `sampling.py`: the filters see only what it allows.
 """
 
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ class Steering(Protocol):
         """The ids that may be drawn next, bool [B, V], at least one in each row; None is all of them."""
 
     def advance(self, token_ids: np.ndarray) -> None:
-        """Take note of the ids that were drawn, int [B]."""
+        """Take note of the ids that were drawn, int [B], -1 in a row whose text has ended for want of one."""
 
 
 class Together:
@@ -27,15 +26,9 @@ class Together:
         self.steerings = steerings
 
     def allowed(self) -> np.ndarray | None:
-        """As in `Steering`. Where the steerings agree on no id of a row, the first of them decides it."""
+        """As in `Steering`."""
         masks = [mask for steering in self.steerings if (mask := steering.allowed()) is not None]
-        if not masks:
-            return None
-        both = np.logical_and.reduce(masks)
-        if not (none := ~both.any(axis=-1)).any():
-            return both
-        both[none] = masks[0][none]
-        return both
+        return np.logical_and.reduce(masks) if masks else None
 
     def advance(self, token_ids: np.ndarray) -> None:
         """As in `Steering`."""

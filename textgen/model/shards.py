@@ -9,20 +9,24 @@ fast at 128 units, 1.6 at 256, 1.2 at 512 (B=64); at 128 units, B=16, T=64 the s
 NOTE: the shards' sums are added in a fixed order, so the same batch gives the same bytes, whichever shard ends first.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
+from textgen.cores import available_cores
 from textgen.model.recurrent import State
 
 SHARDS = 2  # more were not measured
 MIN_ROWS = 8  # of a shard; with fewer, starting it costs more than it gains
 
 
-def num_shards(batch_size: int) -> int:
-    """How many shards a batch is cut into: 2 where there are two cores and enough rows, else 1."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def num_shards(batch_size: int, cores: int | None = None) -> int:
+    """How many shards a batch is cut into: 2 where there are two cores and enough rows, else 1.
+
+    Args:
+        cores: that a run computes for, whatever there are; None counts them.
+    """
+    cores = available_cores() if cores is None else cores
     fits = batch_size % SHARDS == 0 and batch_size >= SHARDS * MIN_ROWS
     return SHARDS if fits and cores >= SHARDS else 1
 

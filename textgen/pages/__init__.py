@@ -2,6 +2,7 @@
 
     template    a title, a body and data -> a whole page
     page.css    the design of every page: its colours, its type, its parts
+    svg         line charts, drawn by hand, with the design of `chart.css`
     page.js     what every page's script begins with: the data, colours of numbers, numbers as people read them
     score       a text with the surprisal of each symbol or word behind it        score.css, score.js
     gates       heat maps of the gates, and a text in the colours of a unit        gates.css, gates.js

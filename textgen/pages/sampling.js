@@ -1,8 +1,9 @@
 "use strict";
 
-/* From scores to the next token, and to the end of a text, by the rules of `philox.py`, `sampling.py`, `barred.py` and
-   `ending.py`. */
+/* From scores to the next token, and to the end of a text, by the rules of `philox.py`, `sampling.py`, `barred.py`,
+   `past.py` and `ending.py`. */
 
+const RECENT = 4096; // tokens among which one is looked for that is there again
 const WORD = (1n << 32n) - 1n;
 
 /** Philox4x32-10: the uniform number of token `place` of sample 0 under `seed`, a BigInt. */
@@ -34,8 +35,21 @@ const FILTERS = {
   min_p(weights, share) {
     return atLeast(weights, share * weights.reduce((most, weight) => Math.max(most, weight), 0));
   },
+  typical(weights, mass) {
+    const whole = weights.reduce((sum, weight) => sum + weight, 0);
+    const shares = weights.map((weight) => weight / whole);
+    const surprises = shares.map((share) => -Math.log(Math.max(share, LEAST)));
+    const expected = shares.reduce((sum, share, id) => sum + share * surprises[id], 0);
+    const distances = surprises.map((surprise) => Math.abs(surprise - expected));
+    const nearest = Uint32Array.from(weights, (_, id) => id).sort((one, other) => distances[one] - distances[other]);
+    let kept = 0;
+    for (let sum = 0; kept < nearest.length && sum < mass; kept++) sum += shares[nearest[kept]];
+    const furthest = distances[nearest[Math.max(kept, 1) - 1]] + AS_NEAR;
+    return weights.map((weight, id) => (distances[id] <= furthest ? weight : 0));
+  },
 };
-const OFF = { top_k: 0, top_p: 1, min_p: 0 };
+const OFF = { top_k: 0, top_p: 1, min_p: 0, typical: 1 };
+const [AS_NEAR, LEAST] = [1e-12, 2 ** -1022];
 const atLeast = (weights, threshold) => weights.map((weight) => (weight >= threshold ? weight : 0));
 
 /** `scores` without those of the tokens that a word model does not write after the token `latest`. */
@@ -45,9 +59,37 @@ function allowed(scores, model, latest) {
   return scores.map((score, id) => (bars[id] === "1" ? -Infinity : score));
 }
 
-/** The next token. `settings`: temperature, top_k, top_p and min_p. */
+/** Lower the scores of tokens that stand among the latest of `ids`, and of those that would write a run of them again. */
+function lower(scores, ids, settings) {
+  const { repeat_penalty, presence_penalty, frequency_penalty, repeat_last_n, no_repeat_ngram } = settings;
+  const once = Math.log(repeat_penalty);
+  if (once || presence_penalty || frequency_penalty) {
+    const counts = new Map();
+    for (const id of ids.slice(-repeat_last_n)) counts.set(id, (counts.get(id) ?? 0) + 1);
+    for (const [id, count] of counts) scores[id] = scores[id] - once - presence_penalty - frequency_penalty * count;
+  }
+  if (no_repeat_ngram) {
+    for (const id of repeating(ids, no_repeat_ngram)) scores[id] = -Infinity;
+  }
+}
+
+/** The tokens that would end a run of `size` tokens that is among the latest. */
+function repeating(ids, size) {
+  if (ids.length < size) return [];
+  const found = [];
+  const end = ids.length - size + 1; // what the run would begin with
+  for (let start = Math.max(0, ids.length - RECENT); start + size <= ids.length; start++) {
+    let same = 0;
+    while (same < size - 1 && ids[start + same] === ids[end + same]) same++;
+    if (same === size - 1) found.push(ids[start + same]);
+  }
+  return found;
+}
+
+/** The next token, -1 where none may be drawn. `settings`: the temperature and the filters. */
 function draw(scores, number, settings) {
   const best = scores.reduce((most, score) => Math.max(most, score), -Infinity);
+  if (best === -Infinity) return -1;
   if (settings.temperature === 0) return scores.indexOf(best);
   let weights = scores.map((score) => Math.exp((score - best) / settings.temperature));
   for (const [name, filter] of Object.entries(FILTERS)) {
@@ -65,7 +107,7 @@ class Ending {
   constructor(tokenizer, length) {
     this.tokenizer = tokenizer;
     this.length = length;
-    this.reason = ""; // "length" or "document", once the text is over
+    this.reason = ""; // "length", "document" or "nothing", once the text is over
     this.units = 0;
     this.isOpen = false;
     this.tokensLeft = length * MAX_PIECE;
@@ -74,8 +116,8 @@ class Ending {
   /** Whether the token is part of the text; a token that would begin too much is not, nor is the end of a document. */
   feed(id) {
     const { model } = this.tokenizer;
-    if (id === model.eodId) {
-      this.reason = "document";
+    if (id === model.eodId || id < 0) {
+      this.reason = id < 0 ? "nothing" : "document";
       return false;
     }
     if (!(this.isOpen && model.continues[id] === "1")) this.units++;

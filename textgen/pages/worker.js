@@ -45,6 +45,8 @@ class Writer {
     const ending = new Ending(this.tokenizer, settings.length);
     for (let place = 0; !ending.reason; place++) {
       const scores = allowed(this.network.logits(state), this.model, this.ids.at(-1));
+      lower(scores, this.ids, settings);
+      if (this.model.eodId !== null && ending.units < settings.min_length) scores[this.model.eodId] = -Infinity;
       const id = draw(scores, uniform(settings.seed, place), settings);
       if (ending.feed(id)) take(id);
       if (!ending.reason) this.advance(state, id);

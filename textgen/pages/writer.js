@@ -4,6 +4,7 @@
 
 const isWords = data.level === "word";
 const worker = new Worker(URL.createObjectURL(new Blob([data.worker], { type: "text/javascript" })));
+const ENDS = { document: "Here the text ends. ", nothing: "Whatever could follow would repeat something. " };
 const NOTHING = { prompt: "", start: [], tokens: [], from: 0, isOver: false };
 
 let now = NOTHING; // what is shown: the prompt as it was read, its ids, what was written, and where the last text began
@@ -43,16 +44,16 @@ const say = (text) => { at("status").textContent = text; };
 
 /** The number that a setting's field holds, a BigInt for the seed. Throws what is to be said of it. */
 function settingOf(name) {
-  const { least, above, most } = data.limits[name];
+  const { isWhole, least, above, most } = data.limits[name];
   const text = at(name).value.trim().replace(",", ".");
-  const isWhole = !(name === "temperature" || name.endsWith("_p"));
-  const isNumber = isWhole ? /^\d{1,20}$/.test(text) : /^\d*\.?\d+(e-?\d+)?$|^\d+\.$/.test(text);
+  const isNumber = isWhole ? /^\d{1,20}$/.test(text) : /^-?(\d*\.?\d+(e-?\d+)?|\d+\.)$/.test(text);
   const value = !isNumber ? NaN : name === "seed" ? BigInt(text) : Number(text);
   const highest = name === "seed" ? BigInt(most) : most;
   const isIn = isNumber && (least === null || value >= least) && (above === null || value > above) && value <= highest;
   at(name).setAttribute("aria-invalid", String(!isIn));
   if (isIn) return value;
   const range = above === null ? `from ${least} to ${most}` : `above ${above}, up to ${most}`;
+  at("more").open ||= at("more").contains(at(name));
   at(name).focus();
   throw new RangeError(`${at(name).labels[0].textContent} must be a ${isWhole ? "whole " : ""}number ${range}.`);
 }
@@ -106,7 +107,7 @@ async function write(from, chosenSettings) {
   const seconds = (performance.now() - since) / 1000;
   const written = now.tokens.slice(now.from);
   const pace = `${counted(Math.round(unitsOf(written) / seconds))} a second`;
-  const end = reason === "document" ? "Here the text ends. " : "";
+  const end = ENDS[reason] ?? "";
   say(`${end}${counted(written)}, ${pace}, seed ${chosenSettings.seed}`);
 }
 

@@ -14,12 +14,15 @@ from collections.abc import Callable
 from typing import Any
 
 from textgen.config import SamplingConfig
-from textgen.messages import counted, nearest, unescape
-from textgen.repl.files import load_text, save_text
+from textgen.messages import counted, nearest, shown, unescape
+from textgen.repl.branching import go_to_branch, list_branches, make_branch, show_difference
+from textgen.repl.choosing import go_on_to, go_on_words, show_alternatives, show_variants
+from textgen.repl.editing import LONG_TEXT, edit_story
+from textgen.repl.files import load_text, path_of, save_text
 from textgen.repl.session import CommandError, Session
+from textgen.repl.session_file import SessionFile
+from textgen.repl.showing import show_text, show_turns
 from textgen.repl.story import Story, start_of_last_sentences
-
-LONG_TEXT = 20_000  # characters that take seconds to read
 
 SETTINGS = {field.name: field for field in dataclasses.fields(SamplingConfig)}
 
@@ -38,7 +41,10 @@ def show_help(session: Session, _argument: str) -> None:
     """Print the introduction and the table of commands."""
     usages = {f"{c.name} {c.arguments}".rstrip(): c.summary for c in COMMANDS.values()}
     width = max(map(len, usages))
-    session.notice("\n".join([INTRODUCTION, *(f"{u:{width}}  {summary}" for u, summary in usages.items())]))
+    lines = [f"{usage:{width}}  {summary}" for usage, summary in usages.items()]
+    if max(map(len, lines)) > session.columns():  # a narrow screen
+        lines = [line for usage, summary in usages.items() for line in (usage, f"  {summary}")]
+    session.notice("\n".join([INTRODUCTION, *lines]))
 
 
 def set_value(session: Session, argument: str) -> None:
@@ -54,20 +60,22 @@ def set_value(session: Session, argument: str) -> None:
     session.config = session.config.replace(**{name: parse_setting(name, text)})
     if name == "seed":
         session.next_sample = 0
-    session.notice(f"{name} = {_shown(getattr(session.config, name))}")
+    session.notice(f"{name} = {shown_value(getattr(session.config, name))}")
 
 
 def parse_setting(name: str, text: str) -> Any:
     """The value that `text` stands for. What is no number stays text, which the settings refuse."""
     hint = typing.get_type_hints(SamplingConfig)[name]
+    if typing.get_origin(hint) is tuple:
+        return _strings(text)
     kinds = typing.get_args(hint) or (hint,)
     if str in kinds:
-        return _strings(text)
+        return None if text == "off" else text
     if bool in kinds:
         return SWITCH.get(text.lower(), text)
-    kind = int if int in kinds else float
+    reads = SETTINGS[name].metadata.get("reads") or (int if int in kinds else float)
     try:
-        return kind(text)
+        return reads(text)
     except ValueError:
         return text
 
@@ -85,26 +93,33 @@ def _strings(text: str) -> tuple[str, ...]:
 
 
 def _settings_table(config: SamplingConfig, names: list[str]) -> str:
-    rows = [(name, _shown(getattr(config, name)), SETTINGS[name].metadata["description"]) for name in names]
+    rows = [(name, shown_value(getattr(config, name)), SETTINGS[name].metadata["description"]) for name in names]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     return "\n".join(f"{name:{widths[0]}}  {value:{widths[1]}}  {text}" for name, value, text in rows)
 
 
-def _shown(value: Any) -> str:
+def shown_value(value: Any) -> str:
+    """A value of a setting, as it would be typed."""
     if isinstance(value, tuple):
+        if value and not isinstance(value[0], str):
+            return ",".join(map(str, value))
         return " ".join(f'"{item}"'.replace("\n", "\\n").replace("\t", "\\t") for item in value) or "off"
+    if value is None:
+        return "off"
     return str(value) if not isinstance(value, bool) else "on" if value else "off"
 
 
 def show_status(session: Session, _argument: str) -> None:
-    """Print the model, the settings and the size of the story."""
-    settings = ", ".join(f"{name} {_shown(getattr(session.config, name))}" for name in SETTINGS)
-    settings = textwrap.fill(settings, 79, initial_indent="settings  ", subsequent_indent=10 * " ")
-    characters, turns = len(session.story.text), len(session.story.turns)
+    """Print the model, the settings, the size of the story, and where the session is kept."""
+    settings = ", ".join(f"{name} {shown_value(getattr(session.config, name))}" for name in SETTINGS)
+    story, width = session.story, min(session.columns(), 80) - 1
+    settings = textwrap.fill(settings, width, initial_indent="settings  ", subsequent_indent=10 * " ")
+    size = f"{counted(len(story.text), 'character')} in {counted(len(story.turns), 'turn')}"
+    others = len(session.desk.branches) - 1
     session.notice(
-        f"model     {session.model}\n"
+        f"model     {session.model.description}\n"
         f"{settings}\n"
-        f"story     {counted(characters, 'character')} in {counted(turns, 'turn')}"
+        f"story     {size}" + (f" ({shown(session.desk.name, 40)}, one of {others + 1} stories)" if others else "")
     )
 
 
@@ -144,15 +159,6 @@ def go_back(session: Session, argument: str) -> None:
     session.say_where()
 
 
-def show_text(session: Session, _argument: str) -> None:
-    """Print the story, as text."""
-    text = session.story.text
-    if not text:
-        session.say_where()
-        return
-    session.write(text if text.endswith("\n") else text + "\n")
-
-
 def save(session: Session, argument: str, *, may_replace: bool = False) -> None:
     """Write the story to a file, which must not exist unless it may be replaced."""
     text = session.story.text
@@ -170,6 +176,19 @@ def read_file(session: Session, argument: str) -> None:
         session.notice(f"reading {counted(len(text), 'character')}; Ctrl-C stops it")
     session.read(text)
     session.notice(f"read {counted(len(text), 'character')} of {argument}; an empty line goes on from there")
+
+
+def keep_session(session: Session, argument: str) -> None:
+    """Keep the session in a file, or go on with the one that it holds; without a name say where it is kept."""
+    if argument:
+        before = session.history
+        session.notice(SessionFile(path_of(argument, "/session")).open(session))
+        if session.history is not before:
+            session.say_where()
+    elif session.file:
+        session.notice(f"the session is kept in {session.file.path}")
+    else:
+        session.notice("the session is kept in no file. /session FILE keeps it")
 
 
 def start_afresh(session: Session, _argument: str) -> None:
@@ -191,7 +210,7 @@ class Command:
     arguments: str  # as `/help` shows them; "" takes none
     summary: str
     run: Callable[[Session, str], None]
-    completes: str = ""  # what its argument is completed with: "setting" or "file"
+    completes: str = ""  # what its argument is completed with: "setting", "file" or "branch"
 
 
 COMMANDS = {
@@ -201,14 +220,25 @@ COMMANDS = {
         Command("/set", "[NAME [VALUE]]", "change or show a setting; stop takes strings, or off", set_value, "setting"),
         Command("/status", "", "the model, the settings, the size of the story", show_status),
         Command("/regen", "", "write the last turn again, with other random numbers", regenerate),
+        Command("/alt", "[K]", "the K likeliest next pieces (5), to choose from", show_alternatives),
+        Command("/variants", "[K]", "K ways to go on (3), side by side, to choose from", show_variants),
+        Command("/words", "N [TEXT]", "go on for N words", go_on_words),
+        Command("/to", "TEXT", 'go on up to a text, as in /to "."', go_on_to),
         Command("/undo", "", "take back the last change, again and again to the start", undo),
         Command("/redo", "", "do again what /undo took back", redo),
         Command("/back", "[N]", "cut the last N sentences off (1), to try another branch", go_back),
         Command("/join", "TEXT", "add text without a space before it", join_exactly),
+        Command("/branch", "NAME", "keep the story as it is, go on with a copy", make_branch),
+        Command("/branches", "", "all stories, with their names", list_branches),
+        Command("/go", "NAME", "go on with another story", go_to_branch, "branch"),
+        Command("/diff", "[NAME]", "where another story differs from this one", show_difference, "branch"),
         Command("/text", "", "the whole story", show_text),
+        Command("/show", "[N]", "the story turn by turn, or its last N turns", show_turns),
+        Command("/edit", "", "change the story in $VISUAL or $EDITOR", edit_story),
         Command("/save", "FILE", "write the story to a new file", save, "file"),
         Command("/save!", "FILE", "write the story to a file that may exist", save_over, "file"),
         Command("/read", "FILE", "add the text of a file to the story", read_file, "file"),
+        Command("/session", "[FILE]", "keep all this in a file, or go on with one", keep_session, "file"),
         Command("/new", "", "begin an empty story", start_afresh),
         Command("/exit", "", "leave, as Ctrl-D does", leave),
         Command("/quit", "", "leave", leave),

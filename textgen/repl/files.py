@@ -14,7 +14,7 @@ MAX_READ_BYTES = 256 * 2**10
 
 def save_text(name: str, text: str, *, may_replace: bool) -> Path:
     """Write `text` as UTF-8 to the file `name`, as `store.output_file.write_file`. Raises CommandError."""
-    path = _path(name, "/save")
+    path = path_of(name, "/save")
     if os.path.isdir(path):
         raise CommandError(f"{path} is not a file")
     if os.path.lexists(path) and not may_replace:
@@ -28,7 +28,7 @@ def save_text(name: str, text: str, *, may_replace: bool) -> Path:
 
 def load_text(name: str, notice: Callable[[str], None]) -> str:
     """The text of the file `name`; `notice` is told how. Raises CommandError, or what `read_prompt` raises."""
-    path = _path(name, "/read")
+    path = path_of(name, "/read")
     if os.path.exists(path) and not os.path.isfile(path):
         raise CommandError(f"{path} is not a file")
     text = read_prompt(path, MAX_READ_BYTES, notice)
@@ -37,7 +37,7 @@ def load_text(name: str, notice: Callable[[str], None]) -> str:
     return text
 
 
-def _path(name: str, command: str) -> Path:
+def path_of(name: str, command: str) -> Path:
     """The path of a file that is named, or of none yet."""
     if not name:
         raise CommandError(f"{command} expects the name of a file")

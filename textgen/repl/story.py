@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Callable
 
 from textgen.generation.state import Context
+from textgen.repl.reach import AS_SET, Reach, count_words
 
 Read = Callable[[str, Context | None], Context]
 CONTEXTS_KEPT = 64  # each up to 20 KB for characters, 150 KB for many words
@@ -66,22 +67,46 @@ class Reader:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Turn:
-    """One step of the story."""
+    """One step of the story: three places in it, of which each follows the one before or is the same."""
 
-    given: str  # by the writer, with what joins it to the text before
-    written: str  # by the model
     before: Passage | None  # where the turn begins; None before anything is read
     prompted: Passage  # up to what was given
+    after: Passage  # where it ends
+    reach: Reach = AS_SET  # how far the model was to go on
+
+    @classmethod
+    def make(cls, before: Passage | None, given: str, written: str = "", reach: Reach = AS_SET) -> "Turn":
+        """A turn in which the writer gave one text and the model wrote another."""
+        prompted = Passage(given, before) if given or before is None else before
+        return cls(before, prompted, Passage(written, prompted) if written else prompted, reach)
+
+    def with_written(self, written: str) -> "Turn":
+        """The turn in which the model wrote another text."""
+        return dataclasses.replace(self, after=Passage(written, self.prompted) if written else self.prompted)
 
     @functools.cached_property
-    def after(self) -> Passage:
-        """Where the turn ends."""
-        return Passage(self.written, self.prompted) if self.written else self.prompted
+    def given(self) -> str:
+        """What came from the writer, with what joins it to the text before."""
+        return _text_between(self.before, self.prompted)
+
+    @functools.cached_property
+    def written(self) -> str:
+        """What came from the model."""
+        return _text_between(self.prompted, self.after)
 
     @property
     def text(self) -> str:
         """The whole turn."""
         return self.given + self.written
+
+
+def _text_between(begin: Passage | None, end: Passage) -> str:
+    texts: list[str] = []
+    place: Passage | None = end
+    while place is not None and place is not begin:
+        texts.append(place.text)
+        place = place.previous
+    return "".join(reversed(texts))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -100,6 +125,11 @@ class Story:
     def text(self) -> str:
         """The whole story."""
         return "".join(turn.text for turn in self.turns)
+
+    @functools.cached_property
+    def num_words(self) -> int:
+        """How many words it has."""
+        return count_words(self.text)
 
     @property
     def end(self) -> Passage | None:
@@ -141,7 +171,23 @@ def _cut_turn(turn: Turn, length: int) -> Turn:
         end = Passage(turn.written[:num_written], turn.prompted)
     else:
         end = Passage(turn.given[:length], turn.before)
-    return Turn(turn.text[:length], "", turn.before, end)
+    return Turn(turn.before, end, end)
+
+
+def common_beginning(text: str, other: str) -> int:
+    """How many characters two texts begin with alike, up to where a word ends in both."""
+    place, most = 0, min(len(text), len(other))
+    for step in (4096, 64, 1):  # compared in blocks, which is quick
+        while place < most and text[place : place + step] == other[place : place + step]:
+            place += step
+    place = min(place, most)
+    if all(place == len(t) or t[place].isspace() for t in (text, other)):
+        return place
+    head = text[:place]
+    if head != head.rstrip():
+        return len(head.rstrip())
+    before_last_word = head.rsplit(maxsplit=1)[:-1]
+    return len(before_last_word[0]) if before_last_word else 0
 
 
 def join(before: str, line: str) -> str:
@@ -177,3 +223,9 @@ def last_words(text: str, most: int = 60) -> str:
     """The end of `text` on one line, for people."""
     shown = text[-most:].replace("\n", "\\n")
     return "\u2026" + shown if len(text) > most else shown
+
+
+def first_words(text: str, most: int = 60) -> str:
+    """The beginning of `text` on one line, for people."""
+    shown = text[:most].replace("\n", "\\n")
+    return shown + "\u2026" if len(text) > most else shown

@@ -1,60 +1,123 @@
-"""The keyboard and the screen, or plain lines where one of them is a file or a pipe.
+"""The line that is typed and the screen, or plain lines where one of them is a file or a pipe.
 
-Imported only where a session begins. Keys that are typed while text is written are not echoed: they wait in the
-terminal and appear in the next line.
+Imported only where a session begins. What was typed is bold and what the model wrote is plain, so that both are easy to
+read on any background; notices are dim. NO_COLOR and TERM=dumb leave all of it plain.
 """
 
 import contextlib
 import os
+import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
-from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
-from prompt_toolkit.shortcuts import CompleteStyle
+from prompt_toolkit.key_binding import KeyBindings
+from prompt_toolkit.styles import Style
 
 from textgen.messages import harmless
-from textgen.repl.commands import COMMANDS, SETTINGS
-from textgen.repl.session import CommandError
+from textgen.repl.completion import CommandCompleter, complete
+from textgen.repl.keyboard import is_terminal
+from textgen.repl.layout import wrap
+from textgen.repl.page import Page
+from textgen.repl.session import NARROW, CommandError, Session
+from textgen.repl.showing import status_line
 from textgen.store.private import private_directory
 from textgen.store.state import state_dir
+from textgen.streams import text_writer
 
 HISTORY = "repl_history"
-DIM, PLAIN = "\x1b[2m", "\x1b[0m"
+BOLD, DIM, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
+STYLED = {"": "bold", "prompt": "nobold", "bottom-toolbar": "nobold noreverse dim"}
+UNSTYLED = {"bottom-toolbar": "noreverse"}
+MENU_LINES = 6  # below the line, while there is something to choose
+LEAST_COLUMNS = 10
 
 
-def is_terminal() -> bool:
-    """Whether a person types the lines and reads the text."""
-    return is_typed() and sys.stdout.isatty()
-
-
-def is_typed() -> bool:
-    """Whether a person types the lines."""
-    return sys.stdin is not None and sys.stdin.isatty()
+def columns() -> int:
+    """How wide the screen is now; where there is none, as wide as $COLUMNS says."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # no terminal, or none any more
+            if width := os.get_terminal_size(stream.fileno()).columns:
+                return max(width, LEAST_COLUMNS)
+    return max(shutil.get_terminal_size((NARROW, 24)).columns, LEAST_COLUMNS)
 
 
 def show_notice(text: str) -> None:
     """Show a notice on standard error, dim on a terminal, so that the story stands out."""
-    text = "\n".join(map(harmless, text.split("\n")))
-    if sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
-        text = f"{DIM}{text}{PLAIN}"
-    print(text, file=sys.stderr, flush=True)
+    _print_lines(text, DIM)
 
 
-def line_reader() -> Callable[[str], str]:
-    """The function that `Repl` reads lines with: an editor with history and completion, or plain lines."""
+def show_lines(text: str) -> None:
+    """Show lines on standard error that are to be read and chosen from."""
+    _print_lines(text, "")
+
+
+def _print_lines(text: str, style: str) -> None:
+    lines = [harmless(line) for line in text.split("\n")]
+    if sys.stderr.isatty():
+        width = columns()
+        lines = [part for line in lines for part in wrap(line, width, indent="  ")]
+    text = "\n".join(lines)
+    print(f"{style}{text}{PLAIN}" if style and _is_styled(sys.stderr) else text, file=sys.stderr, flush=True)
+
+
+def story_writer() -> Callable[[str], None]:
+    """A function that shows text of the story on standard output, each piece at once; on a screen in whole words."""
+    if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+        return text_writer()
+    page = Page(columns)
+
+    def write(piece: str) -> None:
+        sys.stdout.write(page.place(piece))
+        sys.stdout.flush()
+
+    return write
+
+
+def typed_writer(write: Callable[[str], None]) -> Callable[[str], None]:
+    """A function that shows what a writer typed with `write`, bold where standard output is a terminal."""
+
+    def write_typed(text: str) -> None:
+        style = text and _is_styled(sys.stdout)
+        if style:
+            sys.stdout.write(BOLD)
+        write(text)
+        if style:
+            sys.stdout.write(PLAIN)
+            sys.stdout.flush()
+
+    return write_typed
+
+
+def _is_styled(stream: TextIO) -> bool:
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def line_reader(session: Session) -> Callable[[str], str]:
+    """The function that `Repl` reads lines with: an editor with history and completion, or plain lines.
+
+    Enter ends the line, Alt-Enter goes on in a new one. A pasted text stays together, whatever lines it has.
+    """
     if not is_terminal():
         return read_plain_line
-    session: PromptSession[str] = PromptSession(
+    completer = CommandCompleter(lambda: session.desk.branches)
+    keys = KeyBindings()
+    keys.add("escape", "enter")(lambda event: event.current_buffer.insert_text("\n"))
+    keys.add("tab")(lambda event: complete(event.current_buffer, completer))
+    editor: PromptSession[str] = PromptSession(
         history=open_history(state_dir() / HISTORY),
-        completer=CommandCompleter(),
+        completer=completer,
         complete_while_typing=False,
-        complete_style=CompleteStyle.READLINE_LIKE,
+        reserve_space_for_menu=MENU_LINES,
+        key_bindings=keys,
+        prompt_continuation=lambda width, _number, _is_soft: " " * width,
+        bottom_toolbar=lambda: status_line(session, columns()),
+        style=Style.from_dict(STYLED if _is_styled(sys.stdout) else UNSTYLED),
     )
-    return session.prompt
+    return editor.prompt
 
 
 def read_plain_line(_prompt: str) -> str:
@@ -89,46 +152,3 @@ class _LenientHistory(FileHistory):
     def store_string(self, string: str) -> None:
         with contextlib.suppress(OSError, UnicodeError):
             super().store_string(string)
-
-
-class CommandCompleter(Completer):
-    """Completes commands, names of settings, and paths where a command takes a file."""
-
-    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
-        """What the line before the cursor can become."""
-        name, space, argument = document.text_before_cursor.partition(" ")
-        if not name.startswith("/"):
-            return
-        completes = COMMANDS[name].completes if name in COMMANDS else ""
-        if not space:
-            yield from _words(COMMANDS, name)
-        elif completes == "setting":
-            yield from _words(SETTINGS, argument.replace("-", "_"))
-        elif completes == "file":
-            yield from PathCompleter(expanduser=True).get_completions(Document(argument), complete_event)
-
-
-def _words(words: Iterable[str], typed: str) -> Iterator[Completion]:
-    yield from (Completion(word, start_position=-len(typed)) for word in words if word.startswith(typed))
-
-
-@contextlib.contextmanager
-def quiet_keyboard() -> Iterator[None]:
-    """Keep keys, and the ^C of Ctrl-C, out of text that is being written. The prompt shows them."""
-    try:
-        import termios  # noqa: PLC0415  (not on Windows)
-    except ImportError:
-        yield
-        return
-    if not is_terminal():
-        yield
-        return
-    keyboard = sys.stdin.fileno()
-    as_found = termios.tcgetattr(keyboard)
-    quiet = list(as_found)
-    quiet[3] &= ~(termios.ECHO | termios.ECHOCTL)
-    termios.tcsetattr(keyboard, termios.TCSADRAIN, quiet)
-    try:
-        yield
-    finally:
-        termios.tcsetattr(keyboard, termios.TCSADRAIN, as_found)

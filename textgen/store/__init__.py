@@ -8,6 +8,8 @@ state            where textgen remembers what it was used for
 strict_json      plain files, and JSON of our format
 manifest         directories whose files are vouched for by size and hash
 tensors          named arrays in a file
+suffixes         the places of a text in the order of what stands there
+copy_index       a text, asked whether a run of characters stands in it
 shipped          the models that come with textgen, which nothing is written to
 names            what a model may be called
 model_directory  a finished model, or an unfinished run: write, verify, load

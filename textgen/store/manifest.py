@@ -32,12 +32,16 @@ def seal(directory: Path, names: tuple[str, ...]) -> None:
     atomic.write_bytes(directory / MANIFEST, _manifest_bytes(entries))
 
 
-def verify(directory: Path, required: tuple[str, ...], beside: tuple[str, ...] = ()) -> dict[str, str]:
+def verify(
+    directory: Path, required: tuple[str, ...], beside: tuple[str, ...] = (), unread: tuple[str, ...] = ()
+) -> dict[str, str]:
     """Compare every file with the manifest.
 
     Args:
         required: the files that it must hold, in the order in which they were sealed.
         beside: names that may lie there too; they are not opened.
+        unread: files that the manifest may list after them. Only their size is compared; who reads one compares its
+            SHA-256.
 
     Returns:
         The SHA-256 of each file.
@@ -45,22 +49,28 @@ def verify(directory: Path, required: tuple[str, ...], beside: tuple[str, ...] =
     Raises:
         ModelError: naming the first file that is missing, damaged, a link, or not listed.
     """
-    entries = read_manifest(directory, required)
+    entries = read_manifest(directory, required, unread)
     for name, entry in entries.items():
-        check_file(directory / name, *entry)
-    for name in unexpected_names(directory, (MANIFEST, *required, *beside)):
+        check_file(directory / name, *entry, size_alone=name in unread)
+    for name in unexpected_names(directory, (MANIFEST, *entries, *beside)):
         raise ModelError(f"{directory} holds {name!r}, which is no part of it. Move it elsewhere")
     return {name: sha256 for name, (_, sha256) in entries.items()}
 
 
-def read_manifest(directory: Path, required: tuple[str, ...]) -> dict[str, tuple[int, str]]:
-    """Size in bytes and SHA-256 of every file in `required`. Raises ModelError."""
+def read_manifest(
+    directory: Path, required: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> dict[str, tuple[int, str]]:
+    """Size in bytes and SHA-256 of every file in `required`, and of those in `optional` that it lists.
+
+    Raises ModelError.
+    """
     path = directory / MANIFEST
     document, content = read_document(path, MAX_MANIFEST_BYTES, MAX_JSON_VALUES)
     files = document.get("files") if set(document) == {"files"} else None
-    if not isinstance(files, dict) or set(files) != set(required):
+    if not isinstance(files, dict) or set(files).difference(optional) != set(required):
         raise ModelError(f"{path} does not list exactly {', '.join(required)}")
-    entries = {name: _manifest_entry(path, name, files[name]) for name in required}
+    names = (*required, *(name for name in optional if name in files))
+    entries = {name: _manifest_entry(path, name, files[name]) for name in names}
     if _manifest_bytes(entries) != content:
         raise ModelError(f"{path} is damaged: it is not written as textgen writes it. {ADVICE}")
     return entries
@@ -79,12 +89,14 @@ def _manifest_bytes(entries: dict[str, tuple[int, str]]) -> bytes:
     return document_bytes({"files": files})
 
 
-def check_file(path: Path, num_bytes: int, sha256: str) -> None:
-    """Raise ModelError unless the file at `path` has that size and SHA-256."""
+def check_file(path: Path, num_bytes: int, sha256: str, *, size_alone: bool = False) -> None:
+    """Raise ModelError unless the file at `path` has that size and SHA-256; with `size_alone` it is not read."""
     with open_plain(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size != num_bytes:
             raise ModelError(f"{path} is damaged: {MANIFEST} says {num_bytes} bytes. Received: {size}. {ADVICE}")
+        if size_alone:
+            return
         try:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as problem:

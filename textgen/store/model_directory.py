@@ -6,6 +6,7 @@
         weights.safetensors    tensors, names and shapes fixed by the config
         metrics.jsonl          one line per evaluation
         samples.txt            what the model wrote while it learned
+        copy_index.bin         the text and its index, only with `copy_index` (copy_index.py)
         manifest.json          size and SHA-256 of each file above, written last
         checkpoints/           while the run is not finished: sealed directories of the same kind
 
@@ -40,6 +41,7 @@ from textgen.tokenizers import Tokenizer, tokenizer_from_json
 CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "weights.safetensors"
 METRICS, SAMPLES, CHECKPOINTS = "metrics.jsonl", "samples.txt", "checkpoints"
 MODEL_FILES = (CONFIG, TOKENIZER, WEIGHTS, METRICS, SAMPLES)
+COPY_INDEX = "copy_index.bin"  # of a model that was trained with `copy_index`
 TRAINING_STATE, PROGRESS = "training.safetensors", "progress.json"
 CHECKPOINT_FILES = (CONFIG, TOKENIZER, WEIGHTS, TRAINING_STATE, PROGRESS)
 MAX_CONFIG_BYTES = 16 * 2**20  # it names every source of a corpus
@@ -61,6 +63,7 @@ class StoredModel(NamedTuple):
     weights: dict[str, np.ndarray]  # float32, as `weight_shapes(record.model)`
     sha256: str  # of the weights file
     is_finished: bool
+    copy_index: str = ""  # SHA-256 of the file of that name, which is read when it is wanted; empty where there is none
 
 
 def default_models_dir() -> Path:
@@ -129,6 +132,11 @@ def load_model(name_or_path: str | Path, models_dir: Path) -> StoredModel:
         except TextgenError as problem:
             problems.append(str(problem))
     raise ModelError("; ".join(few(problems)) or f"{path} holds no model: no {MANIFEST} and no checkpoint")
+
+
+def model_files(record: ModelRecord) -> tuple[str, ...]:
+    """The files of a finished model with this record, the manifest aside."""
+    return (*MODEL_FILES, COPY_INDEX) if record.training.copy_index else MODEL_FILES
 
 
 def read_checkpoint_model(directory: Path) -> StoredModel:
@@ -235,6 +243,12 @@ def read_record(path: Path) -> ModelRecord:
     return _described(path, ModelRecord.from_json, document)
 
 
+def check_copy_index_stated(directory: Path, record: ModelRecord, is_listed: bool) -> None:
+    """Raise ModelError unless config and manifest agree on whether there is an index of the text."""
+    if record.training.copy_index != is_listed:
+        raise ModelError(f"{directory / CONFIG}: config and {MANIFEST} disagree on whether there is a {COPY_INDEX}")
+
+
 def read_tokenizer(path: Path, record: ModelRecord) -> Tokenizer:
     """The tokenizer in the `tokenizer.json` at `path`, which must fit the record.
 
@@ -275,9 +289,12 @@ def _described(path: Path, from_json: Callable[[Any], Described], document: dict
 
 def _read_model(directory: Path, name: str, required: tuple[str, ...]) -> StoredModel:
     finished = required == MODEL_FILES
-    sha256 = verify(directory, required, beside=(CHECKPOINTS,) if finished else ())
+    sha256 = verify(directory, required, *(((CHECKPOINTS,), (COPY_INDEX,)) if finished else ()))
     record = read_record(directory / CONFIG)
+    if finished:
+        check_copy_index_stated(directory, record, COPY_INDEX in sha256)
     # Before the tokenizer, whose permitted size follows from the vocabulary that the config claims.
     weights = read_weights(directory / WEIGHTS, record)
     tokenizer = read_tokenizer(directory / TOKENIZER, record)
-    return StoredModel(name, directory, record, tokenizer, weights, sha256[WEIGHTS], finished)
+    index = sha256.get(COPY_INDEX, "")
+    return StoredModel(name, directory, record, tokenizer, weights, sha256[WEIGHTS], finished, index)

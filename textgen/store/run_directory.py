@@ -13,7 +13,7 @@ from textgen.errors import ModelError
 from textgen.store import atomic, model_directory
 from textgen.store.manifest import MANIFEST, unexpected_names
 
-MODEL_NAMES = (*model_directory.MODEL_FILES, MANIFEST, model_directory.CHECKPOINTS)
+MODEL_NAMES = (*model_directory.MODEL_FILES, model_directory.COPY_INDEX, MANIFEST, model_directory.CHECKPOINTS)
 # What an interrupted save leaves in the directory of a model, and among its checkpoints.
 TEMPORARIES = atomic.temporaries_of("|".join(map(re.escape, MODEL_NAMES)))
 CHECKPOINT_TEMPORARIES = atomic.temporaries_of(model_directory.CHECKPOINT_NAME.pattern)

@@ -18,6 +18,7 @@ from textgen.records import Evaluated
 from textgen.sketch import Sketch
 from textgen.store import model_directory
 from textgen.store.checkpoints import Checkpoint
+from textgen.store.copy_index import CopyIndex
 from textgen.store.lock import is_running
 from textgen.store.manifest import ADVICE, MANIFEST, check_file, is_left_alone, read_manifest
 from textgen.store.strict_json import FORMAT, open_plain, parse_json, unreadable
@@ -30,6 +31,7 @@ MAX_LINE_BYTES = 2**22  # of metrics.jsonl: an evaluation, with its sample
 
 LEFT = "left by an interrupted save; it does no harm and may be deleted"
 WRITTEN = "being written"
+EVALUATIONS = "the evaluations so far; it is written anew when the run goes on"
 
 
 class Finding(NamedTuple):
@@ -122,7 +124,9 @@ def _checkpoint_findings(directory: Path) -> list[Finding]:
 def _beside_checkpoints(path: Path, goes_on: bool) -> list[Finding]:
     """A finding for everything in the directory of a run that is not a checkpoint."""
     unsealed = "of a model that was about to be finished; it is written anew when the run goes on"
-    harmless = dict.fromkeys(model_directory.MODEL_FILES, WRITTEN if goes_on else unsealed)
+    names_of_model = (*model_directory.MODEL_FILES, model_directory.COPY_INDEX)
+    harmless = dict.fromkeys(names_of_model, WRITTEN if goes_on else unsealed)
+    harmless[model_directory.METRICS] = WRITTEN if goes_on else EVALUATIONS
     names = [(name, name) for name in _names_in(path) if name != model_directory.CHECKPOINTS]
     folder = model_directory.CHECKPOINTS
     names += [
@@ -169,7 +173,10 @@ class _Directory:
 
     def findings(self) -> list[Finding]:
         """A finding for every required file, and for every other file that is there."""
-        entries = self._try(MANIFEST, lambda path: read_manifest(path.parent, self.required))
+        is_model = self.required == model_directory.MODEL_FILES
+        optional = (model_directory.COPY_INDEX,) if is_model else ()
+        entries = self._try(MANIFEST, lambda path: read_manifest(path.parent, self.required, optional))
+        self.required = tuple(entries or self.required)
 
         def check(path: Path) -> None:
             if entries is None:
@@ -185,7 +192,7 @@ class _Directory:
             raise FormatError(self.path, found, FORMAT)
         names = (*self.required, MANIFEST)
         harmless = {}
-        if self.required == model_directory.MODEL_FILES:
+        if is_model:
             harmless[model_directory.CHECKPOINTS] = "left from the training; no longer used, and may be deleted"
         beside = [_beside(name, name, harmless, LEFT) for name in _names_in(self.path) if name not in names]
         return [Finding(name, self.problems.get(name)) for name in names] + beside
@@ -197,6 +204,11 @@ class _Directory:
             self._try(model_directory.CONFIG, lambda path: Sketch.from_text(record.corpus.sketch))
             self._try(model_directory.WEIGHTS, lambda path: model_directory.read_weights(path, record))
             self._try(model_directory.TOKENIZER, lambda path: model_directory.read_tokenizer(path, record))
+            if model_directory.SAMPLES in self.required and MANIFEST not in self.problems:
+                is_listed = model_directory.COPY_INDEX in self.required
+                self._try(
+                    MANIFEST, lambda path: model_directory.check_copy_index_stated(path.parent, record, is_listed)
+                )
         for name, check in _CHECKS.items():
             if name in self.required:
                 self._try(name, check)
@@ -242,7 +254,16 @@ def _check_samples(path: Path) -> None:
             raise ModelError(f"{path} is not UTF-8: {problem.reason}") from None
 
 
+def _check_copy_index(path: Path) -> None:
+    """Its text must be text, and its places those of the text, in their order."""
+    try:
+        CopyIndex.read(path).check()
+    except ValueError as problem:
+        raise ModelError(f"{path} is no index of a text: {problem}") from None
+
+
 _CHECKS: dict[str, Callable[[Path], Any]] = {
+    model_directory.COPY_INDEX: _check_copy_index,
     model_directory.METRICS: _check_metrics,
     model_directory.SAMPLES: _check_samples,
     model_directory.TRAINING_STATE: lambda path: check_finite(path, read_tensors(path)),

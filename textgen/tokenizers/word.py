@@ -49,7 +49,7 @@ from textgen.errors import TokenizerError
 from textgen.tokenizers.base import Tokenizer, checked_document
 from textgen.tokenizers.text_blocks import code_points
 from textgen.tokenizers.word_classes import LETTER, MARK, NUMBER, SPACE, classes_of
-from textgen.tokenizers.word_pieces import MAX_PIECE, Pieces, hash_pieces, places_in_pieces, whole_pieces
+from textgen.tokenizers.word_pieces import MAX_PIECE, Pieces, hash_pieces, whole_pieces
 
 
 class WordTokenizer(Tokenizer):
@@ -112,8 +112,7 @@ class WordTokenizer(Tokenizer):
         """Ids of a text, from the `ids` of its characters."""
         if not self.words:
             return ids
-        places = places_in_pieces(pieces)
-        word = self._index.find(ids, pieces, places)
+        word = self._index.find(ids, pieces)
         is_word = word >= 0
         is_kept = np.repeat(~is_word, pieces.lengths)
         is_kept[pieces.starts] = True
@@ -190,6 +189,12 @@ class WordTokenizer(Tokenizer):
         return cls(*(document[name] for name in names))
 
 
+NUM_PARTS = 2**18  # of all hashes; a vocabulary of 30,000 words has some 5 in the longest
+PART_SHIFT = np.uint64(64 - 18)
+LONG_PART = 64
+LAST_HASH = np.uint64(2**64 - 1)  # no hash is larger
+
+
 class WordIndex:
     """Finds pieces among the words, by a hash that is sorted and searched."""
 
@@ -201,36 +206,44 @@ class WordIndex:
         """
         starts = np.cumsum(lengths) - lengths
         pieces = Pieces(starts, lengths, np.zeros(len(values), np.uint8))
-        hashes = hash_pieces(values, pieces, places_in_pieces(pieces))
+        hashes = hash_pieces(values, pieces)
         self._order = np.argsort(hashes, kind="stable")
         self._hashes = hashes[self._order]
         self._starts, self._lengths = starts, lengths
+        parts = np.bincount((self._hashes >> PART_SHIFT).astype(np.int64), minlength=NUM_PARTS)
+        self._parts = np.cumsum(parts) - parts  # where each begins
+        self._longest_part = int(parts.max())
+        self._hashes_and_end = np.append(self._hashes, LAST_HASH)
         # Pieces of another length are compared from the first word on, which may be all there is and too short.
         self._values = np.append(values, np.full(MAX_PIECE, -1, values.dtype))
         _, num_alike = np.unique(hashes, return_counts=True)
         self._most_alike = int(num_alike.max())  # words with one hash; nearly always 1
 
-    def find(self, values: np.ndarray, pieces: Pieces, places: np.ndarray) -> np.ndarray:
+    def find(self, values: np.ndarray, pieces: Pieces) -> np.ndarray:
         """The word that each piece is, int64 [P], -1 where it is none. Pieces are compared character by character."""
-        nearest = self._search(hash_pieces(values, pieces, places))
+        nearest = self._search(hash_pieces(values, pieces))
         found = np.full(len(nearest), -1)
         for rank in range(self._most_alike):
             word = self._order[np.minimum(nearest + rank, len(self._order) - 1)]
-            found = np.where(self._is_equal(word, values, pieces, places), word, found)
+            found = np.where(self._is_equal(word, values, pieces), word, found)
         return found
 
     def _search(self, hashes: np.ndarray) -> np.ndarray:
-        """Where in the sorted hashes those of pieces would stand. Sorted questions stay in the processor's cache."""
-        order = np.argsort(hashes)
-        nearest = np.empty(len(hashes), np.int64)
-        nearest[order] = np.searchsorted(self._hashes, hashes[order])
+        """Where in the sorted hashes those of pieces would stand: in a part of them that their first bits tell."""
+        if self._longest_part > LONG_PART:  # words that somebody chose
+            return np.searchsorted(self._hashes, hashes)
+        nearest = self._parts[(hashes >> PART_SHIFT).astype(np.int64)]
+        for _ in range(self._longest_part):
+            nearest += self._hashes_and_end[nearest] < hashes
         return nearest
 
-    def _is_equal(self, word: np.ndarray, values: np.ndarray, pieces: Pieces, places: np.ndarray) -> np.ndarray:
+    def _is_equal(self, word: np.ndarray, values: np.ndarray, pieces: Pieces) -> np.ndarray:
         """bool [P]: whether each piece is its `word`."""
         is_same_length = self._lengths[word] == pieces.lengths
         starts = np.where(is_same_length, self._starts[word], 0)
-        differs = self._values[np.repeat(starts, pieces.lengths) + places] != values
+        places = np.repeat(starts - pieces.starts, pieces.lengths)
+        places += np.arange(len(values))
+        differs = self._values[places] != values
         return is_same_length & ~np.logical_or.reduceat(differs, pieces.starts)
 
 

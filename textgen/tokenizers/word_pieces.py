@@ -20,7 +20,9 @@ from textgen.tokenizers.word_classes import (
 MAX_PIECE = 64  # characters
 
 # One for every place in a piece: the powers, modulo 2**64, of the odd number next to 2**64 divided by the golden ratio.
-MULTIPLIERS = np.cumprod(np.full(MAX_PIECE, 0x9E3779B97F4A7C15, np.uint64))
+ODD = 0x9E3779B97F4A7C15
+INVERSE = pow(ODD, -1, 2**64)
+MULTIPLIERS = np.cumprod(np.full(MAX_PIECE, ODD, np.uint64))
 
 
 class Pieces(NamedTuple):
@@ -98,20 +100,34 @@ def whole_pieces(blocks: Iterable[str]) -> Iterator[Block]:
         yield last
 
 
-def places_in_pieces(pieces: Pieces) -> np.ndarray:
-    """The place of every character in its piece, int64 [N], from 0."""
-    return np.arange(len(pieces.classes)) - np.repeat(pieces.starts, pieces.lengths)
-
-
-def hash_pieces(values: np.ndarray, pieces: Pieces, places: np.ndarray) -> np.ndarray:
+def hash_pieces(values: np.ndarray, pieces: Pieces) -> np.ndarray:
     """A hash of every piece, uint64 [P], from its characters' non-negative `values` [N].
 
     It is the sum of (value + 1) times the multiplier of its place, modulo 2**64. Different pieces may have the same.
+
+    NOTE: the multipliers are the powers of an odd number, which has an inverse modulo 2**64. So the sums of all pieces
+    are differences of one running sum, in which each character has the multiplier of its place in the text, times the
+    inverse of that of the piece's start: a third of the time of adding up piece by piece.
     """
     terms = values.astype(np.uint64)
     terms += np.uint64(1)
-    terms *= MULTIPLIERS[places]
-    return np.add.reduceat(terms, pieces.starts)
+    terms *= _powers(ODD, len(values) + 1)[1:]
+    sums = np.cumsum(terms, out=terms)[pieces.starts + pieces.lengths - 1]
+    sums[1:] -= sums[:-1].copy()
+    return sums * _powers(INVERSE, len(values) + 1)[pieces.starts]
+
+
+_POWERS: dict[int, np.ndarray] = {}  # by their base; as many as the longest text needed
+
+
+def _powers(base: int, number: int) -> np.ndarray:
+    """The first powers of `base` from 0 on, modulo 2**64, uint64 [number]."""
+    known = _POWERS.get(base)
+    if known is None or len(known) < number:
+        known = np.full(number, base, np.uint64)
+        known[:1] = 1
+        _POWERS[base] = known = np.cumprod(known)
+    return known[:number]
 
 
 def _resolve(classes: np.ndarray, before: int) -> np.ndarray:

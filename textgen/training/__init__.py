@@ -9,10 +9,13 @@
     measuring      minutes -> a number of steps; a plan with another model where the speed is not the expected one
     trainer        the steps: train, evaluate, save, go back (`divergence`), keep the pace (`pace`, `schedule`)
     results        what came out, as the model says it; `novelty` of the texts that it writes
+    copy_index     the text of a run -> its index, where that is asked for
     run            the line: request -> plan -> trainer -> result
 
 `checkpoints` keep what the next step depends on, `lock` lets one run at a time write a model, `run_directory` tidies
-what a killed one left, `signals` ask a run to stop. `reporting` is what a run tells, `terminal` shows it.
+what a killed one left, `signals` ask a run to stop. `reporting` is what a run tells; `terminal` shows it, laid out by
+`layout` in the `sentences` that writers and engineers read, `notebook` in a notebook, and `tensorboard` writes event
+files.
 
 The train step is a function of (variables, state, batch, step), and everything random is a pure function of
 (seed, step): a run that is stopped and resumed ends with the bytes of one that was not.

@@ -45,6 +45,6 @@ class Learner:
         if len(plan.prepared.validation_ids) >= 2:
             final_tokens = min(FINAL_TOKENS, FINAL_LOGITS // config.vocabulary_size)
             ids = plan.prepared.validation_ids[:final_tokens]
-            self.validate_fully = Validation(self.model, ids, compile_with_xla=with_xla)
+            self.validate_fully = Validation(self.model, ids, compile_with_xla=with_xla, cores=training.cores)
             most = max(EVALUATION_TOKENS // 8, EVALUATION_LOGITS // config.vocabulary_size)
             self.validate = self.validate_fully.limited(min(EVALUATION_TOKENS, most))

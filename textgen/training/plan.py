@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from textgen import cores
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
 from textgen.corpus import CorpusReader, reopen_corpus
 from textgen.corpus.sources import resolve, suggested_name
@@ -32,6 +33,7 @@ from textgen.store.run_directory import check_replaceable, recover
 from textgen.tokenizers import Tokenizer
 from textgen.training.advice import resume_command
 from textgen.training.beginning import begin
+from textgen.training.copy_index import notes_on_index
 from textgen.training.init_from import parent_record
 from textgen.training.needs import check_needs
 from textgen.training.request import Request, configs_of, open_requested
@@ -155,7 +157,7 @@ def _new(request: Request, lock: RunLock | None, progress: Preparing, tell: Call
         recipe=recipe,
         overwrite=request.overwrite,
         is_private=not reader.is_public or (parent is not None and not model_directory.is_public(parent.path)),
-        notes=(*reader.left_out, *prepared.notes, *notes_on(prepared)),
+        notes=(*reader.left_out, *prepared.notes, *notes_on(prepared), *notes_on_index(training, prepared)),
     )
     batches = plan.batches  # raises where the text is too short
     return (
@@ -204,6 +206,7 @@ def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Pla
         expected=record.corpus,
         progress=progress,
     )
+    on_cores = cores.notes_on(record.training.cores)
     return Plan(
         path=path,
         text=reader.config,
@@ -213,7 +216,7 @@ def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Pla
         prepared=prepared,
         total_steps=checkpoint.progress.total_steps,
         begins=checkpoint,
-        notes=(*reader.left_out, *prepared.notes, *problems),
+        notes=(*reader.left_out, *prepared.notes, *problems, *notes_on_index(record.training, prepared), *on_cores),
     )
 
 
@@ -253,7 +256,7 @@ def _claim(path: Path, lock: RunLock | None, overwrite: bool, sources: tuple[str
             raise ModelError(f"{path} exists and is not finished. --resume goes on with it, --overwrite starts anew")
         raise ModelError(f"{path} exists{_of_others(path, sources)}. Use --overwrite or another --name")
     if lock is None:
-        _check_writable(path.parent)
+        check_writable(path.parent, "models")
 
 
 def _of_others(path: Path, sources: tuple[str, ...]) -> str:
@@ -265,19 +268,27 @@ def _of_others(path: Path, sources: tuple[str, ...]) -> str:
     return ""
 
 
-def _check_writable(models_dir: Path) -> None:
-    """Raise ModelError unless a directory can be made in `models_dir`; nothing is left behind."""
-    missing = [directory for directory in (models_dir, *models_dir.parents) if not directory.exists()]
+def check_writable(directory: Path, what: str) -> None:
+    """Raise ModelError unless a directory can be made in `directory`; nothing is left behind.
+
+    Args:
+        what: is to be written there.
+    """
     try:
-        models_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".textgen-", dir=models_dir):
+        missing = [parent for parent in (directory, *directory.parents) if not parent.exists()]
+    except (OSError, ValueError):  # of a name that no file can have
+        missing = []
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".textgen-", dir=directory):
             pass
-    except OSError as problem:
-        raise ModelError(f"cannot write models in {models_dir}: {problem.strerror or problem}") from problem
+    except (OSError, ValueError) as problem:
+        said = getattr(problem, "strerror", None) or problem
+        raise ModelError(f"cannot write {what} in {directory}: {said}") from problem
     finally:
-        for directory in missing:
-            with contextlib.suppress(OSError):
-                directory.rmdir()
+        for made in missing:
+            with contextlib.suppress(OSError, ValueError):
+                made.rmdir()
 
 
 def _corpus_record(reader: CorpusReader, prepared: Prepared) -> CorpusRecord:

@@ -1,7 +1,8 @@
 """What a run tells its user. Every method may do nothing; `terminal.py` shows them in a terminal."""
 
+import functools
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textgen.records import Evaluated, ParentRecord
 from textgen.training.plan import Plan
@@ -65,3 +66,19 @@ class Reporter:
 
     def close(self) -> None:
         """The run is over, well or not."""
+
+
+EVENTS = tuple(name for name, member in vars(Reporter).items() if callable(member) and not name.startswith("_"))
+
+
+class Several(Reporter):
+    """Tells several reporters, one after the other."""
+
+    def __init__(self, *reporters: Reporter):
+        self._reporters = reporters
+        for event in EVENTS:
+            setattr(self, event, functools.partial(self._tell, event))
+
+    def _tell(self, event: str, *arguments: Any) -> None:
+        for reporter in self._reporters:
+            getattr(reporter, event)(*arguments)

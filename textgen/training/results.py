@@ -1,6 +1,10 @@
 """What came out of a run, or has so far, as a model says it."""
 
+import contextlib
+import errno
 import json
+import os
+import stat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,7 +57,36 @@ def record_of(
 
 def write_history(path: Path, history: tuple[Evaluated, ...]) -> None:
     """Write the evaluations into the model directory `path`, for programs and for people. Raises OSError."""
-    rows = [json.dumps(row.to_json(), ensure_ascii=False) + "\n" for row in history]
     samples = [f"--- step {row.step}, epoch {row.epoch:.2f}\n{row.sample}\n\n" for row in history]
-    atomic.write_bytes(path / model_directory.METRICS, "".join(rows).encode())
+    atomic.write_bytes(path / model_directory.METRICS, b"".join(map(_line, history)))
     atomic.write_bytes(path / model_directory.SAMPLES, "".join(samples).encode())
+
+
+class Metrics:
+    """The `metrics.jsonl` of a run that goes on, for those who look on. The run itself reads its checkpoints alone.
+
+    So what cannot be written is left out, and the finished model gets a whole one.
+    """
+
+    def __init__(self, path: Path):
+        """Args: path: the model directory."""
+        self.path = path
+
+    def restart(self, history: tuple[Evaluated, ...]) -> None:
+        """The run goes on from a checkpoint; what was written after that is made again."""
+        with contextlib.suppress(OSError), atomic.opened(self.path.parent, self.path.name):
+            atomic.write_bytes(self.path / model_directory.METRICS, b"".join(map(_line, history)))
+
+    def add(self, row: Evaluated) -> None:
+        """One more evaluation."""
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+        with contextlib.suppress(OSError), atomic.opened(self.path.parent, self.path.name) as directory:
+            descriptor = os.open(model_directory.METRICS, flags, 0o666, dir_fd=directory)
+            with os.fdopen(descriptor, "ab") as file:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise OSError(errno.EINVAL, "it is no file")
+                file.write(_line(row))
+
+
+def _line(row: Evaluated) -> bytes:
+    return (json.dumps(row.to_json(), ensure_ascii=False) + "\n").encode()

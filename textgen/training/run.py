@@ -9,9 +9,11 @@ import time
 from typing import TYPE_CHECKING
 
 from textgen.corpus.remembered import remember
+from textgen.dataset.split import Split
 from textgen.errors import CheckpointError, ModelError
 from textgen.generation.generator import Generator
 from textgen.generation.numpy_engine import NumpyEngine
+from textgen.messages import counted
 from textgen.records import ModelRecord
 from textgen.store import atomic, model_directory
 from textgen.store.checkpoints import Checkpoint
@@ -19,8 +21,9 @@ from textgen.store.lock import RunLock
 from textgen.store.manifest import seal
 from textgen.store.run_directory import remove_checkpoints, replacing
 from textgen.store.tensors import rounded
-from textgen.tensorflow_runtime import check_not_forked, quiet_import
+from textgen.tensorflow_runtime import check_not_forked, num_threads, quiet_import
 from textgen.training.advice import resume_command
+from textgen.training.copy_index import make_copy_index
 from textgen.training.novelty import Origins, count_origins, find_longest_copy
 from textgen.training.plan import Plan, make_plan
 from textgen.training.reporting import Reporter
@@ -74,7 +77,7 @@ def carry_out(
     Args:
         stop: is listening to signals.
     """
-    quiet_import()
+    quiet_import(threads=plan.training.cores)
     # Only now: a bad request is refused before TensorFlow is imported.
     from textgen.training.learner import Learner  # noqa: PLC0415
     from textgen.training.measuring import measure  # noqa: PLC0415
@@ -83,6 +86,11 @@ def carry_out(
     with stop.raising():
         learner = Learner(plan)
         reporter.placed(learner.device)
+        if plan.training.cores not in (None, num_threads()):
+            reporter.noted(
+                f"TensorFlow has started with {counted(num_threads(), 'thread')} in this process, and this run is for "
+                f"{counted(plan.training.cores, 'core')}; a new process would keep its bytes"
+            )
         checkpoint = plan.begins if isinstance(plan.begins, Checkpoint) else None
         measured = None if checkpoint else measure(plan, learner, started, reporter)
     if measured is not None:
@@ -108,7 +116,7 @@ def carry_out(
 
 def _run_to_the_end(trainer: "Trainer", stop: StopRequest) -> ModelRecord | None:
     """The record of the finished model directory; None when somebody stopped the run, which is saved then."""
-    path = trainer.plan.path
+    plan, path = trainer.plan, trainer.plan.path
     try:
         if not trainer.run(stop):
             return None
@@ -121,9 +129,16 @@ def _run_to_the_end(trainer: "Trainer", stop: StopRequest) -> ModelRecord | None
     try:
         with atomic.opened(path.parent, path.name):  # or a link would lead to another place
             storage = record.training.storage
-            model_directory.write_model_files(path, record, trainer.plan.tokenizer, trainer.best_weights, storage)
+            if record.training.copy_index:
+                with stop.raising():
+                    split = Split(plan.training.val_fraction, plan.training.seed)
+                    num_bytes = make_copy_index(path / model_directory.COPY_INDEX, plan.prepared, split)
+                trainer.reporter.noted(f"the index of the text is made: {num_bytes:,} bytes, which hold the whole text")
+            model_directory.write_model_files(path, record, plan.tokenizer, trainer.best_weights, storage)
             write_history(path, trainer.history)
-            seal(path, model_directory.MODEL_FILES)
+            seal(path, model_directory.model_files(record))
+    except Stopped:
+        return None
     except OSError as problem:
         raise ModelError(
             f"cannot write the model in {path}: {problem.strerror or problem}. "

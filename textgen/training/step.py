@@ -59,7 +59,7 @@ class TrainStep:
         if config.ema:
             weights = model.get_named_weights().items()
             self.averages = {name: keras.Variable(array, trainable=False, name="average") for name, array in weights}
-        self.num_shards = num_shards(config.batch_size) if compile_with_xla else 1
+        self.num_shards = num_shards(config.batch_size, config.cores) if compile_with_xla else 1
         self._differentiate = tf.function(self._shard_gradients, jit_compile=compile_with_xla, autograph=False)
         self._update = tf.function(self._apply, jit_compile=compile_with_xla, autograph=False)
         self._traced: Callable[..., tuple[tf.Tensor, State]] | None = None

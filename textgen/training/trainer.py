@@ -34,15 +34,13 @@ from textgen.training.measuring import CHECKPOINT_SECONDS, Measured
 from textgen.training.pace import Pace
 from textgen.training.plan import Plan
 from textgen.training.reporting import Reporter
-from textgen.training.results import record_of
+from textgen.training.results import Metrics, record_of
 from textgen.training.schedule import learning_rate, peak_after
 
 SAMPLE = {  # about as long at both levels
     "char": SamplingConfig(length=200, temperature=0.8, ignore_eod=True),
     "word": SamplingConfig(length=40, temperature=0.8, ignore_eod=True),
 }
-
-
 LONGEST_LAST_EVALUATION = 1.0  # seconds that a run which is asked to stop takes for one
 BEST = "best."  # before the names of the best weights in training.safetensors, where a checkpoint samples newer ones
 
@@ -58,6 +56,7 @@ class Trainer:
         self.best_weights = learner.model.get_named_weights()
         self.record: ModelRecord  # of the newest checkpoint
         self.progress = Progress()
+        self.metrics = Metrics(plan.path)
         self.pace = Pace(planned_steps=0, deadline=None)
         self.started = time.perf_counter()  # less the seconds of earlier parts of the run
 
@@ -105,6 +104,7 @@ class Trainer:
         ]
         self.step.set_step_count(self.progress.step)
         self.started = time.perf_counter() - self.progress.seconds
+        self.metrics.restart(self.history)
 
     @property
     def seconds(self) -> float:
@@ -218,6 +218,7 @@ class Trainer:
             sample=writer.generate("", SAMPLE[self.plan.text.level])[0].completion,
         )
         self.history = (*self.history, row)
+        self.metrics.add(row)
         self._update(loss_sum=0.0, loss_count=0)
         self.reporter.evaluated(row, is_best)
 
@@ -284,8 +285,7 @@ class Trainer:
         return learning_rate(step, self.progress.total_steps, peak, config.schedule)
 
     def _variables(self) -> dict[str, Any]:
-        weights = {f"model.{name}": variable for name, variable in self.learner.model.named_weights().items()}
-        return weights | self.step.slots()
+        return {f"model.{name}": v for name, v in self.learner.model.named_weights().items()} | self.step.slots()
 
     def _tensors(self) -> dict[str, Any]:
         """Everything that a checkpoint's training.safetensors holds, by name."""

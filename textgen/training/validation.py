@@ -24,8 +24,10 @@ FEW_TOKENS = 4096  # in a vocabulary: scoring them while warming up costs less t
 class Validation:
     """Callable: mean nats per token of the model's current weights on a fixed text."""
 
-    def __init__(self, model: LanguageModel, token_ids: np.ndarray, *, compile_with_xla: bool):
-        """Args: token_ids: any integer type [N], N >= 2."""
+    def __init__(
+        self, model: LanguageModel, token_ids: np.ndarray, *, compile_with_xla: bool, cores: int | None = None
+    ):
+        """Args: token_ids: any integer type [N], N >= 2; cores: to compute for; None is those there are."""
         self.model = model
         self._shard_loss = tf.function(self._loss_of, jit_compile=compile_with_xla, autograph=False)
         self._shard_state = tf.function(self._state_after, jit_compile=compile_with_xla, autograph=False)
@@ -34,7 +36,7 @@ class Validation:
         self.token_ids = token_ids
         self.num_targets = len(token_ids) - 1
         self.num_streams = max(1, min(STREAMS, self.num_targets // WARM_UP))
-        self.num_shards = num_shards(self.num_streams) if compile_with_xla else 1
+        self.num_shards = num_shards(self.num_streams, cores) if compile_with_xla else 1
         self.stream_length = -(-self.num_targets // self.num_streams)
         self.counted_length = self.stream_length  # of each stream
 

@@ -7,16 +7,35 @@ import dataclasses
 import functools
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from textgen.arguments import warn_caller
+from textgen.errors import WrongTypeError
 from textgen.records import Evaluated
+from textgen.schema import received
+from textgen.training.notebook import reporter_here
 from textgen.training.plan import Plan
-from textgen.training.reporting import Reporter
+from textgen.training.reporting import EVENTS, Reporter, Several
 from textgen.training.signals import StopRequest
+from textgen.training.tensorboard import EventFiles
 
-EVENTS = tuple(name for name, member in vars(Reporter).items() if callable(member) and not name.startswith("_"))
 FILES_READ = re.compile(r"[\d,]+ files? read")  # a note that nobody has to be warned of
+
+
+def reporter_of(given: object, events: Path | None) -> Reporter | None:
+    """What a run is told to: the reporter that was given, or a notebook's table, and event files in `events`.
+
+    Raises:
+        WrongTypeError: what was given is no Reporter.
+        ModelError: no files can be written in `events`.
+    """
+    if given is not None and not isinstance(given, Reporter):
+        raise WrongTypeError(f"`reporter` must be a textgen.training.reporting.Reporter. Received: {received(given)}")
+    reporter = reporter_here() if given is None else given
+    if events is None:
+        return reporter
+    return Several(*filter(None, (reporter, EventFiles(events, warn_caller))))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,6 @@ import zlib
 
 from textgen.corpus.containers import KINDS, NUM_BYTES, container_of
 from textgen.corpus.formats import DocumentError
-from textgen.corpus.formats.telling import OLE_MAGIC
 from textgen.messages import counted
 
 LARGEST = 1 << 28  # bytes that come out of one archive
@@ -129,7 +128,6 @@ def format_of(data: bytes, shown_name: str, named: str = "") -> str:
 
 def what_ole_is(data: bytes, shown_name: str) -> DocumentError:
     """The error for a file in the container of Word, Excel and PowerPoint up to 2003."""
-    assert data.startswith(OLE_MAGIC)
     if _names(data, "EncryptedPackage"):
         return DocumentError(f"{shown_name} is encrypted. Save it without a password.")
     kinds = {"WordDocument": "an old Word document (.doc)", "PowerPoint Document": "an old PowerPoint presentation"}

@@ -7,34 +7,10 @@ import csv
 import json
 import re
 
+from textgen.corpus.containers import container_of
+
 HEAD_BYTES = 1 << 13  # of a file, that tell what it is
-ZIP, OLE, PDF, RTF = "zip", "ole", "pdf", "rtf"
-OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # the container of Word, Excel and PowerPoint up to 2003
 BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")
-# Binary formats that may begin without a NUL among their first bytes.
-MAGIC: tuple[bytes, ...] = (
-    b"PK\3\4",
-    b"PK\5\6",
-    OLE_MAGIC,
-    b"%PDF-",
-    b"%!PS",
-    b"\x89PNG",
-    b"\xff\xd8\xff",
-    b"GIF8",
-    b"\x7fELF",
-    b"\x1f\x8b",
-)
-MAGIC += (
-    b"BZh",
-    b"\xfd7zXZ",
-    b"7z\xbc\xaf",
-    b"Rar!",
-    b"ID3",
-    b"OggS",
-    b"fLaC",
-    b"\x28\xb5\x2f\xfd",
-    b"SQLite format 3",
-)
 CONTROLS = bytes(set(range(0x20)) - set(b"\t\n\x0b\x0c\r\x1a\x1b")) + b"\x7f"
 MOST_CONTROLS = 1 / 200  # of the bytes of a text; old ones hold a few
 
@@ -46,29 +22,15 @@ CLOSED = re.compile(rf"</{TAGS}\s*>|<p\b[^<>]*>|<br\s*/?>", re.IGNORECASE)
 SUBTITLES = re.compile(r"(?:\d+[ \t]*\r?\n)?(?:\d{1,3}:)?\d{1,2}:\d{2}[.,]\d{1,3}[ \t]*-->")
 NOTEBOOK = re.compile(r'\{.*"(?:cell_type|nbformat)"\s*:', re.DOTALL)
 DELIMITERS = {"\t": 2, ";": 2, "|": 2, ",": 3}  # with the cells that a row must have
-FLAGS = {"JSON Lines": "jsonl", "JSON": "jsonl", "TSV": "tsv", "CSV": "csv"}
+TABLES = {"JSON Lines": "jsonl", "JSON": "jsonl", "TSV": "tsv", "CSV": "csv"}
 FEWEST_ROWS, MOST_ROWS, LONGEST_TITLE = 3, 50, 40
-
-
-def container_of(head: bytes) -> str | None:
-    """ZIP, OLE, PDF or RTF: what a file is that begins with `head` and cannot be plain text; else None."""
-    if head.startswith((b"PK\3\4", b"PK\5\6")):
-        return ZIP
-    if head.startswith(OLE_MAGIC):
-        return OLE
-    start = head[:1024].lstrip(b"\xef\xbb\xbf \t\r\n")
-    return PDF if start.startswith(b"%PDF-") else RTF if start.startswith(b"{\\rtf") else None
 
 
 def is_text(head: bytes) -> bool:
     """Whether a file that begins with `head` is text, in whatever encoding."""
     if head.startswith(BYTE_ORDER_MARKS):
         return True
-    if (
-        head.startswith(MAGIC)
-        or head[4:8] == b"ftyp"
-        or (head[:4] == b"RIFF" and head[8:12] in (b"WAVE", b"WEBP", b"AVI "))
-    ):
+    if container_of(head) is not None:
         return False
     if 0 in head:
         return _is_utf_16(head)
@@ -99,7 +61,7 @@ def looks_like(head: bytes) -> tuple[str, str] | None:
     if text.lstrip().startswith("<?xml"):
         return "XML", "no flag reads that"
     if found := _table(start):
-        return found, f"--file-format {FLAGS[found]} --column NAME takes one column"
+        return found, f"--file-format {TABLES[found]} --column NAME takes one column"
     return None
 
 
@@ -119,7 +81,12 @@ def _table(text: str) -> str | None:
         except csv.Error:
             continue
         titles = [title.strip() for title in rows[0]]
-        is_header = all(titles) and len(set(titles)) == len(titles) and max(map(len, titles)) <= LONGEST_TITLE
+        is_header = (
+            all(titles)
+            and not any("<" in title or ">" in title for title in titles)
+            and len(set(titles)) == len(titles)
+            and max(map(len, titles)) <= LONGEST_TITLE
+        )
         if is_header and len(rows) >= FEWEST_ROWS and {len(row) for row in rows} == {max(fewest, len(titles))}:
             return "TSV" if delimiter == "\t" else "CSV"
     return None

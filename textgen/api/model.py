@@ -1,39 +1,34 @@
-"""The Python interface: `textgen.train`, `textgen.load`, and the `Model` that both give.
-
-Settings are the command line's, by the same names: `--top-k 10` is `top_k=10`. Numbers of NumPy are numbers. Every
-error is a TextgenError. What the command line says in a notice is a TextgenWarning; nothing is printed.
-"""
+"""A trained model, as a Python program uses it."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from textgen.arguments import (
     choice_of,
-    optional_text,
+    for_python,
     path_of,
-    sources_of,
     switch_of,
     text_of,
     texts_of,
     warn_caller,
     whole_number_of,
 )
-from textgen.config import CacheConfig, DynamicConfig, SamplingConfig
-from textgen.errors import SettingError, WrongTypeError
-from textgen.generation.generator import ENGINES, MAX_SAMPLES, Completion, Engine, Generator, needed_bytes, open_engine
+from textgen.config import STORAGES, CacheConfig, DynamicConfig, SamplingConfig, TextConfig, with_seed
+from textgen.errors import SettingError
+from textgen.generation.engines import ENGINES, Engine, open_engine
+from textgen.generation.generator import Completion, Generator, copy_index_of
+from textgen.generation.sizes import MAX_SAMPLES, needed_bytes
 from textgen.memory import LARGE_BYTES, in_gb
 from textgen.records import ModelRecord
-from textgen.schema import check_known, from_python, received
+from textgen.schema import check_known, from_python
 from textgen.store import model_directory
 from textgen.tokenizers.unknown import POLICIES, describe_replacements
 
 if TYPE_CHECKING:
     from textgen.evaluation import Evaluation
     from textgen.export import ExportResult
-    from textgen.training.reporting import Reporter
-    from textgen.training.watching import TrainingProgress
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
@@ -76,6 +71,7 @@ class Model:
         """Its settings, corpus, versions and results."""
         return self._stored.record
 
+    @for_python
     def generate(self, prompt: str | None = "", *, on_unknown: str = "replace", **settings: Any) -> str:
         """The text that continues `prompt`, without the prompt.
 
@@ -83,7 +79,7 @@ class Model:
             prompt: None is a blank page, as "" is.
             on_unknown: what happens to symbols that the model has never seen: "replace", "skip" or "error". A
                 TextgenWarning says what was done.
-            settings: fields of SamplingConfig: length, temperature, top_k, top_p, min_p, repeat_penalty, seed, stop ...
+            settings: fields of SamplingConfig: length, temperature (one or a list), seed (or "random"), ban, stop ...
 
         Raises:
             SettingError: an argument is of the wrong type (WrongTypeError, a TypeError too), out of its range, or
@@ -93,29 +89,40 @@ class Model:
         """
         return self.samples(prompt, 1, on_unknown=on_unknown, **settings)[0].completion
 
+    @for_python
     def samples(
-        self, prompt: str | None = "", num_samples: int = 1, *, on_unknown: str = "replace", **settings: Any
+        self,
+        prompt: str | None = "",
+        num_samples: int = 1,
+        *,
+        logprobs: int | None = None,
+        on_unknown: str = "replace",
+        **settings: Any,
     ) -> list[Completion]:
-        """Several texts that continue `prompt`, made side by side; arguments and errors are those of `generate`."""
+        """Several texts that continue `prompt`, made side by side; arguments and errors are those of `generate`.
+
+        Args: logprobs: tell of each token how likely it was, and so many others; None tells nothing.
+        """
         generator, text, config = self._asked(prompt, on_unknown, settings)
         number = whole_number_of("num_samples", num_samples)
         needed = needed_bytes(generator.tokenizer, config, min(number, MAX_SAMPLES))
         if number > 0 and needed > LARGE_BYTES:
             warn_caller(f"the texts are held until they are whole, which takes {in_gb(needed)} of memory")
-        return generator.generate(text, config, number)
+        wanted = None if logprobs is None else whole_number_of("logprobs", logprobs)
+        return generator.generate(text, config, number, logprobs=wanted)
 
+    @for_python
     def stream(self, prompt: str | None = "", *, on_unknown: str = "replace", **settings: Any) -> Iterator[str]:
         """The text of `generate`, piece by piece as it is made; arguments and errors are those of `generate`."""
         generator, text, config = self._asked(prompt, on_unknown, settings)
-        text = generator.readable_prompt(text)  # now, where the caller can hear of it
-        return _written(generator, text, config)
+        return generator.write(generator.read(generator.readable_prompt(text)), config)
 
+    @for_python
     def evaluate(
         self,
         text: str | os.PathLike[str] | Iterable[str] | None = None,
         *,
         texts: str | Iterable[str] | None = None,
-        encoding: str | None = None,
         on_unknown: str = "replace",
         dynamic: bool = False,
         cache: bool = False,
@@ -129,11 +136,11 @@ class Model:
                 validation part of the model's own corpus, which is read again and must be unchanged.
             texts: where the model learned from texts in memory, those texts again, of which the validation part is
                 measured.
-            encoding: of the file; None is that of the corpus.
             on_unknown: as in `generate`.
             dynamic: also measure the model while its weights learn from the text; imports TensorFlow.
             cache: also measure it with a cache of what it has read of the text.
-            settings: fields of DynamicConfig and CacheConfig.
+            settings: fields of DynamicConfig and CacheConfig; of a file, also those of TextConfig that say how it is
+                read: encoding, column, include ... What is not given is as it was with the model's corpus.
 
         Raises:
             SettingError: an argument is of the wrong type, out of its range, unknown or of no use.
@@ -145,37 +152,43 @@ class Model:
 
         config = chosen(DynamicConfig, switch_of("dynamic", dynamic), "dynamic", settings)
         cache_config = chosen(CacheConfig, switch_of("cache", cache), "cache", settings)
-        check_known(settings, DynamicConfig, CacheConfig)
-        policy, decoded_as = choice_of("on_unknown", on_unknown, POLICIES), optional_text("encoding", encoding)
+        check_known(settings, DynamicConfig, CacheConfig, TextConfig)
+        policy, asked = choice_of("on_unknown", on_unknown, POLICIES), from_python(TextConfig, settings)
         if text is not None and texts is not None:
             raise SettingError("give either a text to measure the model on, or the `texts` that it learned from")
         file = path_of("text", text) if isinstance(text, os.PathLike) else None
-        if decoded_as is not None and file is None:
-            raise SettingError("`encoding` is for files; a text in memory needs none")
         found = text_to_measure(
             self._stored,
             file=file,
-            encoding=decoded_as,
+            asked=asked,
             text=None if text is None or file is not None else texts_of("text", text),
             corpus=None if texts is None else texts_of("texts", texts),
         )
         return measure(self._stored, found, policy, config, cache_config, warn_caller)
 
-    def export(self, output_dir: PathLike, *, overwrite: bool = False) -> "ExportResult":
-        """Write a SavedModel that takes a prompt and returns text, and check it in a fresh process.
+    @for_python
+    def export(
+        self, output_dir: PathLike, *, format: str = "saved-model", dtype: str | None = None, overwrite: bool = False
+    ) -> "ExportResult":
+        """Write the model as a program that takes a prompt and returns text, and check it against the NumPy engine.
+
+        Args:
+            output_dir: the directory that is made; for a page, the file.
+            format: "saved-model" for TensorFlow, "html" for a page that writes, "onnx" for the network's step.
+            dtype: how a page stores the weights: "float32", "float16" or "int8". None is float16, or int8 where the
+                model is stored so.
 
         Raises:
-            SettingError: an argument is of the wrong type.
+            SettingError: an argument is of the wrong type, or of no use.
             ExportError: it cannot be written, exists already, or fails its check.
             TextgenError: TensorFlow cannot be used.
         """
-        from textgen.tensorflow_runtime import quiet_import
+        from textgen.export.formats import ENDINGS, export_as
 
         path, replaces = Path(path_of("output_dir", output_dir)), switch_of("overwrite", overwrite)
-        quiet_import()
-        from textgen.export import export_model
-
-        return export_model(self._stored, path, overwrite=replaces)
+        kind = choice_of("format", format, ENDINGS)
+        storage = None if dtype is None else choice_of("dtype", dtype, STORAGES)
+        return export_as(kind, self._stored, path, dtype=storage, overwrite=replaces)
 
     def _asked(
         self, prompt: object, on_unknown: object, settings: dict[str, Any]
@@ -185,10 +198,18 @@ class Model:
         policy, config = choice_of("on_unknown", on_unknown, POLICIES), _sampling(settings)
         if self._engine is None:
             self._engine = open_engine(self._stored, self._engine_name)
-        generator = Generator(self._stored.tokenizer, self._engine, on_unknown=policy, on_replaced=_warn_of_replaced)
+        generator = Generator(
+            self._stored.tokenizer,
+            self._engine,
+            on_unknown=policy,
+            on_replaced=lambda replaced: warn_caller(describe_replacements(replaced)),
+            on_ended=warn_caller,
+            copy_index=lambda: copy_index_of(self._stored),
+        )
         return generator, text, config
 
 
+@for_python
 def load(name_or_path: PathLike, *, models_dir: PathLike | None = None, engine: str = "numpy") -> Model:
     """The model of that name (or at that path), verified against its manifest.
 
@@ -204,97 +225,17 @@ def load(name_or_path: PathLike, *, models_dir: PathLike | None = None, engine: 
         TextgenError: TensorFlow is wanted and cannot be used.
     """
     name, wanted = path_of("name_or_path", name_or_path, "a model's name or path"), choice_of("engine", engine, ENGINES)
-    stored = model_directory.load_model(name, _models_dir(models_dir))
+    stored = model_directory.load_model(name, models_dir_of(models_dir))
     if not stored.is_finished:
         warn_caller(f"{stored.name} is not finished; this is its best at step {stored.record.results.best_step:,}")
     return Model(stored, wanted)
 
 
-def train(
-    *sources: PathLike | Iterable[PathLike],
-    texts: str | Iterable[str] | None = None,
-    name: str | None = None,
-    models_dir: PathLike | None = None,
-    resume: bool = False,
-    overwrite: bool = False,
-    init_from: PathLike | None = None,
-    preset: str | None = None,
-    progress: "Callable[[TrainingProgress], object] | None" = None,
-    reporter: "Reporter | None" = None,
-    **settings: Any,
-) -> Model:
-    """Train a model on texts and return it.
-
-    What the command line would note of the text or of the run is a TextgenWarning.
-
-    Args:
-        sources: files, folders, catalogue names, or lists of them; none is the starter corpus.
-        texts: instead of sources, texts in memory. A string is one whole text. Of a list, each string is a document
-            with an end that the model learns, as with `documents="file"`. They are not kept: who wants to resume, or to
-            evaluate the model on its own validation part, gives them again.
-        name: of the model; None is the corpus's, which is `texts` for those in memory.
-        resume: go on with the unfinished run of that name, with its settings.
-        overwrite: replace a model of the same name.
-        init_from: name or path of a model to begin with, whose shape and level this one has and which stays as it is;
-            "none" begins from nothing, None with the shipped model `english` where that reads the text well.
-        preset: a size, tiny, small, medium or large; None chooses one that suits the corpus and the budget.
-        progress: called with a TrainingProgress after every step and every evaluation. An exception in it ends the run
-            as Ctrl-C would: after the step, with everything saved. Then it is raised here.
-        reporter: told what else happens; None is silent.
-        settings: fields of TextConfig (level, documents ...), of TrainingConfig (minutes, epochs or steps,
-            batch_size ...) and of ModelConfig (units ...). What is None or not given suits the corpus and the budget.
-
-    Raises:
-        SettingError: an argument or a setting is of the wrong type (WrongTypeError, a TypeError too), out of its
-            range, or unknown.
-        TextgenError: whatever else keeps the run from starting or going on.
-        KeyboardInterrupt: a signal stopped it, and everything was saved; a second signal does not wait for that.
-    """
-    from textgen.training.reporting import Reporter
-    from textgen.training.request import Request
-    from textgen.training.run import train
-    from textgen.training.signals import StopRequest
-    from textgen.training.watching import Watcher
-
-    if progress is not None and not callable(progress):
-        raise WrongTypeError(f"`progress` must be a function of one argument. Received: {received(progress)}")
-    if reporter is not None and not isinstance(reporter, Reporter):
-        raise WrongTypeError(
-            f"`reporter` must be a textgen.training.reporting.Reporter. Received: {received(reporter)}"
-        )
-    request = Request(
-        models_dir=_models_dir(models_dir),
-        sources=sources_of(sources),
-        texts=None if texts is None else texts_of("texts", texts),
-        name=optional_text("name", name),
-        settings=settings,
-        preset=optional_text("preset", preset),
-        init_from=None if init_from is None else path_of("init_from", init_from, "a model's name or path"),
-        resume=switch_of("resume", resume),
-        overwrite=switch_of("overwrite", overwrite),
-    )
-    stop = StopRequest(ends_process=False)
-    watcher = Watcher(stop, progress, reporter)
-    result = train(request, watcher, stop=stop)
-    if watcher.problem is not None:
-        raise watcher.problem
-    if result is None or result.stopped_by is not None:
-        raise KeyboardInterrupt
-    return load(result.name, models_dir=request.models_dir)
-
-
-def _written(generator: Generator, text: str, config: SamplingConfig) -> Iterator[str]:
-    yield from generator.write(generator.read(text), config)
-
-
-def _warn_of_replaced(replaced: dict[str, str]) -> None:
-    warn_caller(describe_replacements(replaced))
-
-
-def _models_dir(given: object) -> Path:
+def models_dir_of(given: object) -> Path:
+    """The directory of models that a caller names; None is the default one."""
     return model_directory.default_models_dir() if given is None else Path(path_of("models_dir", given))
 
 
 def _sampling(settings: dict[str, Any]) -> SamplingConfig:
     check_known(settings, SamplingConfig)
-    return SamplingConfig(**from_python(SamplingConfig, settings))
+    return SamplingConfig(**from_python(SamplingConfig, with_seed(settings)))

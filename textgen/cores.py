@@ -1,0 +1,28 @@
+"""How many cores of the CPU this process may use.
+
+A run that is trained keeps the number that it began with: into how many shards a batch is cut, and among how many
+threads TensorFlow shares out a product, decide in which order numbers are added, and so the last bits of all weights.
+With the same numbers the bytes are the same on any number of cores (seen with 2 x 512 units on one core and on two).
+"""
+
+import os
+
+from textgen.messages import counted
+
+MOST_CORES = 1024
+
+
+def available_cores() -> int:
+    """As the system says; a container's share of time is not known to it."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MOST_CORES)
+
+
+def notes_on(kept: int | None) -> tuple[str, ...]:
+    """What the user of a run should know that goes on, and that began with so many cores; None is not known."""
+    now = counted(available_cores(), "core")
+    if kept is None:
+        return (f"this run has not kept on how many cores it began; it goes on with {now}, which may change its bytes",)
+    if kept == available_cores():
+        return ()
+    return (f"this run began on {counted(kept, 'core')} and goes on as there, which keeps its bytes; here are {now}",)

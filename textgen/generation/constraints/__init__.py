@@ -1,0 +1,66 @@
+"""What a completion must be as a whole: a text that matches a pattern, and that holds some words.
+
+    patterns    a regular expression -> a graph of the characters that it reads
+    automaton   the graph and a set of characters -> which characters may follow, found as they are needed
+    tokens      a tokenizer -> what each id costs, and after which it is barred
+    reach       the automaton and the tokens -> how much more text a match needs at least
+    matching    a steering for `regex`, with and without words
+    including   a steering for `must_include` alone
+    rows        what the two steerings share: where each text of a batch is, and whether it is over
+
+An id is allowed where a match can still be reached in the rest of the length. So no text runs into a dead end, and
+none is thrown away.
+"""
+
+import contextlib
+import dataclasses
+import re
+
+from textgen.config import SamplingConfig
+from textgen.errors import SettingError
+from textgen.generation.barred import Barred
+from textgen.generation.constraints.including import Including, graph_of, needed
+from textgen.generation.constraints.matching import Matching
+from textgen.generation.constraints.rows import Constraint
+from textgen.generation.constraints.tokens import Tokens, UnwritableError
+from textgen.generation.state import Context
+from textgen.tokenizers import Tokenizer, WordTokenizer
+
+
+def constraint_of(tokenizer: Tokenizer, config: SamplingConfig, context: Context) -> Constraint:
+    """What `config` asks of a completion behind `context`.
+
+    Raises SettingError where the pattern is none that can be followed, or no text in the length is what is asked for.
+    """
+    try:
+        return _constraint(tokenizer, config, context)
+    except UnwritableError as problem:
+        if not isinstance(tokenizer, WordTokenizer):
+            raise
+        advice = _advice(tokenizer, config, context)
+        raise SettingError(f"{problem} {advice}") if advice else problem from None
+
+
+def _advice(tokenizer: Tokenizer, config: SamplingConfig, context: Context) -> str:
+    """What would let a word model write what it cannot; "" where nothing would."""
+    config = config.replace(length=2**31 - 1)
+    blank = dataclasses.replace(context, recent=context.recent[:0])
+    spelling = "with the words that it knows. `new_words` lets it spell others"
+    beginning = "behind this prompt. Let it begin with a space or a sign, as a word model goes on from a word"
+    for advice, others in ((spelling, (config.replace(new_words=True), context)), (beginning, (config, blank))):
+        with contextlib.suppress(SettingError):
+            _constraint(tokenizer, *others)
+            return advice
+    return ""
+
+
+def _constraint(tokenizer: Tokenizer, config: SamplingConfig, context: Context) -> Constraint:
+    tokens = Tokens(tokenizer, config, Barred.of(tokenizer, config))
+    state = tokens.state_of(context.recent)
+    last = tokens.texts[context.recent[-1]] if len(context.recent) else ""
+    is_behind_letter = re.search(r"\w\Z", last) is not None
+    if config.regex is None:
+        return Including(tokens, state, config.must_include, is_behind_letter)
+    graphs = [graph_of(word, tokens.marks) for word in needed(config.must_include)]
+    others = [(graph, behind_letter if is_behind_letter else start) for graph, start, behind_letter in graphs]
+    return Matching(tokens, state, config.regex, others)

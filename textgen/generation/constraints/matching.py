@@ -1,0 +1,57 @@
+"""Texts that match a pattern as a whole, and that hold some words where these are given too."""
+
+from collections.abc import Sequence
+from functools import reduce
+
+import numpy as np
+
+from textgen.generation.constraints.items import both, items_of, kinds_of
+from textgen.generation.constraints.patterns import Graph, Reading, symbol_of
+from textgen.generation.constraints.reach import Reach
+from textgen.generation.constraints.tokens import NEVER, Tokens, UnwritableError, check_length, within
+
+
+class Matching:
+    """The constraint of `regex`, as `rows.Constraint`. A place is a set of items."""
+
+    def __init__(self, tokens: Tokens, start_state: int, pattern: str, others: Sequence[tuple[Graph, int]] = ()):
+        """Args:
+
+        others: graphs of what a text has to match too, each with the place where it begins.
+
+        Raises:
+            SettingError: the pattern is none, too large, or cannot be matched in the length.
+        """
+        self.tokens, self.start_state = tokens, start_state
+        graph = Graph()
+        graphs = [(graph, graph.add_pattern(pattern)), *others]
+        kinds = kinds_of(tokens.alphabet, [graph for graph, _ in graphs])
+        items = reduce(both, [items_of(graph, [start], kinds) for graph, start in graphs])
+        self.start = items.starts[0]
+        self._reach = Reach(items, tokens, kinds)
+        self._check(graph, others)
+
+    def leads(self, place: int, state: int, units: int, num_tokens: int) -> np.ndarray:
+        """As in `Constraint`."""
+        ahead = self._reach.ahead(place, state)
+        if ahead.most[0] <= units and ahead.most[1] <= num_tokens:
+            return ahead.leads
+        return within(ahead.needs, units, num_tokens)
+
+    def after(self, place: int, state: int, token_id: int) -> int:
+        """As in `Constraint`."""
+        return self._reach.after(place, state, token_id)
+
+    def may_end(self, place: int) -> bool:
+        """As in `Constraint`."""
+        return self._reach.automaton.may_end(place)
+
+    def _check(self, graph: Graph, others: Sequence[tuple[Graph, int]]) -> None:
+        need = self._reach.need(self.start, self.start_state)
+        what = "`regex` together with `must_include`" if others else "`regex`"
+        if need >= NEVER:
+            read = [place.what for place in graph.places if isinstance(place.what, Reading)]
+            symbols = [symbol_of(reading) for reading in read]
+            unknown = sorted(set("".join(symbols)).difference(self.tokens.alphabet))
+            raise UnwritableError(f"{what} asks for a text that this model cannot write", unknown)
+        check_length(what, need, self.tokens)
