@@ -26,6 +26,7 @@ from textgen.generation.philox import uniforms
 from textgen.generation.sampling import next_ids
 from textgen.generation.state import Context
 from textgen.generation.steering import Steering
+from textgen.messages import shown
 from textgen.store import atomic
 from textgen.store.model_directory import StoredModel
 
@@ -64,7 +65,7 @@ def write(model: StoredModel, directory: Path) -> None:
         OSError: it cannot be written.
     """
     atomic.write_bytes(directory / STEP, step_of(model.record.model, model.weights))
-    atomic.write_json(directory / DESCRIPTION, _description(model))
+    atomic.write_bytes(directory / DESCRIPTION, atomic.to_json_bytes(_description(model)))
 
 
 def step_of(config: ModelConfig, weights: dict[str, np.ndarray]) -> bytes:
@@ -194,7 +195,7 @@ def _description(model: StoredModel) -> dict[str, Any]:
     ]
     return {
         "format": 1,
-        "model": model.name,
+        "model": shown(model.name),
         "model_sha256": model.sha256,
         "inputs": {"token_id": "int64 [batch]"} | {name: f"{state}, zeros before the first token" for name in states},
         "outputs": {"logits": f"float32 [batch, {config.vocabulary_size}], scores of the next token"}
@@ -263,8 +264,10 @@ def answer(model: StoredModel, directory: Path, requests: Requests) -> Answers:
     generator = Generator(model.tokenizer, StepEngine(directory / STEP, model))
     answers = []
     for request in requests:
-        given = {name: tuple(value) if isinstance(value, list) else value for name, value in request.items()}
-        config = SamplingConfig(**{name: given[name] for name in SETTINGS})
+        values: dict[str, Any] = {name: request[name] for name in SETTINGS}
+        for name in values:
+            values[name] = tuple(values[name]) if isinstance(values[name], list) else values[name]
+        config = SamplingConfig(**values)
         texts = [generator.generate(prompt, config)[0] for prompt in request["prompt"]]
         completions = [text.completion for text in texts]
         answers.append({"text": [text.prompt + text.completion for text in texts], "completion": completions})

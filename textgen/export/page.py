@@ -35,7 +35,12 @@ MARK = "<!-- textgen export --format html -->"  # by which `overwrite` knows a p
 MARK_WITHIN = 2**17  # bytes from the page's beginning; the style sheet stands before it
 MAX_LENGTH = 100_000  # what a browser still shows well
 TIMEOUT_SECONDS = 600
-NAMES = {"top_k": "Top-k", "top_p": "Top-p", "min_p": "Min-p", "no_repeat_ngram": "No repeat n-gram"}
+NAMES = {
+    "top_k": "Top-k",
+    "top_p": "Top-p",
+    "min_p": "Min-p",
+    "no_repeat_ngram": "No repeat n\N{NON-BREAKING HYPHEN}gram",
+}
 
 
 def default_dtype(model: StoredModel) -> str:
@@ -97,7 +102,7 @@ def writing_page(model: StoredModel, dtype: str) -> str:
     first, others = ("".join(_field(name, model.tokenizer.level) for name in names) for names in (REQUIRED, more))
     return page(
         f"{shown(model.name)} writes",
-        BODY.format(mark=MARK, model=name, dtype=dtype, first=first, more=others),
+        BODY.format(mark=MARK, model=name, first=first, more=others, weights=_said_of_weights(model, dtype)),
         style=asset("writer.css"),
         script=asset("writer.js"),
         data={
@@ -164,6 +169,12 @@ def _compressed(content: bytes) -> str:
     return packed(np.frombuffer(zlib.compress(content, 9), np.uint8))
 
 
+def _said_of_weights(model: StoredModel, dtype: str) -> str:
+    if dtype in ("float32", model.record.training.storage):
+        return "<code>textgen sample</code> writes it, too."
+    return f"The weights are rounded to {dtype}, so <code>textgen sample</code> may write another."
+
+
 def _limits(name: str) -> dict[str, Any]:
     """The range of a setting: numbers of JSON, a seed's as text."""
     setting, found = SETTINGS[name], SETTINGS[name].metadata
@@ -208,6 +219,5 @@ BODY = """\
 shows what else a word could have been"></div>
 <aside id="other" class="panel" aria-live="polite" hidden></aside>
 <footer><p>Click on a word to see what else the model could have written there, and choose. The seed grows by one with
-every text, so that each is another; the same seed, prompt and settings give the same text. The weights are stored as
-{dtype}.</p></footer>
+every text, so that each is another; the same seed, prompt and settings give the same text. {weights}</p></footer>
 """

@@ -40,7 +40,7 @@ def write(model: StoredModel, directory: Path) -> None:
     except tf.errors.OpError as problem:
         raise OSError(problem.message) from None
     (directory / DESCRIPTION).parent.mkdir()
-    atomic.write_json(directory / DESCRIPTION, describe(model))
+    atomic.write_bytes(directory / DESCRIPTION, atomic.to_json_bytes(describe(model)))
     check_operations(directory, normalizes=_normalizes(model.tokenizer))
 
 
