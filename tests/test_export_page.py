@@ -14,9 +14,10 @@ from click.testing import CliRunner
 from conftest import make_stored_model, make_word_tokenizer, slow, write_stored_model
 from hard_texts import ALL_SYMBOLS, ENGLISH, HARD_TEXTS, SOME_SYMBOLS
 
+from textgen.api.model import Model
 from textgen.config import SamplingConfig, TextConfig
 from textgen.errors import ExportError, SettingError
-from textgen.export import check, document, page
+from textgen.export import document, page
 from textgen.export.check import Case, explained_by_rounding
 from textgen.export.document import model_document
 from textgen.export.page import answer, export_page, writing_page
@@ -33,8 +34,8 @@ TEXTS = [
     SamplingConfig(length=90),
     SamplingConfig(length=90, temperature=1.2, top_k=5, top_p=0.85, min_p=0.02, seed=2**63 - 1),
     SamplingConfig(length=90, typical=0.6, repeat_penalty=1.3, repeat_last_n=9, no_repeat_ngram=3, min_length=40),
-    SamplingConfig(length=90, presence_penalty=0.3, frequency_penalty=-0.2, no_repeat_ngram=1, temperature=1.0),
-    SamplingConfig(length=90, temperature=0.0),
+    SamplingConfig(length=90, presence_penalty=0.3, frequency_penalty=-0.2, min_length=40, temperature=1.0),
+    SamplingConfig(length=90, temperature=0.0, no_repeat_ngram=1),  # until nothing may follow
 ]
 MODELS = {
     "LSTM": {},
@@ -185,7 +186,7 @@ def test_nothing_else_is_replaced_or_written_to(tmp_path, kind):
 
 @needs_node
 def test_a_page_that_writes_another_text_is_refused_and_leaves_what_stood_there(tmp_path, monkeypatch):
-    monkeypatch.setattr(check, "CHECKED", [SamplingConfig(length=40)])
+    monkeypatch.setattr(page, "CHECKED", [SamplingConfig(length=40)])
     export_page(MODEL, tmp_path / "tiny.html", dtype="float32")
     before = (tmp_path / "tiny.html").read_bytes()
     other = writing_page(make_stored_model(seed=1), "float32")
@@ -204,7 +205,7 @@ def test_the_command_writes_a_page_and_says_how_it_was_checked(tmp_path, monkeyp
     from textgen.cli.export import export
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(check, "CHECKED", [SamplingConfig(length=40)])
+    monkeypatch.setattr(page, "CHECKED", [SamplingConfig(length=40)])
     write_stored_model(tmp_path, make_stored_model(storage="int8"), "<b>y")
     run = functools.partial(CliRunner().invoke, export, catch_exceptions=False)
     done = run(["./<b>y", "--format", "html", "--json"])
@@ -219,6 +220,14 @@ def test_the_command_writes_a_page_and_says_how_it_was_checked(tmp_path, monkeyp
     assert "not checked: Node is not installed" in done.stderr
     with pytest.raises(SettingError, match="`format=html`"):
         run(["./<b>y", "--dtype", "int8"])
+
+
+def test_python_writes_a_page_by_its_format(tmp_path, monkeypatch):
+    unchecked(monkeypatch)
+    result = Model(MODEL).export(tmp_path / "tiny.html", format="html", dtype="int8")
+    assert (result.dtype, result.path, result.checked) == ("int8", tmp_path / "tiny.html", None)
+    assert "may write another" in result.path.read_text()
+    assert "<code>textgen sample</code> writes it, too" in writing_page(MODEL, "float32")
 
 
 def test_two_layers_of_128_units_take_less_than_a_megabyte():

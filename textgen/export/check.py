@@ -6,14 +6,14 @@ that differ by no more than rounding makes them differ give the export's token t
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from textgen.config import SamplingConfig
 from textgen.errors import ExportError
-from textgen.export.requests import CHECKED, Answers, Requests, request_of, without_bans
+from textgen.export.requests import CHECKED, Answers, Requests, request_of
 from textgen.generation.barred import Barred
 from textgen.generation.ending import Ending, with_start
 from textgen.generation.generator import Completion, open_generator
@@ -49,18 +49,20 @@ class Case(NamedTuple):
     completion: str
 
 
-def check_texts(model: StoredModel, answer: Callable[[Requests], Answers], *, has_bans: bool = True) -> Checked:
+def check_texts(
+    model: StoredModel, answer: Callable[[Requests], Answers], configs: Sequence[SamplingConfig] = ()
+) -> Checked:
     """Compare an export's texts with those of the NumPy engine.
 
     Args:
         answer: asks the export.
-        has_bans: whether it knows all settings, or those that `without_bans` leaves.
+        configs: with which settings; without any, with all that an export may have.
 
     Raises:
         ExportError: a text differs where rounding does not explain it.
     """
     prompts = check_prompts(model)
-    configs = CHECKED if has_bans else [without_bans(config) for config in CHECKED]
+    configs = configs or CHECKED
     answers = answer([request_of(prompts, config) for config in configs])
     generator = open_generator(model)
     cases = [

@@ -16,7 +16,7 @@ from textgen.config import ModelConfig, SamplingConfig
 from textgen.errors import ExportError
 from textgen.export.check import check_prompts
 from textgen.export.document import model_document
-from textgen.export.requests import CHECKED, SETTINGS, Answers, CannotRunError, Requests, request_of, without_bans
+from textgen.export.requests import CHECKED, SETTINGS, Answers, CannotRunError, Requests, request_of, simple
 from textgen.export.writing import Format
 from textgen.generation.barred import Barred
 from textgen.generation.generator import Generator, open_generator
@@ -187,10 +187,9 @@ def _description(model: StoredModel) -> dict[str, Any]:
     state = f"float32 [batch, {config.num_layers}, {config.units}]"
     states = ["hidden", "memory"] if config.cell == "lstm" else ["hidden"]
     generator, prompts = open_generator(model), check_prompts(model)
-    settings = [without_bans(config).replace(length=40, min_length=config.min_length // 5) for config in CHECKED]
     texts = [
         request_of([prompt], sampling) | {"completion": generator.generate(prompt, sampling)[0].completion}
-        for sampling in settings
+        for sampling in (simple(config, 40) for config in CHECKED)
         for prompt in prompts
     ]
     return {

@@ -20,7 +20,7 @@ import numpy as np
 
 from textgen.errors import ExportError
 from textgen.export.document import model_document
-from textgen.export.requests import OPTIONAL, REQUIRED, SETTINGS, Answers, CannotRunError, Requests
+from textgen.export.requests import CHECKED, OPTIONAL, REQUIRED, SETTINGS, Answers, CannotRunError, Requests, simple
 from textgen.export.writing import ExportResult, checked_or_not
 from textgen.messages import shown
 from textgen.pages.template import asset, escape, packed, page
@@ -35,6 +35,7 @@ MARK = "<!-- textgen export --format html -->"  # by which `overwrite` knows a p
 MARK_WITHIN = 2**17  # bytes from the page's beginning; the style sheet stands before it
 MAX_LENGTH = 100_000  # what a browser still shows well
 TIMEOUT_SECONDS = 600
+CHECKED_UNITS = {"char": 200, "word": 50}  # of each text that is compared: Node writes some 50 words in a second
 NAMES = {
     "top_k": "Top-k",
     "top_p": "Top-p",
@@ -76,7 +77,8 @@ def export_page(
             text = writing_page(model, dtype)
             progress("running its script in a fresh process, to compare it with the NumPy engine")
             read_back = model._replace(weights=rounded(model.weights, dtype))
-            checked, not_checked = checked_or_not(read_back, functools.partial(answer, text), has_bans=False)
+            configs = [simple(config, CHECKED_UNITS[model.tokenizer.level]) for config in CHECKED]
+            checked, not_checked = checked_or_not(read_back, functools.partial(answer, text), configs)
             file.write(content := text.encode("utf-8"))
     except (OSError, ValueError) as problem:  # ValueError: a path that holds NUL
         raise ExportError(f"cannot write {shown(output)}: {getattr(problem, 'strerror', None) or problem}") from None

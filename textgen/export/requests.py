@@ -38,9 +38,10 @@ class CannotRunError(Exception):
     """What would run an export to check it is not installed; says what was not compared."""
 
 
-def without_bans(config: SamplingConfig) -> SamplingConfig:
-    """The same with one temperature and without `ban`, which a page does not have, nor the rules beside ONNX."""
-    return config.replace(ban=(), temperature=config.temperatures[0])
+def simple(config: SamplingConfig, length: int) -> SamplingConfig:
+    """The same of that length, with one temperature and no `ban`: what a page has, and the rules beside ONNX."""
+    least = config.min_length * length // config.length
+    return config.replace(length=length, min_length=least, ban=(), temperature=config.temperatures[0])
 
 
 def request_of(prompts: list[str], config: SamplingConfig) -> dict[str, Any]:

@@ -8,10 +8,11 @@ import functools
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from textgen.config import SamplingConfig
 from textgen.errors import ExportError
 from textgen.export.check import Checked, check_texts
 from textgen.export.requests import Answers, CannotRunError, Requests
@@ -120,11 +121,11 @@ def export_model(
 
 
 def checked_or_not(
-    model: StoredModel, answer: Callable[[Requests], Answers], **options: bool
+    model: StoredModel, answer: Callable[[Requests], Answers], configs: Sequence[SamplingConfig] = ()
 ) -> tuple[Checked | None, str]:
     """What `check_texts` finds, or why it could not be asked. Raises ExportError where a text differs."""
     try:
-        return check_texts(model, answer, **options), ""
+        return check_texts(model, answer, configs), ""
     except CannotRunError as problem:
         return None, str(problem)
 
