@@ -41,6 +41,7 @@ QUICK = {
     "copied": f"copied {DONE} novel.txt --corpus novel.txt --json",
     "score": f"score {DONE} novel.txt --html named",
     "gates": f"gates {DONE} --file novel.txt --html named",
+    "export --format html": f"export {DONE} --format html --output named",
     "models": "models",
     "info": f"info {RUN}",
     "report": f"report {DONE} {RUN} --html named",

@@ -16,7 +16,8 @@ from textgen.config import SamplingConfig
 from textgen.errors import SettingError
 from textgen.export.check import Case, explained_by_rounding
 from textgen.export.module import TextModule
-from textgen.export.signature import INPUTS, request_of
+from textgen.export.requests import request_of
+from textgen.export.signature import INPUTS
 from textgen.generation.ending import Ending, with_start
 from textgen.generation.generator import open_generator
 from textgen.store.model_directory import StoredModel

@@ -25,6 +25,7 @@ import numpy as np
 
 from textgen.config import FILTERS, SamplingConfig
 
+PENALTIES = {"repeat_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}  # and where they are off
 AS_NEAR = 1e-12  # nats: two ids may be equally near from two sides, and a rounding must not part them
 LEAST = float(np.finfo(np.float64).tiny)  # a share that is less counts as so much: it has a logarithm
 

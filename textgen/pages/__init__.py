@@ -6,6 +6,8 @@
     page.js     what every page's script begins with: the data, colours of numbers, numbers as people read them
     score       a text with the surprisal of each symbol or word behind it        score.css, score.js
     gates       heat maps of the gates, and a text in the colours of a unit        gates.css, gates.js
+    writer.css, writer.js   the page of `textgen export`, which `export/page.py` makes
+      worker    what writes in it: network.js, tokenizer.js, sampling.js, worker.js, and check.js, which Node runs
 
 A page has a style sheet and a script of its own beside these, real files of this package that are read with `asset`.
 """
