@@ -20,9 +20,9 @@ from fork_server import COUNTED, OFFSETS
 from textgen.store import model_directory
 from textgen.store.checkpoints import load_newest
 
-LONGEST = 120.0  # seconds of a command; one that takes longer hangs
+LONGEST = 300.0  # seconds of a command; one that takes longer hangs
 RUN, DONE, NEW = "novel", "done", "new"  # an unfinished run, a finished model, and one that is made
-TALK = b"the cat\n/save story\n/save! named\n/read novel.txt\n/back\n"
+TALK = b"the cat\n/session desk\n/branch other\n/save story\n/save! named\n/read novel.txt\n/back\n/variants 2\n1\n"
 
 # Every command by what it is asked to do. Those of the first table are quick.
 QUICK = {
@@ -42,6 +42,7 @@ QUICK = {
     "copied": f"copied {DONE} novel.txt --corpus novel.txt --json",
     "score": f"score {DONE} novel.txt --html named",
     "gates": f"gates {DONE} --file novel.txt --html named",
+    "export --format html": f"export {DONE} --format html --output named",
     "models": "models",
     "info": f"info {RUN}",
     "report": f"report {DONE} {RUN} --html named",
@@ -80,6 +81,7 @@ PATHS = (
     "out.json",
     "named",
     "story",
+    "desk",
     "exported",
     "models",
     f"models/{DONE}",
@@ -106,6 +108,7 @@ PATHS = (
     "cache/prepared/ENTRY/facts.json",
     "state",
     "state/trained_from",
+    "state/signing_key",
 )
 LINKS = ("link to itself elsewhere", "link to a directory", "link to a file", "link to nothing", "link to a device")
 SPECIAL = ("pipe", "socket", "directory", "file", "unreadable file", "private file of the system")
@@ -220,13 +223,14 @@ class Scene(Driver):
         return self._reaches[name]
 
     def struck(self, fault: Fault, outcome: "Outcome") -> bool:
-        """Whether the fault met the command: it happened, or the command used the path where it stood."""
+        """Whether the fault met the command: it happened, a full disk refused a write, or the path was used."""
         if fault.path:
             place = str(self.place_of(fault.path))
             return any(
                 kind == "used" and Path(place) in (Path(path), *Path(path).parents) for kind, path in outcome.met
             )
-        return any(kind == "happened" for kind, _ in outcome.met) or not fault.events
+        sign = "refused" if fault.kind == "full disk" else "happened"
+        return any(kind == sign for kind, _ in outcome.met) or not fault.events
 
     def _is_used(self, path: str, used: set[str]) -> bool:
         """Whether a command that used these paths met what stands at `path`; left-over files, in their directory."""

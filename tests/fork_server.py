@@ -8,7 +8,8 @@ lines of JSON on standard input, answers go as lines of JSON to standard output;
 
 The streams are the paths of standard input, output and error, or "closed". An event is [moment, number, seconds,
 what]; `MOMENTS` and `happen` say what these are. An event counts from the one before it. Where "notes" is a path, a
-line is added to it for each event that happened and each path that was used, and at the end how often each moment came.
+line is added to it for each event that happened, each path that was used and a write that the disk refused, and at the
+end how often each moment came.
 """
 
 import fcntl
@@ -164,6 +165,7 @@ def child(request: dict) -> None:
     try:
         _take_place(request)
         notes = Notes(request["notes"])
+        signal.signal(signal.SIGXFSZ, lambda *_: notes.add("refused", "a write"))  # which fails all the same
         textgen.cli.STARTED = time.perf_counter()
         arrange(request["events"], notes)
         textgen.cli.main(request["arguments"])

@@ -1,6 +1,7 @@
 """The calls by which files are written, counted; one of them can be made to fail, or to be the last of its process."""
 
 import builtins
+import functools
 import io
 import os
 from collections.abc import Callable
@@ -36,8 +37,8 @@ class SystemCalls:
         for name in NAMES:
             patch.setattr(os, name, self._counted(name, getattr(os, name)))
         fdopen, io_open = os.fdopen, io.open
-        patch.setattr(io, "open", lambda path, mode="r", *more: self._opened(path, mode, *more, call=io_open))
-        patch.setattr(os, "fdopen", lambda handle, mode: self._file(handle, mode, fdopen))
+        patch.setattr(io, "open", functools.partial(self._opened, io_open))
+        patch.setattr(os, "fdopen", functools.partial(self._file, fdopen))
         return self
 
     @property
@@ -70,14 +71,14 @@ class SystemCalls:
         path = f"/proc/self/fd/{descriptor}" if isinstance(descriptor, int) else os.fspath(descriptor)
         return _real(path).startswith(self.inside)
 
-    def _file(self, handle: int, mode: str, fdopen: Callable):
+    def _file(self, fdopen: Callable, handle: int, mode: str = "r", *more, **options):
         if mode == "rb" or not self._concerns(handle, None):
-            return fdopen(handle, mode)
+            return fdopen(handle, mode, *more, **options)
         return CountedFile(self, handle, mode)
 
-    def _opened(self, path, mode: str, *more, call: Callable):
+    def _opened(self, call: Callable, path, mode: str = "r", *more, **options):
         if mode != "wb" or not self._concerns(path, None):
-            return call(path, mode, *more)
+            return call(path, mode, *more, **options)
         self.count("open")
         return CountedFile(self, path, mode)
 

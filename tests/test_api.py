@@ -204,6 +204,8 @@ WRONG = [
     *[("evaluate", "encoding", value) for value in ["utf-8", 5, b"utf-8"]],
     *[("export", "output_dir", value) for value in NO_PATH],
     *[("export", "overwrite", value) for value in NO_SWITCH],
+    *[("export", "format", value) for value in ["pdf", None, 5, b"html", ["html"]]],
+    *[("export", "dtype", value) for value in ["float64", 16, b"int8", "int8"]],  # the last is of use for a page alone
     *[("load", "name_or_path", value) for value in NO_PATH],
     *[("load", "models_dir", value) for value in NO_PATH[1:]],
     *[("load", "engine", value) for value in ["jax", None, 5, ["numpy"], np.array(["numpy"])]],
@@ -214,6 +216,7 @@ WRONG = [
     *[("train", "name", value) for value in [b"x", 5, True, Path("x"), ["x"]]],
     *[("train", "init_from", value) for value in NO_PATH[1:]],
     *[("train", "tensorboard", value) for value in NO_PATH[1:]],
+    *[("train", "jobs", value) for value in ["2", True, 1.5, [2], 0, np.int64(-1), 10**5000]],
     *[("train", "preset", value) for value in [5, b"tiny", ["tiny"]]],
     *[("train", name, value) for name in ("resume", "overwrite") for value in NO_SWITCH],
     *[("train", "progress", value) for value in [5, "print", True, [print]]],

@@ -141,6 +141,13 @@ def test_these_commands_never_import_tensorflow(arguments, models_dir, monkeypat
     assert (done.returncode, done.stdout != "") == (0, True), done.stderr
 
 
+def test_a_page_that_writes_is_made_without_tensorflow(models_dir, monkeypatch, tmp_path):
+    monkeypatch.setenv("TEXTGEN_MODELS_DIR", str(models_dir))
+    monkeypatch.setenv("PATH", "")  # Node checks it in its own test
+    done = run_without_tensorflow("export", "tiny", "--format", "html", "--output", str(tmp_path / "tiny.html"))
+    assert (done.returncode, (tmp_path / "tiny.html").is_file()) == (0, True), done.stderr
+
+
 def test_a_bad_corpus_is_refused_before_tensorflow_is_imported(tmp_path):
     done = run_without_tensorflow("train", str(tmp_path / "missing.txt"))
     assert done.returncode == 1

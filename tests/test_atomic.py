@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import hashlib
-import json
 import os
 import resource
 import shutil
@@ -135,6 +134,7 @@ def test_the_bytes_are_on_disk_before_the_rename_and_the_rename_before_the_end(t
 
 @pytest.mark.parametrize("umask", [0o022, 0o077])
 def test_permissions_are_those_of_any_new_file_and_directory(tmp_path, umask):
+    tmp_path.chmod(0o755)
     before = os.umask(umask)
     try:
         atomic.write_bytes(tmp_path / "file", NEW)
@@ -146,22 +146,24 @@ def test_permissions_are_those_of_any_new_file_and_directory(tmp_path, umask):
     assert (tmp_path / "directory").stat().st_mode & 0o777 == 0o777 & ~umask
 
 
+def test_a_file_is_open_to_those_to_whom_its_directory_is(tmp_path):
+    for mode, of_file in ((0o700, 0o600), (0o750, 0o640), (0o755, 0o644)):
+        tmp_path.chmod(mode)
+        atomic.write_bytes(tmp_path / "file", NEW)
+        assert (tmp_path / "file").stat().st_mode & 0o777 == of_file
+
+
 # ---- JSON
 
 
-def test_json_is_indented_utf_8_with_a_final_newline(tmp_path):
-    atomic.write_json(tmp_path / "file", {"é": [1]})
-    assert (tmp_path / "file").read_bytes() == '{\n  "é": [\n    1\n  ]\n}\n'.encode()
-    assert json.loads((tmp_path / "file").read_bytes()) == {"é": [1]}
+def test_json_is_indented_utf_8_with_a_final_newline():
+    assert atomic.to_json_bytes({"é": [1]}) == '{\n  "é": [\n    1\n  ]\n}\n'.encode()
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
-def test_a_number_that_json_does_not_have_is_refused_and_the_old_bytes_stay(tmp_path, number):
-    (tmp_path / "file").write_bytes(OLD)
+def test_a_number_that_json_does_not_have_is_refused(number):
     with pytest.raises(ValueError, match="not JSON compliant"):
-        atomic.write_json(tmp_path / "file", {"loss": number})
-    assert (tmp_path / "file").read_bytes() == OLD
-    assert names_in(tmp_path) == ["file"]
+        atomic.to_json_bytes({"loss": number})
 
 
 # ---- directories

@@ -11,7 +11,7 @@ from patterns import SYMBOLS, is_match, made_pattern, made_words, random_pattern
 from textgen.config import SamplingConfig
 from textgen.errors import SettingError
 from textgen.generation.barred import Barred
-from textgen.generation.constraints import constraint_of
+from textgen.generation.constraints import constraint_of, including
 from textgen.generation.constraints.automaton import Automaton
 from textgen.generation.constraints.items import both, items_of, kinds_of
 from textgen.generation.constraints.patterns import Graph
@@ -34,7 +34,7 @@ def accepted(patterns: list[str], texts: list[str]) -> list[bool]:
     return [automaton.may_end(automaton.read(items.starts[0], text)) for text in texts]
 
 
-@pytest.mark.parametrize("seeds", [range(400), slow(range(1000, 21000))], ids=["few", "many"])
+@pytest.mark.parametrize("seeds", [range(200), slow(range(1000, 21000))], ids=["few", "many"])
 def test_a_pattern_means_what_it_means_to_python(seeds):
     num_matches = 0
     for seed in seeds:
@@ -118,7 +118,7 @@ def stands_in(word: str, text: str, before: str = "") -> bool:
     return False
 
 
-@pytest.mark.parametrize("seeds", [range(100), slow(range(1000, 9000))], ids=["few", "many"])
+@pytest.mark.parametrize("seeds", [range(50), slow(range(1000, 9000))], ids=["few", "many"])
 def test_what_is_allowed_is_what_leads_to_a_match(seeds):
     num_matches = 0
     for seed in seeds:
@@ -183,7 +183,7 @@ def written(generator, prompt: str, config: SamplingConfig) -> list:
         return []
 
 
-@pytest.mark.parametrize("number", [24, slow(200)])
+@pytest.mark.parametrize("number", [12, slow(200)])
 @pytest.mark.parametrize("name", MODELS)
 def test_every_text_matches_its_pattern(name, number):
     generator, num_texts = GENERATORS[name], 0
@@ -198,7 +198,7 @@ def test_every_text_matches_its_pattern(name, number):
     assert num_texts > number / 2
 
 
-@pytest.mark.parametrize("number", [24, slow(200)])
+@pytest.mark.parametrize("number", [12, slow(200)])
 @pytest.mark.parametrize("name", MODELS)
 def test_every_text_holds_its_words(name, number):
     generator, num_texts = GENERATORS[name], 0
@@ -233,9 +233,9 @@ def write(generator=None, prompt="", **settings):
         ("a++", "a possessive repetition"),
         ("a{99999999999}", "must be a regular expression"),
         ("(a{1000}){1000}", "too large"),
-        ("(a?){3000}", "too large"),
+        slow("(a?){3000}", "too large"),
         ("(|a){4294967294}", "too large"),
-        (".*".join("abcdefghij" * 300), "takes 3,000 characters"),
+        (".*".join("abcdefghij" * 100), "takes 1,000 characters"),
         (r"[^\d\D]", "cannot write"),
         (r"\Ba*\Z\b", "cannot write"),
         ("Qu[ai]", "it does not know 'Q'"),
@@ -275,9 +275,15 @@ def test_a_pattern_that_is_hard_for_others_is_matched(pattern, same):
         ({"must_include": ("a",) * 101}, "at most 100 words"),
         ({"must_include": ("Zoe",)}, "'Zoe', which this model cannot write: it does not know 'Z'"),
         ({"must_include": ("cat", "mouse"), "length": 8}, "takes 9 characters. Give at least `length=9`"),
+        (
+            {"must_include": ("the cat", "cat sat"), "length": 10},
+            "`must_include` cannot be met in `length=10`: it takes 11",
+        ),
+        ({"must_include": ("cat", "dog"), "ban": ("[^a-z]",)}, "`must_include` asks for a text that this model cannot"),
         ({"must_include": ("cat",), "stop": ("d",)}, "`must_include` decides where a text ends, and `stop`"),
         ({"regex": "a", "stop": ("d",)}, "`regex` decides where a text ends, and `stop`"),
         ({"regex": "[a-c]*", "must_include": ("dog",)}, "`regex` together with `must_include` asks for a text"),
+        ({"regex": ".*", "must_include": ("Zoe",)}, "this model cannot write: it does not know 'Z'"),
         ({"regex": ".*", "must_include": tuple("abcdefghij")}, "too large"),
         ({"regex": 3}, "must be text"),
     ],
@@ -286,6 +292,12 @@ def test_what_cannot_be_asked_for_is_one_line(settings, said):
     with pytest.raises(SettingError) as problem:
         write(**settings)
     assert said in str(problem.value)
+
+
+def test_words_that_no_memory_could_follow_are_refused(monkeypatch):
+    monkeypatch.setattr(including, "BYTES", 2**40)
+    with pytest.raises(SettingError, match=r"following 2 words needs about .* Ask for fewer words"):
+        write(must_include=("cat", "dog"))
 
 
 def test_a_word_model_says_what_would_let_it_write():
@@ -313,15 +325,13 @@ def test_a_word_model_says_what_would_let_it_write():
         ("words", {"regex": " the( cat){2}", "length": 3}, " the cat cat", "length"),
         ("words", {"regex": " the( cat){2}", "length": 9}, " the cat cat", "match"),
         ("titles", {"regex": r"( cat){3}\.*"}, None, "document"),
-        ("letters", {"must_include": ("the cat", "cat sat"), "length": 11}, None, ""),
+        ("letters", {"must_include": ("the cat", "cat sat"), "length": 11}, "the cat sat", "length"),
+        ("letters", {"must_include": ("sat on", "the cat", "cat sat"), "length": 14}, "the cat sat on", "length"),
+        ("letters", {"must_include": ("cat",), "ban": ("[^a-z]",)}, "cat", "match"),
         ("letters", {"must_include": ("cat", "cat"), "length": 3}, "cat", "length"),
     ],
 )
 def test_a_text_ends_where_it_is_complete(name, settings, completion, reason):
-    if not reason:
-        with pytest.raises(SettingError, match="takes 15 characters"):  # one after the other
-            write(GENERATORS[name], **settings)
-        return
     written = write(GENERATORS[name], **settings)
     assert completion is None or written.completion == completion
     assert written.finish_reason == reason

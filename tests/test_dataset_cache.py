@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import signal
 import stat
 import subprocess
@@ -166,60 +167,45 @@ def changed_ids(change, name: str = TRAIN_IDS):
     return change_file
 
 
-def moved_to_training(entry: Path) -> None:
-    ids = (entry / TRAIN_IDS).read_bytes() + (entry / VALIDATION_IDS).read_bytes()
-    (entry / TRAIN_IDS).write_bytes(ids)
-    (entry / VALIDATION_IDS).write_bytes(b"")
-
-
 TOKENIZER, FACTS = FILES[2:]
 RESEALED = {
+    "two ids in each other's place": changed_ids(lambda ids: ids[1::-1] + ids[2:]),
+    "in the validation part": changed_ids(lambda ids: ids[::-1], VALIDATION_IDS),
     "an id beyond the vocabulary": changed_ids(lambda ids: b"\xff" + ids[1:]),
-    "one in the validation part": changed_ids(lambda ids: b"\xff" + ids[1:], VALIDATION_IDS),
-    "an id less": changed_ids(lambda ids: ids[:-1]),
-    "no ids": changed_ids(lambda ids: b""),
-    "many ids more": changed_ids(lambda ids: ids * 9),
-    "one id alone": changed_ids(lambda ids: b"\1" * len(ids)),
-    "all for training": moved_to_training,
-    "a character less": changed_json(TOKENIZER, symbols="ABCDabdeino"),
-    "more characters": changed_json(TOKENIZER, symbols="\nABCDabdeinoyz\u00e4\u4e16"),
-    "two bytes for an id": changed_json(TOKENIZER, symbols="".join(map(chr, range(10, 400)))),
-    "another form": changed_json(TOKENIZER, normalize="casefold"),
-    "another separator": changed_json(TOKENIZER, document_separator="\n\n"),
-    "another kind of tokenizer": changed_json(TOKENIZER, type="word", words=["An"], alone=""),
-    "a tokenizer of nothing": changed_json(TOKENIZER, symbols=None),
-    "a fact more": changed_json(FACTS, more=1),
-    "no hash": changed_json(FACTS, sha256="none"),
-    "a hash that is a number": changed_json(FACTS, sha256=5),
+    "another tokenizer": changed_json(TOKENIZER, symbols="ABCDabdeinox"),
     "fewer characters": changed_json(FACTS, characters=3),
-    "characters without end": changed_json(FACTS, characters=1e18),
-    "characters below zero": changed_json(FACTS, characters=-1),
-    "true characters": changed_json(FACTS, characters=True),
-    "documents": changed_json(FACTS, num_documents=7),
-    "documents to validate on": changed_json(FACTS, num_validation_documents=3),
-    "notes that are none": changed_json(FACTS, notes=None),
-    "notes of numbers": changed_json(FACTS, notes=[1]),
-    "a note alone": changed_json(FACTS, notes="abc"),
-    "a sketch that is none": changed_json(FACTS, sketch="A"),
     "a list of facts": lambda entry: (entry / FACTS).write_text("[]"),
+    "no signature": lambda entry: (entry / cache.SIGNATURE).unlink(),
+    "another signature": lambda entry: (entry / cache.SIGNATURE).write_text("0" * 64),
+    "a signature that is waited for": lambda entry: (
+        (entry / cache.SIGNATURE).unlink(),
+        os.mkfifo(entry / cache.SIGNATURE),
+    ),
 }
 
 
-@pytest.mark.parametrize("documents", ["whole", "line"])
 @pytest.mark.parametrize("case", RESEALED)
-def test_an_entry_that_was_changed_and_sealed_again_is_made_anew(case, documents):
-    config = TextConfig(level="char", documents=documents)
-    first = prepared_of(write("names.txt", NAMES), config=config)
+def test_an_entry_that_was_changed_and_sealed_again_is_made_anew(case):
+    first = prepared_of(write("names.txt", NAMES), config=LINES)
     train_ids, facts = first.train_ids.copy(), first[3:]
     entry = Path("cache/prepared", entries()[0])
-    before = {name: (entry / name).read_bytes() for name in FILES}
     RESEALED[case](entry)
-    assert {name: (entry / name).read_bytes() for name in FILES} != before
     manifest.seal(entry, FILES)
-    assert "encoding" in stages_of("names.txt", config=config)
-    again = prepared_of("names.txt", config=config)
+    assert "encoding" in stages_of("names.txt", config=LINES)
+    assert stages_of("names.txt", config=LINES) == {"checking"}
+    again = prepared_of("names.txt", config=LINES)
     np.testing.assert_array_equal(again.train_ids, train_ids)
     assert (again.tokenizer.to_json(), again[3:]) == (first.tokenizer.to_json(), facts)
+
+
+def test_an_entry_under_another_name_is_made_anew():
+    prepared_of(write("names.txt", NAMES), config=LINES)
+    (name,) = entries()
+    prepared_of("names.txt", config=TextConfig(level="char"))
+    (other,) = {*entries()} - {name}
+    shutil.rmtree(f"cache/prepared/{other}")
+    shutil.copytree(f"cache/prepared/{name}", f"cache/prepared/{other}")
+    assert "encoding" in stages_of("names.txt", config=TextConfig(level="char"))
 
 
 def test_a_resumed_run_does_not_take_another_hash_from_a_changed_entry():
@@ -312,7 +298,8 @@ import sys, time
 from textgen.config import TextConfig
 from textgen.corpus import open_corpus
 from textgen.dataset.split import Split
-from textgen.dataset import prepare
+from textgen.dataset import prepare, shards
+shards.SHARD_CHARACTERS = 1 << 20
 
 def stop(stage, done, total):
     if stage == "encoding" and done > total // 2:

@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 
 import pytest
-from languages import TEXTS
+from languages import RARER, TEXTS
 
 from textgen.config import TextConfig
 from textgen.corpus import open_corpus, reopen_corpus
@@ -16,6 +16,7 @@ from textgen.errors import CorpusError
 from textgen.records import CorpusRecord
 
 PARAGRAPHS = [(language, encoding) for language, (encodings, _, _) in TEXTS.items() for encoding in encodings]
+PARAGRAPHS += [(language, encoding) for language, encodings in RARER.items() for encoding in encodings]
 SHORT = [
     (text, encoding)
     for encodings, _, texts in TEXTS.values()
@@ -114,6 +115,7 @@ def test_what_was_found_is_said_with_a_piece_of_the_text(content, text, note):
         "naïve “quotes” — 你好 Привет 😀\n".encode(),
         b"a\0b\n",
         b"\x1b[31mred\x1b[0m\n",
+        b'(format t "~{~a~^, ~}" names)\n~{foo~} ~{} ~{x1~}\n',  # which HZ begins with, too
         "ÃƒÂ©\n".encode(),  # converted twice, long ago
         "é".encode() * 600_000,  # a character across two blocks
     ],
@@ -122,6 +124,26 @@ def test_valid_utf_8_is_utf_8_and_nothing_is_said_of_it(content):
     text, notes = read(content)
     assert text == content.decode()
     assert not any("read as" in note for note in notes)
+
+
+@pytest.mark.parametrize("before", ["", "A preface in English.\n" * 500], ids=["at once", "later"])
+@pytest.mark.parametrize(
+    ("encoding", "line", "piece"),
+    [
+        ("iso2022_jp", "今日は天気がとても良いので、散歩に出かけました。\n", "iso2022_jp_2: 今日は"),
+        ("iso2022_kr", "오늘은 날씨가 매우 좋아서 산책을 나갔습니다.\n", "iso2022_kr: 오늘은"),
+        ("hz", "今天天气非常好，所以我们去公园散步。~\n", "hz: 今天天气"),
+    ],
+    ids=["Japanese", "Korean", "Chinese"],
+)
+def test_an_encoding_that_shifts_out_of_ascii_is_found_wherever_it_does_and_a_block_ends(encoding, line, piece, before):
+    text = before + line * 30_000
+    if encoding == "hz" and before:
+        assert "--encoding hz reads “今天天气" in refused(text.encode(encoding))
+        return
+    found, notes = read(text.encode(encoding))
+    assert found == text
+    assert notes[0].startswith(f"a.txt: read as {piece}")
 
 
 def test_a_named_encoding_is_strict_and_not_guessed():

@@ -18,7 +18,8 @@ from textgen.config import SamplingConfig
 from textgen.errors import ExportError
 from textgen.export import check, export_model, operations, reader, saved_model
 from textgen.export.check import Case, explained_by_rounding
-from textgen.export.signature import INPUTS, MAX_LENGTH, as_decimal, request_of
+from textgen.export.requests import request_of
+from textgen.export.signature import INPUTS, MAX_LENGTH, as_decimal
 from textgen.export.writing import Format
 from textgen.generation.generator import open_generator
 from textgen.schema import from_python

@@ -4,6 +4,7 @@ import random
 
 import pytest
 from conftest import make_stored_model, make_word_tokenizer, slow
+from keeping import index_of, too_long
 from test_generation_graph import engines
 
 from textgen.config import SamplingConfig
@@ -11,20 +12,7 @@ from textgen.errors import SettingError
 from textgen.generation.copied_runs import CopyFinder, copied_runs, marked, with_marks
 from textgen.generation.generator import Generator
 from textgen.generation.numpy_engine import NumpyEngine
-from textgen.store.copy_index import CopyIndex, write_copy_index
 from textgen.tokenizers import CharacterTokenizer
-
-
-def index_of(path, text: str) -> CopyIndex:
-    write_copy_index(path, [text], "\n")
-    return CopyIndex.read(path)
-
-
-def too_long(prompt: str, completion: str, text: str, most: int) -> list[str]:
-    """The runs of `most` + 1 characters that end in `completion` and stand in `text`."""
-    whole = prompt + completion
-    ends = range(max(len(prompt), most) + 1, len(whole) + 1)
-    return [run for end in ends if (run := whole[end - most - 1 : end]) in text]
 
 
 def runs_of(prompt: str, completion: str, text: str, at_least: int) -> list[tuple[int, int, int]]:
@@ -71,6 +59,7 @@ def test_no_run_that_is_too_long_is_written_and_every_copied_run_is_found(tmp_pa
     assert {"length", "nothing"} <= reasons
 
 
+@pytest.mark.slow
 def test_both_engines_write_the_same_text_without_long_copies(tmp_path):
     symbols = CharacterTokenizer("".join(map(chr, range(97, 97 + engines("lstm")[0].config.vocabulary_size))))
     text, texts = "".join(random.Random(0).choices(symbols.symbols, k=3000)), []

@@ -89,7 +89,10 @@ def test_a_model_is_for_its_owner_alone_unless_all_could_read_what_it_was_made_o
         shutil.rmtree(plan.path, ignore_errors=True)
         model = options.get("init_from") and load_model(options["init_from"], open_folder / "models")
         begin(plan, model or make_stored_model(tokenizer=plan.tokenizer))
-        return stat.S_IMODE(plan.path.stat().st_mode)
+        mode = stat.S_IMODE(plan.path.stat().st_mode)
+        for path in plan.path.rglob("*"):  # each of its files and directories, the checkpoint's too
+            assert stat.S_IMODE(path.stat().st_mode) == mode & (0o777 if path.is_dir() else 0o666), path
+        return mode
 
     before = os.umask(0o022)
     try:

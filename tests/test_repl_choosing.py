@@ -125,6 +125,19 @@ def test_with_real_models_the_same_lines_give_the_same_session(tokenizer):
     assert len(set(samples[0])) > 1
 
 
+def test_text_without_end_has_variants_with_an_end_and_ends_of_documents_count_again_behind_it():
+    shown = transcript(
+        "/set endless on", "/variants 2", "/set endless off", "/set ignore_eod", engine=AlphabetEngine(skips=True)
+    )
+    assert "| 1" + 40 * " " + "2\n| abc" + 38 * " " + "bdf\n" in shown
+    assert "\n# ignore_eod  off  " in shown
+    pair = [Transcript(generator=open_generator(make_stored_model(tokenizer=DOCUMENTS))) for _ in range(2)]
+    for session, lines in zip(pair, (["/set endless on"], ["/set ignore_eod on"]), strict=True):
+        session.lines += [*lines, "/variants 3", "2", "/words 9", "/to a"]
+        session.run()
+    assert pair[0].story == pair[1].story != ""
+
+
 def test_ctrl_c_while_variants_are_written_leaves_the_story_as_it_was():
     session = Transcript("a", engine=AlphabetEngine())
     session.run()
@@ -153,6 +166,7 @@ class Spaced(AlphabetEngine):
 def test_so_many_words_once():
     assert story("x", "/words 3", "", engine=Spaced(), length=5) == "xab cdab cd ef,ab cd"
     assert story("/words 2 x and", engine=Spaced()) == "x andab cd"
+    assert story("/words 2 x and", engine=Spaced(), length=300, min_length=250) == "x andab cd"
     assert words_story("the", "/words 2", length=3) == "the cat ox cat cat ox"
 
 
@@ -193,6 +207,13 @@ def test_a_text_is_found_however_it_is_cut(text, mark, size):
     pieces = [text[place : place + size] for place in range(0, len(text), size)]
     head, found, _ = text.partition(mark)
     assert "".join(Reach(to=mark).limit(pieces)) == head + found
+
+
+def test_where_the_rules_leave_nothing_more_a_line_of_its_own_says_so_and_the_story_is_as_it_was():
+    session = Transcript("a", generator=open_generator(make_stored_model()), regex="(ab)+c", ban=("bc",), length=8)
+    first, written, said, *rest = session.run().splitlines()
+    assert (first, written, rest, session.story) == ("> a", "ababab", [], "")
+    assert said.startswith("# the text came to a place where the rules together allow nothing more")
 
 
 REFUSED = [

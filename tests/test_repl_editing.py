@@ -53,6 +53,13 @@ def test_editing_gives_what_was_saved(monkeypatch, lines, program, result):
     assert story(*lines, "/edit") == result
 
 
+def test_what_is_added_behind_the_end_leaves_it_the_models_that_it_wrote(monkeypatch):
+    use(monkeypatch, 'path.write_text(path.read_text().rstrip() + " x")')
+    session = Transcript("a", "/edit")
+    session.run()
+    assert [(turn.given, turn.written) for turn in session.session.story.turns] == [("a", "bcd"), (" x", "")]
+
+
 def test_nothing_changed_is_nothing(monkeypatch):
     use(monkeypatch, "pass")
     session = Transcript("a", "/edit")

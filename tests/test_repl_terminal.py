@@ -51,6 +51,7 @@ def test_the_command_writes_text_alone_on_standard_output(models_dir):
         ("/go \u738b e", ["\u738b end"]),
         ("/set ignore-eod o", ["on", "off"]),
         ("/set stop ", ["off"]),
+        ("/set regex o", ["off"]),
         ("/set nothing o", []),
         ("/re", ["/regen", "/redo", "/read"]),
         ("/set top", ["top_k", "top_p"]),

@@ -4,6 +4,7 @@ The rules are compared on weights and thresholds that are multiples of powers of
 reference, which computes with fractions, has to agree exactly.
 """
 
+import dataclasses
 import math
 from fractions import Fraction
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from textgen.config import SamplingConfig
 from textgen.generation import sampling
-from textgen.generation.past import Runs
+from textgen.generation.past import Past, Runs
 from textgen.generation.sampling import (
     draw,
     filter_weights,
@@ -26,7 +27,7 @@ from textgen.generation.sampling import (
     penalised,
     repeat_penalty,
 )
-from textgen.generation.state import MAX_RECENT
+from textgen.generation.state import MAX_RECENT, Context
 
 NOTHING_RECENT = np.full((1, 1), -1)
 JUST_BELOW_1 = math.nextafter(1, 0)
@@ -218,6 +219,15 @@ def test_the_ids_that_write_a_run_again():
     """After a b c a b, c would write "b c" and "a b c" again; all three have been written."""
     for size, again in ((1, {0, 1, 2}), (2, {2}), (3, {2}), (4, set()), (9, set())):
         assert set(Runs(size, np.array([0, 1, 2, 0, 1])).repeating().tolist()) == again
+
+
+def test_the_recent_ids_are_the_latest_of_the_prompt_and_of_each_text():
+    context = dataclasses.replace(Context.empty(1, 1, 9), recent=np.array([1, 2, 3], np.int32))
+    past = Past(context, SamplingConfig(presence_penalty=1, repeat_last_n=4), 2)
+    assert past.recent.tolist() == [[-1, 1, 2, 3]] * 2
+    for ids in ([5, 6], [7, 8]):
+        past.advance(np.array(ids))
+    assert past.recent.tolist() == [[2, 3, 5, 7], [2, 3, 6, 8]]
 
 
 def test_runs_are_forgotten_after_the_last_4096_ids():

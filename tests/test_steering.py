@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import slow
 from test_generation_graph import engines
 
 from textgen.config import SamplingConfig
@@ -44,7 +45,7 @@ def written(engine, steering, config):
     return ids[:NUMBER]
 
 
-@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("temperature", [slow(0.0), 1.0])
 def test_both_engines_draw_the_same_ids_of_those_that_are_allowed(temperature):
     config = SamplingConfig(temperature=temperature, top_p=0.95)
     texts = []
@@ -58,10 +59,10 @@ def test_both_engines_draw_the_same_ids_of_those_that_are_allowed(temperature):
     np.testing.assert_array_equal(*texts)
 
 
-def test_a_steering_that_allows_all_changes_nothing():
-    for engine in engines("lstm"):
-        config = SamplingConfig()
-        np.testing.assert_array_equal(written(engine, Anything(), config), written(engine, None, config))
+@pytest.mark.parametrize("number", [slow(0), 1], ids=["tensorflow", "numpy"])
+def test_a_steering_that_allows_all_changes_nothing(number):
+    engine, config = engines("lstm")[number], SamplingConfig()
+    np.testing.assert_array_equal(written(engine, Anything(), config), written(engine, None, config))
 
 
 def test_steerings_together_allow_what_all_of_them_allow():
@@ -74,14 +75,12 @@ def test_steerings_together_allow_what_all_of_them_allow():
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_a_text_has_no_next_id_where_all_that_is_allowed_is_barred(temperature):
-    for engine in engines("lstm"):
-        size = engine.config.vocabulary_size
-        odd = Barred(np.zeros(size, np.int32), (np.arange(1, size, 2),))
-        blocks = engine.write(
-            engine.read(np.array([1])), SamplingConfig(temperature=temperature), SAMPLES, odd, Turns(2, size)
-        )
-        first = next(blocks)[0]
-        assert (first[[0, 2]] % 2 == 0).all()
-        assert (first[[0, 2]] >= 0).all()
-        assert first[1] == -1
+@pytest.mark.parametrize("number", [slow(0), 1], ids=["tensorflow", "numpy"])
+def test_a_text_has_no_next_id_where_all_that_is_allowed_is_barred(number, temperature):
+    engine, config = engines("lstm")[number], SamplingConfig(temperature=temperature)
+    size = engine.config.vocabulary_size
+    odd = Barred(np.zeros(size, np.int32), (np.arange(1, size, 2),))
+    first = next(engine.write(engine.read(np.array([1])), config, SAMPLES, odd, Turns(2, size)))[0]
+    assert (first[[0, 2]] % 2 == 0).all()
+    assert (first[[0, 2]] >= 0).all()
+    assert first[1] == -1

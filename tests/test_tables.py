@@ -56,7 +56,7 @@ READ = {
         TSV + '1\t"a\tb"\n2\t"one\ntwo"\n3\t"with ""q"""\n4\t"x\ny\tz"\n5\t5" disk\n',
         "text",
         'a\tb|one\ntwo|with "q"|x\ny\tz|5" disk',
-        {"a line end inside": 1, "looks like other rows": 1},
+        {"a line end inside": 1, "looks like other rows": 1, "with a tab inside quotes": 1},
     ),
     "every cell is quoted": ("tsv", '"id"\t"text"\n"1"\t"a\nb\tc"\n', "text", "a\nb\tc", {"looks like other rows": 1}),
     "lone and good quotes": (
@@ -64,7 +64,7 @@ READ = {
         TSV + '1\t"Open\n2\t"a\tb"\n3\t"one\ntwo"\n4\t"two\n5\trows"\n',
         "text",
         '"Open|a\tb|one\ntwo|"two|rows"',
-        {LONE: 2, "a line end inside": 1},
+        {LONE: 2, "a line end inside": 1, "with a tab inside quotes": 1},
     ),
     # quotes in CSV
     "CSV": (
@@ -92,6 +92,28 @@ READ = {
     # dialects
     "semicolons": ("csv", "id;text\n1;Hello, world\n2;b, c\n", "text", "Hello, world|b, c", {"parted by ';'": 1}),
     "semicolons and quotes": ("csv", '"id";"text"\n"1";"a; ""b"""\n', "text", 'a; "b"', {"parted by ';'": 1}),
+    "a rare delimiter in quotes": (
+        "csv",
+        'sep=^\nid^text\n1^a\n2^"b^c"\n',
+        "text",
+        "a|b^c",
+        {"parted by '^'": 1, "with '^' inside quotes": 1},
+    ),
+    "a usual comma in quotes": ("csv", 'id,text\n1,a\n2,"b, c"\n' + "3,d\n" * 90, "text", "a|b, c" + "|d" * 90, {}),
+    "a rare comma in quotes": (
+        "csv",
+        'id,text\n1,a\n2,"b, c"\n' + "3,d\n" * 200,
+        "text",
+        "a|b, c" + "|d" * 200,
+        {"a comma inside quotes, as hardly": 1},
+    ),
+    "many rare commas in quotes": (
+        "csv",
+        "id,text\n" + ('1,"a, b"\n' + "2,c\n" * 200) * 21,
+        "text",
+        "a, b" + "|c" * 200 + ("|a, b" + "|c" * 200) * 20,
+        {},
+    ),
     "bars": ("csv", "id|text\n1|a, b; c\n", "text", "a, b; c", {"parted by '|'": 1}),
     "tabs in .csv": ("csv", TSV + "1\ta, b\n", "text", "a, b", {"parted by a tab": 1}),
     "commas in .tsv": ("tsv", "id,text\n1,a\n", "text", "a", {"parted by a comma": 1}),

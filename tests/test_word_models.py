@@ -19,7 +19,7 @@ from textgen.errors import ExportError
 from textgen.evaluation import evaluate
 from textgen.export import saved_model
 from textgen.export.check import Case, explained_by_rounding
-from textgen.export.signature import request_of
+from textgen.export.requests import request_of
 from textgen.generation.ending import Ending
 from textgen.generation.generator import open_generator
 from textgen.generation.numpy_engine import NumpyEngine

@@ -6,8 +6,8 @@ from pathlib import Path
 from textgen.config import SamplingConfig
 from textgen.export import check, saved_model
 from textgen.export.check import Case, explained_by_rounding
+from textgen.export.requests import CHECKED, request_of
 from textgen.export.saved_model import DESCRIPTION
-from textgen.export.signature import CHECKED, request_of
 from textgen.generation.generator import open_generator
 from textgen.store.model_directory import StoredModel
 

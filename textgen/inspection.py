@@ -5,7 +5,7 @@ Nothing is written, and TensorFlow is not imported: the expected time follows fr
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from textgen import pretrained
@@ -17,6 +17,8 @@ from textgen.corpus.lines import LineKinds
 from textgen.corpus.misfits import AUTO
 from textgen.corpus.tables import TABLE_FORMATS
 from textgen.dataset.batches import minimum_tokens
+from textgen.dataset.jobs import Jobs
+from textgen.dataset.shards import count, cut_shards
 from textgen.errors import ModelError, TokenizerError
 from textgen.recipe import (
     ADAPTING_PASSES,
@@ -36,7 +38,7 @@ from textgen.store.model_directory import StoredModel
 from textgen.tokenizers import Tokenizer
 from textgen.tokenizers.normalizing import normalize_blocks
 from textgen.tokenizers.text_blocks import regrouped
-from textgen.tokenizers.word_fitting import WordFitter
+from textgen.tokenizers.word_fitting import Counted, WordFitter
 
 # From so many characters on a model of words was the better one (`tests/benchmarks/quality.md`) ...
 WORDS_FROM_CHARACTERS = 200_000
@@ -92,13 +94,18 @@ class Inspection:
 
 
 def inspect_corpus(
-    reader: CorpusReader, *, arguments: str, progress: Callable[[int, int], None] = lambda done, total: None
+    reader: CorpusReader,
+    *,
+    arguments: str,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    jobs: int | None = None,
 ) -> Inspection:
     """Read the corpus once, and say what it is.
 
     Args:
         arguments: how the corpus is named on a command line, with its flags, for the recommended command.
         progress: called with bytes done and bytes to do.
+        jobs: processes that count the words of a large text; None is as many as there are cores.
 
     Raises:
         CorpusError: it cannot be read, or holds nothing.
@@ -106,14 +113,21 @@ def inspect_corpus(
     """
     describer, documents, words, sketcher = Describer(), Parts(END_OF_DOCUMENT), WordFitter(), Sketcher()
     kinds = LineKinds()
-    # A block costs as much as a thousand characters or more, and files may be as small as they like.
-    for block in regrouped(normalize_blocks(reader.blocks(progress), reader.config.normalize)):
-        describer.add(block)
-        words.add(block)
-        sketcher.add(block)
-        kinds.add(block)
-        if reader.config.has_documents:
-            documents.add(block)
+
+    def described() -> Iterator[str]:
+        # A block costs as much as a thousand characters or more, and files may be as small as they like.
+        for block in regrouped(normalize_blocks(reader.blocks(progress), reader.config.normalize)):
+            describer.add(block)
+            words.add_symbols(block)
+            sketcher.add(block)
+            kinds.add(block)
+            if reader.config.has_documents:
+                documents.add(block)
+            yield block
+
+    with Jobs(jobs, reader.num_bytes(), "word") as processes:
+        for arrays in processes.in_order(count, cut_shards(described(), "word")):
+            words.merge(Counted(**arrays))
     facts, notes = describer.facts(), (*reader.left_out, *reader.notes)
     is_list = kinds.is_list(facts.duplicate_lines) and not _is_table(reader)
     begins: Begins | None = None

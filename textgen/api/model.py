@@ -15,7 +15,7 @@ from textgen.arguments import (
     warn_caller,
     whole_number_of,
 )
-from textgen.config import CacheConfig, DynamicConfig, SamplingConfig, TextConfig, with_seed
+from textgen.config import STORAGES, CacheConfig, DynamicConfig, SamplingConfig, TextConfig, with_seed
 from textgen.errors import SettingError
 from textgen.generation.engines import ENGINES, Engine, open_engine
 from textgen.generation.generator import Completion, Generator, copy_index_of
@@ -167,21 +167,28 @@ class Model:
         return measure(self._stored, found, policy, config, cache_config, warn_caller)
 
     @for_python
-    def export(self, output_dir: PathLike, *, overwrite: bool = False) -> "ExportResult":
-        """Write a SavedModel that takes a prompt and returns text, and check it in a fresh process.
+    def export(
+        self, output_dir: PathLike, *, format: str = "saved-model", dtype: str | None = None, overwrite: bool = False
+    ) -> "ExportResult":
+        """Write the model as a program that takes a prompt and returns text, and check it against the NumPy engine.
+
+        Args:
+            output_dir: the directory that is made; for a page, the file.
+            format: "saved-model" for TensorFlow, "html" for a page that writes, "onnx" for the network's step.
+            dtype: how a page stores the weights: "float32", "float16" or "int8". None is float16, or int8 where the
+                model is stored so.
 
         Raises:
-            SettingError: an argument is of the wrong type.
+            SettingError: an argument is of the wrong type, or of no use.
             ExportError: it cannot be written, exists already, or fails its check.
             TextgenError: TensorFlow cannot be used.
         """
-        from textgen.tensorflow_runtime import quiet_import
+        from textgen.export.formats import ENDINGS, export_as
 
         path, replaces = Path(path_of("output_dir", output_dir)), switch_of("overwrite", overwrite)
-        quiet_import()
-        from textgen.export import export_model
-
-        return export_model(self._stored, path, overwrite=replaces)
+        kind = choice_of("format", format, ENDINGS)
+        storage = None if dtype is None else choice_of("dtype", dtype, STORAGES)
+        return export_as(kind, self._stored, path, dtype=storage, overwrite=replaces)
 
     def _asked(
         self, prompt: object, on_unknown: object, settings: dict[str, Any]

@@ -12,6 +12,7 @@ from textgen.arguments import (
     sources_of,
     switch_of,
     texts_of,
+    whole_number_of,
 )
 from textgen.errors import WrongTypeError
 from textgen.schema import received
@@ -34,6 +35,7 @@ def train(
     progress: "Callable[[TrainingProgress], object] | None" = None,
     reporter: "Reporter | None" = None,
     tensorboard: PathLike | None = None,
+    jobs: int | None = None,
     **settings: Any,
 ) -> Model:
     """Train a model on texts and return it.
@@ -56,6 +58,7 @@ def train(
             as Ctrl-C would: after the step, with everything saved. Then it is raised here.
         reporter: told what else happens; None shows a table in a notebook and is silent elsewhere.
         tensorboard: a directory for event files, which TensorBoard reads.
+        jobs: processes that count and encode a large text; None is as many as there are cores. No byte depends on it.
         settings: fields of TextConfig (level, documents ...), of TrainingConfig (minutes, epochs or steps,
             batch_size ...) and of ModelConfig (units ...). What is None or not given suits the corpus and the budget.
 
@@ -82,6 +85,7 @@ def train(
         init_from=None if init_from is None else path_of("init_from", init_from, "a model's name or path"),
         resume=switch_of("resume", resume),
         overwrite=switch_of("overwrite", overwrite),
+        jobs=None if jobs is None else whole_number_of("jobs", jobs),
     )
     stop = StopRequest(ends_process=False)
     events = None if tensorboard is None else Path(path_of("tensorboard", tensorboard))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from textgen.cli.bars import progress_bar
-from textgen.cli.options import given, json_option, models_dir_option, options_of
+from textgen.cli.options import given, jobs_option, json_option, models_dir_option, options_of
 from textgen.config import MODEL_ONLY, CacheConfig, DynamicConfig, TextConfig
 from textgen.errors import SettingError
 from textgen.messages import json_line
@@ -29,6 +29,7 @@ AnySettings = TypeVar("AnySettings", bound=Settings)
 @options_of(DynamicConfig)
 @click.option("--cache", is_flag=True, help="Also measure the model with a cache of what it has read of FILE.")
 @options_of(CacheConfig)
+@jobs_option
 @models_dir_option
 @json_option
 def evaluate(
@@ -36,6 +37,7 @@ def evaluate(
     file: str | None,
     dynamic: bool,
     cache: bool,
+    jobs: int | None,
     models_dir: Path,
     as_json: bool,
     **flags: Any,
@@ -71,7 +73,7 @@ def evaluate(
         raise SettingError(f"`{next(iter(asked))}` says how FILE is read; name a FILE, or leave it out")
     stored = load_model(model, models_dir)
     given_text = None if file is None else FileText(file, stored, asked)
-    blocks = read_validation_part(stored) if given_text is None else given_text.blocks()
+    blocks = read_validation_part(stored, jobs=jobs) if given_text is None else given_text.blocks()
     text = tokenize(readable_blocks(blocks, stored.tokenizer, name_unknown), stored.tokenizer)
     for note in () if given_text is None else given_text.notes:
         tell(f"textgen: {note}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from textgen.cli.bars import progress_bar
-from textgen.cli.options import given, json_option, options_of
+from textgen.cli.options import given, jobs_option, json_option, options_of
 from textgen.config import TextConfig
 from textgen.messages import counted, json_line
 from textgen.streams import write_line, write_lines
@@ -23,8 +23,9 @@ A_BEGINNING = 20_000  # characters
 @click.command()
 @click.argument("corpus", nargs=-1)
 @options_of(TextConfig, skip=("level", "vocabulary_size"))
+@jobs_option
 @json_option
-def inspect(corpus: tuple[str, ...], as_json: bool, **flags: Any) -> None:
+def inspect(corpus: tuple[str, ...], jobs: int | None, as_json: bool, **flags: Any) -> None:
     """Describe CORPUS, and recommend a command for it.
 
     The description has the symbols and words of the text, its odd places, and the floors that a model should get
@@ -38,7 +39,7 @@ def inspect(corpus: tuple[str, ...], as_json: bool, **flags: Any) -> None:
     config = TextConfig(**given(flags))
     arguments = shlex.join([*corpus, *_typed(given(flags))])
     with progress_bar("reading") as progress:
-        found = inspect_corpus(open_corpus(corpus, config), arguments=arguments, progress=progress)
+        found = inspect_corpus(open_corpus(corpus, config), arguments=arguments, progress=progress, jobs=jobs)
     if as_json:
         write_line(json_line(dataclasses.asdict(found)))
     else:

@@ -13,6 +13,7 @@ import click
 
 from textgen.config import SamplingConfig
 from textgen.config.sampling import RANDOM
+from textgen.cores import MOST_CORES
 from textgen.messages import unescape
 from textgen.schema import Settings, fields_with_kinds, flag_of, off_flag_of
 from textgen.streams import tell
@@ -124,6 +125,15 @@ def models_dir_option(command: Callable[..., Any]) -> Callable[..., Any]:
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds `--json` as the parameter `as_json: bool`."""
     return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command)
+
+
+def jobs_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `--jobs` as the parameter `jobs: int | None`."""
+    return click.option(
+        "--jobs",
+        type=click.IntRange(1, MOST_CORES),
+        help="Processes that count and encode a large text. Their number changes no byte.  [default: the cores]",
+    )(command)
 
 
 def engine_option(command: Callable[..., Any]) -> Callable[..., Any]:

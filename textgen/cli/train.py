@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from textgen.cli.options import given, json_option, models_dir_option, options_of
+from textgen.cli.options import given, jobs_option, json_option, models_dir_option, options_of
 from textgen.config import PRESET_NAMES, SUITS, ModelConfig, TextConfig, TrainingConfig
 from textgen.messages import json_line
 from textgen.streams import tell, write_line
@@ -28,6 +28,7 @@ from textgen.streams import tell, write_line
 @click.option("--dry-run", is_flag=True, help="Plan the run and measure its speed, but write nothing.")
 @click.option("-v", "--verbose", is_flag=True, help="Show nats, rates and shapes in place of words.")
 @click.option("--tensorboard", metavar="DIR", help="Directory of a run's event files, for TensorBoard.")
+@jobs_option
 @models_dir_option
 @json_option
 def train(
@@ -40,6 +41,7 @@ def train(
     dry_run: bool,
     verbose: bool,
     tensorboard: str | None,
+    jobs: int | None,
     models_dir: Path,
     as_json: bool,
     **flags: Any,
@@ -75,6 +77,7 @@ def train(
         resume=resume,
         overwrite=overwrite,
         dry_run=dry_run,
+        jobs=jobs,
     )
     try:
         with TerminalReporter(is_verbose=verbose) as reporter:

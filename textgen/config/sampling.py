@@ -38,10 +38,9 @@ def with_seed(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class SamplingConfig(Settings):
-    """How text is drawn. Settings act in the order of the fields, from new_words to typical.
+    """How text is drawn. `generation/sampling.py` has the order in which settings act, and whose order that is.
 
-    It is the order of transformers 4.50, where a setting is one of theirs: `_get_logits_processor` in
-    `generation/utils.py`. OpenAI's two penalties, which are none of theirs, act with the repeat penalty.
+    OpenAI's two penalties, which transformers does not have, act with the repeat penalty.
 
     A field with a value to be `tried` is a filter: it drops unlikely tokens, none of them at its default. Checks of an
     engine or an export set it to that value.
@@ -170,8 +169,6 @@ class SamplingConfig(Settings):
                 )
             if len(self.temperature) == 1:
                 object.__setattr__(self, "temperature", self.temperature[0])
-        if self.endless:
-            object.__setattr__(self, "ignore_eod", True)
         if self.endless and (self.is_constrained or self.beams > 1 or self.min_length):
             raise SettingError("`endless` has no end, which `regex`, `must_include`, `beams` and `min_length` look to")
         if self.is_constrained and self.min_length:
@@ -199,6 +196,11 @@ class SamplingConfig(Settings):
     def at(self, position: int) -> Self:
         """The settings of the token at `position`, from 0: with one temperature."""
         return self.replace(temperature=self.temperatures[position % len(self.temperatures)])
+
+    @property
+    def passes_ends(self) -> bool:
+        """Whether a text goes on where a document ends."""
+        return self.ignore_eod or self.endless
 
     @property
     def penalises(self) -> bool:

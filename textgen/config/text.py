@@ -53,8 +53,8 @@ class TextConfig(Settings):
     )
     column: str | None = setting(
         None,
-        "Column of a CSV, TSV, JSON or JSON Lines file, by name or number; a.b is b within a, and title,body joins "
-        "two. Each of its cells is a document.",
+        "Column of a CSV, TSV, JSON, JSON Lines, Parquet or Arrow file, by name or number; a.b is b within a, and "
+        "title,body joins two. Each of its cells is a document.",
     )
     bad_rows: str = setting(
         "error",

@@ -9,6 +9,7 @@
       compression what is compressed as a whole: by gzip or Zstandard
       containers what is no plain text, by its first bytes
       detecting  which encoding a file is in that is not UTF-8
+      shifting   encodings that are ASCII and shift out of it
       likelihood bits that a reading of some bytes takes; the least is the right one
       alphabets  what is frequent in which writing: data
       misfits    bytes that do not fit an encoding, and what is said of them
@@ -16,6 +17,7 @@
       documents  text -> documents: files, lines, or what stands between blank lines or marks
       tables     CSV, TSV, JSON -> documents: the cells of a column
       delimited  the rows of CSV and TSV, and what becomes of wrong quotes
+      quoted     rows that hold their delimiter inside quotes
       json_rows  the rows of JSON: in lines or in a list
       columnar   the columns of Parquet and Arrow, with the library of the extra `parquet`
       dialects   how CSV is written: delimiter, header, columns

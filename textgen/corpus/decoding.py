@@ -15,10 +15,11 @@ from typing import Protocol
 
 from textgen.corpus import compression
 from textgen.corpus.containers import check_no_container
-from textgen.corpus.detecting import Reopen, find, find_marked
+from textgen.corpus.detecting import Found, Reopen, find, find_later, find_marked
 from textgen.corpus.misfits import AUTO, ERRORS, MARK, MARK_ON, Decoding, invalid, unfit
 from textgen.errors import CorpusError, SettingError
 from textgen.messages import shown
+from textgen.tokenizers.text_blocks import count_bytes
 
 BLOCK_BYTES = 1 << 20
 BYTE_ORDER_MARK = "\ufeff"
@@ -63,9 +64,8 @@ class Tally:
     skipped: Oddity = dataclasses.field(default_factory=Oddity)
     empty_documents: int = 0
     tables_as_text: list[str] = dataclasses.field(default_factory=list)  # names of tables that no column was taken of
-    met: dict[tuple[str, str], tuple[int, str]] = dataclasses.field(
-        default_factory=dict
-    )  # what, how often, first where
+    # What, how often, first where.
+    met: dict[tuple[str, str], tuple[int, str]] = dataclasses.field(default_factory=dict)
 
     def meet(self, noun: str, what: str, place: str, times: int = 1) -> None:
         """Count so many things more, such as ("row", "left out"), and keep where the first of them is."""
@@ -130,14 +130,16 @@ class _TextOfFile:
         decoding = self.decoding
         block = read_block(self.file, self.shown_name, self.block_bytes)
         check_no_container(block, self.shown_name)
-        if decoding.known == AUTO and (marked := find_marked(block, self.shown_name)):
-            decoding.found, decoding.piece = marked.encoding, marked.piece
+        if decoding.known == AUTO:
+            self._take(find_marked(block, self.shown_name))
         self._begin("utf-8" if decoding.known == AUTO else decoding.known)
         while True:
+            if self.num_bytes and self.is_ascii and decoding.known == AUTO:
+                self._take(find_later(block, self.shown_name, self.num_lines + 1))
             self.num_bytes += len(block)
             text = self._decoded(block, not block)
             self.is_ascii = self.is_ascii and text.isascii()
-            yield self._cleaned(text, self._suspects(text, block))
+            yield self._cleaned(text, block)
             if not block:
                 break
             block = read_block(self.file, self.shown_name, self.block_bytes)
@@ -149,6 +151,11 @@ class _TextOfFile:
     def _begin(self, encoding: str, errors: str = "strict") -> None:
         self.encoding = encoding
         self.decoder = codecs.getincrementaldecoder(encoding)(errors)
+
+    def _take(self, found: Found | None) -> None:
+        if found:
+            self.decoding.found, self.decoding.piece, self.decoding.num_strays = found
+            self._begin(found.encoding)
 
     def _decoded(self, block: bytes, is_last: bool) -> str:
         state = self.decoder.getstate()
@@ -184,15 +191,11 @@ class _TextOfFile:
                 f"{self.shown_name} is UTF-8 before {where}, and {found.encoding} after it reads “{found.piece}”. "
                 f"Give --encoding {found.encoding}, or --encoding utf-8 --encoding-errors replace."
             )
-        decoding.found, decoding.piece, decoding.num_strays = found
-        self._begin(found.encoding)
+        self._take(found)
         return found.encoding != "utf-8"
 
     def _suspects(self, text: str, block: bytes) -> tuple[bool, bool, bool]:
-        """Whether CR, NUL and C1 controls may be in `text`, which ends with what `block` holds.
-
-        In UTF-8 the bytes tell, which are looked through four times as fast as letters beyond Latin ones.
-        """
+        """Whether CR, NUL and C1 controls may be in `text`; the bytes of UTF-8 tell it four times as fast."""
         if self.encoding != "utf-8":
             return "\r" in text, "\0" in text, not text.isascii()
         may_hold_c1 = not text.isascii() and (
@@ -200,8 +203,9 @@ class _TextOfFile:
         )
         return b"\r" in block, b"\0" in block, may_hold_c1
 
-    def _cleaned(self, text: str, suspects: tuple[bool, bool, bool]) -> str:
-        has_cr, has_nul, may_hold_c1 = suspects
+    def _cleaned(self, text: str, block: bytes) -> str:
+        has_cr, has_nul, may_hold_c1 = self._suspects(text, block)
+        has_own_line_ends = self.encoding == "utf-8" and not (self.held or has_cr)  # those of the block, unchanged
         if self.is_at_start and text:
             self.is_at_start = False
             if text[0] == BYTE_ORDER_MARK:
@@ -222,7 +226,7 @@ class _TextOfFile:
         if may_hold_c1 and (controls := list(C1.finditer(text))):
             place = self._place(text, controls[0].start())
             self.tally.c1_controls.add(len(controls), f"{place} (U+{ord(controls[0][0]):04X})")
-        self.num_lines += text.count("\n")
+        self.num_lines += count_bytes(block, b"\n") if has_own_line_ends else text.count("\n")
         return text
 
     def _place(self, text: str, position: int) -> str:

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from textgen.corpus.dialects import DELIMITER_NAMES, Columns, Dialect, find_columns, find_dialect, is_number
+from textgen.corpus.quoted import QuotedDelimiters
 from textgen.corpus.rows import LONGEST_LINE, Rows, joined
 from textgen.messages import counted, shown
 
@@ -89,7 +90,8 @@ class _Table:
         self._has_escapes = False
         self._num_broken = self._first_broken = 0  # rows of several lines that look as if they were meant so
         self._is_plain = True  # so far: every line is a row
-        self._needs_quotes = self._has_lone_quotes = self._has_quoted_tabs = False
+        self._needs_quotes = self._has_lone_quotes = False
+        self._quoted = QuotedDelimiters(dialect.delimiter)
 
     def skip_line(self) -> None:
         """Pass over the next line."""
@@ -133,26 +135,22 @@ class _Table:
                 yield [_wanted(row, columns)]
         if self._num_broken:
             self._rows.note(BROKEN, self._first_broken, times=self._num_broken)
+        self._quoted.finish(self._rows)
 
     def _plain_cells(self, columns: Columns) -> tuple[list[str], int]:
-        """What is wanted of the rows that are good as they stand, up to one that is odd or is not over yet.
-
-        It comes with the number of their lines.
-        """
+        """Of the rows that are good as they stand, up to one that is odd or not over: what is wanted; their lines."""
         (one, *several), width, lines = columns.places, columns.width, self._ahead
-        watches_quotes = self._is_tsv and not self._has_quoted_tabs
         if self._is_plain and not several:
             reader = self._read(lines)
             with contextlib.suppress(csv.Error):
                 found = [row[one] for row in reader if len(row) == width]
-                if len(found) == reader.line_num == len(lines) and (
-                    not watches_quotes or "".join(lines).count("\t") == (width - 1) * len(lines)
-                ):
+                if len(found) == reader.line_num == len(lines):
+                    self._quoted.add_plain(lines, self.line, width)
                     return found, len(lines)
         self._is_plain = False
-        found, num_lines, broken = [], 0, 0
-        delimiter = self._delimiter
-        full = width - 1 if width > 1 else -1  # delimiters of a line that may be a row
+        found, num_lines = [], 0
+        delimiter, quoted = self._delimiter, self._quoted
+        full = width - 1 or LONGEST_LINE  # delimiters of a line that may be a row
         reader = self._read(lines)
         with contextlib.suppress(csv.Error):
             for row in reader:
@@ -161,18 +159,18 @@ class _Table:
                     break
                 if end > num_lines + 1:  # only where lines look like rows is there more to ask
                     inner = lines[num_lines + 1 : end - 1 + (end == num_lines + 2)]
-                    if full in [line.count(delimiter) for line in inner]:
+                    may_hold_rows = "".join(inner).count(delimiter) >= full  # which tells most of them sooner
+                    if may_hold_rows and full in [line.count(delimiter) for line in inner]:
                         if not self._is_believed(lines[num_lines:end], width, num_lines):
                             break
                     else:
-                        broken += 1
                         self._first_broken = self._first_broken or self.line + num_lines
-                if watches_quotes and '"' in lines[num_lines] and lines[num_lines].count("\t") >= width:
-                    self._needs_quotes, watches_quotes, self._has_quoted_tabs = True, False, True
+                        self._num_broken += 1
+                if quoted.matters and lines[num_lines].count(delimiter) >= width:
+                    quoted.add(self.line + num_lines)
                 found.append(_wanted(row, columns) if several else row[one])
                 num_lines = end
-        self._num_broken += broken
-        self._needs_quotes = self._needs_quotes or broken > 0
+        quoted.num_rows += len(found)
         return found, num_lines
 
     def _read(self, lines: Iterable[str]) -> "Reader":
@@ -229,11 +227,11 @@ class _Table:
         counts = [line.count(self._delimiter) for line in lines]
         are_rows = counts.count(width - 1) == len(counts) and width > 1
         if not are_rows and (width - 1 not in counts[1:-1] or width == 1):
-            self._needs_quotes = True
             self._first_broken = self._first_broken or self.line + num_passed
             self._num_broken += 1
             return True
-        if self._is_tsv and are_rows and (self._has_lone_quotes or not self._needs_quotes):
+        needs_quotes = self._needs_quotes or self._num_broken > 0 or self._quoted.count > 0
+        if self._is_tsv and are_rows and (self._has_lone_quotes or not needs_quotes):
             return False
         self._needs_quotes = True
         starts_anew = self._is_tsv or is_number(lines[1].partition(self._delimiter)[0])  # as in 2,text

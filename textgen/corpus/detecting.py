@@ -16,6 +16,7 @@ from textgen.corpus.alphabets import ENCODINGS
 from textgen.corpus.formats import DocumentError
 from textgen.corpus.likelihood import ASCII_BITS, Readings, bits_of_sample, readings_of
 from textgen.corpus.misfits import ERRORS, MARK, MARK_ON
+from textgen.corpus.shifting import find_shifted
 from textgen.errors import CorpusError
 from textgen.messages import harmless
 
@@ -43,7 +44,6 @@ MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-ESCAPE, KOREAN_MARK = b"\x1b$", b"\x1b$)C"  # what ISO-2022-JP shifts with and -KR begins with; ASCII otherwise
 HIGH_BYTE = re.compile(rb"[\x80-\xff]")
 LINE_END = re.compile(rb"[\r\n]")
 CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
@@ -71,15 +71,13 @@ class Found(NamedTuple):
 
 
 def find_marked(first_block: bytes, shown_name: str) -> Found | None:
-    """What marks or NULs tell: UTF-16, UTF-32, ISO-2022-JP; else None. Raises CorpusError for what is no text."""
+    """What marks, shifts or NULs tell, such as UTF-16; else None. Raises CorpusError for what is no text."""
     head = first_block[:HEAD_BYTES]
     for mark, encoding in MARKS:
         if head.startswith(mark):
             return Found(encoding, _beginning(head, encoding))
-    for encoding in ("iso2022_kr", "iso2022_jp_2") if ESCAPE in head else ():
-        text = "" if encoding == "iso2022_kr" and KOREAN_MARK not in head else _decoded(first_block, encoding)
-        if text:
-            return Found(encoding, piece_of(text))
+    if shifted := find_shifted(first_block):
+        return Found(shifted[0], piece_of(shifted[1]))
     if b"\0" not in head:
         return None
     for encoding in ("utf-32-le", "utf-32-be"):
@@ -93,6 +91,23 @@ def find_marked(first_block: bytes, shown_name: str) -> Found | None:
             return Found(best, _beginning(head, best))
     _check_text(head, shown_name)
     return None
+
+
+def find_later(block: bytes, shown_name: str, line: int) -> Found | None:
+    """What a block tells that begins in that line, behind others of ASCII alone: ISO-2022-JP and -KR; else None.
+
+    Raises CorpusError for HZ: `~~` and `~` at line ends mean something else in it, so that what came before is unclear.
+    """
+    if not (shifted := find_shifted(block)):
+        return None
+    encoding, text = shifted
+    piece = piece_of(text)
+    if encoding == "hz":
+        raise CorpusError(
+            f"{shown_name} is ASCII up to line {line:,}, and what follows seems to be HZ. "
+            f"Give the right one: --encoding hz reads “{piece}”, --encoding ascii reads it as it stands."
+        )
+    return Found(encoding, piece)
 
 
 def _check_text(head: bytes, shown_name: str) -> None:

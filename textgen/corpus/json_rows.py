@@ -143,7 +143,7 @@ def _lined(pieces: Iterable[str], rows: Rows) -> Iterator[tuple[int, dict[str, A
         if line.isspace():
             continue
         try:
-            row = DECODER.decode(line.removesuffix("\n"))
+            row = _decoded(line)
         except json.JSONDecodeError as error:
             rows.bad(number, f"it is not JSON: {error.msg} at column {error.colno:,}")
         except (ValueError, RecursionError) as error:  # thousands of brackets
@@ -153,6 +153,17 @@ def _lined(pieces: Iterable[str], rows: Rows) -> Iterator[tuple[int, dict[str, A
                 yield number, row
             else:
                 rows.bad(number, f"every row must be an object. Received: {shown(line.strip()[:40])}")
+
+
+def _decoded(line: str) -> Any:
+    """The value in a line. Raises ValueError where there is none, or more, and RecursionError."""
+    try:
+        row, end = DECODER.raw_decode(line)  # nearly always; `decode` looks for white space around it first
+        if end >= len(line) - 1 and line[end:] in ("\n", ""):
+            return row
+    except ValueError:
+        pass
+    return DECODER.decode(line.removesuffix("\n"))
 
 
 def _listed(pieces: Iterable[str], rows: Rows) -> Iterator[tuple[int, dict[str, Any]]]:

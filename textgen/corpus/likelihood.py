@@ -178,7 +178,8 @@ def _beside_bits(before: str, after: str) -> float:
     if first in LETTERS and second in LETTERS:
         bits += 8.0 * ((first, second) == ("lower", "upper")) - 1.5 * (first == second == "upper")
         bits += _mixed_bits(before, after)
-    if second == "accent" and first not in ("letter", "accent"):
+    is_latin = after < "\u0370" and first in LETTERS  # its accents are signs of their own in cp1258 alone
+    if second == "accent" and first not in ("letter", "accent") and not is_latin:
         bits += 8.0
     if first in LETTERS and before > "\x7f" and second == "digit":
         bits += 2.0

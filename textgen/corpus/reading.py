@@ -106,7 +106,7 @@ class CorpusReader:
         Raises:
             CorpusError: a file is missing, unreadable, empty, damaged or not in the encoding; or there is no text.
         """
-        pass_ = _Pass(self.config, self._kept, self._num_bytes(), progress)
+        pass_ = _Pass(self.config, self._kept, self.num_bytes(), progress)
         is_blank = True
         for block in pass_.blocks(self._files, self._decodings):
             is_blank = is_blank and not block.replace(END_OF_DOCUMENT, "").strip()
@@ -120,7 +120,7 @@ class CorpusReader:
 
     def fingerprint(self, progress: Advance = unwatched) -> str:
         """SHA-256 over the bytes of all files and over how they are to be read, without decoding them."""
-        total = self._num_bytes()
+        total = self.num_bytes()
         digest, done = hashlib.sha256(), 0
         for file, _ in self._files:
             with file.open() as raw:
@@ -131,7 +131,8 @@ class CorpusReader:
             digest.update(file.identity(passing))
         return digest.hexdigest()
 
-    def _num_bytes(self) -> int:
+    def num_bytes(self) -> int:
+        """Bytes of all files on disk. Raises CorpusError when one cannot be opened."""
         return sum(file.num_bytes() for file, _ in self._files)
 
 

@@ -213,10 +213,15 @@ def _missing(argument: str) -> CorpusError:
 
 
 def _file_at(path: Path, encoding: str | None = None) -> SourceFile:
+    return named_file(path, partial(_open_file, path), encoding)
+
+
+def named_file(path: Path, open_: Callable[[], AbstractContextManager[IO[bytes]]], encoding: str | None) -> SourceFile:
+    """The file that `open_` opens, to be read as one that lies at `path`."""
     ending = ending_of(path.name)
     file_format = ending if ending in TABLE_FORMATS else BY_ENDING.get(ending, "text")
     is_compressed = uncompressed(path.name) != path.name
-    return SourceFile(shown(path), partial(_open_file, path), file_format, is_compressed, encoding, path, ending)
+    return SourceFile(shown(path), open_, file_format, is_compressed, encoding, path, ending)
 
 
 def _open_file(path: Path) -> BinaryIO:

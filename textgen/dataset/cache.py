@@ -2,17 +2,19 @@
 
     train_ids, validation_ids     raw little-endian numbers of the smallest unsigned type
     tokenizer.json, facts.json    the vocabulary; hash, counts and notes of the text
-    manifest.json                 size and SHA-256 of each file above, written last
+    manifest.json                 size and SHA-256 of each file above
+    .signature                    of the name and the manifest, written last
 
 A directory gets its name when all of it is on disk, so one that is half-written is never found. It is verified
-whenever it is opened, and made anew where it is damaged, or is not what its name and its own facts say: a manifest can
-be written by anybody. A later process removes what a killed one left. A text can be spelled out from its ids, so all of
+whenever it is opened, and made anew where it is damaged, or was not written by this user's textgen: a manifest can be
+written by anybody. A later process removes what a killed one left. A text can be spelled out from its ids, so all of
 this is closed to other users.
 """
 
 import contextlib
 import dataclasses
 import hashlib
+import hmac
 import json
 import os
 import re
@@ -25,25 +27,27 @@ import numpy as np
 
 from textgen.config import TextConfig
 from textgen.corpus.download import CACHE_VARIABLE, cache_dir
-from textgen.dataset.batches import count_token_ids, open_token_ids
+from textgen.dataset.batches import open_token_ids
+from textgen.dataset.kept import remove_forgotten
 from textgen.dataset.split import Split
 from textgen.errors import CorpusError, TextgenError
 from textgen.messages import shown
 from textgen.records import installed_versions
 from textgen.schema import Settings, setting
-from textgen.sketch import Sketch
 from textgen.store import atomic
-from textgen.store.manifest import SHA256, seal, verify
+from textgen.store.manifest import MANIFEST, seal, verify
 from textgen.store.model_directory import TOKENIZER
 from textgen.store.private import close_to_others, private_directory
-from textgen.store.strict_json import FORMAT, read_json, write_json
+from textgen.store.signature import signature_of
+from textgen.store.strict_json import FORMAT, open_plain, read_json, write_json
 from textgen.tokenizers import Tokenizer, tokenizer_from_json
 
-PREPARED_FORMAT = 8  # goes up with every change of what an entry holds, or of how a vocabulary is chosen
+PREPARED_FORMAT = 9  # goes up with every change of what an entry holds, or of how a vocabulary is chosen
 NUM_KEPT = 10
 ENTRY_NAME = re.compile(r"[0-9a-f]{32}")  # what an entry is called; nothing of another name is removed
 TRAIN_IDS, VALIDATION_IDS, FACTS = "train_ids", "validation_ids", "facts.json"
 FILES = (TRAIN_IDS, VALIDATION_IDS, TOKENIZER, FACTS)
+SIGNATURE = ".signature"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,13 +108,17 @@ class Entry(NamedTuple):
 
 
 def find(entry: Entry) -> Prepared | None:
-    """What is prepared for `entry`, if it is there, whole, and what it should be."""
+    """What is prepared for `entry`, if it is there, whole, and signed."""
     path = entry.path
     try:
+        with open_plain(path / SIGNATURE) as file:
+            if not hmac.compare_digest(file.read(100), _sign(path, path.name)):
+                return None
         verify(path, FILES)
         prepared = _opened(path)
-        _check(prepared, entry)
     except (TextgenError, OSError):
+        return None
+    if entry.sha256 not in (None, prepared.sha256):
         return None
     with contextlib.suppress(OSError):
         close_to_others(path.parent)
@@ -136,6 +144,7 @@ def make(entry: Entry, tokenizer: Tokenizer, write: Callable[[Path], Facts]) -> 
                 write_json(directory / TOKENIZER, tokenizer.to_json())
                 write_json(directory / FACTS, facts.to_json())
                 seal(directory, FILES)
+                atomic.write_bytes(directory / SIGNATURE, _sign(directory, entry.path.name))
                 return _opened(directory)  # mapped files stay, whatever becomes of their names
     except OSError as problem:
         if (prepared := find(entry)) is not None:  # another process has made the same, and was faster
@@ -156,32 +165,9 @@ def _opened(directory: Path) -> Prepared:
     return Prepared(tokenizer, train_ids, validation_ids, **vars(facts))
 
 
-def _check(prepared: Prepared, entry: Entry) -> None:
-    """Raise TextgenError unless ids, tokenizer and facts fit each other, and what `entry` asks for."""
-    tokenizer, config, split = prepared.tokenizer, entry.config, entry.split
-    Sketch.from_text(prepared.sketch)
-    lengths = np.array([len(piece) for piece in tokenizer.pieces])
-    counts = [count_token_ids(ids, tokenizer.vocabulary_size) for ids in (prepared.train_ids, prepared.validation_ids)]
-    characters = [int(count @ lengths) for count in counts]
-    documents = [0 if tokenizer.eod_id is None else int(count[tokenizer.eod_id]) for count in counts]
-    num_validation = split.num_validation_documents(prepared.num_documents)
-    wanted = (config.level, config.normalize, config.between_documents)
-    fits = (
-        (tokenizer.level, tokenizer.normalize, tokenizer.document_separator) == wanted
-        and (prepared.sha256 == entry.sha256 if entry.sha256 is not None else SHA256.fullmatch(prepared.sha256))
-        and sum(characters) == prepared.characters
-        and documents == [prepared.num_documents - num_validation, num_validation]
-        and prepared.num_validation_documents == num_validation
-        and (config.has_documents or characters[0] == split.num_train_characters(prepared.characters))
-    )
-    if entry.tokenizer is not None:
-        fits = fits and tokenizer.to_json() == entry.tokenizer.to_json()
-    elif entry.base is not None:
-        fits = fits and set(entry.base.symbols) <= set(tokenizer.symbols)
-    elif config.level == "char":
-        fits = fits and bool((counts[0] + counts[1]).all())  # it was learned from these ids
-    if not fits:
-        raise CorpusError("what was prepared is not what it says")
+def _sign(directory: Path, name: str) -> bytes:
+    """The signature of the entry `name`, whose manifest lies in `directory`. Raises OSError."""
+    return signature_of(name, (directory / MANIFEST).read_bytes())
 
 
 def _clean(entry: Entry) -> None:
@@ -191,6 +177,7 @@ def _clean(entry: Entry) -> None:
     if path.exists() and find(entry) is None:
         atomic.remove_directory(folder, path.name)
     atomic.remove_abandoned(folder, owned=atomic.temporaries_of(ENTRY_NAME.pattern))
+    remove_forgotten(folder)
     whole = [other for other in folder.iterdir() if ENTRY_NAME.fullmatch(other.name)]
     for other in sorted(whole, key=atomic.seconds_untouched)[NUM_KEPT - 1 :]:
         with contextlib.suppress(OSError):

@@ -5,14 +5,12 @@ sides of every validation passage, and its loss would read too low. Of documents
 """
 
 import dataclasses
-import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
 
-from textgen.config import END_OF_DOCUMENT
 from textgen.errors import SettingError
 
 DRAWN_AT_ONCE = 1 << 16
@@ -95,13 +93,3 @@ def first_characters(blocks: Iterator[str], num_characters: int, rest: list[str]
         yield block[:num_characters]
         rest.append(block[num_characters:])
         num_characters -= min(num_characters, len(block))
-
-
-def training_documents(blocks: Iterable[str], draw: DocumentDraw) -> Iterator[str]:
-    """The documents that `draw` leaves for training, each with its END_OF_DOCUMENT, cut anywhere."""
-    is_validation = draw.take(1).tolist()
-    for block in blocks:
-        pieces = block.split(END_OF_DOCUMENT)
-        is_validation = is_validation[-1:] + draw.take(len(pieces) - 1).tolist()
-        ended = [piece + END_OF_DOCUMENT for piece in pieces[:-1]] + pieces[-1:]
-        yield "".join(itertools.compress(ended, [not skipped for skipped in is_validation]))

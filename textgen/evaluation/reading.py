@@ -82,11 +82,14 @@ class FileText(GivenText):
         super().__init__(open_corpus([file], config.read_as(asked), hints=stored.record.corpus.encodings), stored)
 
 
-def read_validation_part(stored: StoredModel, reader: CorpusReader | None = None) -> Iterator[str]:
+def read_validation_part(
+    stored: StoredModel, reader: CorpusReader | None = None, *, jobs: int | None = None
+) -> Iterator[str]:
     """The validation part of the model's corpus, in blocks.
 
     Args:
         reader: of that corpus; None finds it again.
+        jobs: as of `prepare`.
 
     Raises:
         CorpusError: the corpus is none that this user has trained from, cannot be read again or has changed, or there
@@ -101,6 +104,7 @@ def read_validation_part(stored: StoredModel, reader: CorpusReader | None = None
         Split(record.training.val_fraction, record.training.seed),
         tokenizer=stored.tokenizer,
         expected=record.corpus,
+        jobs=jobs,
     )
     if len(prepared.validation_ids) < 2:
         raise CorpusError(f"{stored.name} was trained without a validation part; name a FILE to evaluate on")

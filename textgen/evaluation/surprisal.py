@@ -81,23 +81,24 @@ class ScoredText:
         """The surprisal of every line, float64; 0 of those without a unit of their own."""
         return np.bincount(self.lines, weights=self.bits)
 
-    def places(self) -> Iterator[Place]:
-        """All units."""
+    @cached_property
+    def columns(self) -> np.ndarray:
+        """The column of every unit, from 0, int64 [U]: the characters before it since its line began."""
+        lengths = np.array([len(piece) for piece in self.tokenizer.pieces])[self.token_ids]
+        before = (np.cumsum(lengths) - lengths)[self.starts]
+        return before - before[np.searchsorted(self.lines, self.lines)]
+
+    def places(self, units: np.ndarray | None = None) -> Iterator[Place]:
+        """These units, int [...], or all."""
         pieces, ids = self.tokenizer.pieces, self.token_ids.tolist()
-        starts = [*self.starts.tolist(), len(ids)]
-        line, column = 0, 0
-        for unit, (its_line, bits) in enumerate(zip(self.lines.tolist(), self.bits.tolist(), strict=True)):
-            start, stop = starts[unit : unit + 2]
-            line, column = (line, column) if its_line == line else (its_line, 0)
-            text = "".join([pieces[i] for i in ids[start:stop]])
-            yield Place(start, stop, line + 1, column + 1, text, bits)
-            column += len(text)
+        chosen = slice(None) if units is None else units
+        columns = (self.starts, np.append(self.starts[1:], len(ids)), self.lines + 1, self.columns + 1, self.bits)
+        for start, stop, line, column, bits in zip(*(column[chosen].tolist() for column in columns), strict=True):
+            yield Place(start, stop, line, column, "".join([pieces[i] for i in ids[start:stop]]), bits)
 
     def most_surprising(self, most: int = 10) -> list[Place]:
         """The most surprising units, the most surprising first."""
-        wanted = np.argsort(-self.bits, kind="stable")[:most].tolist()
-        found = {unit: place for unit, place in enumerate(self.places()) if unit in set(wanted)}
-        return [found[unit] for unit in wanted]
+        return [*self.places(np.argsort(-self.bits, kind="stable")[:most])]
 
     def alternatives(self, token: int) -> list[tuple[str, float]]:
         """What the model thought likeliest in place of a token, and how likely."""

@@ -1,14 +1,19 @@
 """A model as a program that needs no textgen: a prompt goes in, text comes out.
 
-    signature     what an export takes and gives, derived from SamplingConfig
+    requests      what an export is asked, derived from SamplingConfig
+    signature     that in TensorFlow's words
     module        the graph: tokenizer, network, sampling and detokenizer in one
     operations    which operations it may hold: those that every runtime has
     check         its texts against the NumPy engine's
     saved_model   the format SavedModel: writes it, and runs it in a fresh process
     reader        what that process runs
+    formats       the formats by their names
     writing       a format -> its directory, whole, checked, or not at all
+    document      a model without its weights, as JSON: vocabulary, rules, tables of Unicode
+    page          a page that holds a model and writes (its style and scripts are in pages/)
+    onnx_step     the network's step as ONNX, and its check in onnxruntime
 
-Importing this imports TensorFlow.
+Only what makes a SavedModel imports TensorFlow: signature, module, operations and saved_model.
 """
 
 from textgen.export.writing import ExportResult, export_model

@@ -6,14 +6,14 @@ that differ by no more than rounding makes them differ give the export's token t
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from textgen.config import SamplingConfig
 from textgen.errors import ExportError
-from textgen.export.signature import CHECKED, request_of
+from textgen.export.requests import CHECKED, Answers, Requests, request_of
 from textgen.generation.barred import Barred
 from textgen.generation.ending import Ending, with_start
 from textgen.generation.generator import Completion, open_generator
@@ -29,9 +29,6 @@ MARGIN = 4  # two programs may round to opposite sides, and eight tries do not f
 NUM_NEARBY = 256
 NUM_PLACES = 8  # a word may begin with another word, so where two texts part is not where their tokens did
 UNREADABLE = "\u00df\ufb01\u2603\u00c9"  # sharp s, a ligature, a snowman, an accent: in few vocabularies, or none
-
-Requests = list[dict[str, Any]]  # each as `signature.request_of` makes it
-Answers = list[dict[str, list[str]]]  # each as `signature.OUTPUTS` says
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,21 +49,25 @@ class Case(NamedTuple):
     completion: str
 
 
-def check_texts(model: StoredModel, answer: Callable[[Requests], Answers]) -> Checked:
+def check_texts(
+    model: StoredModel, answer: Callable[[Requests], Answers], configs: Sequence[SamplingConfig] = ()
+) -> Checked:
     """Compare an export's texts with those of the NumPy engine.
 
     Args:
         answer: asks the export.
+        configs: with which settings; without any, with all that an export may have.
 
     Raises:
         ExportError: a text differs where rounding does not explain it.
     """
     prompts = check_prompts(model)
-    answers = answer([request_of(prompts, config) for config in CHECKED])
+    configs = configs or CHECKED
+    answers = answer([request_of(prompts, config) for config in configs])
     generator = open_generator(model)
     cases = [
         Case(config, generator.generate(prompt, config)[0], text, completion)
-        for config, texts in zip(CHECKED, answers, strict=True)
+        for config, texts in zip(configs, answers, strict=True)
         for prompt, text, completion in zip(prompts, texts["text"], texts["completion"], strict=True)
     ]
     differences = sum(_differs(model, case) for case in cases)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +12,9 @@ import tensorflow as tf
 from textgen.config import SamplingConfig
 from textgen.errors import ExportError
 from textgen.export import reader
-from textgen.export.check import Answers, Requests
 from textgen.export.module import TextModule
 from textgen.export.operations import check_operations
+from textgen.export.requests import Answers, Requests
 from textgen.export.signature import how_to_call, notes, signature
 from textgen.generation.barred import Barred
 from textgen.records import installed_versions
@@ -24,20 +23,24 @@ from textgen.store.model_directory import StoredModel
 from textgen.tokenizers import Tokenizer
 
 DESCRIPTION = Path("assets.extra", "textgen_export.json")  # a SavedModel's place for files of others
-FILES = re.compile(
-    r"(saved_model|fingerprint)\.pb|variables/variables\.(index|data-\d{5}-of-\d{5})|"
-    + re.escape(DESCRIPTION.as_posix())
-)
 SIGNATURE = "serving_default"
 TIMEOUT_SECONDS = 600
 
 
 def write(model: StoredModel, directory: Path) -> None:
-    """Write `model` into the empty `directory`. Raises ExportError when the graph would not run everywhere."""
+    """Write `model` into the empty `directory`.
+
+    Raises:
+        ExportError: the graph would not run everywhere.
+        OSError: it cannot be written.
+    """
     module = TextModule(model)
-    tf.saved_model.save(module, str(directory), signatures={SIGNATURE: module.generate})
+    try:
+        tf.saved_model.save(module, str(directory), signatures={SIGNATURE: module.generate})
+    except tf.errors.OpError as problem:
+        raise OSError(problem.message) from None
     (directory / DESCRIPTION).parent.mkdir()
-    atomic.write_json(directory / DESCRIPTION, describe(model))
+    atomic.write_bytes(directory / DESCRIPTION, atomic.to_json_bytes(describe(model)))
     check_operations(directory, normalizes=_normalizes(model.tokenizer))
 
 

@@ -1,7 +1,6 @@
-"""What an exported model takes and gives: a prompt, and the settings of SamplingConfig that choose its text.
+"""What a SavedModel takes and gives, in TensorFlow's words.
 
-All that the export says of these settings is derived here from their fields: types, ranges, notes, and what the check
-tries. A new filter is therefore an input of every export. It comes after those of older exports, with a default.
+All that it says of the settings of `requests.py` is derived here from their fields: order, types, ranges and notes.
 
 NOTE: the function `generate` of a loaded export knows the defaults. Its signature holds them for TensorFlow Serving,
 but the one that Python loads asks for all inputs.
@@ -15,16 +14,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from textgen.config import FILTERS, SamplingConfig
+from textgen.config import FILTERS
 from textgen.config.sampling import LONGEST_CYCLE, MAX_BANNED
-from textgen.generation.graph_sampling import OFF, PENALTIES
+from textgen.export.requests import OPTIONAL, PLAIN, SETTINGS, request_of
+from textgen.generation.graph_sampling import OFF
+from textgen.generation.sampling import PENALTIES
 
 MAX_LENGTH = 1_000_000  # anyone may send a request
-REQUIRED = ("length", "temperature", "top_k", "top_p", "min_p", "seed")  # the others have defaults, where that is known
-OTHERS = (*PENALTIES, "repeat_last_n", "no_repeat_ngram", "ban", "min_length")  # that are inputs, beside the filters
-_FIELDS = {field.name: field for field in dataclasses.fields(SamplingConfig)}
-OPTIONAL = [name for name in _FIELDS if (name in FILTERS or name in OTHERS) and name not in REQUIRED]
-SETTINGS = {name: _FIELDS[name] for name in (*REQUIRED, *OPTIONAL)}
 
 
 def _spec_of(field: dataclasses.Field) -> tf.TensorSpec:
@@ -42,32 +38,12 @@ INPUTS = {
 }
 OUTPUTS = {"text": "string [B]: the prompt as the model read it, and what it wrote", "completion": "string [B]"}
 
-# An export is checked with a plain draw, with all rules and a seed of more than 32 bits, and at temperature 0.
-PLAIN = SamplingConfig(length=200)
-TRIED: dict[str, Any] = {name: field.metadata["tried"] for name, field in FILTERS.items()} | {
-    "repeat_penalty": 1.1,
-    "presence_penalty": 0.2,
-    "frequency_penalty": 0.1,
-    "repeat_last_n": 50,
-    "no_repeat_ngram": 6,
-    "ban": ("th",),
-    "min_length": 100,
-    "temperature": (1.0, 0.9),
-}
-CHECKED = (PLAIN, PLAIN.replace(seed=2**40 + 1, **TRIED), PLAIN.replace(temperature=0.0))
-
 
 def signature() -> dict[str, dict[str, str]]:
     """Inputs and outputs by name, as text."""
     shapes = {"prompt": " [B]", "temperature": " or several", "ban": " [K]"}
     inputs = {name: f"{spec.dtype.name}{shapes.get(name, '')}" for name, spec in INPUTS.items()}
     return {"inputs": inputs, "outputs": dict(OUTPUTS)}
-
-
-def request_of(prompts: list[str], config: SamplingConfig) -> dict[str, Any]:
-    """The inputs for `prompts` under `config`, by name, as JSON values."""
-    values = {name: getattr(config, name) for name in SETTINGS}
-    return {"prompt": prompts} | {n: list(value) if isinstance(value, tuple) else value for n, value in values.items()}
 
 
 def how_to_call() -> str:

@@ -8,32 +8,62 @@ import functools
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import tensorflow as tf
-
+from textgen.config import SamplingConfig
 from textgen.errors import ExportError
-from textgen.export import saved_model
-from textgen.export.check import Answers, Checked, Requests, check_texts
-from textgen.export.signature import signature
+from textgen.export.check import Checked, check_texts
+from textgen.export.requests import Answers, CannotRunError, Requests
+from textgen.messages import shown
 from textgen.store import atomic, model_directory
 from textgen.store.manifest import is_left_alone
 from textgen.store.model_directory import StoredModel
 from textgen.store.private import close_to_others
 
+Signature = dict[str, dict[str, str]]  # names and types of what goes in and out
+
 
 class Format(NamedTuple):
-    """A kind of export: a new one is these three."""
+    """A kind of export that is a directory."""
 
     marker: str  # a file in its directory, by which `overwrite` knows an export
     files: re.Pattern[str]  # the paths of all of them below it; `overwrite` removes no other
     write: Callable[[StoredModel, Path], None]  # into an empty directory
-    answer: Callable[[StoredModel, Path, Requests], Answers]  # of what was written
+    answer: Callable[[StoredModel, Path, Requests], Answers]  # of what was written; may raise CannotRunError
+    signature: Callable[[], Signature] = dict  # what it takes and gives
 
 
-SAVED_MODEL = Format("saved_model.pb", saved_model.FILES, saved_model.write, saved_model.answer)
+def _write_saved_model(model: StoredModel, directory: Path) -> None:
+    from textgen.export import saved_model  # noqa: PLC0415
+
+    saved_model.write(model, directory)
+
+
+def _answer_saved_model(model: StoredModel, directory: Path, requests: Requests) -> Answers:
+    from textgen.export import saved_model  # noqa: PLC0415
+
+    return saved_model.answer(model, directory, requests)
+
+
+def _signature_of_saved_model() -> Signature:
+    from textgen.export.signature import signature  # noqa: PLC0415
+
+    return signature()
+
+
+# The only format that needs TensorFlow, which is not imported before.
+SAVED_MODEL = Format(
+    "saved_model.pb",
+    re.compile(
+        r"(saved_model|fingerprint)\.pb|variables/variables\.(index|data-\d{5}-of-\d{5})|"
+        r"assets\.extra/textgen_export\.json"
+    ),
+    _write_saved_model,
+    _answer_saved_model,
+    _signature_of_saved_model,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,9 +74,11 @@ class ExportResult:
     path: Path
     bytes: int
     model_sha256: str
-    signature: dict[str, dict[str, str]]
-    checked: Checked
+    signature: Signature
+    checked: Checked | None
+    not_checked: str  # why, where it was not
     seconds: float
+    dtype: str = "float32"  # what it rounds the weights to; what is compared is the model of these
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of JSON values."""
@@ -77,16 +109,25 @@ def export_model(
         with atomic.replacing_directory(output_dir, overwrite=overwrite) as directory:
             if not model_directory.is_public(model.path):
                 close_to_others(directory)
-            progress(f"building {model.name} as a graph")
+            progress(f"building {shown(model.name)} as a graph")
             kind.write(model, directory)
             progress("checking it in a fresh process against the NumPy engine")
-            checked = check_texts(model, functools.partial(kind.answer, model, directory))
+            checked, not_checked = checked_or_not(model, functools.partial(kind.answer, model, directory))
             size = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
-    except (OSError, tf.errors.OpError) as problem:
-        reason = problem.message if isinstance(problem, tf.errors.OpError) else problem.strerror or problem
-        raise ExportError(f"cannot write {output_dir}: {reason}") from None
+    except OSError as problem:
+        raise ExportError(f"cannot write {shown(output_dir)}: {problem.strerror or problem}") from None
     seconds = round(time.perf_counter() - started, 3)
-    return ExportResult(model.name, output_dir, size, model.sha256, signature(), checked, seconds)
+    return ExportResult(model.name, output_dir, size, model.sha256, kind.signature(), checked, not_checked, seconds)
+
+
+def checked_or_not(
+    model: StoredModel, answer: Callable[[Requests], Answers], configs: Sequence[SamplingConfig] = ()
+) -> tuple[Checked | None, str]:
+    """What `check_texts` finds, or why it could not be asked. Raises ExportError where a text differs."""
+    try:
+        return check_texts(model, answer, configs), ""
+    except CannotRunError as problem:
+        return None, str(problem)
 
 
 def _check_output(output_dir: Path, kind: Format, overwrite: bool) -> None:

@@ -96,7 +96,7 @@ def is_capital(symbol: str) -> bool:
 
 def matching(texts: tuple[str, ...], spelled: Spelled) -> np.ndarray:
     """Which characters stand at which place, bool [U + 1, P]."""
-    columns = [_column(*place, spelled) for text in texts for place in places_of(text)]
+    columns = [_column(*place, spelled.points, spelled.small) for text in texts for place in places_of(text)]
     return np.append(np.stack(columns, axis=1), np.zeros((1, len(columns)), bool), axis=0)
 
 
@@ -114,8 +114,19 @@ def places_of(text: str) -> Iterator[tuple[list[tuple[str, str]], bool, bool]]:
     yield [(min(pair), max(pair)) for pair in ends], is_negated, is_exact
 
 
-def _column(ranges: list[tuple[str, str]], is_negated: bool, is_exact: bool, spelled: Spelled) -> np.ndarray:
-    points = spelled.points if is_exact else spelled.small
+def stands_in(banned: str, text: str) -> bool:
+    """Whether `text` holds a banned text."""
+    points = code_points(text).astype(np.int32)
+    small = np.array([small_letter(point) for point in points.tolist()], np.int32)
+    fits = [_column(*place, points, small) for place in places_of(banned)]
+    number = len(text) - len(fits) + 1  # of places where it could begin
+    return number > 0 and bool(np.logical_and.reduce([fit[i : i + number] for i, fit in enumerate(fits)]).any())
+
+
+def _column(
+    ranges: list[tuple[str, str]], is_negated: bool, is_exact: bool, points: np.ndarray, small: np.ndarray
+) -> np.ndarray:
+    points = points if is_exact else small
     found = np.zeros(len(points), bool)
     for first, last in ranges:
         found |= (points >= ord(first)) & (points <= ord(last))

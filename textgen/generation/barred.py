@@ -52,8 +52,8 @@ class Barred(NamedTuple):
         Raises SettingError where what is banned leaves no token.
         """
         groups, ids = _of_words(tokenizer, config) if isinstance(tokenizer, WordTokenizer) else _nothing(tokenizer)
-        banned, units = banned_by(config.ban, tokenizer, config.ignore_eod), None
-        if config.min_length and tokenizer.eod_id is not None and not config.ignore_eod:
+        banned, units = banned_by(config.ban, tokenizer, config.passes_ends), None
+        if config.min_length and tokenizer.eod_id is not None and not config.passes_ends:
             units = Units(config.min_length, tokenizer.eod_id, tokenizer.continues, tokenizer.continued)
         if banned is not None:
             is_left = ~banned.holds

@@ -59,7 +59,7 @@ class Ending:
         # As bytes, of which an element is an int: this runs for every token.
         self._continues, self._continued = tokenizer.continues.tobytes(), tokenizer.continued.tobytes()
         self._joins_tokens = b"\1" in self._continues  # in one unit
-        self.ignores_eod, self._length, self._least = config.ignore_eod, config.length, config.min_length
+        self.ignores_eod, self._length, self._least = config.passes_ends, config.length, config.min_length
         self._num_tokens, self._most_tokens = 0, config.length * MAX_PIECE
         if config.endless:
             self._length = self._most_tokens = sys.maxsize

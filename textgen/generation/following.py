@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING
 
 from textgen.config import SamplingConfig
 from textgen.errors import SettingError, TextgenError
+from textgen.generation.banning import stands_in
 from textgen.generation.barred import Barred
 from textgen.generation.ending import Ending
 from textgen.generation.state import Context
 from textgen.generation.steering import Steering, Together
+from textgen.messages import shown
 from textgen.tokenizers import Tokenizer
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class Following:
         if config.is_constrained:
             from textgen.generation.constraints import constraint_of  # noqa: PLC0415
 
+            self._check_words()
             self._constraint = constraint_of(tokenizer, config, context)
 
     def rows(self, number: int) -> tuple[list[Ending], Steering | None]:
@@ -52,6 +55,20 @@ class Following:
 
             steerings.append(MaxCopy(self._copy_rules, self.tokenizer, self.context, number))
         return endings, steerings[0] if len(steerings) == 1 else Together(steerings) if steerings else None
+
+    def _check_words(self) -> None:
+        """Raise SettingError where a word that the text must hold is none that it may hold."""
+        for word in self.config.must_include:
+            if self._copy_rules is not None and self._copy_rules.copies(word):
+                raise SettingError(
+                    f"`must_include` asks for {shown(repr(word))}, in which the training text is copied for more than "
+                    f"`max_copy={self.config.max_copy}` characters. Give a larger `max_copy`, or leave that out"
+                )
+            if banned := next((text for text in self.config.ban if stands_in(text, word)), None):
+                raise SettingError(
+                    f"`must_include` asks for {shown(repr(word))}, which holds what `ban` forbids: "
+                    f"{shown(repr(banned))}. Leave one of them out"
+                )
 
     def check(self, ending: Ending) -> None:
         """Raise TextgenError where the text is over without being what a constraint asks for.

@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from textgen.generation.barred import Barred
 from textgen.generation.graph_banning import GraphBanned
-from textgen.generation.graph_sampling import PENALTIES, Active, Rules, choose, penalised, without
+from textgen.generation.graph_sampling import Active, Rules, choose, penalised, without
+from textgen.generation.sampling import PENALTIES
 from textgen.generation.state import MAX_RECENT
 
 Empty = tuple[()]

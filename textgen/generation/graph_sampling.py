@@ -15,14 +15,13 @@ from typing import Any
 import tensorflow as tf
 
 from textgen.config import FILTERS, SamplingConfig
-from textgen.generation.sampling import AS_NEAR
+from textgen.generation.sampling import AS_NEAR, PENALTIES
 
 Rules = Mapping[str, tf.Tensor]  # setting -> its number, a scalar tensor: changing it traces nothing again
 # Setting -> whether it acts: bool while tracing, else a bool scalar tensor; None where its numbers take turns.
 Active = Mapping[str, bool | tf.Tensor | None]
 
 TYPES: dict[Any, tf.DType] = {int: tf.int32, float: tf.float64}
-PENALTIES = {"repeat_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}
 # The number at which a setting does not act.
 OFF = PENALTIES | {"no_repeat_ngram": 0} | {name: field.default for name, field in FILTERS.items()}
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from textgen.config import SamplingConfig
+from textgen.errors import TextgenError
 from textgen.generation.generator import Completion, Generator
 from textgen.messages import json_line
 
@@ -66,7 +67,11 @@ class Job:
         pieces = self.generator.write(context, self.config)  # what cannot be written is said before anything is
         if with_prompt:
             yield readable, False
-        yield from self._marked(readable, pieces)
+        try:
+            yield from self._marked(readable, pieces)
+        except TextgenError:  # the rules leave nothing more; what is said of that begins a line
+            yield "\n", False
+            raise
 
     def _several(self, prompt: str, delimiter: str, with_prompt: bool) -> Shown:
         completions = self.generator.generate(prompt, self.config, self.num_samples, logprobs=self.logprobs)

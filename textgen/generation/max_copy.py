@@ -51,7 +51,7 @@ class CopyRules:
     def __init__(self, index: CopyIndex, pieces: Sequence[str], most: int):
         """Args: pieces: what each id writes, V texts. most: the longest run that may be copied."""
         self.index, self.pieces, self.most = index, pieces, most
-        self.refused = [i for i, piece in enumerate(pieces) if self._copies(piece)]  # whatever stands before them
+        self.refused = [i for i, piece in enumerate(pieces) if self.copies(piece)]  # whatever stands before them
         never = frozenset(self.refused)
         self._possible = [(i, piece) for i, piece in enumerate(pieces) if i not in never]
         self._longest = max((len(piece) for _, piece in self._possible), default=0)
@@ -62,7 +62,7 @@ class CopyRules:
     def of(cls, index: CopyIndex, tokenizer: Tokenizer, config: SamplingConfig) -> Self:
         """The rules for what a model writes with this `tokenizer`: `<eod>` writes what stands between documents."""
         pieces = list(tokenizer.pieces)
-        if tokenizer.eod_id is not None and config.ignore_eod:
+        if tokenizer.eod_id is not None and config.passes_ends:
             pieces[tokenizer.eod_id] = tokenizer.document_separator or ""
         return cls(index, pieces, config.max_copy)
 
@@ -77,7 +77,7 @@ class CopyRules:
             found += ids
         return found
 
-    def _copies(self, piece: str) -> bool:
+    def copies(self, piece: str) -> bool:
         """Whether a run within the piece is too long."""
         size = self.most + 1
         return any(self.index.find(piece[i : i + size].encode()) is not None for i in range(len(piece) - self.most))

@@ -13,8 +13,9 @@ by these numbers; a test compares the two for random settings:
 6. Filters set weights to zero, in the order of SamplingConfig's fields. Of equally likely ids they keep all or none.
 7. The first id whose cumulative share, in id order, exceeds the uniform number is drawn.
 
-That is the order of transformers 4.50, in `_get_logits_processor` of `generation/utils.py`: repetition penalty,
-no-repeat n-grams, bad words, least length, what a prefix allows, temperature, top-k, top-p, min-p, typical.
+That is the order of transformers, in `_get_logits_processor` of `generation/utils.py`: repetition penalty, no-repeat
+n-grams, bad words, least length, what a prefix allows, temperature, top-k, top-p, min-p, typical. It was read there at
+commit 000034a44ef8, which came after 4.49.
 """
 
 import math
@@ -24,6 +25,7 @@ import numpy as np
 
 from textgen.config import FILTERS, SamplingConfig
 
+PENALTIES = {"repeat_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}  # and where they are off
 AS_NEAR = 1e-12  # nats: two ids may be equally near from two sides, and a rounding must not part them
 LEAST = float(np.finfo(np.float64).tiny)  # a share that is less counts as so much: it has a logarithm
 

@@ -25,7 +25,7 @@ def needed_bytes(tokenizer: Tokenizer, config: SamplingConfig, num_samples: int)
     Texts that may end before their length count as short.
     """
     at_once = min(num_samples, samples_at_once(tokenizer))
-    may_end = bool(config.stop) or config.regex is not None or (tokenizer.eod_id is not None and not config.ignore_eod)
+    may_end = bool(config.stop) or config.regex is not None or (tokenizer.eod_id is not None and not config.passes_ends)
     units = 0 if may_end else config.length
     held = BYTES_PER_UNIT[tokenizer.level] * num_samples + BYTES_PER_PIECE[tokenizer.level] * at_once
     return units * held + BYTES_PER_LOGIT * at_once * tokenizer.vocabulary_size

@@ -61,7 +61,7 @@ class CommandCompleter(Completer):
             yield from (Completion(word, start_position=-len(given)) for word in SETTINGS if word.startswith(name))
         elif name in SETTINGS:
             default, choices = SETTINGS[name].default, SETTINGS[name].metadata["choices"]
-            switches = ("on", "off") if isinstance(default, bool) else ("off",) if default == () else ()
+            switches = ("on", "off") if isinstance(default, bool) else ("off",) if default in ((), None) else ()
             yield from _words((*choices, *switches), value)
 
 

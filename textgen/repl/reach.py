@@ -35,9 +35,11 @@ class Reach:
 
     def settings(self, config: SamplingConfig, level: str) -> SamplingConfig:
         """`config` with a length that is enough. A model that never ends a word is stopped all the same."""
-        if self.words:
-            return config.replace(length=self.words * MAX_PIECE, endless=False)
-        return config.replace(length=max(config.length, LONGEST_TO[level]), endless=False) if self.to else config
+        if not (self.words or self.to):
+            return config
+        length = self.words * MAX_PIECE if self.words else max(config.length, LONGEST_TO[level])
+        least = min(config.min_length, length)
+        return config.replace(length=length, min_length=least, endless=False, ignore_eod=config.passes_ends)
 
     def limit(self, pieces: Iterable[str]) -> Iterator[str]:
         """`pieces` up to where the turn ends."""

@@ -120,7 +120,8 @@ class Session:
         before = self.story.text
         if text == before:
             return False
-        story = self.story.cut(common_beginning(before, text))
+        begin = common_beginning(before, text)
+        story = self.story.cut(begin) if begin < len(before) else self.story
         if rest := text[len(story.text) :]:
             story = story.add(Turn.make(story.end, rest))
         self._change_when_read(story)
@@ -172,11 +173,12 @@ class Session:
 
     def variants(self, count: int) -> tuple[str, ...]:
         """So many next turns, written side by side, which can then be chosen. Each has its own sample number."""
-        check_samples(self.generator.tokenizer, self.config, count)
+        config = self.config.replace(endless=False, ignore_eod=self.config.passes_ends, beams=1)
+        check_samples(self.generator.tokenizer, config, count)
         story, turn = self.story, Turn.make(self.story.end, "")
         context = self.reader.context(turn.prompted)
         first, self.next_sample = self.next_sample, self.next_sample + count
-        texts = self.generator.variants(context, self.config, range(first, first + count))
+        texts = self.generator.variants(context, config, range(first, first + count))
         self._offer = Offer(story, tuple(texts), is_turn=True)
         return self._offer.texts
 
@@ -215,7 +217,7 @@ class Session:
             self.notice(f"{turn.reach.to!r:.60} did not come within {len(written):,} characters")
 
     def _why_nothing(self) -> str:
-        if self.generator.tokenizer.eod_id is None or self.config.ignore_eod:
+        if self.generator.tokenizer.eod_id is None or self.config.passes_ends:
             return "the text that stops it came first" if self.config.stop else "no token is left that may follow"
         return "for it the text ends here. Type how it goes on, or /set ignore_eod on"
 
@@ -232,10 +234,11 @@ class Session:
                 self.write(piece)
         except KeyboardInterrupt:
             is_stopped = True
+        finally:  # also where the rules leave nothing more
+            written = "".join(pieces)
+            if written and not written.endswith("\n"):
+                self.write("\n")
         seconds = time.perf_counter() - begun
-        written = "".join(pieces)
         text = written.replace(tokenizer.document_separator or "\0", "")  # which need not be among the symbols
         self.tokens_per_second = len(tokenizer.encode(text)) / seconds if text else None
-        if written and not written.endswith("\n"):
-            self.write("\n")
         return written, is_stopped

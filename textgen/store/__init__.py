@@ -6,6 +6,7 @@ output_file      text in a file that a user named, which may be a link, a device
 private          what is for its owner alone, and who can read a file
 state            where textgen remembers what it was used for
 strict_json      plain files, and JSON of our format
+signature        what this user's textgen wrote, told from what anybody may have written
 manifest         directories whose files are vouched for by size and hash
 tensors          named arrays in a file
 suffixes         the places of a text in the order of what stands there

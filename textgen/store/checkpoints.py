@@ -62,13 +62,13 @@ def save_checkpoint(
     Raises:
         CheckpointError: it cannot be written. Nothing half-written is left, and earlier ones are as they were.
     """
-    directory = run_dir / model_directory.CHECKPOINTS
+    directory, mode = run_dir / model_directory.CHECKPOINTS, OWNER_ONLY if is_private else 0o777
     try:
-        atomic.make_directory(run_dir, OWNER_ONLY if is_private else 0o777)
-        atomic.make_directory(directory)
+        atomic.make_directory(run_dir, mode)
+        atomic.make_directory(directory, mode)
         with atomic.opened(run_dir.parent, run_dir.name, directory.name):  # or a link would lead to another place
             target = _free_path(directory, checkpoint.progress.step)
-        with atomic.replacing_directory(target) as temporary:
+        with atomic.replacing_directory(target, mode=mode) as temporary:
             _write(temporary, checkpoint)
     except OSError as problem:
         raise CheckpointError(f"cannot save a checkpoint in {directory}: {problem.strerror or problem}") from problem

@@ -29,7 +29,7 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 def seal(directory: Path, names: tuple[str, ...]) -> None:
     """Write the manifest of the files `names`, which makes the directory complete. Raises OSError."""
     entries = {name: ((directory / name).stat().st_size, atomic.sha256_of(directory / name)) for name in names}
-    atomic.write_bytes(directory / MANIFEST, _manifest_bytes(entries))
+    atomic.write_bytes(directory / MANIFEST, manifest_bytes(entries))
 
 
 def verify(
@@ -71,7 +71,7 @@ def read_manifest(
         raise ModelError(f"{path} does not list exactly {', '.join(required)}")
     names = (*required, *(name for name in optional if name in files))
     entries = {name: _manifest_entry(path, name, files[name]) for name in names}
-    if _manifest_bytes(entries) != content:
+    if manifest_bytes(entries) != content:
         raise ModelError(f"{path} is damaged: it is not written as textgen writes it. {ADVICE}")
     return entries
 
@@ -84,7 +84,8 @@ def _manifest_entry(path: Path, name: str, entry: Any) -> tuple[int, str]:
     raise ModelError(f"{path} must give bytes and sha256 of {name}")
 
 
-def _manifest_bytes(entries: dict[str, tuple[int, str]]) -> bytes:
+def manifest_bytes(entries: dict[str, tuple[int, str]]) -> bytes:
+    """A manifest of files whose size and SHA-256 are given by name."""
     files = {name: {"bytes": num_bytes, "sha256": sha256} for name, (num_bytes, sha256) in entries.items()}
     return document_bytes({"files": files})
 

@@ -25,7 +25,8 @@ def write_file(path: Path, text: str) -> None:
         if not stat.S_ISREG(found.st_mode) or _is_a_stream(found):
             _add(path, content)
             return
-    atomic.write_bytes(Path(os.path.realpath(path)), content)
+    with atomic.replacing_file(Path(os.path.realpath(path)), 0o666) as file:
+        file.write(content)
 
 
 def _is_a_stream(found: os.stat_result) -> bool:

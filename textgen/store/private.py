@@ -12,7 +12,7 @@ from pathlib import Path
 
 OWNER_ONLY = 0o700
 # What private directories hold: entries by their hashes, and the parts of the state and the cache.
-OURS = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}|prepared|trained_from|repl_history|\..+\.tmp")
+OURS = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}|prepared|trained_from|repl_history|signing_key|\..+\.tmp")
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Where textgen remembers what it was used for: lines that were typed, corpora that were trained from."""
+"""Where textgen remembers what it was used for: lines that were typed, corpora that were trained from, its key."""
 
 import os
 from pathlib import Path

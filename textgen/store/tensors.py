@@ -67,7 +67,7 @@ def write_tensors(path: Path, tensors: dict[str, np.ndarray], storage: str = "fl
     Raises:
         OSError: the file cannot be written.
     """
-    atomic.write_bytes(path, safetensors.numpy.save(_stored(tensors, storage)))
+    atomic.write_bytes(path, safetensors.numpy.save(stored_tensors(tensors, storage)))
 
 
 def rounded(tensors: dict[str, np.ndarray], storage: str) -> dict[str, np.ndarray]:
@@ -76,7 +76,7 @@ def rounded(tensors: dict[str, np.ndarray], storage: str) -> dict[str, np.ndarra
     Rounding it again changes nothing, except in rows whose scale is so small (below 1e-38) that float32 lacks bits
     for it: the quotient of a float32 number and 127, rounded and multiplied by 127, comes back as the same quotient.
     """
-    stored = _stored(tensors, storage)
+    stored = stored_tensors(tensors, storage)
     return {name: _values(stored[name], stored.get(name + SCALE)) for name in tensors}
 
 
@@ -152,7 +152,7 @@ def _read_header(file: io.BufferedReader) -> tuple[bytes, dict[str, _Entry], int
     return head, found, num_bytes
 
 
-def _stored(tensors: dict[str, np.ndarray], storage: str) -> dict[str, np.ndarray]:
+def stored_tensors(tensors: dict[str, np.ndarray], storage: str) -> dict[str, np.ndarray]:
     """Float32 tensors as a file holds them, with the scales of those that are integers."""
     if storage not in STORAGES:
         raise ValueError(f"storage must be one of {', '.join(STORAGES)}. Received: {storage!r}")

@@ -13,6 +13,7 @@ Decoding is plain concatenation of pieces, so text can be streamed.
     normalizing       text -> its Unicode form, before it is encoded
     unknown           symbols that a model has never seen -> symbols that it knows
       look_alikes     what stands for what looks alike
+    form_tables       the last two, and case, as tables, for exports
     extending         the ids of a tokenizer in one that knows more
     graph_characters  the character tokenizer as TensorFlow operations, for the export
     graph_word        the word tokenizer likewise; `graph_tokenizer`

@@ -13,7 +13,7 @@ import numpy as np
 
 from textgen.config import END_OF_DOCUMENT, NORMAL_FORMS
 from textgen.errors import TokenizerError
-from textgen.tokenizers.text_blocks import CODE_POINTS, code_points
+from textgen.tokenizers.text_blocks import CODE_POINTS, WHOLE, Place, code_points
 
 DOCUMENT_SEPARATORS = (None, "\n", "\n\n")
 SURROGATES = range(0xD800, 0xE000)
@@ -84,8 +84,12 @@ class Tokenizer(abc.ABC):
         return np.concatenate([np.zeros(0, np.int32), *self.encode_blocks([text])])
 
     @abc.abstractmethod
-    def encode_blocks(self, blocks: Iterable[str]) -> Iterator[np.ndarray]:
-        """The ids that `encode` gives for the whole of `blocks`, wherever they are cut, as int32 arrays."""
+    def encode_blocks(self, blocks: Iterable[str], place: Place = WHOLE) -> Iterator[np.ndarray]:
+        """The ids that `encode` gives for the whole of `blocks`, wherever they are cut, as int32 arrays.
+
+        Args:
+            place: of `blocks` in a text of which they are a part; see `word_pieces.cut_place`.
+        """
 
     def decode(self, token_ids: Sequence[int] | np.ndarray, end: str = "") -> str:
         """The text of `token_ids`: their pieces, one after the other, with `end` for every `<eod>`."""

@@ -13,7 +13,7 @@ from textgen.config import TextConfig
 from textgen.tokenizers.base import Tokenizer
 from textgen.tokenizers.extending import check_extensible
 from textgen.tokenizers.fitting import SymbolFitter
-from textgen.tokenizers.text_blocks import code_points, regrouped
+from textgen.tokenizers.text_blocks import WHOLE, Place, code_points, regrouped
 
 
 class CharacterTokenizer(Tokenizer):
@@ -32,9 +32,9 @@ class CharacterTokenizer(Tokenizer):
         """V, the number of ids."""
         return len(self.symbols) + (self.document_separator is not None)
 
-    def encode_blocks(self, blocks: Iterable[str]) -> Iterator[np.ndarray]:
+    def encode_blocks(self, blocks: Iterable[str], place: Place = WHOLE) -> Iterator[np.ndarray]:
         """Ids of the whole of `blocks`, int32 arrays, one id per code point."""
-        offset = 0
+        offset = place.offset
         for block in regrouped(blocks):
             yield self._character_ids(code_points(block), offset)
             offset += len(block)

@@ -13,8 +13,6 @@ from textgen.tokenizers.text_blocks import CODE_POINTS, code_points
 class SymbolFitter(abc.ABC):
     """Takes a text block by block, cut anywhere; `finish` makes the tokenizer of all of it."""
 
-    learns_words = False  # whether it learns more of a text than its characters
-
     def __init__(self) -> None:
         self._is_seen = np.zeros(CODE_POINTS, bool)
 

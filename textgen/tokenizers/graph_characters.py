@@ -9,8 +9,6 @@ in for them. Only core operations are used, so an exported model does not need t
 Unicode's normal forms are tensorflow_text's operations.
 """
 
-import functools
-import unicodedata
 from collections.abc import Collection
 from typing import NamedTuple
 
@@ -18,10 +16,9 @@ import numpy as np
 import tensorflow as tf
 
 from textgen.errors import TokenizerError
-from textgen.tokenizers.base import SURROGATES, Tokenizer
-from textgen.tokenizers.look_alikes import LOOK_ALIKES
+from textgen.tokenizers.base import Tokenizer
+from textgen.tokenizers.form_tables import joining_pairs, known_forms
 from textgen.tokenizers.text_blocks import CODE_POINTS, code_points
-from textgen.tokenizers.unknown import joined, nearest_known
 
 try:
     import tensorflow_text
@@ -39,7 +36,6 @@ except ImportError:  # no wheel for this platform
 
 MOST_ACCENTS = 3  # of one letter that is one symbol with them
 NO_PAIR = -1
-HANGUL_SYLLABLES = range(0xAC00, 0xD7A4)  # decomposed by a formula that unicodedata.decomposition leaves out
 
 
 class Rows(NamedTuple):
@@ -133,52 +129,6 @@ class GraphCharacterTokenizer(TextTokenizer, TextDetokenizer):
             token_ids = tf.RaggedTensor.from_tensor(token_ids)
         code_points = tf.gather(self.spellings.tensor(), token_ids)  # [B, (T), (characters)]
         return tf.strings.unicode_encode(code_points.merge_dims(1, 2), "UTF-8")
-
-
-def known_forms(symbols: str) -> dict[str, str]:
-    """What stands for each symbol under the policy `replace`, sorted; symbols without a form are left out."""
-    known = set(symbols)
-    readable = sorted(known.union(symbols_with_forms()))
-    return {symbol: form for symbol in readable if (form := nearest_known(symbol, known))}
-
-
-def joining_pairs(symbols: str) -> dict[int, int]:
-    """What a letter and an accent that is none of `symbols` are together; as keys first * CODE_POINTS + second.
-
-    Korean syllables are left out where none is known: their parts are then read one by one with the same result.
-    """
-    known = set(symbols)
-    has_no_syllable = known.isdisjoint(map(chr, HANGUL_SYLLABLES))
-    return {
-        ord(first) * CODE_POINTS + ord(second): ord(one)
-        for first, second, one in letters_and_accents()
-        if second not in known and not (has_no_syllable and ord(one) in HANGUL_SYLLABLES)
-    }
-
-
-@functools.cache
-def letters_and_accents() -> tuple[tuple[str, str, str], ...]:
-    """Every letter and accent for which `joined` finds one symbol, and that."""
-    composed = [chr(code) for code in range(CODE_POINTS) if unicodedata.decomposition(chr(code))[:1] not in ("", "<")]
-    found = []
-    for one in (*composed, *map(chr, HANGUL_SYLLABLES)):
-        parts = unicodedata.normalize("NFD", one)
-        for place in range(1, len(parts)):
-            first = unicodedata.normalize("NFC", parts[:place] + parts[place + 1 :])
-            if len(first) == 1 and joined(first, parts[place]) == one:
-                found.append((first, parts[place], one))
-    return tuple(found)
-
-
-@functools.cache
-def symbols_with_forms() -> tuple[str, ...]:
-    """Every symbol for which `nearest_known` may find something else: with a case, a decomposition, a plain form."""
-    found = set(LOOK_ALIKES)
-    for code_point in range(CODE_POINTS):
-        symbol = chr(code_point)
-        if symbol.lower() != symbol or symbol.upper() != symbol or unicodedata.decomposition(symbol):
-            found.add(symbol)
-    return tuple(found.difference(map(chr, SURROGATES)).union(map(chr, HANGUL_SYLLABLES)))
 
 
 def _moved_on(values: tf.Tensor) -> tf.Tensor:

@@ -47,7 +47,7 @@ import numpy as np
 
 from textgen.errors import TokenizerError
 from textgen.tokenizers.base import Tokenizer, checked_document
-from textgen.tokenizers.text_blocks import code_points
+from textgen.tokenizers.text_blocks import WHOLE, Place, code_points
 from textgen.tokenizers.word_classes import LETTER, MARK, NUMBER, SPACE, classes_of
 from textgen.tokenizers.word_pieces import MAX_PIECE, Pieces, hash_pieces, whole_pieces
 
@@ -101,10 +101,10 @@ class WordTokenizer(Tokenizer):
             return next(ends, super().start_id)
         return super().start_id
 
-    def encode_blocks(self, blocks: Iterable[str]) -> Iterator[np.ndarray]:
+    def encode_blocks(self, blocks: Iterable[str], place: Place = WHOLE) -> Iterator[np.ndarray]:
         """Ids of the whole of `blocks`, int32 arrays."""
-        offset = 0
-        for block in whole_pieces(blocks):
+        offset = place.offset
+        for block in whole_pieces(blocks, place):
             yield self._encode_pieces(self._character_ids(block.points, offset), block.pieces)
             offset += len(block.text)
 

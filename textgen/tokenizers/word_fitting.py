@@ -3,6 +3,7 @@
 import itertools
 from collections import Counter
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +24,16 @@ DEFAULT_VOCABULARY_SIZE = 30_000
 MAX_COUNTED = 1_000_000  # different pieces: some 150 MB of strings and counts
 
 
+class Counted(NamedTuple):
+    """How often the pieces of a text occur."""
+
+    letters: np.ndarray  # uint8: the UTF-8 of all different pieces of two characters or more, as they were met
+    lengths: np.ndarray  # uint8 [P], their characters
+    counts: np.ndarray  # int64 [P]
+    points: np.ndarray  # int64 [S]: the code points of pieces of one character
+    times: np.ndarray  # int64 [S]
+
+
 class WordFitter(SymbolFitter):
     """Learns a word tokenizer from a stream of text.
 
@@ -30,8 +41,6 @@ class WordFitter(SymbolFitter):
     half is forgotten. (Within a block, pieces of one hash are counted together: a chance of 1 in 10**9 to miss a word,
     which would be spelled.)
     """
-
-    learns_words = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -129,18 +138,49 @@ class WordFitter(SymbolFitter):
         for block in text_blocks.regrouped(waiting):
             self._count(self._stream.add(block))
 
-    def _count(self, block: Block | None) -> None:
-        if block is None:
-            return
-        single = block.points[block.pieces.starts[block.pieces.lengths == 1]]
-        points, times = np.unique(single, return_counts=True)
-        self._alone.update(dict(zip(points.tolist(), times.tolist(), strict=True)))
+    def merge(self, counted: Counted) -> None:
+        """Learn the pieces that were counted in another part of the text, and not its characters."""
+        text = counted.letters.tobytes().decode()
+        ends = np.cumsum(counted.lengths, dtype=np.int64).tolist()
         counts = self._counts
-        for start, end, count in distinct_pieces(block):
-            word = block.text[start:end]
+        for start, end, count in zip([0, *ends], ends, counted.counts.tolist(), strict=False):
+            word = text[start:end]
             counts[word] = counts.get(word, 0) + count
-        if len(counts) > MAX_COUNTED:
-            self._counts = without_the_rarest(counts, MAX_COUNTED // 2)
+        self._alone.update(dict(zip(counted.points.tolist(), counted.times.tolist(), strict=True)))
+        self._forget()
+
+    def _count(self, block: Block | None) -> None:
+        if block is not None:
+            _add_pieces(block, self._counts, self._alone)
+            self._forget()
+
+    def _forget(self) -> None:
+        if len(self._counts) > MAX_COUNTED:
+            self._counts = without_the_rarest(self._counts, MAX_COUNTED // 2)
+
+
+def count_pieces(blocks: Iterable[Block]) -> Counted:
+    """The pieces of a part of a text, which `WordFitter.merge` takes."""
+    counts: dict[str, int] = {}
+    alone: Counter[int] = Counter()
+    for block in blocks:
+        _add_pieces(block, counts, alone)
+    return Counted(
+        np.frombuffer("".join(counts).encode(), np.uint8),
+        np.fromiter(map(len, counts), np.uint8, len(counts)),
+        np.fromiter(counts.values(), np.int64, len(counts)),
+        np.fromiter(alone, np.int64, len(alone)),
+        np.fromiter(alone.values(), np.int64, len(alone)),
+    )
+
+
+def _add_pieces(block: Block, counts: dict[str, int], alone: Counter[int]) -> None:
+    single = block.points[block.pieces.starts[block.pieces.lengths == 1]]
+    points, times = np.unique(single, return_counts=True)
+    alone.update(dict(zip(points.tolist(), times.tolist(), strict=True)))
+    for start, end, count in distinct_pieces(block):
+        word = block.text[start:end]
+        counts[word] = counts.get(word, 0) + count
 
 
 def distinct_pieces(block: Block) -> list[tuple[int, int, int]]:

@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from textgen.tokenizers.text_blocks import code_points, regrouped
+from textgen.tokenizers.text_blocks import WHOLE, Place, code_points, regrouped
 from textgen.tokenizers.word_classes import (
     APOSTROPHE,
+    BLANK,
     END,
     IDEOGRAPH,
     LETTER,
@@ -18,6 +19,7 @@ from textgen.tokenizers.word_classes import (
 )
 
 MAX_PIECE = 64  # characters
+LOOKED_AT = 4096  # characters at the end of a text, for a simple place to cut it
 
 # One for every place in a piece: the powers, modulo 2**64, of the odd number next to 2**64 divided by the golden ratio.
 ODD = 0x9E3779B97F4A7C15
@@ -63,41 +65,77 @@ class PieceStream:
     at the last character. What is behind the last certain one waits for the next block: 65 characters at the most.
     """
 
-    def __init__(self) -> None:
-        self._rest = ""
-        self._before = END
+    def __init__(self, before: int | None = None) -> None:
+        """Args: before: the resolved class of the character before the text; None at its very beginning."""
+        self.rest = ""  # what waits
+        self.before = END if before is None else before  # the resolved class of the character before that
 
     def add(self, block: str) -> Block | None:
         """The pieces that are certain now, None when there are none. `block` is best some 2**20 characters long."""
-        text = self._rest + block
+        text = self.rest + block
         points = code_points(text)
-        pieces = find_pieces(classes_of(points), self._before)
+        pieces = find_pieces(classes_of(points), self.before)
         last = int(np.searchsorted(pieces.starts, len(text) - 2, side="right")) - 1
         if last < 1:
-            self._rest = text
+            self.rest = text
             return None
         cut = int(pieces.starts[last])
-        self._rest, self._before = text[cut:], int(pieces.classes[cut - 1])
+        self.rest, self.before = text[cut:], int(pieces.classes[cut - 1])
         certain = Pieces(pieces.starts[:last], pieces.lengths[:last], pieces.classes[:cut])
         return Block(text[:cut], points[:cut], certain)
 
-    def finish(self) -> Block | None:
-        """The last pieces of the text, None when there are none. What is added now begins another text."""
-        text, before, self._rest, self._before = self._rest, self._before, "", END
+    def finish(self, after: str = "") -> Block | None:
+        """The last pieces of the text, None when there are none. What is added now begins another text.
+
+        Args:
+            after: the character behind the text, where that ends with a piece of a longer one.
+        """
+        text, before, self.rest, self.before = self.rest, self.before, "", END
         if not text:
             return None
-        points = code_points(text)
-        return Block(text, points, find_pieces(classes_of(points), before))
+        points = code_points(text + after)
+        pieces = find_pieces(classes_of(points), before)
+        starts = pieces.starts[: np.searchsorted(pieces.starts, len(text))]
+        lengths = np.diff(starts, append=len(text))
+        return Block(text, points[: len(text)], Pieces(starts, lengths, pieces.classes[: len(text)]))
 
 
-def whole_pieces(blocks: Iterable[str]) -> Iterator[Block]:
-    """The text of `blocks`, cut anew where pieces end."""
-    stream = PieceStream()
+def whole_pieces(blocks: Iterable[str], place: Place = WHOLE) -> Iterator[Block]:
+    """The text of `blocks`, cut anew where pieces end.
+
+    Args:
+        place: of that text in a longer one, where it begins and ends with a piece of that.
+    """
+    stream = PieceStream(place.before)
     for block in regrouped(blocks):
         if (certain := stream.add(block)) is not None:
             yield certain
-    if (last := stream.finish()) is not None:
+    if (last := stream.finish(place.after)) is not None:
         yield last
+
+
+def cut_place(text: str, before: int | None = None) -> tuple[int, int | None]:
+    """A late place in `text` where a piece begins, and the class of the character before it as `Place` has it.
+
+    What is before it and what is from there on have the pieces of the whole text, if each is told its `Place`. That
+    takes no more than a look at the end of most texts: a piece begins at white space behind something else, at an
+    ideograph, and wherever a document does. Where none is near, as in a text without spaces, all pieces are found.
+
+    Args:
+        text: of more than 2 * MAX_PIECE characters.
+        before: the class of the character before it.
+    """
+    first = max(0, len(text) - LOOKED_AT)
+    classes = classes_of(code_points(text[first:]))
+    last, this = classes[:-1], classes[1:]
+    is_behind_word = ((this == SPACE) | (this == BLANK)) & (last != this) & (last != MARK) & (last != APOSTROPHE)
+    begins = np.flatnonzero(is_behind_word | (this == IDEOGRAPH) | (this == END) | (last == END))
+    if len(begins):
+        return first + 1 + int(begins[-1]), None
+    stream = PieceStream(before)
+    for block in regrouped([text]):
+        stream.add(block)
+    return len(text) - len(stream.rest), stream.before
 
 
 def hash_pieces(values: np.ndarray, pieces: Pieces) -> np.ndarray:

@@ -139,6 +139,7 @@ def _new(request: Request, lock: RunLock | None, progress: Preparing, tell: Call
         Split(training.val_fraction, training.seed),
         base=parent and parent.tokenizer,
         progress=progress,
+        jobs=request.jobs,
     )
     num_tokens, num_ids = len(prepared.train_ids), prepared.tokenizer.vocabulary_size
     storage = parent.record.training.storage if parent else "float32"
@@ -205,6 +206,7 @@ def _resumed(request: Request, lock: RunLock | None, progress: Preparing) -> Pla
         tokenizer=checkpoint.tokenizer,
         expected=record.corpus,
         progress=progress,
+        jobs=request.jobs,
     )
     on_cores = cores.notes_on(record.training.cores)
     return Plan(

@@ -7,11 +7,12 @@ from typing import Any
 
 from textgen.cells import CELLS
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
+from textgen.cores import MOST_CORES
 from textgen.corpus import CorpusReader, open_corpus
 from textgen.corpus.texts import ENCODING, TextsReader
 from textgen.errors import SettingError
 from textgen.recipe import suited_level
-from textgen.schema import Settings, from_python, names_of
+from textgen.schema import Settings, from_python, names_of, received
 from textgen.store.model_directory import StoredModel
 from textgen.training.init_from import inherited_settings
 
@@ -44,6 +45,7 @@ class Request:
     init_from: str | None = None  # name or path of the model to begin with, "none" for nothing; None suits
     resume: bool = False
     overwrite: bool = False
+    jobs: int | None = None  # processes that prepare a large text; None is as many as there are cores
     dry_run: bool = False  # plan and measure, and write nothing
 
     def __post_init__(self) -> None:
@@ -55,6 +57,8 @@ class Request:
                 raise SettingError(f"`resume` goes on with the settings of the run; leave out {names}")
         if self.texts is not None:
             self._check_texts()
+        if self.jobs is not None and not 1 <= self.jobs <= MOST_CORES:
+            raise SettingError(f"`jobs` must be from 1 to {MOST_CORES}. Received: {received(self.jobs)}")
         _typed(self.settings)
 
     def _check_texts(self) -> None:

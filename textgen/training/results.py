@@ -81,7 +81,8 @@ class Metrics:
         """One more evaluation."""
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
         with contextlib.suppress(OSError), atomic.opened(self.path.parent, self.path.name) as directory:
-            descriptor = os.open(model_directory.METRICS, flags, 0o666, dir_fd=directory)
+            mode = os.fstat(directory).st_mode & 0o666  # open to those to whom the model is
+            descriptor = os.open(model_directory.METRICS, flags, mode, dir_fd=directory)
             with os.fdopen(descriptor, "ab") as file:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                     raise OSError(errno.EINVAL, "it is no file")

@@ -8,6 +8,9 @@
     including   a steering for `must_include` alone
     rows        what the two steerings share: where each text of a batch is, and whether it is over
 
+Words alone are followed by plans to write them one after the other, which cost little however many there are. Where no
+plan has room, as where words must overlap, a few words are followed exactly, as with a pattern.
+
 An id is allowed where a match can still be reached in the rest of the length. So no text runs into a dead end, and
 none is thrown away.
 """
@@ -19,7 +22,8 @@ import re
 from textgen.config import SamplingConfig
 from textgen.errors import SettingError
 from textgen.generation.barred import Barred
-from textgen.generation.constraints.including import Including, graph_of, needed
+from textgen.generation.constraints.including import Including, NoPlanError, graph_of, needed
+from textgen.generation.constraints.items import TooLargeError
 from textgen.generation.constraints.matching import Matching
 from textgen.generation.constraints.rows import Constraint
 from textgen.generation.constraints.tokens import Tokens, UnwritableError
@@ -59,8 +63,14 @@ def _constraint(tokenizer: Tokenizer, config: SamplingConfig, context: Context) 
     state = tokens.state_of(context.recent)
     last = tokens.texts[context.recent[-1]] if len(context.recent) else ""
     is_behind_letter = re.search(r"\w\Z", last) is not None
-    if config.regex is None:
-        return Including(tokens, state, config.must_include, is_behind_letter)
     graphs = [graph_of(word, tokens.marks) for word in needed(config.must_include)]
     others = [(graph, behind_letter if is_behind_letter else start) for graph, start, behind_letter in graphs]
-    return Matching(tokens, state, config.regex, others)
+    if config.regex is not None:
+        return Matching(tokens, state, config.regex, others)
+    try:
+        return Including(tokens, state, config.must_include, is_behind_letter)
+    except NoPlanError as problem:
+        try:
+            return Matching(tokens, state, None, others)
+        except TooLargeError:
+            raise problem from None

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from textgen.errors import SettingError
 from textgen.generation.constraints.items import items_of, kinds_of
 from textgen.generation.constraints.patterns import Graph
 from textgen.generation.constraints.reach import Reach
@@ -28,9 +29,11 @@ from textgen.generation.constraints.tokens import (
     check_length,
     within,
 )
-from textgen.messages import shown
+from textgen.memory import check_fits
+from textgen.messages import counted, shown
 
 MOST_KEPT = 10_000  # places of a text, and steps between them
+BYTES = 200  # of a word and an id: 190 were measured, of 100 words and 30,000 ids
 STANDS = 0  # where a word is in the text for good, whatever follows
 
 
@@ -63,16 +66,23 @@ def holds(text: str, word: str) -> bool:
     return re.search(before + re.escape(word) + after, text) is not None
 
 
+class NoPlanError(SettingError):
+    """No plan writes the words one after the other; a text in which they overlap, or that ends with one, may be."""
+
+
 class Including:
     """The constraint of `must_include`, as `rows.Constraint`. A place is one set of items for each word, or STANDS."""
 
     def __init__(self, tokens: Tokens, start_state: int, words: Sequence[str], is_behind_letter: bool):
         """Args: is_behind_letter: whether the prompt ends with a letter, digit or underscore.
 
-        Raises SettingError where a word cannot be written, or there is no room for all of them.
+        Raises SettingError where a word cannot be written, and NoPlanError where not all can one after the other.
         """
+        words = needed(words)
+        size = BYTES * len(words) * len(tokens.texts)
+        check_fits(size, f"following {counted(len(words), 'word')}", "Ask for fewer words")
         self.tokens, self.start_state = tokens, start_state
-        self._words = [_Word(word, tokens, start_state) for word in needed(words)]
+        self._words = [_Word(word, tokens, start_state) for word in words]
         self.start = tuple(word.behind_letter if is_behind_letter else word.start for word in self._words)
         self._costs = cache(self._find_costs)
         self._missing = lru_cache(MOST_KEPT)(self._find_missing)
@@ -80,7 +90,7 @@ class Including:
         begun = [word.reach.need(found, start_state) for word, found in zip(self._words, self.start, strict=True)]
         anew = [word.anew for word in self._words]
         need = sum(anew) + min(0, *(b - a for b, a in zip(begun, anew, strict=True)))
-        check_length("`must_include`", need, tokens)
+        check_length("`must_include`", need, tokens, NoPlanError)
 
     def leads(self, place: tuple[int, ...], state: int, units: int, num_tokens: int) -> np.ndarray:
         """As in `Constraint`."""
@@ -143,6 +153,8 @@ class _Word:
         states = {start_state, *tokens.state_after.tolist()}
         needs = [self.reach.ahead(self.behind_letter, s).needs[tokens.may_follow].min(initial=NEVER) for s in states]
         self.anew = int(max(needs))  # the need behind a word that ends there, whatever the last id was
+        if self.anew >= NEVER and any(self.reach.need(found, start_state) < NEVER for found in items.starts):
+            raise NoPlanError(f"`must_include` holds {shown(repr(word))}, which can only begin the text")
         if self.anew >= NEVER:
             unknown = sorted(set(word).difference(tokens.tokenizer.symbols))
             raise UnwritableError(f"`must_include` holds {shown(repr(word))}, which this model cannot write", unknown)

@@ -118,7 +118,7 @@ class _Search:
                 waiting += [(next_place, rest) for next_place in following]
         self._num_seen += len(seen)
         if self._num_seen > MAX_FOLLOWING or len(self.items) > MAX_ITEMS:
-            raise too_large()
+            raise TooLargeError
         return found
 
     def _number(self, place: int, rest: int) -> int:
@@ -161,7 +161,7 @@ def both(one: Items, other: Items) -> Items:
                     pairs.append((a, b))
                 found |= 1 << number
             if len(pairs) > MAX_ITEMS:
-                raise too_large()
+                raise TooLargeError
         return found
 
     start = paired(one.starts[0], other.starts[0])
@@ -176,14 +176,16 @@ def both(one: Items, other: Items) -> Items:
         following.append({k: paired(after[k], after_other[k]) for k in after.keys() & after_other.keys()})
         num_following += sum(found.bit_count() for found in following[-1].values())
         if num_following > MAX_FOLLOWING:
-            raise too_large()
+            raise TooLargeError
         ends |= (one.ends >> a & other.ends >> b & 1) << number
     return Items([start], ends, reads, following)
 
 
-def too_large() -> SettingError:
-    """What to say of a pattern that has more places than can be followed."""
-    return SettingError(
-        "`regex` is too large: there are too many ways to match it. Give a shorter pattern, smaller numbers of "
-        "repetitions, or fewer words with it"
-    )
+class TooLargeError(SettingError):
+    """A pattern has more places than can be followed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "`regex` is too large: there are too many ways to match it. Give a shorter pattern, smaller numbers of "
+            "repetitions, or fewer words with it"
+        )

@@ -14,9 +14,10 @@ from textgen.generation.constraints.tokens import NEVER, Tokens, UnwritableError
 class Matching:
     """The constraint of `regex`, as `rows.Constraint`. A place is a set of items."""
 
-    def __init__(self, tokens: Tokens, start_state: int, pattern: str, others: Sequence[tuple[Graph, int]] = ()):
+    def __init__(self, tokens: Tokens, start_state: int, pattern: str | None, others: Sequence[tuple[Graph, int]] = ()):
         """Args:
 
+        pattern: None allows any text.
         others: graphs of what a text has to match too, each with the place where it begins.
 
         Raises:
@@ -24,12 +25,14 @@ class Matching:
         """
         self.tokens, self.start_state = tokens, start_state
         graph = Graph()
-        graphs = [(graph, graph.add_pattern(pattern)), *others]
+        graphs = [(graph, graph.add_pattern(r"(?s:.*)" if pattern is None else pattern)), *others]
         kinds = kinds_of(tokens.alphabet, [graph for graph, _ in graphs])
         items = reduce(both, [items_of(graph, [start], kinds) for graph, start in graphs])
         self.start = items.starts[0]
         self._reach = Reach(items, tokens, kinds)
-        self._check(graph, others)
+        self._check(
+            [graph for graph, _ in graphs], ["`regex`"] * (pattern is not None) + ["`must_include`"] * bool(others)
+        )
 
     def leads(self, place: int, state: int, units: int, num_tokens: int) -> np.ndarray:
         """As in `Constraint`."""
@@ -46,11 +49,10 @@ class Matching:
         """As in `Constraint`."""
         return self._reach.automaton.may_end(place)
 
-    def _check(self, graph: Graph, others: Sequence[tuple[Graph, int]]) -> None:
-        need = self._reach.need(self.start, self.start_state)
-        what = "`regex` together with `must_include`" if others else "`regex`"
+    def _check(self, graphs: list[Graph], settings: list[str]) -> None:
+        need, what = self._reach.need(self.start, self.start_state), " together with ".join(settings)
         if need >= NEVER:
-            read = [place.what for place in graph.places if isinstance(place.what, Reading)]
+            read = [place.what for graph in graphs for place in graph.places if isinstance(place.what, Reading)]
             symbols = [symbol_of(reading) for reading in read]
             unknown = sorted(set("".join(symbols)).difference(self.tokens.alphabet))
             raise UnwritableError(f"{what} asks for a text that this model cannot write", unknown)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from textgen.generation.constraints.automaton import NOWHERE, UNKNOWN, Automaton
-from textgen.generation.constraints.items import Items, members, too_large
+from textgen.generation.constraints.items import Items, TooLargeError, members
 from textgen.generation.constraints.tokens import NEVER, UNIT, UNIT_BITS, Tokens
 
 MAX_WORK = 200_000_000  # characters of texts that are read before a text begins: a second or two
@@ -98,15 +98,16 @@ class Reach:
             source.append(begin[is_free] * K + state)
             target.append(end[is_free] * K + tokens.state_after[kind[is_free]])
             cost.append(costs[is_free])
-        sources, targets, costs = np.concatenate(source), np.concatenate(target), np.concatenate(cost)
+        order = np.argsort(sources := np.concatenate(source), kind="stable")
+        sources, targets, costs = sources[order], np.concatenate(target)[order], np.concatenate(cost)[order]
         needs = np.full(num_items * K, NEVER)
         is_new = np.zeros(num_items * K, bool)
         for item in members(self.automaton.items.ends):
             needs[item * K : item * K + K], is_new[item * K : item * K + K] = 0, True
-        while is_new.any():
-            edges = np.flatnonzero(is_new[targets])
-            better = needs.copy()
-            np.minimum.at(better, sources[edges], costs[edges] + needs[targets[edges]])
+        while len(edges := np.flatnonzero(is_new[targets])):
+            begins = np.flatnonzero(np.diff(sources[edges], prepend=-1))  # where the next source begins
+            least, better = np.minimum.reduceat(costs[edges] + needs[targets[edges]], begins), needs.copy()
+            better[sources[edges[begins]]] = np.minimum(needs[sources[edges[begins]]], least)
             needs, is_new = better, better < needs
         return needs.reshape(num_items, K)
 
@@ -115,7 +116,7 @@ class Reach:
         automaton, texts = self.automaton, self._texts
         num_items, num_types = len(automaton.items.reads), len(self.tokens.state_after)
         if num_items * texts.size > MAX_WORK:
-            raise too_large()
+            raise TooLargeError
         found: list[tuple[int, int, int]] = []
         for item in range(num_items):
             if automaton.is_full:
@@ -125,7 +126,7 @@ class Reach:
                 number, kind = divmod(pair, num_types)
                 found += [(item, kind, after) for after in members(automaton.set_of(number))]
             if len(found) > MAX_EDGES:
-                raise too_large()
+                raise TooLargeError
         edges = np.unique(np.array(found, np.int64).reshape(-1, 3), axis=0)
         return edges[:, 0], edges[:, 1], edges[:, 2]
 

@@ -31,8 +31,8 @@ class Tokens:
         self.tokenizer, self.config = tokenizer, config
         self._groups = np.zeros(tokenizer.vocabulary_size, np.int64) if barred is None else barred.groups
         self.texts: Sequence[str] = tokenizer.pieces  # "" writes nothing, and ends the text
-        self.eod_id = None if config.ignore_eod else tokenizer.eod_id
-        if config.ignore_eod and tokenizer.document_separator is not None:
+        self.eod_id = None if config.passes_ends else tokenizer.eod_id
+        if config.passes_ends and tokenizer.document_separator is not None:
             self.texts = (*tokenizer.pieces[:-1], tokenizer.document_separator)
         self.alphabet = "".join(sorted(set(tokenizer.symbols).union(tokenizer.document_separator or "")))
         ids = [np.zeros(0, np.int64)] if barred is None else barred.ids
@@ -84,13 +84,13 @@ def within(needs: np.ndarray, units: int, num_tokens: int) -> np.ndarray:
     return (needs >> UNIT_BITS <= units) & (needs & (UNIT - 1) <= num_tokens)
 
 
-def check_length(what: str, need: int, tokens: Tokens) -> None:
-    """Raise SettingError where the text of a setting needs more than the length."""
+def check_length(what: str, need: int, tokens: Tokens, problem: type[SettingError] = SettingError) -> None:
+    """Raise `problem` where the text of a setting needs more than the length."""
     units, num_tokens = divmod(need, UNIT)
     least = max(units, -(-num_tokens // MAX_PIECE))
     if least > tokens.config.length:
         unit = "character" if tokens.tokenizer.level == "char" else "word"
-        raise SettingError(
+        raise problem(
             f"{what} cannot be met in `length={tokens.config.length}`: it takes {counted(least, unit)}. Give at least "
             f"`length={least}`"
         )

@@ -1,0 +1,144 @@
+"""All that decides where a text goes, together: every text keeps every promise, or one line says that none could."""
+
+import random
+import re
+
+import pytest
+from click.testing import CliRunner
+from conftest import ALPHABET, make_stored_model, make_word_tokenizer, slow, write_stored_model
+from keeping import found, index_of, too_long
+from patterns import is_match, made_pattern, made_words
+from test_constraints import stands_in
+
+from textgen.cli.sample import sample
+from textgen.config import SamplingConfig
+from textgen.errors import SettingError, TextgenError
+from textgen.generation.generator import Completion, Generator
+from textgen.generation.numpy_engine import NumpyEngine
+from textgen.tokenizers import CharacterTokenizer
+
+TEXT = "the cat sat on the mat, a dog and the cat.\nthe mat is on the dog, on a cat and on the mat. a dog sat.\n" * 3
+TOKENIZERS = {
+    "letters": CharacterTokenizer(ALPHABET),
+    "names": CharacterTokenizer(ALPHABET, "\n"),
+    "words": make_word_tokenizer(),
+    "titles": make_word_tokenizer("\n\n"),
+}
+DEAD_END = "the text came to a place where the rules together allow nothing more"
+IMPOSSIBLE = r"cannot write|cannot be met in `length=\d+`: it takes|asks for .*(`max_copy=|`ban` forbids)"
+
+
+@pytest.fixture(scope="module")
+def generators(tmp_path_factory):
+    index = index_of(tmp_path_factory.mktemp("copied") / "index", TEXT)
+    models = {name: make_stored_model(tokenizer=tokenizer, seed=1) for name, tokenizer in TOKENIZERS.items()}
+    return {
+        name: Generator(
+            model.tokenizer, NumpyEngine(model.record.model, model.weights), copy_index=lambda index=index: index
+        )
+        for name, model in models.items()
+    }
+
+
+def drawn_rules(draw: random.Random, level: str) -> dict:
+    """A pattern, words or neither, and some of what else stands in the way of a token."""
+    others = {
+        "ban": (draw.choice(["q", "E", "th", "[xyz]", "s o", "at."]),),
+        "max_copy": draw.choice([3, 6, 12]),
+        "no_repeat_ngram": draw.choice([2, 3, 5]),
+        "repeat_penalty": 2.0,
+        "ignore_eod": True,
+        "new_words": True,
+    }
+    rules = {name: others[name] for name in draw.sample([*others], draw.randint(1, 4))}
+    kind = draw.random()
+    if kind < 0.6:
+        rules["regex"] = made_pattern(draw, level, is_strict=kind < 0.2)
+    if kind > 0.4:
+        rules["must_include"] = made_words(draw, level)[:2]
+    return rules
+
+
+def broken(prompt: str, completion: str, tokens: list[int], config: SamplingConfig) -> list[str]:
+    """The rules that a text does not keep, read off the text."""
+    whole = prompt + completion
+    kept = {
+        "regex": config.regex is None or is_match(config.regex, completion),
+        "must_include": all(stands_in(word, completion, prompt[-1:]) for word in config.must_include),
+        "ban": not any(end > len(prompt) for text in config.ban for end in found(text, whole)),
+        "max_copy": not config.max_copy or too_long(prompt, completion, TEXT, config.max_copy) == [],
+        "no_repeat_ngram": not config.no_repeat_ngram or not repeats(tokens, config.no_repeat_ngram),
+    }
+    return [name for name, is_kept in kept.items() if not is_kept]
+
+
+def repeats(tokens: list, size: int) -> bool:
+    """Whether a run of so many tokens comes twice."""
+    runs = [tuple(tokens[i : i + size]) for i in range(len(tokens) - size + 1)]
+    return len({*runs}) < len(runs)
+
+
+def said_of(generator: Generator, prompt: str, config: SamplingConfig) -> tuple[Completion | None, str]:
+    """A text, or what is said instead."""
+    try:
+        return generator.generate(prompt, config, logprobs=0)[0], ""
+    except TextgenError as problem:
+        return None, str(problem)
+
+
+@pytest.mark.parametrize("number", [16, slow(1000)])
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_a_text_keeps_all_rules_together_or_a_line_says_that_none_could(generators, name, number):
+    generator, num_texts = generators[name], 0
+    for seed in range(number):
+        draw = random.Random(seed)
+        rules = drawn_rules(draw, generator.tokenizer.level)
+        config = SamplingConfig(length=draw.choice([12, 30]), temperature=1.0, seed=seed, **rules)
+        prompt = draw.choice(["", "the cat ", "on."])
+        completion, said = said_of(generator, prompt, config)
+        if completion is None:
+            assert said.startswith(DEAD_END) or re.search(IMPOSSIBLE, said), (seed, rules, said)
+            continue
+        num_texts += 1
+        tokens = [token.piece for token in completion.logprobs]
+        assert broken(completion.prompt, completion.completion, tokens, config) == [], (seed, rules, completion)
+        assert "".join(generator.stream(prompt, config)) == completion.completion
+    assert number / 3 < num_texts < number
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ({"must_include": ("the cat",), "max_copy": 5}, "asks for 'the cat', in which the training text is copied"),
+        ({"must_include": ("a", "sat on"), "ban": ("T O",)}, ""),
+        ({"must_include": ("a", "sat on"), "ban": ("x", "t o")}, "'sat on', which holds what `ban` forbids: 't o'"),
+        ({"must_include": ("dog",), "ban": ("[^a-z]",)}, ""),
+        ({"must_include": ("dog.",), "ban": ("[^a-z]",)}, r"which holds what `ban` forbids: '\[\^a-z\]'"),
+        ({"must_include": ("dog",), "ban": ("dogs", "[A-Z]"), "max_copy": 3}, ""),
+    ],
+)
+def test_a_word_that_another_rule_forbids_is_said_before_anything_is_written(generators, rules, message):
+    config = SamplingConfig(length=30, temperature=1.0, **rules)
+    if not message:
+        assert generators["letters"].write(generators["letters"].read("on "), config)
+        return
+    with pytest.raises(SettingError, match=message):
+        generators["letters"].write(generators["letters"].read("on "), config)
+
+
+def test_a_text_that_cannot_become_what_it_must_is_a_line_and_no_text(generators):
+    """After `ab` the pattern wants `ab` again, which is a run that came before."""
+    config = SamplingConfig(regex="(ab)*c", no_repeat_ngram=2, length=9, ban=("c",))
+    for make in (lambda c: generators["letters"].generate("", c, 2), lambda c: [*generators["letters"].stream("", c)]):
+        with pytest.raises(SettingError, match="cannot write"):
+            make(config)
+        with pytest.raises(TextgenError, match=DEAD_END):
+            make(config.replace(ban=("bc",), regex="(ab)+c"))
+
+
+def test_what_is_said_of_a_text_that_cannot_go_on_begins_a_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_stored_model(tmp_path / "saved_models", make_stored_model())
+    result = CliRunner().invoke(sample, ["tiny", "-p", "x", "--regex", "(ab)+c", "--ban", "bc", "-n", "8"])
+    assert str(result.exception).startswith(DEAD_END)
+    assert result.stdout == "xababab\n"
