@@ -32,7 +32,7 @@ import numpy as np
 sys.path.append(str(Path(__file__).parents[1]))  # of the tests, whose models are made in a moment
 SYMBOLS = "\n " + "".join(map(chr, range(60, 123)))
 SETTINGS = {"2x128": (1, 8, 32, 128), "english": (1, 8)}  # streams
-LENGTH = {"2x128": 300, "english": 60}  # tokens of a text
+LENGTH = {"2x128": 500, "english": 60}  # tokens of a text
 PAUSE = 0.005
 
 

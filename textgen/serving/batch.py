@@ -99,9 +99,11 @@ class _Group:
         config = self.configs[position % len(self.configs)]
         recent = np.concatenate([past.recent for past in self.pasts]) if self.config.penalises else NO_RECENT
         barred = [ids[0] for past in self.pasts if (ids := past.barred_ids()) is not None]
-        masks = [steering.allowed() for steering in self.steerings]
-        everything = np.ones((1, logits.shape[-1]), bool)
-        allowed = np.concatenate([everything if mask is None else mask for mask in masks]) if masks else None
+        allowed = None
+        if self.steerings:
+            everything = np.ones((1, logits.shape[-1]), bool)
+            masks = [steering.allowed() for steering in self.steerings]
+            allowed = np.concatenate([everything if mask is None else mask for mask in masks])
         token_ids = next_ids(logits, uniform, config, recent, barred or None, allowed)
         for row, steering in enumerate(self.steerings):
             steering.advance(token_ids[row : row + 1])
@@ -125,7 +127,7 @@ class Batch:
         self._positions = np.zeros(most, int)
         self._numbers = np.arange(most)
         self._groups: list[_Group] = []
-        self._told = 0.0
+        self._told, self._has_new = 0.0, False
 
     def join(self, text: Text) -> None:
         """A text that has begun is written from the next step on."""
@@ -133,7 +135,7 @@ class Batch:
         self.texts.append(text)
         self._rows.put(slice(row, row + 1), text.following.context)
         self._tally.put(row, text.ending)
-        self._positions[row] = 0
+        self._positions[row], self._has_new = 0, True
         self._refill(row)
         self._arrange()
 
@@ -154,8 +156,9 @@ class Batch:
         self._rows.advance(token_ids)
         positions = self._positions[:size]
         positions += 1
-        for row in np.flatnonzero(positions % UNIFORM_BLOCK == 0).tolist():
-            self._refill(row)
+        if not (used := positions % UNIFORM_BLOCK).all():
+            for row in np.flatnonzero(used == 0).tolist():
+                self._refill(row)
         return self._news(self._tally.add(token_ids))
 
     def drop_cancelled(self) -> None:
@@ -186,8 +189,9 @@ class Batch:
         if now - self._told >= max(LEAST_PAUSE, PAUSE_PER_ROW * len(self.texts)):
             self._told = now
             rows |= {row for row, text in enumerate(self.texts) if text.is_streamed}
-        else:  # the first piece of a text does not wait
-            rows |= {row for row in np.flatnonzero(self._positions[: len(self.texts)] == 1).tolist()}
+        elif self._has_new:  # the first piece of a text does not wait
+            rows |= {*np.flatnonzero(self._positions[: len(self.texts)] == 1).tolist()}
+        self._has_new = False
         found: list[tuple[Text, str, list[ScoredToken], bool]] = []
         has_left = False
         for row in sorted(rows, reverse=True):  # the last row moves into a gap
