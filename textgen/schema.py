@@ -176,8 +176,8 @@ def names_of(settings: type[Settings]) -> list[str]:
 
 
 @functools.cache
-def fields_with_kinds(settings: type[Settings]) -> tuple[tuple[dataclasses.Field[Any], tuple[type, ...]], ...]:
-    """Each field with the types that its annotation allows: `int | None` -> (int, NoneType)."""
+def fields_with_kinds(settings: type[Any]) -> tuple[tuple[dataclasses.Field[Any], tuple[type, ...]], ...]:
+    """Each field of a class of settings with the types that its annotation allows: `int | None` -> (int, NoneType)."""
     hints = typing.get_type_hints(settings)
 
     def kinds(hint: Any) -> tuple[type, ...]:
