@@ -8,7 +8,6 @@ Numbers of NumPy become Python's own, so that what is written as JSON is plain.
 """
 
 import dataclasses
-import functools
 import re
 import reprlib
 import sys
@@ -55,6 +54,9 @@ def setting(
     if isinstance(default, (list, dict, set)):
         raise TypeError(f"a default must be immutable. Received: default={default}")
     return dataclasses.field(default=default, metadata={"description": description, **limits, **facts, **others})
+
+
+_FOUND: dict[type, tuple[tuple[dataclasses.Field[Any], tuple[type, ...]], ...]] = {}  # by `fields_with_kinds`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,17 +177,18 @@ def names_of(settings: type[Settings]) -> list[str]:
     return [field.name for field, _ in fields_with_kinds(settings)]
 
 
-@functools.cache
-def fields_with_kinds(settings: type[Any]) -> tuple[tuple[dataclasses.Field[Any], tuple[type, ...]], ...]:
-    """Each field of a class of settings with the types that its annotation allows: `int | None` -> (int, NoneType)."""
-    hints = typing.get_type_hints(settings)
+def fields_with_kinds(settings: type[Settings]) -> tuple[tuple[dataclasses.Field[Any], tuple[type, ...]], ...]:
+    """Each field with the types that its annotation allows: `int | None` -> (int, NoneType)."""
+    if settings not in _FOUND:  # hints take longer to evaluate than all that is done with them
+        hints = typing.get_type_hints(settings)
+        _FOUND[settings] = tuple((field, _kinds(hints[field.name])) for field in dataclasses.fields(settings))
+    return _FOUND[settings]
 
-    def kinds(hint: Any) -> tuple[type, ...]:
-        if isinstance(hint, types.UnionType):
-            return tuple(kind for part in typing.get_args(hint) for kind in kinds(part))
-        return (typing.get_origin(hint) or hint,)
 
-    return tuple((field, kinds(hints[field.name])) for field in dataclasses.fields(settings))
+def _kinds(hint: Any) -> tuple[type, ...]:
+    if isinstance(hint, types.UnionType):
+        return tuple(kind for part in typing.get_args(hint) for kind in _kinds(part))
+    return (typing.get_origin(hint) or hint,)
 
 
 def flag_of(field_name: str) -> str:
