@@ -136,6 +136,12 @@ def test_where_no_process_can_be_started_all_is_done_here(small, monkeypatch):
         assert written("t.txt", config=WORDS, jobs=2) == alone
 
 
+def test_there_are_no_more_processes_than_shards(small):
+    with mock.patch.object(jobs, "_Process", FakeProcess), Jobs(64, 1_600, "word") as processes:
+        assert len(list(processes.in_order(shards.count, shards.cut_shards(["a b " * 400], "word")))) > 1
+        assert len(processes._started) == 4
+
+
 def test_there_are_no_more_processes_than_there_is_memory_for(monkeypatch):
     monkeypatch.setattr(jobs, "available_cores", lambda: 64)
     for free, number in ((None, 64), (2**40, 64), (3 * 2**28, 3), (0, 1)):
@@ -316,7 +322,7 @@ def test_a_process_that_dies_ends_in_one_line(small):
     message = (
         r"^a process that prepared the text has died \(SIGKILL\)\. Run it again, with fewer --jobs if memory is short$"
     )
-    with pytest.raises(CorpusError, match=message), Jobs(2, 1, "word") as processes:
+    with pytest.raises(CorpusError, match=message), Jobs(2, 9_000, "word") as processes:
         list(processes.in_order(die, shards.cut_shards(LINES, "word")))
 
 
@@ -328,5 +334,5 @@ def test_the_first_error_is_the_one_that_is_raised(small, monkeypatch):
         return encode(shard, CharacterTokenizer("ab"))
 
     text = "ab" * 1000 + "x" + "ab" * 500 + "y"
-    with pytest.raises(TokenizerError, match=r"'x' \(character 2,000 "), Jobs(3, 1, "char") as processes:
+    with pytest.raises(TokenizerError, match=r"'x' \(character 2,000 "), Jobs(3, 9_000, "char") as processes:
         list(processes.in_order(slow_first, shards.cut_shards([text], "char")))
