@@ -76,9 +76,7 @@ def counted(monkeypatch) -> list[str]:
 # ---- the same bytes
 
 
-@pytest.mark.parametrize(
-    "config", [TextConfig(level="char"), WORDS, WORDS.replace(documents="line")], ids=["char", "word", "lines"]
-)
+@pytest.mark.parametrize("config", [TextConfig(level="char"), WORDS.replace(documents="line")], ids=["char", "lines"])
 def test_a_text_in_shards_has_the_bytes_of_one_that_is_whole(config, small):
     name = write("t.txt", "".join(LINES))
     in_shards = written(name, config=config)
