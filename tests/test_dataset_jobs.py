@@ -5,6 +5,7 @@ import glob
 import gzip
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -282,6 +283,9 @@ def test_what_cannot_be_kept_is_done_without(small, folder):  # noqa: F811
     full = mock.Mock(mkstemp=mock.Mock(side_effect=OSError(28, "No space left on device")))
     with mock.patch.object(kept, "tempfile", full):
         assert written("t.txt", config=WORDS, jobs=1) == alone
+    little = mock.Mock(return_value=mock.Mock(free=4 * len("".join(LINES)) - 1))
+    with mock.patch.object(shutil, "disk_usage", little), mock.patch.object(kept, "tempfile", None):
+        assert written("t.txt", config=WORDS, jobs=1) == alone
     (folder / "elsewhere").mkdir()
     with mock.patch.object(kept.KeptShards, "__init__", linked(folder / "elsewhere")):
         prepared_of("t.txt", config=WORDS, jobs=1)
@@ -292,8 +296,8 @@ def linked(elsewhere: Path):
     """A link stands where results are kept."""
     right = kept.KeptShards.__init__
 
-    def init(self, directory: Path) -> None:
-        right(self, directory)
+    def init(self, directory: Path, room: int) -> None:
+        right(self, directory, room)
         directory.parent.mkdir(parents=True, exist_ok=True)
         directory.symlink_to(elsewhere)
 
