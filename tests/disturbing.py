@@ -58,6 +58,7 @@ QUICK = {
 }
 LONG = {
     "train": " ".join(train("characters", "--name", NEW)),
+    "train --jobs": f"train novel.txt --name {NEW} {SMALL} --steps 8 --level word --val-fraction 0.2 --jobs 2",
     "train TABLE": f"train rows.csv --column text --name {NEW} {SMALL} --steps 8",
     "train FOLDER": f"train notes page.html --name {NEW} {SMALL} --steps 8",
     "train --overwrite": " ".join(train("words", "--name", DONE, "--overwrite")),

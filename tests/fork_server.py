@@ -167,6 +167,8 @@ def child(request: dict) -> None:
         notes = Notes(request["notes"])
         signal.signal(signal.SIGXFSZ, lambda *_: notes.add("refused", "a write"))  # which fails all the same
         textgen.cli.STARTED = time.perf_counter()
+        if "--jobs" in request["arguments"]:
+            _prepare_in_shards()
         arrange(request["events"], notes)
         textgen.cli.main(request["arguments"])
     except SystemExit as end:
@@ -178,6 +180,14 @@ def child(request: dict) -> None:
             stream.flush()
     notes.end()
     os._exit(status)
+
+
+def _prepare_in_shards() -> None:
+    """Let a small text be prepared as a large one is."""
+    from textgen.dataset import jobs, shards
+
+    jobs.LARGE, shards.SHARD_CHARACTERS = dict.fromkeys(jobs.LARGE, 1), 500
+    shards.regrouped = lambda blocks: (block[i : i + 300] for block in blocks for i in range(0, len(block), 300))
 
 
 def _take_place(request: dict) -> None:
