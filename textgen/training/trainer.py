@@ -18,6 +18,7 @@ from textgen.config import SamplingConfig
 from textgen.errors import CheckpointError, ModelError, TrainingError
 from textgen.generation.generator import Generator
 from textgen.generation.numpy_engine import NumpyEngine
+from textgen.model.recurrent import State
 from textgen.records import MAX_ROLLBACKS, Evaluated, ModelRecord, Progress
 from textgen.store.checkpoints import Checkpoint, load_newest, save_checkpoint
 from textgen.training.divergence import (
@@ -51,7 +52,7 @@ class Trainer:
     def __init__(self, plan: Plan, learner: Learner, reporter: Reporter):
         self.plan, self.learner, self.reporter = plan, learner, reporter
         self.step = learner.step
-        self.state = learner.step.zero_state()
+        self.state: State = learner.step.zero_state()
         self.history: tuple[Evaluated, ...] = ()
         self.best_weights = learner.model.get_named_weights()
         self.record: ModelRecord  # of the newest checkpoint
@@ -80,6 +81,7 @@ class Trainer:
         )
         self.pace = Pace(total, measured.deadline, measured.most_steps)
         self.pace.restart(0, self.seconds)
+        self.state = self.step.begin(self.state)
         try:
             self.save()
         except CheckpointError as problem:
@@ -91,7 +93,8 @@ class Trainer:
         """Go on where `checkpoint` was made. Raises TrainingError when it is not of this model."""
         self.progress, self.history, self.record = checkpoint.progress, checkpoint.history, checkpoint.record
         tensors = checkpoint.training
-        expected = {name: tuple(tensor.shape) for name, tensor in self._tensors().items()}
+        state = self.step.zero_state()
+        expected = {name: tuple(tensor.shape) for name, tensor in self._tensors(state).items()}
         kept = {name: BEST + name for name in checkpoint.best_weights if BEST + name in tensors}
         expected |= {BEST + name: checkpoint.best_weights[name].shape for name in kept}
         self.best_weights = checkpoint.best_weights | {name: tensors[key] for name, key in kept.items()}
@@ -99,10 +102,10 @@ class Trainer:
             raise TrainingError(f"the checkpoint in {self.plan.path} is not of this model; train it again")
         for name, variable in self._variables().items():
             variable.assign(tensors[name])
-        self.state = [
-            [tensors[f"state.{layer}.{part}"] for part in range(len(parts))] for layer, parts in enumerate(self.state)
-        ]
         self.step.set_step_count(self.progress.step)
+        self.state = self.step.begin(
+            [[tensors[f"state.{layer}.{part}"] for part in range(len(parts))] for layer, parts in enumerate(state)]
+        )
         self.started = time.perf_counter() - self.progress.seconds
         self.metrics.restart(self.history)
 
@@ -134,7 +137,8 @@ class Trainer:
             DivergenceError: a number in it is not finite.
             CheckpointError: the disk does not take it.
         """
-        tensors = {name: np.asarray(tensor) for name, tensor in self._tensors().items()}
+        state = self.step.whole(self.state)
+        tensors = {name: np.asarray(tensor) for name, tensor in self._tensors(state).items()}
         check_tensors(tensors.values(), self.progress.step)
         self._update(seconds=self.seconds)
         if self.progress.best_loss is None:
@@ -280,21 +284,19 @@ class Trainer:
             self.reporter.noted(f"{problem}. The run goes on; the next is due at step {next_step:,}")
 
     def _rate(self, step: int) -> float:
-        config = self.plan.training
-        peak = peak_after(self.progress.rollbacks, config.learning_rate)
-        return learning_rate(step, self.progress.total_steps, peak, config.schedule)
+        config, progress = self.plan.training, self.progress
+        peak = peak_after(progress.rollbacks, config.learning_rate)
+        return learning_rate(step, progress.total_steps, peak, config.schedule)
 
     def _variables(self) -> dict[str, Any]:
         return {f"model.{name}": v for name, v in self.learner.model.named_weights().items()} | self.step.slots()
 
-    def _tensors(self) -> dict[str, Any]:
-        """Everything that a checkpoint's training.safetensors holds, by name."""
-        state = {
-            f"state.{layer}.{part}": tensor
-            for layer, parts in enumerate(self.state)
-            for part, tensor in enumerate(parts)
+    def _tensors(self, state: State) -> dict[str, Any]:
+        """Everything that a checkpoint's training.safetensors holds, by name; `state` is of the whole batch."""
+        carried = {
+            f"state.{layer}.{part}": tensor for layer, parts in enumerate(state) for part, tensor in enumerate(parts)
         }
-        return {name: variable.value for name, variable in self._variables().items()} | state
+        return {name: variable.value for name, variable in self._variables().items()} | carried
 
     def _update(self, **changes: Any) -> None:
         self.progress = dataclasses.replace(self.progress, **changes)

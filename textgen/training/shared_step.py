@@ -1,0 +1,209 @@
+"""The step of a run with several processes: each computes its rows of the batch, and all take the mean gradient.
+
+A process adds up the gradients of its own shards, all sum what they have, and each then clips and updates its own
+copy of every variable, which stay the same everywhere. Noise is drawn for the whole batch and cut, so that a row has
+its mask whoever computes it. Two processes with a shard each add the numbers that one process with two shards adds, in
+the same order, and so make the same bytes; with more, sums are rounded otherwise.
+
+NOTE: XLA compiles what comes before the sum and what comes after it. It has no collectives of several processes.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from textgen.config import TrainingConfig
+from textgen.cores import available_cores
+from textgen.dataset.batches import Batch
+from textgen.errors import WorkerError
+from textgen.model.devices import Device
+from textgen.model.language_model import LanguageModel
+from textgen.model.recurrent import State
+from textgen.model.shards import num_shards
+from textgen.training.step import Gradients, TrainStep
+from textgen.workers.communicator import Communicator, last_line
+from textgen.workers.team import Team
+
+
+class SharedStep(TrainStep):
+    """A step on some rows of the batch, made together with the processes that have the others."""
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        config: TrainingConfig,
+        communicator: Communicator,
+        rows: range,
+        shards: int,
+        *,
+        compile_with_xla: bool,
+        token_counts: np.ndarray | None,
+        document_end: int | None,
+    ):
+        """Args:
+        rows: of the batch, that this process computes.
+        shards: into which they are cut.
+        """
+        super().__init__(
+            model,
+            config,
+            compile_with_xla=compile_with_xla,
+            token_counts=token_counts,
+            document_end=document_end,
+            rows=rows,
+        )
+        self.communicator, self.num_shards = communicator, shards
+        self._pack = tf.function(self._packed, jit_compile=compile_with_xla, autograph=False)
+
+    def __call__(self, batch: Batch, state: State, learning_rate: float, number: int) -> tuple[tf.Tensor, State]:
+        """As of a `TrainStep`; batch and state are of this process's rows. Raises WorkerError where there is no sum."""
+        try:
+            loss, state = super().__call__(batch, state, learning_rate, number)
+            loss.numpy()  # waits for the device
+        except tf.errors.OpError as problem:
+            raise self.failure(last_line(problem)) from problem
+        return loss, state
+
+    def failure(self, line: str) -> WorkerError:
+        """What is raised where TensorFlow says `line` instead of a sum."""
+        return WorkerError(f"the workers cannot reach each other: {line}")
+
+    def _shared(self, loss: tf.Tensor, gradients: Gradients) -> tuple[tf.Tensor, Gradients]:
+        total = self.communicator.sum(self._pack(loss, gradients)) / self.communicator.count
+        variables = self.model.trainable_variables
+        *parts, loss = tf.split(total, [*(variable.shape.num_elements() for variable in variables), 1])
+        shaped = [tf.reshape(part, variable.shape) for part, variable in zip(parts, variables, strict=True)]
+        return loss[0], (shaped,)
+
+    def _packed(self, loss: tf.Tensor, gradients: Gradients) -> tf.Tensor:
+        """One vector: what all workers' mean is taken of."""
+        means = [tf.add_n(parts) / len(parts) for parts in zip(*gradients, strict=True)]
+        packed = tf.concat([tf.reshape(part, [-1]) for part in (*means, loss)], axis=0)
+        share = len(self.rows) * self.communicator.count / self.config.batch_size
+        return packed if share == 1 else packed * share  # of a worker that has a row more than another
+
+    def load(self, payload: bytes | bytearray) -> State:
+        """Take over the variables and the state of this process's rows; as `Leader.begin` sends them."""
+        variables = self.variables()
+        shapes = [variable.shape for variable in variables]
+        shapes += [tensor.shape for layer in self.model.zero_state(len(self.rows)) for tensor in layer]
+        dtypes = [variable.dtype for variable in variables] + ["float32"] * (len(shapes) - len(variables))
+        arrays, start = [], 0
+        for shape, dtype in zip(shapes, dtypes, strict=True):
+            kind, count = np.dtype(dtype), int(np.prod(shape))
+            arrays.append(np.frombuffer(payload, kind, count, start).reshape(shape))
+            start += count * kind.itemsize
+        for variable, array in zip(variables, arrays, strict=False):
+            variable.assign(array)
+        state = iter(arrays[len(variables) :])
+        return [[next(state) for _ in layer] for layer in self.model.zero_state(len(self.rows))]
+
+
+class Leader(SharedStep):
+    """The chief's step, which the workers make too when they are told."""
+
+    def __init__(
+        self,
+        team: Team,
+        device: str,
+        model: LanguageModel,
+        config: TrainingConfig,
+        *,
+        compile_with_xla: bool,
+        token_counts: np.ndarray,
+        document_end: int | None = None,
+    ):
+        """Args: team: the workers, who make this step ready too; device: where they compute, "GPU" or "CPU"."""
+        self.team, self.all_rows, self._is_first = team, team.rows_of(config.batch_size), True
+        cores = available_cores() if config.cores is None else config.cores
+        of_each = max(1, cores // team.count) if team.cluster.is_local else cores
+        shards = [num_shards(len(rows), of_each) if compile_with_xla else 1 for rows in self.all_rows]
+        counts = [np.asarray(token_counts, "<i8").tobytes()] if config.num_sampled else []
+        team.begin(
+            "job",
+            [counts for _ in self.all_rows[1:]],
+            each=[
+                {"rows": [rows.start, rows.stop], "num_shards": count}
+                for rows, count in zip(self.all_rows[1:], shards[1:], strict=True)
+            ],
+            model=model.config.to_json(),
+            training=config.to_json(),
+            device=device,
+            document_end=document_end,
+        )
+        team.done()
+        super().__init__(
+            model,
+            config,
+            team.communicator,
+            self.all_rows[0],
+            shards[0],
+            compile_with_xla=compile_with_xla,
+            token_counts=token_counts,
+            document_end=document_end,
+        )
+
+    def __call__(self, batch: Batch, state: State, learning_rate: float, number: int) -> tuple[tf.Tensor, State]:
+        """As of a `TrainStep`; the batch is whole, the state of the chief's rows. Raises WorkerError."""
+        block = np.concatenate([batch.inputs, batch.targets[:, -1:]], axis=1).astype("<i4")
+        self.team.begin(
+            "step",
+            [[block[rows.start : rows.stop].tobytes()] for rows in self.all_rows[1:]],
+            is_first=self._is_first,
+            number=number,
+            rate=float(learning_rate),
+            begins=batch.is_first,
+        )
+        self.team.reach()
+        own = Batch(batch.inputs[: self.rows.stop], batch.targets[: self.rows.stop], batch.is_first)
+        result = super().__call__(own, state, learning_rate, number)
+        self.team.done()
+        self._is_first = False
+        return result
+
+    def failure(self, line: str) -> WorkerError:
+        """Who is lost, where the team finds out."""
+        return self.team.failure(line)
+
+    def begin(self, state: State) -> State:
+        """Send the variables, and each worker its rows of the state."""
+        variables = [np.asarray(variable).tobytes() for variable in self.variables()]
+        parts = [_cut(state, rows) for rows in self.all_rows]
+        arrays = [[np.asarray(tensor).tobytes() for layer in part for tensor in layer] for part in parts]
+        self.team.begin("load", [[*variables, *own] for own in arrays[1:]])
+        self.team.done()
+        return parts[0]
+
+    def whole(self, state: State) -> State:
+        """The rows of all."""
+        self.team.begin("gather", [[] for _ in self.all_rows[1:]])
+        self.team.reach()
+        answers = self.team.answers()
+        parts = [[np.asarray(tensor) for layer in state for tensor in layer]]
+        for rows, answer in zip(self.all_rows[1:], answers, strict=True):
+            flat = np.frombuffer(answer, np.float32).reshape(len(parts[0]), len(rows), -1)
+            parts.append(list(flat))
+        joined = iter([np.concatenate(tensors) for tensors in zip(*parts, strict=True)])
+        return [[next(joined) for _ in layer] for layer in state]
+
+
+def leading(team: Team, device: Device) -> Callable[..., Leader]:
+    """What makes the step of a chief; its arguments are those of a `TrainStep`."""
+    return functools.partial(Leader, team, device.name)
+
+
+def _cut(state: State, rows: range) -> State:
+    return [[tensor[rows.start : rows.stop] for tensor in layer] for layer in state]
+
+
+def batch_of(payload: bytes | bytearray, num_rows: int, *, begins: bool) -> Batch:
+    """A worker's rows of a batch, as `Leader` sends them."""
+    block = np.frombuffer(payload, "<i4").reshape(num_rows, -1).astype(np.int32)
+    return Batch(block[:, :-1], block[:, 1:], begins)
+
+
+def state_bytes(state: State) -> Sequence[bytes]:
+    """A worker's part of the state, as `Leader.whole` reads it."""
+    return [np.asarray(tensor).tobytes() for layer in state for tensor in layer]

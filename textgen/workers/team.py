@@ -1,0 +1,336 @@
+"""The chief's side of a run with several processes: it waits for the workers, tells them what to do, and notices who
+has ended, does not answer, or does not come to a step.
+
+A thread reads what each worker says, another gives signs of life and looks who is late. What they find ends the run
+from where the chief itself waits: in TensorFlow's sum over all workers, which is broken off, or for a worker's answer.
+"""
+
+import contextlib
+import dataclasses
+import os
+import queue
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from textgen.errors import SettingError, TextgenError, TrainingError, WorkerError
+from textgen.messages import counted, shown
+from textgen.records import version_of
+from textgen.streams import tell
+from textgen.workers.channel import BEAT, BEAT_SECONDS, Channel, Message, free_port
+from textgen.workers.cluster import Cluster
+from textgen.workers.local import end_worker, how_it_ended, start_worker
+
+if TYPE_CHECKING:
+    from textgen.workers.communicator import Communicator
+
+# As many times the timeout for what may take long the first time: importing TensorFlow, compiling a step.
+FIRST_TIME = 5
+SILENCE = 3.0  # seconds without a sign of life, after which a worker is what TensorFlow complains of
+SECONDS_TO_LEAVE = 10.0  # for a chief that waits where nothing can break it off
+GREETING, READY, ANSWER, PROBLEM, END = "greeting", "ready", "answer", "problem", "end"
+
+
+class Team:
+    """The workers of a chief; a context manager, at whose end they end too."""
+
+    def __init__(self, cluster: Cluster, timeout: float):
+        """Args: timeout: seconds that a worker may take to come, to answer, or for a step."""
+        self.cluster, self.timeout = cluster, timeout
+        self.asked_to_stop: Callable[[int], None] = lambda number: None  # a worker was, by that signal
+        self.leaving: Callable[[], None] = lambda: None  # before the process ends on the spot
+        self.break_off: Callable[[str], None] = lambda line: None  # ends a sum over all workers
+        self.communicator: Communicator
+        self._channels: dict[int, Channel] = {}
+        self._ports: dict[int, int] = {}
+        self._answers: dict[int, queue.Queue[Message | None]] = {}
+        self._reached: dict[int, int] = {}  # of each worker, the newest task that it has come to
+        self._heard: dict[int, float] = {}  # when each was heard
+        self._task, self._task_ends = 0, float("inf")  # the newest, and by when all must be done with it
+        self._problem = ""
+        self._is_over = threading.Event()
+        self._is_done = False  # with its steps: whatever happens to a worker now, the model is written
+        self._news = threading.Condition()
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> "Team":
+        host, port = self.cluster.chief
+        try:
+            self._server = socket.create_server(("127.0.0.1" if self.cluster.is_local else "", port), backlog=1024)
+        except OSError as problem:
+            raise TrainingError(
+                f"the chief cannot listen on port {port}: {problem.strerror or problem}. "
+                "End the process that does, or give the chief another port"
+            ) from problem
+        if not port:
+            self.cluster = dataclasses.replace(self.cluster, chief=(host, self._server.getsockname()[1]))
+        threading.Thread(target=self._accept, daemon=True).start()
+        threading.Thread(target=self._watch, daemon=True).start()
+        return self
+
+    def __exit__(self, _kind: object, problem: BaseException | None, _trace: object) -> None:
+        self._is_over.set()
+        with contextlib.suppress(OSError):
+            self._server.close()
+        reason = "" if problem is None else str(problem) if isinstance(problem, TextgenError) else "the chief has ended"
+        for channel in self._channels.values():
+            with contextlib.suppress(OSError):
+                channel.send(END, reason=reason)
+        for process in self._processes.values():
+            end_worker(process)
+        for channel in self._channels.values():
+            channel.close()
+
+    @property
+    def count(self) -> int:
+        """How many processes train, the chief among them."""
+        return self.cluster.count
+
+    def rows_of(self, batch_size: int) -> list[range]:
+        """The rows of a batch that each process has. Raises SettingError where there are more processes than rows."""
+        if self.count > batch_size:
+            raise SettingError(
+                f"a batch of {counted(batch_size, 'row')} cannot be cut over {self.count} workers. "
+                f"Raise `batch_size`, or take at most {batch_size} workers"
+            )
+        ends = [batch_size * (index + 1) // self.count for index in range(self.count)]
+        return [range(begin, end) for begin, end in zip([0, *ends], ends, strict=False)]
+
+    def connect(self, threads: int | None) -> None:
+        """Wait for the workers, and connect TensorFlow with theirs, which must not have started before.
+
+        Args:
+            threads: of TensorFlow in each.
+
+        Raises:
+            WorkerError: a worker has not come, or cannot be connected.
+        """
+        from textgen.workers.communicator import Communicator  # noqa: PLC0415 (which imports TensorFlow)
+
+        addresses = self._assemble()
+        self.begin("connect", [()] * (self.count - 1), is_first=True, addresses=addresses, threads=threads)
+        self.reach()
+        self.communicator = Communicator(addresses, self.cluster)
+        self.break_off = self.communicator.break_off
+        self.done()
+
+    def _assemble(self) -> list[str]:
+        """Start the workers, where this process does, and wait for all; the addresses of TensorFlow's servers."""
+        others = range(1, self.count)
+        if self.cluster.is_local:
+            self._processes = {index: start_worker(self.cluster, index, self.timeout) for index in others}
+        ends = time.monotonic() + self.timeout
+        with self._news:
+            while missing := [index for index in others if index not in self._channels]:
+                self.check()
+                if not self._news.wait(min(0.2, ends - time.monotonic())) and time.monotonic() > ends:
+                    raise WorkerError(self._not_there(missing))
+                for index in missing:
+                    if index in self._processes and self._processes[index].poll() is not None:
+                        ended = how_it_ended(self._processes[index])
+                        raise WorkerError(f"{self.cluster.name_of(index)} has ended before it came{ended}")
+        self._server.close()
+        if self.cluster.addresses:
+            return list(self.cluster.addresses)
+        here = self._channels[1].own_host
+        return [_address(here, free_port("")), *(_address(self._channels[i].host, self._ports[i]) for i in others)]
+
+    def _not_there(self, missing: Sequence[int]) -> str:
+        names = ", ".join(self.cluster.name_of(index) for index in missing[:4]) + (" ..." if len(missing) > 4 else "")
+        have = "has" if len(missing) == 1 else "have"
+        return (
+            f"{names} {have} not come within {self.timeout:g} seconds. Start all {self.count} at once, or give them "
+            "longer by --worker-timeout"
+        )
+
+    def check(self) -> None:
+        """Raise WorkerError where a worker is lost."""
+        if self._problem:
+            raise WorkerError(self._problem)
+
+    def begin(
+        self,
+        kind: str,
+        payloads: Sequence[Sequence[bytes]],
+        *,
+        is_first: bool = False,
+        each: Sequence[dict[str, Any]] = (),
+        **fields: Any,
+    ) -> None:
+        """Tell the workers what to do next, together with the chief, until `done`.
+
+        Args:
+            payloads: of each worker, from worker 1 on.
+            is_first: whether it takes longer than it will later.
+            each: what is another for each worker, as `payloads`.
+            fields: what all are told.
+
+        Raises:
+            WorkerError: one is lost.
+        """
+        self.check()
+        self._task += 1
+        self._task_ends = time.monotonic() + self.timeout * (FIRST_TIME if is_first else 1)
+        for place, (index, channel) in enumerate(sorted(self._channels.items())):
+            try:
+                channel.send(kind, payloads[place], task=self._task, **fields, **(each[place] if each else {}))
+            except OSError:
+                self._lose(self._gone(index))
+        self.check()
+
+    def reach(self) -> None:
+        """The chief has come to where it waits for the others."""
+        self._reached[0] = self._task
+
+    def done(self) -> None:
+        """The task is done."""
+        self._task_ends = float("inf")
+
+    def answers(self) -> list[bytearray]:
+        """What each worker answers. Raises WorkerError."""
+        found = []
+        for index in range(1, self.count):
+            message = self._answers[index].get()
+            if message is None:
+                self.check()
+            else:
+                found.append(message.payload)
+        self.done()
+        return found
+
+    def failure(self, line: str) -> WorkerError:
+        """What to raise where TensorFlow says `line` instead of a sum over the workers."""
+        ends = time.monotonic() + min(2.0, self.timeout)  # that a worker has ended is known here a moment later
+        while not self._problem and time.monotonic() < ends:
+            time.sleep(0.01)
+        quiet = {index: time.monotonic() - heard for index, heard in self._heard.items()}
+        if not self._problem and quiet and max(quiet.values()) > SILENCE:
+            index = max(quiet, key=lambda index: quiet[index])
+            return WorkerError(f"{self.cluster.name_of(index)} has not answered for {quiet[index]:.0f} seconds")
+        return WorkerError(self._problem or f"the workers cannot reach each other: {line}")
+
+    def finish(self) -> None:
+        """The last step is done."""
+        self.done()
+        self._is_done = True
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._server.accept()
+            except OSError:  # it was closed: all are here
+                return
+            threading.Thread(target=self._greet, args=(connection,), daemon=True).start()
+
+    def _greet(self, connection: socket.socket) -> None:
+        """Take in a worker, and read what it says until it ends; who is none is let go."""
+        channel = Channel(connection, self.timeout)
+        try:
+            message = channel.receive(most_bytes=0)
+            said = message.fields
+            index, port = said.get("index"), said.get("port")
+            wrong = self._objection(said)
+            if message.kind != GREETING or said.get("key") != self.cluster.key or type(index) is not int:
+                channel.close()
+                return
+            if wrong or type(port) is not int or not 0 < index < self.count:
+                channel.send(END, reason=wrong or "it is no worker of this run")
+                self._lose(wrong or "a process has come that is no worker of this run")
+                return
+            with self._news:
+                if index in self._channels:
+                    wrong = f"two processes say that they are {self.cluster.name_of(index)}"
+                    channel.send(END, reason=wrong)
+                    self._lose(wrong)
+                    return
+                self._channels[index], self._ports[index] = channel, port
+                self._answers[index], self._reached[index] = queue.Queue(), 0
+                self._news.notify_all()
+        except (OSError, WorkerError):
+            channel.close()
+            return
+        self._listen(index, channel)
+
+    def _objection(self, said: dict[str, Any]) -> str:
+        own = {"workers": self.count, **versions()}
+        found = {"workers": said.get("count"), **(said.get("versions") or {})}
+        for what, here in own.items():
+            if found.get(what) != here:
+                return f"worker {shown(said.get('index'))} has {what} {shown(found.get(what))}, and the chief {here}"
+        return ""
+
+    def _listen(self, index: int, channel: Channel) -> None:
+        try:
+            while not self._is_over.is_set():
+                message = channel.receive()
+                self._heard[index] = time.monotonic()
+                if message.kind == BEAT:
+                    self._reached[index] = int(message.fields.get("reached", 0))
+                    if stopped_by := message.fields.get("stopped_by"):
+                        self.asked_to_stop(int(stopped_by))
+                elif message.kind == ANSWER:
+                    self._answers[index].put(message)
+                elif message.kind == PROBLEM:
+                    self._lose(f"{self.cluster.name_of(index)}: {message.fields.get('line')}")
+        except TimeoutError:
+            self._lose(f"{self.cluster.name_of(index)} has not answered for {self.timeout:g} seconds")
+        except (OSError, WorkerError, ValueError, TypeError):
+            self._lose(self._gone(index))
+
+    def _gone(self, index: int) -> str:
+        how = how_it_ended(self._processes[index]) if index in self._processes else ""
+        return f"{self.cluster.name_of(index)} has ended{how}"
+
+    def _lose(self, line: str) -> None:
+        """A worker is lost, and with it the run: end what waits for it."""
+        if self._problem or self._is_done or self._is_over.is_set():
+            return
+        with self._news:
+            self._problem = line
+            self._news.notify_all()
+        for answers in self._answers.values():
+            answers.put(None)
+        for channel in list(self._channels.values()):
+            with contextlib.suppress(OSError):
+                channel.send(END, reason=line)
+        leave = threading.Timer(SECONDS_TO_LEAVE, self._leave)
+        leave.daemon = True
+        leave.start()
+        self.break_off(line)
+
+    def _leave(self) -> None:
+        """End this process, whose main thread waits where nothing can break it off."""
+        if not self._is_over.is_set():
+            self.leaving()
+            tell(f"textgen: {self._problem}")
+            for process in self._processes.values():
+                process.kill()
+            os._exit(WorkerError.exit_status)
+
+    def _watch(self) -> None:
+        """Give signs of life, and look who is late."""
+        while not self._is_over.wait(min(BEAT_SECONDS, self.timeout / 4)):
+            for channel in list(self._channels.values()):
+                channel.beat()
+            if time.monotonic() > self._task_ends:
+                self._task_ends = float("inf")
+                self._lose(self._late())
+
+    def _late(self) -> str:
+        late = [index for index in range(self.count) if self._reached.get(index, 0) < self._task]
+        if not late:
+            return f"no worker has got its sum over all within {self.timeout:g} seconds, though all have come to it"
+        names = ", ".join(self.cluster.name_of(index) for index in late[:4]) + (" ..." if len(late) > 4 else "")
+        return f"{names} {'has' if len(late) == 1 else 'have'} not come to the next step for {self.timeout:g} seconds"
+
+
+def versions() -> dict[str, str]:
+    """What all workers must have alike, for the same bytes."""
+    return {name: version_of(name) for name in ("textgen", "tensorflow", "keras")}
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
