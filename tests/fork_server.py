@@ -3,12 +3,13 @@
 No TensorFlow operation ran before a fork, so a child is as a new process is, but two seconds older. Requests come as
 lines of JSON on standard input, answers go as lines of JSON to standard output; commands.py asks for them.
 
-    {"arguments", "cwd", "environment", "streams", "events", "notes"}  ->  {"process"}   its number; it runs
-    {"wait": process}                                         ->  {"status"}    negative for a signal
+    {"arguments", "cwd", "environment", "streams", "events", "notes", "workers"}  ->  {"process"}   its number; it runs
+    {"wait": process}                                                    ->  {"status"}    negative for a signal
 
 The streams are the paths of standard input, output and error, or "closed". An event is [moment, number, seconds,
 what]; `MOMENTS` and `happen` say what these are. An event counts from the one before it. Where "notes" is a path, a
 line is added to it for each event that happened and each path that was used, and at the end how often each moment came.
+The workers of `--workers` are forks too; "workers" has the events of each, by its number as a string.
 """
 
 import fcntl
@@ -18,6 +19,7 @@ import os
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -102,6 +104,8 @@ def happen(what: str, notes: "Notes") -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, UNLIMITED[1]))
     elif what == "room":
         resource.setrlimit(resource.RLIMIT_FSIZE, UNLIMITED)
+    elif what == "sleep":
+        time.sleep(600)
     elif what == "vanished":
         shutil.rmtree(Path(os.environ["TEXTGEN_MODELS_DIR"], "novel"), ignore_errors=True)  # it may be written to
     else:
@@ -156,13 +160,55 @@ def arrange(events: list, notes: Notes) -> None:
         MOMENTS[moment](number, seconds, act)
 
 
+class ForkedWorker:
+    """A fork of the chief in the place of a process that `--workers` starts; as much of `Popen` as the chief uses."""
+
+    def __init__(self, events: list, cluster: object, index: int, timeout: float):
+        from textgen import tensorflow_runtime
+        from textgen.workers.cluster import LOCAL
+
+        self.returncode: int | None = None
+        self.process = os.fork()
+        if self.process == 0:
+            os.closerange(3, 4096)  # what is the chief's must end with it
+            for number in range(3):
+                os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            os.setsid()
+            tensorflow_runtime._used_in = None  # TensorFlow is imported, and has not started
+            os.environ[LOCAL] = cluster.to_json(index)
+            arguments = ["train", "--worker-timeout", str(timeout)]
+            child({"arguments": arguments, "events": events, "notes": None, "workers": {}})
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            process, status = os.waitpid(self.process, os.WNOHANG)
+            self.returncode = os.waitstatus_to_exitcode(status) if process else None
+        return self.returncode
+
+    def wait(self, timeout: float = 1e9) -> int:
+        ends = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > ends:
+                raise subprocess.TimeoutExpired("textgen", timeout)
+            time.sleep(0.01)
+        return self.returncode
+
+    def kill(self) -> None:
+        os.kill(self.process, signal.SIGKILL)
+
+
 def child(request: dict) -> None:
     """Become the process that runs the command; ends it."""
     import textgen.cli
+    import textgen.workers.team
 
     status, notes = 1, Notes(None)
+    textgen.workers.team.start_worker = lambda cluster, index, timeout: ForkedWorker(
+        request["workers"].get(str(index), []), cluster, index, timeout
+    )
     try:
-        _take_place(request)
+        if "streams" in request:
+            _take_place(request)
         notes = Notes(request["notes"])
         textgen.cli.STARTED = time.perf_counter()
         arrange(request["events"], notes)
@@ -198,7 +244,8 @@ def serve() -> None:
     """Answer requests until there are no more."""
     import tensorflow as tf
 
-    import textgen.training.run  # noqa: F401 (here, so that no child has to)
+    import textgen.training.run
+    import textgen.training.worker  # noqa: F401 (here, so that no child has to)
 
     tf.get_logger().setLevel("ERROR")
     signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever started the tests may ignore them

@@ -44,7 +44,7 @@ def quiet_import(*, with_keras: bool = True, threads: int | None = None, starts:
         _use_threads(threads)
         _used_in = os.getpid()
         return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if starts else "3")  # else of a worker that ends, too
     if with_keras:
         os.environ["KERAS_BACKEND"] = "tensorflow"
     try:

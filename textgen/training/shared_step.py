@@ -9,6 +9,7 @@ NOTE: XLA compiles what comes before the sum and what comes after it. It has no 
 """
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -24,7 +25,7 @@ from textgen.model.recurrent import State
 from textgen.model.shards import num_shards
 from textgen.training.step import Gradients, TrainStep
 from textgen.workers.communicator import Communicator, last_line
-from textgen.workers.team import Team
+from textgen.workers.team import FIRST_TIME, Team
 
 
 class SharedStep(TrainStep):
@@ -55,12 +56,13 @@ class SharedStep(TrainStep):
             rows=rows,
         )
         self.communicator, self.num_shards = communicator, shards
+        self.arrive: Callable[[], None] = lambda: None  # called where the others are waited for
         self._pack = tf.function(self._packed, jit_compile=compile_with_xla, autograph=False)
 
-    def __call__(self, batch: Batch, state: State, learning_rate: float, number: int) -> tuple[tf.Tensor, State]:
-        """As of a `TrainStep`; batch and state are of this process's rows. Raises WorkerError where there is no sum."""
+    def _compute(self, traced: Callable[..., tuple[tf.Tensor, State]], arguments: tuple) -> tuple[tf.Tensor, State]:
+        self.arrive()
         try:
-            loss, state = super().__call__(batch, state, learning_rate, number)
+            loss, state = traced(*arguments)
             loss.numpy()  # waits for the device
         except tf.errors.OpError as problem:
             raise self.failure(last_line(problem)) from problem
@@ -124,6 +126,7 @@ class Leader(SharedStep):
         team.begin(
             "job",
             [counts for _ in self.all_rows[1:]],
+            times=math.inf,
             each=[
                 {"rows": [rows.start, rows.stop], "num_shards": count}
                 for rows, count in zip(self.all_rows[1:], shards[1:], strict=True)
@@ -144,6 +147,7 @@ class Leader(SharedStep):
             token_counts=token_counts,
             document_end=document_end,
         )
+        self.arrive = team.reach
 
     def __call__(self, batch: Batch, state: State, learning_rate: float, number: int) -> tuple[tf.Tensor, State]:
         """As of a `TrainStep`; the batch is whole, the state of the chief's rows. Raises WorkerError."""
@@ -151,12 +155,11 @@ class Leader(SharedStep):
         self.team.begin(
             "step",
             [[block[rows.start : rows.stop].tobytes()] for rows in self.all_rows[1:]],
-            is_first=self._is_first,
+            times=FIRST_TIME if self._is_first else 1,
             number=number,
             rate=float(learning_rate),
             begins=batch.is_first,
         )
-        self.team.reach()
         own = Batch(batch.inputs[: self.rows.stop], batch.targets[: self.rows.stop], batch.is_first)
         result = super().__call__(own, state, learning_rate, number)
         self.team.done()
@@ -172,7 +175,7 @@ class Leader(SharedStep):
         variables = [np.asarray(variable).tobytes() for variable in self.variables()]
         parts = [_cut(state, rows) for rows in self.all_rows]
         arrays = [[np.asarray(tensor).tobytes() for layer in part for tensor in layer] for part in parts]
-        self.team.begin("load", [[*variables, *own] for own in arrays[1:]])
+        self.team.begin("load", [[*variables, *own] for own in arrays[1:]], times=math.inf)
         self.team.done()
         return parts[0]
 

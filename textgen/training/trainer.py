@@ -18,7 +18,6 @@ from textgen.config import SamplingConfig
 from textgen.errors import CheckpointError, ModelError, TrainingError
 from textgen.generation.generator import Generator
 from textgen.generation.numpy_engine import NumpyEngine
-from textgen.model.recurrent import State
 from textgen.records import MAX_ROLLBACKS, Evaluated, ModelRecord, Progress
 from textgen.store.checkpoints import Checkpoint, load_newest, save_checkpoint
 from textgen.training.divergence import (
@@ -52,7 +51,7 @@ class Trainer:
     def __init__(self, plan: Plan, learner: Learner, reporter: Reporter):
         self.plan, self.learner, self.reporter = plan, learner, reporter
         self.step = learner.step
-        self.state: State = learner.step.zero_state()
+        self.state = learner.step.zero_state()
         self.history: tuple[Evaluated, ...] = ()
         self.best_weights = learner.model.get_named_weights()
         self.record: ModelRecord  # of the newest checkpoint
@@ -284,14 +283,13 @@ class Trainer:
             self.reporter.noted(f"{problem}. The run goes on; the next is due at step {next_step:,}")
 
     def _rate(self, step: int) -> float:
-        config, progress = self.plan.training, self.progress
-        peak = peak_after(progress.rollbacks, config.learning_rate)
-        return learning_rate(step, progress.total_steps, peak, config.schedule)
+        peak = peak_after(self.progress.rollbacks, self.plan.training.learning_rate)
+        return learning_rate(step, self.progress.total_steps, peak, self.plan.training.schedule)
 
     def _variables(self) -> dict[str, Any]:
         return {f"model.{name}": v for name, v in self.learner.model.named_weights().items()} | self.step.slots()
 
-    def _tensors(self, state: State) -> dict[str, Any]:
+    def _tensors(self, state: list[list[Any]]) -> dict[str, Any]:
         """Everything that a checkpoint's training.safetensors holds, by name; `state` is of the whole batch."""
         carried = {
             f"state.{layer}.{part}": tensor for layer, parts in enumerate(state) for part, tensor in enumerate(parts)

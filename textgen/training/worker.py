@@ -10,6 +10,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +21,10 @@ from textgen.errors import TextgenError, TrainingError, WorkerError
 from textgen.streams import tell
 from textgen.tensorflow_runtime import quiet_import
 from textgen.training.signals import EXIT_BASE, SIGNALS
-from textgen.workers.channel import BEAT, BEAT_SECONDS, Channel, Message, free_port
+from textgen.workers.channel import BEAT, BEAT_SECONDS, Channel, Message, free_port, listener
 from textgen.workers.cluster import Cluster
-from textgen.workers.team import ANSWER, END, GREETING, PROBLEM, versions
+from textgen.workers.greeting import END, greet
+from textgen.workers.team import ANSWER, PROBLEM
 
 if TYPE_CHECKING:
     from textgen.model.recurrent import State
@@ -40,9 +42,8 @@ def work(cluster: Cluster, timeout: float) -> None:
     """
     port = _own_port(cluster)
     channel = Channel(_reach_chief(cluster, timeout), timeout)
-    worker = Worker(cluster, channel)
-    who = {"index": cluster.index, "count": cluster.count, "key": cluster.key, "port": port}
-    channel.send(GREETING, (), **who, versions=versions())
+    worker = Worker(cluster, channel, timeout)
+    greet(channel, cluster, port)
     worker.listen()
     try:
         worker.obey()
@@ -58,10 +59,10 @@ def work(cluster: Cluster, timeout: float) -> None:
 def _own_port(cluster: Cluster) -> int:
     """Of TensorFlow's server in this process."""
     if not cluster.addresses:
-        return free_port("")
+        return free_port()
     port = int(cluster.addresses[cluster.index].rpartition(":")[2])
     try:
-        socket.create_server(("", port)).close()
+        listener(port).close()
     except OSError as problem:
         raise WorkerError(
             f"{cluster.name_of(cluster.index)} cannot listen on its port: {problem.strerror}"
@@ -85,13 +86,14 @@ def _reach_chief(cluster: Cluster, timeout: float) -> socket.socket:
 class Worker:
     """What a worker has made so far, and the two threads beside it: one listens, one gives signs of life."""
 
-    def __init__(self, cluster: Cluster, channel: Channel):
-        self.cluster, self.channel = cluster, channel
+    def __init__(self, cluster: Cluster, channel: Channel, timeout: float):
+        self.cluster, self.channel, self.timeout = cluster, channel, timeout
         self.communicator: Communicator
         self.step: SharedStep
         self.state: State
         self._messages: queue.Queue[Message] = queue.Queue()
-        self._reached, self._stopped_by = 0, 0
+        self._task = self._reached = 0  # the newest task, and the newest that it has come to the others with
+        self._stopped_by = 0
         self._is_over = threading.Event()
 
     def listen(self) -> None:
@@ -117,9 +119,9 @@ class Worker:
                     self._messages.put(message)
             reason = message.fields.get("reason") or ""
         except TimeoutError:
-            reason = "the chief does not answer"
-        except (OSError, WorkerError) as problem:
-            reason = f"the chief has ended: {problem}"
+            reason = f"the chief has not answered for {self.timeout:g} seconds"
+        except (OSError, WorkerError):
+            reason = "the chief has ended"
         if reason:  # there is nothing to save here, and the main thread may wait for ever
             tell(f"textgen: {reason}")
             os._exit(WorkerError.exit_status)
@@ -129,26 +131,29 @@ class Worker:
 
     def _beat(self) -> None:
         while not self._is_over.wait(BEAT_SECONDS / 4):
-            self.channel.beat(reached=self._reached, stopped_by=self._stopped_by)
+            self.channel.mention(BEAT, reached=self._reached, stopped_by=self._stopped_by)
 
     def obey(self) -> None:
         """Do what the chief says until the run is over."""
         while (message := self._messages.get()).kind != END:
-            getattr(self, f"_do_{message.kind}")(message.payload, **message.fields)
+            self._task = message.fields.pop("task")
+            TASKS[message.kind](self, message.payload, **message.fields)
         self._is_over.set()
 
-    def _do_connect(self, _payload: bytearray, task: int, addresses: list[str], threads: int | None) -> None:
+    def _do_prepare(self, _payload: bytearray, threads: int | None) -> None:
         quiet_import(threads=threads, starts=False)
+        self._arrive()
+        self.channel.send(ANSWER)
+
+    def _do_connect(self, _payload: bytearray, addresses: list[str]) -> None:
         from textgen.workers.communicator import Communicator  # noqa: PLC0415
 
-        self._reached = task
-        self.communicator = Communicator(addresses, self.cluster)
+        self.communicator = Communicator(addresses, self.cluster, self.timeout)
         self._hear_signals()
 
     def _do_job(
         self,
         payload: bytearray,
-        task: int,
         model: dict[str, Any],
         training: dict[str, Any],
         rows: list[int],
@@ -174,19 +179,32 @@ class Worker:
             token_counts=np.frombuffer(payload, "<i8") if payload else None,
             document_end=document_end,
         )
+        self.step.arrive = self._arrive
 
-    def _do_load(self, payload: bytearray, task: int) -> None:
+    def _arrive(self) -> None:
+        self._reached = self._task
+
+    def _do_load(self, payload: bytearray) -> None:
         self.state = self.step.load(payload)
 
-    def _do_step(self, payload: bytearray, task: int, number: int, rate: float, begins: bool) -> None:
+    def _do_step(self, payload: bytearray, number: int, rate: float, begins: bool) -> None:
         from textgen.training.shared_step import batch_of  # noqa: PLC0415
 
         batch = batch_of(payload, len(self.step.rows), begins=begins)
-        self._reached = task
         _, self.state = self.step(batch, self.state, rate, number)
 
-    def _do_gather(self, _payload: bytearray, task: int) -> None:
+    def _do_gather(self, _payload: bytearray) -> None:
         from textgen.training.shared_step import state_bytes  # noqa: PLC0415
 
-        self._reached = task
+        self._arrive()
         self.channel.send(ANSWER, state_bytes(self.state))
+
+
+TASKS: dict[str, Callable[..., None]] = {
+    "prepare": Worker._do_prepare,
+    "connect": Worker._do_connect,
+    "job": Worker._do_job,
+    "load": Worker._do_load,
+    "step": Worker._do_step,
+    "gather": Worker._do_gather,
+}

@@ -2,7 +2,9 @@
 
     cluster        TF_CONFIG, srun or --workers -> which process this is, and where the chief listens
     channel        messages between two processes, with a sign of life every second
+    greeting       how workers come to their chief
     team           the chief's side: waits for the workers, tells them what to do, notices who is missing
+    guard          the end of a process that waits where nothing else could end it
     local          the processes that --workers starts
     communicator   sums over all of them, by TensorFlow's collectives
 

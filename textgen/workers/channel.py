@@ -37,16 +37,20 @@ class Channel:
         """Args: timeout: seconds, after which an other side that says nothing is lost."""
         connection.settimeout(timeout)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.host, self.own_host = str(connection.getpeername()[0]), str(connection.getsockname()[0])
-        self._connection = connection
+        names = connection.getpeername(), connection.getsockname()
+        self.host, self.own_host = (str(name[0]).removeprefix("::ffff:") for name in names)  # an IPv4 within an IPv6
+        self._connection, self._is_broken = connection, False
         self._lock = threading.Lock()
 
-    def beat(self, **fields: Any) -> None:
-        """Give a sign of life, unless a message is being sent, which is one. Who is gone is noticed elsewhere."""
-        if self._lock.acquire(blocking=False):
-            with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-                stack.callback(self._lock.release)
-                self._send(BEAT, [], fields)
+    def mention(self, kind: str, **fields: Any) -> None:
+        """Send a message that may be lost: where the other side is gone, or takes no end of the one before."""
+        if self._lock.acquire(timeout=BEAT_SECONDS / 2):
+            try:
+                self._send(kind, [], fields)
+            except OSError:
+                pass
+            finally:
+                self._lock.release()
 
     def send(self, kind: str, payload: Iterable[bytes] = (), **fields: Any) -> None:
         """Send a message. Raises OSError where the other side takes nothing any more."""
@@ -54,12 +58,16 @@ class Channel:
             self._send(kind, list(payload), fields)
 
     def _send(self, kind: str, parts: list[bytes], fields: dict[str, Any]) -> None:
+        if self._is_broken:
+            raise BrokenPipeError("a message was sent in part")
+        self._is_broken = True  # until all of it is
         header = json.dumps({"kind": kind, "bytes": sum(map(len, parts)), **fields}).encode()
         self._connection.sendall(LENGTH.pack(len(header)) + header)
         for part in parts:
             view = memoryview(part)
             for start in range(0, len(view), AT_ONCE):
                 self._connection.sendall(view[start : start + AT_ONCE])
+        self._is_broken = False
 
     def receive(self, most_bytes: int = MOST_PAYLOAD_BYTES) -> Message:
         """The next message.
@@ -98,7 +106,19 @@ class Channel:
         return data
 
 
-def free_port(host: str) -> int:
+def listener(port: int, *, is_local: bool = False) -> socket.socket:
+    """What listens on that port of this machine, 0 is any. Raises OSError.
+
+    Args: is_local: whether this machine alone may come.
+    """
+    if is_local:
+        return socket.create_server(("127.0.0.1", port), backlog=1024)
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(("", port), family=socket.AF_INET6, backlog=1024, dualstack_ipv6=True)
+    return socket.create_server(("", port), backlog=1024)
+
+
+def free_port() -> int:
     """A port of this machine that nobody listens to. Raises OSError."""
-    with socket.create_server((host, 0)) as server:
+    with listener(0) as server:
         return int(server.getsockname()[1])

@@ -16,22 +16,25 @@ import tensorflow as tf
 from textgen.errors import WorkerError
 from textgen.tensorflow_runtime import hidden_stderr
 from textgen.workers.cluster import Cluster
+from textgen.workers.guard import guarded
 
 
 class Communicator:
     """The connection of this process with all others; TensorFlow must not have computed anything before."""
 
-    def __init__(self, addresses: Sequence[str], cluster: Cluster):
+    def __init__(self, addresses: Sequence[str], cluster: Cluster, timeout: float):
         """Args:
         addresses: of TensorFlow's servers, host:port, one a worker.
         cluster: of this one. Where there are several GPUs, it takes that of its number on its machine.
+        timeout: seconds; where the others are not connected by then, this process ends.
 
         Raises:
             WorkerError: the processes cannot be connected.
         """
         self.count = len(addresses)
+        said = f"TensorFlow has not connected the workers within {timeout:g} seconds; one has ended, or is not reached"
         try:
-            with hidden_stderr():
+            with guarded(timeout, f"textgen: {said}"), hidden_stderr():
                 _choose_gpu(cluster)
                 resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
                     tf.train.ClusterSpec({"worker": list(addresses)}),

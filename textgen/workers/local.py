@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import textgen
@@ -29,13 +31,15 @@ def start_worker(cluster: Cluster, index: int, timeout: float) -> subprocess.Pop
     )
 
 
-def end_worker(process: subprocess.Popen[bytes]) -> None:
-    """Let a worker end that was told to, and end it where it does not."""
-    try:
-        process.wait(SECONDS_TO_END)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def end_workers(processes: Iterable[subprocess.Popen[bytes]], seconds: float = SECONDS_TO_END) -> None:
+    """Let workers end that were told to, and end those that do not within so many seconds."""
+    ends = time.monotonic() + seconds
+    for process in processes:
+        try:
+            process.wait(max(0.0, ends - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def how_it_ended(process: subprocess.Popen[bytes]) -> str:

@@ -5,24 +5,23 @@ A thread reads what each worker says, another gives signs of life and looks who 
 from where the chief itself waits: in TensorFlow's sum over all workers, which is broken off, or for a worker's answer.
 """
 
-import contextlib
 import dataclasses
+import math
 import os
 import queue
-import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from textgen.errors import SettingError, TextgenError, TrainingError, WorkerError
-from textgen.messages import counted, shown
-from textgen.records import version_of
+from textgen.errors import SettingError, TextgenError, WorkerError
+from textgen.messages import counted
 from textgen.streams import tell
 from textgen.workers.channel import BEAT, BEAT_SECONDS, Channel, Message, free_port
 from textgen.workers.cluster import Cluster
-from textgen.workers.local import end_worker, how_it_ended, start_worker
+from textgen.workers.greeting import END, Door
+from textgen.workers.local import end_workers, how_it_ended, start_worker
 
 if TYPE_CHECKING:
     from textgen.workers.communicator import Communicator
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 FIRST_TIME = 5
 SILENCE = 3.0  # seconds without a sign of life, after which a worker is what TensorFlow complains of
 SECONDS_TO_LEAVE = 10.0  # for a chief that waits where nothing can break it off
-GREETING, READY, ANSWER, PROBLEM, END = "greeting", "ready", "answer", "problem", "end"
+ANSWER, PROBLEM = "answer", "problem"  # what a worker says beside its signs of life
 
 
 class Team:
@@ -49,38 +48,27 @@ class Team:
         self._answers: dict[int, queue.Queue[Message | None]] = {}
         self._reached: dict[int, int] = {}  # of each worker, the newest task that it has come to
         self._heard: dict[int, float] = {}  # when each was heard
-        self._task, self._task_ends = 0, float("inf")  # the newest, and by when all must be done with it
-        self._problem = ""
+        self._task, self._task_ends = 0, math.inf  # the newest, and by when all must be done with it
+        self._is_waiting = False  # whether the chief makes a task with the others
+        self._problem, self._lost_at = "", 0.0
         self._is_over = threading.Event()
         self._is_done = False  # with its steps: whatever happens to a worker now, the model is written
         self._news = threading.Condition()
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> "Team":
-        host, port = self.cluster.chief
-        try:
-            self._server = socket.create_server(("127.0.0.1" if self.cluster.is_local else "", port), backlog=1024)
-        except OSError as problem:
-            raise TrainingError(
-                f"the chief cannot listen on port {port}: {problem.strerror or problem}. "
-                "End the process that does, or give the chief another port"
-            ) from problem
-        if not port:
-            self.cluster = dataclasses.replace(self.cluster, chief=(host, self._server.getsockname()[1]))
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._door = Door(self.cluster, self.timeout, self._come, self._lose)
+        self.cluster = dataclasses.replace(self.cluster, chief=(self.cluster.chief[0], self._door.port))
         threading.Thread(target=self._watch, daemon=True).start()
         return self
 
     def __exit__(self, _kind: object, problem: BaseException | None, _trace: object) -> None:
         self._is_over.set()
-        with contextlib.suppress(OSError):
-            self._server.close()
+        self._door.close()
         reason = "" if problem is None else str(problem) if isinstance(problem, TextgenError) else "the chief has ended"
         for channel in self._channels.values():
-            with contextlib.suppress(OSError):
-                channel.send(END, reason=reason)
-        for process in self._processes.values():
-            end_worker(process)
+            channel.mention(END, reason=reason)
+        end_workers(self._processes.values())
         for channel in self._channels.values():
             channel.close()
 
@@ -111,9 +99,12 @@ class Team:
         from textgen.workers.communicator import Communicator  # noqa: PLC0415 (which imports TensorFlow)
 
         addresses = self._assemble()
-        self.begin("connect", [()] * (self.count - 1), is_first=True, addresses=addresses, threads=threads)
+        nothing: list[list[bytes]] = [[]] * (self.count - 1)
+        self.begin("prepare", nothing, times=FIRST_TIME, threads=threads)
         self.reach()
-        self.communicator = Communicator(addresses, self.cluster)
+        self.answers()
+        self.begin("connect", nothing, times=math.inf, addresses=addresses)
+        self.communicator = Communicator(addresses, self.cluster, self.timeout)
         self.break_off = self.communicator.break_off
         self.done()
 
@@ -132,11 +123,11 @@ class Team:
                     if index in self._processes and self._processes[index].poll() is not None:
                         ended = how_it_ended(self._processes[index])
                         raise WorkerError(f"{self.cluster.name_of(index)} has ended before it came{ended}")
-        self._server.close()
+        self._door.close()
         if self.cluster.addresses:
             return list(self.cluster.addresses)
         here = self._channels[1].own_host
-        return [_address(here, free_port("")), *(_address(self._channels[i].host, self._ports[i]) for i in others)]
+        return [_address(here, free_port()), *(_address(self._channels[i].host, self._ports[i]) for i in others)]
 
     def _not_there(self, missing: Sequence[int]) -> str:
         names = ", ".join(self.cluster.name_of(index) for index in missing[:4]) + (" ..." if len(missing) > 4 else "")
@@ -156,7 +147,7 @@ class Team:
         kind: str,
         payloads: Sequence[Sequence[bytes]],
         *,
-        is_first: bool = False,
+        times: float = 1,
         each: Sequence[dict[str, Any]] = (),
         **fields: Any,
     ) -> None:
@@ -164,7 +155,7 @@ class Team:
 
         Args:
             payloads: of each worker, from worker 1 on.
-            is_first: whether it takes longer than it will later.
+            times: the timeout, that it may take.
             each: what is another for each worker, as `payloads`.
             fields: what all are told.
 
@@ -173,7 +164,7 @@ class Team:
         """
         self.check()
         self._task += 1
-        self._task_ends = time.monotonic() + self.timeout * (FIRST_TIME if is_first else 1)
+        self._task_ends, self._is_waiting = time.monotonic() + self.timeout * times, True
         for place, (index, channel) in enumerate(sorted(self._channels.items())):
             try:
                 channel.send(kind, payloads[place], task=self._task, **fields, **(each[place] if each else {}))
@@ -187,7 +178,7 @@ class Team:
 
     def done(self) -> None:
         """The task is done."""
-        self._task_ends = float("inf")
+        self._task_ends, self._is_waiting = math.inf, False
 
     def answers(self) -> list[bytearray]:
         """What each worker answers. Raises WorkerError."""
@@ -217,50 +208,20 @@ class Team:
         self.done()
         self._is_done = True
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._server.accept()
-            except OSError:  # it was closed: all are here
-                return
-            threading.Thread(target=self._greet, args=(connection,), daemon=True).start()
-
-    def _greet(self, connection: socket.socket) -> None:
-        """Take in a worker, and read what it says until it ends; who is none is let go."""
-        channel = Channel(connection, self.timeout)
-        try:
-            message = channel.receive(most_bytes=0)
-            said = message.fields
-            index, port = said.get("index"), said.get("port")
-            wrong = self._objection(said)
-            if message.kind != GREETING or said.get("key") != self.cluster.key or type(index) is not int:
-                channel.close()
-                return
-            if wrong or type(port) is not int or not 0 < index < self.count:
-                channel.send(END, reason=wrong or "it is no worker of this run")
-                self._lose(wrong or "a process has come that is no worker of this run")
-                return
-            with self._news:
-                if index in self._channels:
-                    wrong = f"two processes say that they are {self.cluster.name_of(index)}"
-                    channel.send(END, reason=wrong)
-                    self._lose(wrong)
-                    return
+    def _come(self, index: int, channel: Channel, port: int) -> None:
+        """A worker has come: read what it says until it ends."""
+        with self._news:
+            is_second = index in self._channels
+            if not is_second:
                 self._channels[index], self._ports[index] = channel, port
                 self._answers[index], self._reached[index] = queue.Queue(), 0
                 self._news.notify_all()
-        except (OSError, WorkerError):
-            channel.close()
-            return
-        self._listen(index, channel)
-
-    def _objection(self, said: dict[str, Any]) -> str:
-        own = {"workers": self.count, **versions()}
-        found = {"workers": said.get("count"), **(said.get("versions") or {})}
-        for what, here in own.items():
-            if found.get(what) != here:
-                return f"worker {shown(said.get('index'))} has {what} {shown(found.get(what))}, and the chief {here}"
-        return ""
+        if is_second:
+            line = f"two processes say that they are {self.cluster.name_of(index)}"
+            self._lose(line)
+            channel.mention(END, reason=line)
+        else:
+            self._listen(index, channel)
 
     def _listen(self, index: int, channel: Channel) -> None:
         try:
@@ -289,35 +250,30 @@ class Team:
         if self._problem or self._is_done or self._is_over.is_set():
             return
         with self._news:
-            self._problem = line
+            self._problem, self._lost_at = line, time.monotonic()
             self._news.notify_all()
         for answers in self._answers.values():
             answers.put(None)
         for channel in list(self._channels.values()):
-            with contextlib.suppress(OSError):
-                channel.send(END, reason=line)
-        leave = threading.Timer(SECONDS_TO_LEAVE, self._leave)
-        leave.daemon = True
-        leave.start()
+            channel.mention(END, reason=line)
         self.break_off(line)
 
     def _leave(self) -> None:
         """End this process, whose main thread waits where nothing can break it off."""
-        if not self._is_over.is_set():
-            self.leaving()
-            tell(f"textgen: {self._problem}")
-            for process in self._processes.values():
-                process.kill()
-            os._exit(WorkerError.exit_status)
+        self.leaving()
+        tell(f"textgen: {self._problem}")
+        end_workers(self._processes.values(), 0)
+        os._exit(WorkerError.exit_status)
 
     def _watch(self) -> None:
         """Give signs of life, and look who is late."""
         while not self._is_over.wait(min(BEAT_SECONDS, self.timeout / 4)):
             for channel in list(self._channels.values()):
-                channel.beat()
-            if time.monotonic() > self._task_ends:
-                self._task_ends = float("inf")
+                channel.mention(BEAT)
+            if time.monotonic() > self._task_ends and not self._problem:
                 self._lose(self._late())
+            if self._problem and self._is_waiting and time.monotonic() > self._lost_at + SECONDS_TO_LEAVE:
+                self._leave()
 
     def _late(self) -> str:
         late = [index for index in range(self.count) if self._reached.get(index, 0) < self._task]
@@ -325,11 +281,6 @@ class Team:
             return f"no worker has got its sum over all within {self.timeout:g} seconds, though all have come to it"
         names = ", ".join(self.cluster.name_of(index) for index in late[:4]) + (" ..." if len(late) > 4 else "")
         return f"{names} {'has' if len(late) == 1 else 'have'} not come to the next step for {self.timeout:g} seconds"
-
-
-def versions() -> dict[str, str]:
-    """What all workers must have alike, for the same bytes."""
-    return {name: version_of(name) for name in ("textgen", "tensorflow", "keras")}
 
 
 def _address(host: str, port: int) -> str:
