@@ -38,7 +38,7 @@ class Door:
         cluster: Cluster,
         timeout: float,
         come: Callable[[int, Channel, int], None],
-        refused: Callable[[str], None],
+        refused: Callable[[str, Channel], None],
     ):
         """Args:
         timeout: of the channels.
@@ -82,8 +82,7 @@ class Door:
                 channel.close()
                 return
             if wrong := self._objection(said):
-                self._refused(wrong)
-                channel.send(END, reason=wrong)
+                self._refused(wrong, channel)
                 return
         except (OSError, WorkerError, AttributeError):
             connection.close()

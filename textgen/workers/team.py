@@ -45,6 +45,7 @@ class Team:
         self.communicator: Communicator
         self._channels: dict[int, Channel] = {}
         self._ports: dict[int, int] = {}
+        self._refused: list[Channel] = []
         self._answers: dict[int, queue.Queue[Message | None]] = {}
         self._reached: dict[int, int] = {}  # of each worker, the newest task that it has come to
         self._heard: dict[int, float] = {}  # when each was heard
@@ -57,7 +58,7 @@ class Team:
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> "Team":
-        self._door = Door(self.cluster, self.timeout, self._come, self._lose)
+        self._door = Door(self.cluster, self.timeout, self._come, self._refuse)
         self.cluster = dataclasses.replace(self.cluster, chief=(self.cluster.chief[0], self._door.port))
         threading.Thread(target=self._watch, daemon=True).start()
         return self
@@ -69,7 +70,7 @@ class Team:
         for channel in self._channels.values():
             channel.mention(END, reason=reason)
         end_workers(self._processes.values())
-        for channel in self._channels.values():
+        for channel in (*self._channels.values(), *self._refused):
             channel.close()
 
     @property
@@ -217,11 +218,15 @@ class Team:
                 self._answers[index], self._reached[index] = queue.Queue(), 0
                 self._news.notify_all()
         if is_second:
-            line = f"two processes say that they are {self.cluster.name_of(index)}"
-            self._lose(line)
-            channel.mention(END, reason=line)
+            self._refuse(f"two processes say that they are {self.cluster.name_of(index)}", channel)
         else:
             self._listen(index, channel)
+
+    def _refuse(self, line: str, channel: Channel) -> None:
+        """Who has come does not fit, and so the run cannot be what was meant."""
+        self._refused.append(channel)
+        self._lose(line)
+        channel.mention(END, reason=line)
 
     def _listen(self, index: int, channel: Channel) -> None:
         try:
