@@ -126,7 +126,7 @@ class Notes:
 
     def __init__(self, path: str | None):
         self.began = time.perf_counter()
-        self.handle = None if path is None else _open_aside(path)
+        self.handle, self.process = None if path is None else _open_aside(path), os.getpid()
         self.added: set[tuple[str, object]] = set()
         self.moments: dict[str, list] = {}
         if path is not None:
@@ -135,7 +135,7 @@ class Notes:
 
     def add(self, kind: str, what: object) -> None:
         """A line, once; written at once, for a signal may follow, and whatever room the disk has."""
-        if self.handle is not None and (kind, what) not in self.added:
+        if self.handle is not None and self.process == os.getpid() and (kind, what) not in self.added:
             self.added.add((kind, what))
             room = resource.getrlimit(resource.RLIMIT_FSIZE)
             resource.setrlimit(resource.RLIMIT_FSIZE, UNLIMITED)
@@ -153,10 +153,12 @@ def arrange(events: list, notes: Notes) -> None:
     """Let the first event happen when its moment comes, and then arrange the others."""
     if events:
         (moment, number, seconds, what), *others = events
+        process = os.getpid()
 
         def act() -> None:
-            happen(what, notes)
-            arrange(others, notes)
+            if os.getpid() == process:  # and not in a worker, which is a fork of it
+                happen(what, notes)
+                arrange(others, notes)
 
         MOMENTS[moment](number, seconds, act)
 
@@ -168,7 +170,7 @@ class ForkedWorker:
         from textgen import tensorflow_runtime
         from textgen.workers.cluster import LOCAL
 
-        self.returncode: int | None = None
+        self.lock, self.returncode = threading.Lock(), None
         self.process = os.fork()
         if self.process == 0:
             os.closerange(3, 4096)  # what is the chief's must end with it
@@ -181,10 +183,11 @@ class ForkedWorker:
             child({"arguments": arguments, "events": events, "notes": None, "workers": {}})
 
     def poll(self) -> int | None:
-        if self.returncode is None:
-            process, status = os.waitpid(self.process, os.WNOHANG)
-            self.returncode = os.waitstatus_to_exitcode(status) if process else None
-        return self.returncode
+        with self.lock:  # several threads ask
+            if self.returncode is None:
+                process, status = os.waitpid(self.process, os.WNOHANG)
+                self.returncode = os.waitstatus_to_exitcode(status) if process else None
+            return self.returncode
 
     def wait(self, timeout: float = 1e9) -> int:
         ends = time.monotonic() + timeout

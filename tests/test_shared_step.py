@@ -9,13 +9,15 @@ from conftest import model_config, random_weights, slow, training_config
 
 from textgen.dataset.batches import Batch
 from textgen.model.language_model import build_model
-from textgen.training.shared_step import SharedStep, batch_of, state_bytes
+from textgen.training.shared_step import SharedStep, batch_of, bound_of, state_bytes
 from textgen.training.step import TrainStep
 
 B, T, V = 16, 5, 7
-COUNTS = np.arange(V)
 NOISE = {"dropout": 0.3, "input_dropout": 0.3, "embedding_dropout": 0.3, "state_reset": 0.4, "weight_drop": 0.2}
 EVERYTHING = NOISE | {"ema": 0.9, "activation_reg": 2.0, "temporal_activation_reg": 1.0}
+
+
+MANY = {"tokens": 400, "num_sampled": 9}
 
 
 class Meeting:
@@ -46,24 +48,25 @@ class Member:
 
 
 def make(kind: type[TrainStep], xla: bool, settings: dict, *arguments: object) -> TrainStep:
-    config = model_config(vocabulary_size=V, embedding_size=3, units=4, num_layers=1)
+    settings = dict(settings)
+    tokens, tied = settings.pop("tokens", V), settings.pop("tied", False)
+    config = model_config(vocabulary_size=tokens, embedding_size=3, units=4, num_layers=1, tied=tied)
     model = build_model(config)
     model.set_named_weights(random_weights(config))
     training = training_config(batch_size=B, sequence_length=T, **{"dropout": 0.0, "state_reset": 0.0} | settings)
-    return kind(model, training, *arguments, compile_with_xla=xla, token_counts=COUNTS, document_end=None)
+    return kind(model, training, *arguments, compile_with_xla=xla, token_counts=np.arange(tokens), document_end=None)
 
 
-def three_batches() -> list[Batch]:
+def three_batches(tokens: int = V) -> list[Batch]:
     draw = np.random.default_rng(0)
-    blocks = [draw.integers(V, size=(B, T + 1)).astype(np.int32) for _ in range(3)]
+    blocks = [draw.integers(tokens, size=(B, T + 1)).astype(np.int32) for _ in range(3)]
     return [Batch(block[:, :-1], block[:, 1:], number == 0) for number, block in enumerate(blocks)]
 
 
 def steps(step: TrainStep, left: dict, name: object) -> None:
     state, losses = None, []
-    rows = slice(step.rows.start, step.rows.stop)
-    for number, (inputs, targets, begins) in enumerate(three_batches()):
-        loss, state = step(Batch(inputs[rows], targets[rows], begins), state, 0.01, number)
+    for number, batch in enumerate(three_batches(step.model.config.vocabulary_size)):
+        loss, state = step(batch, state, 0.01, number)
         losses.append(float(loss))
     variables = [np.asarray(variable) for variable in (step.model.named_weights() | step.slots()).values()]
     left[name] = losses, [np.asarray(tensor) for tensor in tf.nest.flatten(state)], variables
@@ -100,10 +103,18 @@ def as_bytes(found: tuple[list, list, list]) -> tuple:
 
 @pytest.mark.parametrize(
     "settings",
-    [EVERYTHING | {"num_sampled": 3}, slow(EVERYTHING), slow({}), slow({"clip_norm": 0.01}), slow({"num_sampled": 3})],
+    [
+        EVERYTHING | MANY | {"tied": True},
+        slow(EVERYTHING | MANY),
+        slow(EVERYTHING | {"num_sampled": 3}),
+        slow(EVERYTHING),
+        slow({}),
+        slow({"clip_norm": 0.01}),
+    ],
     ids=str,
 )
 def test_two_processes_make_the_bytes_of_one_with_two_shards(settings):
+    """Of many tokens they send each other the gradients of those that the batch touches."""
     halves = [range(8), range(8, 16)]
     assert as_bytes(together(halves, xla=True, **settings)) == as_bytes(alone(2, xla=True, **settings))
 
@@ -117,10 +128,18 @@ def test_rows_that_do_not_come_out_even_count_as_much_as_the_others_and_give_the
     assert as_bytes(found) == as_bytes(together(rows, xla=False, **EVERYTHING))
 
 
+@pytest.mark.parametrize(
+    ("tokens", "num_sampled", "expected"), [(338, 9, 169), (337, 9, 0), (400, 0, 0), (20_000, 1024, 1184), (7, 3, 0)]
+)
+def test_gradients_of_touched_tokens_alone_are_sent_where_they_are_few(tokens, num_sampled, expected):
+    config = training_config(batch_size=B, sequence_length=T, num_sampled=num_sampled)
+    assert bound_of(tokens, config) == expected
+
+
 def test_what_is_sent_comes_as_it_was():
     batch = three_batches()[0]
     block = np.concatenate([batch.inputs, batch.targets[:, -1:]], axis=1).astype("<i4")
-    found = batch_of(block[3:5].tobytes(), 2, begins=True)
+    found = batch_of(block[3:5].tobytes(), T, begins=True)
     np.testing.assert_array_equal(found.inputs, batch.inputs[3:5])
     np.testing.assert_array_equal(found.targets, batch.targets[3:5])
     step = make(SharedStep, False, EVERYTHING, Meeting(1).member(0), range(4), 1)

@@ -98,6 +98,7 @@ def carry_out(
     with stop.raising():
         if team is not None:
             team.connect(plan.training.cores)
+            reporter.noted(team.described(plan.training.batch_size))
         learner = Learner(plan, team=team)
         reporter.placed(learner.device)
         if plan.training.cores not in (None, num_threads()):

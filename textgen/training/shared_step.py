@@ -11,6 +11,7 @@ NOTE: XLA compiles what comes before the sum and what comes after it. It has no 
 import functools
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -21,11 +22,14 @@ from textgen.dataset.batches import Batch
 from textgen.errors import WorkerError
 from textgen.model.devices import Device
 from textgen.model.language_model import LanguageModel
+from textgen.model.negatives import Negatives
 from textgen.model.recurrent import State
 from textgen.model.shards import num_shards
 from textgen.training.step import Gradients, TrainStep
 from textgen.workers.communicator import Communicator, last_line
 from textgen.workers.team import FIRST_TIME, Team
+
+WORTH = 0.5  # of the vocabulary, from which on its gradients are sent whole
 
 
 class SharedStep(TrainStep):
@@ -58,6 +62,11 @@ class SharedStep(TrainStep):
         self.communicator, self.num_shards = communicator, shards
         self.arrive: Callable[[], None] = lambda: None  # called where the others are waited for
         self._pack = tf.function(self._packed, jit_compile=compile_with_xla, autograph=False)
+        self.bound = bound_of(model.config.vocabulary_size, config)
+        weights = model.named_weights()
+        by_token = {"embedding": 0, "output.kernel": 1} if self.bound else {}  # the axis of the tokens
+        found = {id(weights[name]): axis for name, axis in by_token.items() if name in weights}
+        self._axes = [found.get(id(variable)) for variable in model.trainable_variables]
 
     def _compute(self, traced: Callable[..., tuple[tf.Tensor, State]], arguments: tuple) -> tuple[tf.Tensor, State]:
         self.arrive()
@@ -72,16 +81,42 @@ class SharedStep(TrainStep):
         """What is raised where TensorFlow says `line` instead of a sum."""
         return WorkerError(f"the workers cannot reach each other: {line}")
 
-    def _shared(self, loss: tf.Tensor, gradients: Gradients) -> tuple[tf.Tensor, Gradients]:
-        total = self.communicator.sum(self._pack(loss, gradients)) / self.communicator.count
-        variables = self.model.trainable_variables
-        *parts, loss = tf.split(total, [*(variable.shape.num_elements() for variable in variables), 1])
-        shaped = [tf.reshape(part, variable.shape) for part, variable in zip(parts, variables, strict=True)]
-        return loss[0], (shaped,)
+    def _arguments(self, batch: Batch, negatives: Negatives | None, *others: Any) -> tuple:
+        """Of this process's rows, where `batch` is whole; and what all rows touch, where not all tokens are sent."""
+        own = slice(self.rows.start, self.rows.stop) if len(batch.inputs) > len(self.rows) else slice(None)
+        own_batch = Batch(batch.inputs[own], batch.targets[own], batch.is_first)
+        *arguments, touched = super()._arguments(own_batch, negatives, *others)
+        if self.bound and negatives is not None:
+            touched = self._touched(batch, negatives)
+        return *arguments, touched
 
-    def _packed(self, loss: tf.Tensor, gradients: Gradients) -> tf.Tensor:
+    def _touched(self, batch: Batch, negatives: Negatives) -> tuple[np.ndarray, np.ndarray]:
+        """The tokens that have a gradient, int32 [bound], and the place of each token among them, int32 [V]."""
+        ids = np.unique(np.concatenate([batch.inputs.ravel(), batch.targets.ravel(), negatives.token_ids]))
+        places = np.full(self.model.config.vocabulary_size, self.bound, np.int32)
+        places[ids] = np.arange(len(ids))
+        return np.pad(ids, (0, self.bound - len(ids))).astype(np.int32), places
+
+    def _shared(self, loss: tf.Tensor, gradients: Gradients, touched: Any) -> tuple[tf.Tensor, Gradients]:
+        total = self.communicator.sum(self._pack(loss, gradients, touched)) / self.communicator.count
+        shapes = []
+        for variable, axis in zip(self.model.trainable_variables, self._axes, strict=True):
+            shapes.append([self.bound if place == axis else size for place, size in enumerate(variable.shape)])
+        *parts, loss = tf.split(total, [*(math.prod(shape) for shape in shapes), 1])
+        shaped = [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
+        spread = [
+            part if axis is None else tf.gather(tf.pad(part, [[0, 1 - axis], [0, axis]]), touched[1], axis=axis)
+            for part, axis in zip(shaped, self._axes, strict=True)
+        ]
+        return loss[0], (spread,)
+
+    def _packed(self, loss: tf.Tensor, gradients: Gradients, touched: Any) -> tf.Tensor:
         """One vector: what all workers' mean is taken of."""
         means = [tf.add_n(parts) / len(parts) for parts in zip(*gradients, strict=True)]
+        means = [
+            part if axis is None else tf.gather(part, touched[0], axis=axis)
+            for part, axis in zip(means, self._axes, strict=True)
+        ]
         packed = tf.concat([tf.reshape(part, [-1]) for part in (*means, loss)], axis=0)
         share = len(self.rows) * self.communicator.count / self.config.batch_size
         return packed if share == 1 else packed * share  # of a worker that has a row more than another
@@ -152,16 +187,16 @@ class Leader(SharedStep):
     def __call__(self, batch: Batch, state: State, learning_rate: float, number: int) -> tuple[tf.Tensor, State]:
         """As of a `TrainStep`; the batch is whole, the state of the chief's rows. Raises WorkerError."""
         block = np.concatenate([batch.inputs, batch.targets[:, -1:]], axis=1).astype("<i4")
+        of_each = [range(len(block)) if self.bound else rows for rows in self.all_rows[1:]]
         self.team.begin(
             "step",
-            [[block[rows.start : rows.stop].tobytes()] for rows in self.all_rows[1:]],
+            [[block[rows.start : rows.stop].tobytes()] for rows in of_each],
             times=FIRST_TIME if self._is_first else 1,
             number=number,
             rate=float(learning_rate),
             begins=batch.is_first,
         )
-        own = Batch(batch.inputs[: self.rows.stop], batch.targets[: self.rows.stop], batch.is_first)
-        result = super().__call__(own, state, learning_rate, number)
+        result = super().__call__(batch, state, learning_rate, number)
         self.team.done()
         self._is_first = False
         return result
@@ -201,9 +236,18 @@ def _cut(state: State, rows: range) -> State:
     return [[tensor[rows.start : rows.stop] for tensor in layer] for layer in state]
 
 
-def batch_of(payload: bytes | bytearray, num_rows: int, *, begins: bool) -> Batch:
-    """A worker's rows of a batch, as `Leader` sends them."""
-    block = np.frombuffer(payload, "<i4").reshape(num_rows, -1).astype(np.int32)
+def bound_of(vocabulary_size: int, config: TrainingConfig) -> int:
+    """How many tokens a batch touches at most, where that makes few of the vocabulary; 0 sends the gradients of all.
+
+    A word model that draws samples has gradients for the tokens of the batch and for the samples alone.
+    """
+    most = 2 * config.batch_size * config.sequence_length + (config.num_sampled or vocabulary_size)
+    return most if most <= WORTH * vocabulary_size else 0
+
+
+def batch_of(payload: bytes | bytearray, sequence_length: int, *, begins: bool) -> Batch:
+    """A worker's rows of a batch, or all of them, as `Leader` sends them."""
+    block = np.frombuffer(payload, "<i4").reshape(-1, sequence_length + 1).astype(np.int32)
     return Batch(block[:, :-1], block[:, 1:], begins)
 
 

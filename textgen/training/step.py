@@ -9,6 +9,7 @@ optimizer takes their mean gradient. On a GPU nothing is compiled: cuDNN's kerne
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -84,14 +85,17 @@ class TrainStep:
         """
         if batch.is_first:
             state = self.model.zero_state(len(self.rows))
-        # Time-major, as the model works: int32 [T, B].
-        inputs, targets = np.ascontiguousarray(batch.inputs.T), np.ascontiguousarray(batch.targets.T)
         negatives = self.sampler.draw(number) if self.sampler else None
-        arguments = ([inputs, targets], state, np.float32(learning_rate), np.int32(number), negatives)
+        arguments = self._arguments(batch, negatives, state, np.float32(learning_rate), np.int32(number))
         if self._traced is None:
             # The traced function is called itself: `tf.function` takes 0.25 ms a step to find it by its arguments.
             self._traced = tf.function(self._run, autograph=False).get_concrete_function(*arguments)
         return self._compute(self._traced, arguments)
+
+    def _arguments(self, batch: Batch, negatives: Negatives | None, *others: Any) -> tuple:
+        """Those of `_run`: the batch time-major, as the model works, int32 [T, B]; `touched` is of a `SharedStep`."""
+        inputs, targets = np.ascontiguousarray(batch.inputs.T), np.ascontiguousarray(batch.targets.T)
+        return [inputs, targets], negatives, *others, None
 
     def _compute(self, traced: Callable[..., tuple[tf.Tensor, State]], arguments: tuple) -> tuple[tf.Tensor, State]:
         return traced(*arguments)
@@ -112,7 +116,13 @@ class TrainStep:
         return state
 
     def _run(
-        self, batch: list[tf.Tensor], state: State, rate: tf.Tensor, number: tf.Tensor, negatives: Negatives | None
+        self,
+        batch: list[tf.Tensor],
+        negatives: Negatives | None,
+        state: State,
+        rate: tf.Tensor,
+        number: tf.Tensor,
+        touched: Any,
     ) -> tuple[tf.Tensor, State]:
         rows = len(self.rows) // self.num_shards
         shards = [
@@ -120,11 +130,11 @@ class TrainStep:
             for index, (parts, shard_state) in enumerate(cut(self.num_shards, batch, state))
         ]
         losses, gradients, states = zip(*shards, strict=True)
-        loss, gradients = self._shared(tf.add_n(losses) / self.num_shards, gradients)
+        loss, gradients = self._shared(tf.add_n(losses) / self.num_shards, gradients, touched)
         self._update(gradients, rate)
         return loss, join(states)
 
-    def _shared(self, loss: tf.Tensor, gradients: Gradients) -> tuple[tf.Tensor, Gradients]:
+    def _shared(self, loss: tf.Tensor, gradients: Gradients, _touched: Any) -> tuple[tf.Tensor, Gradients]:
         """The loss and gradients of the whole batch from those of this process, which has computed all of it."""
         return loss, gradients
 

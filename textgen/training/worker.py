@@ -190,7 +190,7 @@ class Worker:
     def _do_step(self, payload: bytearray, number: int, rate: float, begins: bool) -> None:
         from textgen.training.shared_step import batch_of  # noqa: PLC0415
 
-        batch = batch_of(payload, len(self.step.rows), begins=begins)
+        batch = batch_of(payload, self.step.config.sequence_length, begins=begins)
         _, self.state = self.step(batch, self.state, rate, number)
 
     def _do_gather(self, _payload: bytearray) -> None:

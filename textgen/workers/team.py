@@ -88,6 +88,12 @@ class Team:
         ends = [batch_size * (index + 1) // self.count for index in range(self.count)]
         return [range(begin, end) for begin, end in zip([0, *ends], ends, strict=False)]
 
+    def described(self, batch_size: int) -> str:
+        """A line that says who trains."""
+        counts = sorted({len(rows) for rows in self.rows_of(batch_size)})
+        each = " or ".join(map(str, counts))
+        return f"{self.count} workers train this model, each with {each} of the {batch_size} rows of a batch"
+
     def connect(self, threads: int | None) -> None:
         """Wait for the workers, and connect TensorFlow with theirs, which must not have started before.
 
