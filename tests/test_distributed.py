@@ -90,8 +90,8 @@ def test_compiled_runs_of_several_give_the_same_bytes_twice_and_two_those_of_one
     ("who", "what", "status", "line"),
     [
         (1, "SIGSTOP", 1, "worker 1 has not answered for "),
-        (1, "sleep", 1, "worker 1 has not come to the next step for 5 seconds"),
-        (0, "sleep", 1, "the chief has not come to the next step for 5 seconds"),
+        (1, "sleep", 1, "worker 1 has not come to the next step for 10 seconds"),
+        (0, "sleep", 1, "the chief has not come to the next step for 10 seconds"),
         (1, "SIGTERM", 143, ""),
         (0, "SIGTERM", 143, ""),
         (0, "SIGKILL", -9, ""),
@@ -101,7 +101,7 @@ def test_whatever_happens_to_one_of_them_all_end_and_the_run_goes_on(who, what, 
     events = {"events": at_step(15, what)} if who == 0 else {"workers": {1: at_step(15, what)}}
     before = running()
     began = time.monotonic()
-    assert begin(driver, *TINY, "--workers", "2", "--worker-timeout", "5", **events) == status, driver.said()
+    assert begin(driver, *TINY, "--workers", "2", "--worker-timeout", "10", **events) == status, driver.said()
     assert time.monotonic() - began < 60
     assert [found.startswith(f"textgen: {line}") for found in errors(driver)] == [True] * bool(line)
     wait_until(lambda: running() <= before)

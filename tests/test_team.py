@@ -229,8 +229,8 @@ def test_a_port_that_somebody_listens_to_is_one_line(cluster):
 
 def test_a_batch_is_cut_over_all_and_not_over_more_than_it_has_rows(cluster):
     team = Team(cluster, TIMEOUT)
-    assert team.rows_of(16) == [range(5), range(5, 10), range(10, 16)]
-    assert team.rows_of(3) == [range(1), range(1, 2), range(2, 3)]
+    assert team.cluster.rows_of(16) == [range(5), range(5, 10), range(10, 16)]
+    assert team.cluster.rows_of(3) == [range(1), range(1, 2), range(2, 3)]
     with pytest.raises(SettingError, match=r"a batch of 2 rows cannot be cut over 3 workers\. Raise `batch_size`, or "):
-        team.rows_of(2)
+        team.cluster.rows_of(2)
     assert issubclass(WorkerError, TextgenError)

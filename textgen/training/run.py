@@ -87,8 +87,9 @@ def carry_out(
         stop: is listening to signals.
     """
     if team is not None:
-        team.rows_of(plan.training.batch_size)  # raises where there are too few
+        team.cluster.rows_of(plan.training.batch_size)  # raises where there are too few
         team.asked_to_stop, team.leaving = stop.ask, reporter.close
+        team.start()
     quiet_import(threads=plan.training.cores, starts=team is None)
     # Only now: a bad request is refused before TensorFlow is imported.
     from textgen.training.learner import Learner  # noqa: PLC0415
@@ -98,7 +99,7 @@ def carry_out(
     with stop.raising():
         if team is not None:
             team.connect(plan.training.cores)
-            reporter.noted(team.described(plan.training.batch_size))
+            reporter.noted(team.cluster.described(plan.training.batch_size))
         learner = Learner(plan, team=team)
         reporter.placed(learner.device)
         if plan.training.cores not in (None, num_threads()):

@@ -153,7 +153,7 @@ class Leader(SharedStep):
         document_end: int | None = None,
     ):
         """Args: team: the workers, who make this step ready too; device: where they compute, "GPU" or "CPU"."""
-        self.team, self.all_rows, self._is_first = team, team.rows_of(config.batch_size), True
+        self.team, self.all_rows, self._is_first = team, team.cluster.rows_of(config.batch_size), True
         cores = available_cores() if config.cores is None else config.cores
         of_each = max(1, cores // team.count) if team.cluster.is_local else cores
         shards = [num_shards(len(rows), of_each) if compile_with_xla else 1 for rows in self.all_rows]

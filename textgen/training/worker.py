@@ -46,6 +46,7 @@ def work(cluster: Cluster, timeout: float) -> None:
     greet(channel, cluster, port)
     worker.listen()
     try:
+        quiet_import(starts=False)
         worker.obey()
     except (TextgenError, MemoryError) as problem:
         time.sleep(SECONDS_TO_END / 2)  # in which the chief, who may know more, may end this process

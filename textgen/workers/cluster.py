@@ -15,7 +15,7 @@ from typing import Any
 
 from textgen.config import WorkersConfig
 from textgen.errors import SettingError
-from textgen.messages import shown
+from textgen.messages import counted, shown
 
 CHIEFS, WORKER = ("chief", "master"), "worker"
 ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):(?P<port>[1-9][0-9]{0,4})")
@@ -39,6 +39,22 @@ class Cluster:
         """How a worker is called in a message."""
         place = f" ({shown(self.addresses[index])})" if self.addresses else ""
         return f"worker {index}{place}" if index else f"the chief{place}"
+
+    def rows_of(self, batch_size: int) -> list[range]:
+        """The rows of a batch that each process has. Raises SettingError where there are more processes than rows."""
+        if self.count > batch_size:
+            raise SettingError(
+                f"a batch of {counted(batch_size, 'row')} cannot be cut over {self.count} workers. "
+                f"Raise `batch_size`, or take at most {batch_size} workers"
+            )
+        ends = [batch_size * (index + 1) // self.count for index in range(self.count)]
+        return [range(begin, end) for begin, end in zip([0, *ends], ends, strict=False)]
+
+    def described(self, batch_size: int) -> str:
+        """A line that says who trains."""
+        counts = sorted({len(rows) for rows in self.rows_of(batch_size)})
+        each = " or ".join(map(str, counts))
+        return f"{self.count} workers train this model, each with {each} of the {batch_size} rows of a batch"
 
     def to_json(self, index: int) -> str:
         """What the worker `index`, started by a local chief, is told; `find_cluster` reads it."""

@@ -15,8 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from textgen.errors import SettingError, TextgenError, WorkerError
-from textgen.messages import counted
+from textgen.errors import TextgenError, WorkerError
 from textgen.streams import tell
 from textgen.workers.channel import BEAT, BEAT_SECONDS, Channel, Message, free_port
 from textgen.workers.cluster import Cluster
@@ -78,21 +77,11 @@ class Team:
         """How many processes train, the chief among them."""
         return self.cluster.count
 
-    def rows_of(self, batch_size: int) -> list[range]:
-        """The rows of a batch that each process has. Raises SettingError where there are more processes than rows."""
-        if self.count > batch_size:
-            raise SettingError(
-                f"a batch of {counted(batch_size, 'row')} cannot be cut over {self.count} workers. "
-                f"Raise `batch_size`, or take at most {batch_size} workers"
-            )
-        ends = [batch_size * (index + 1) // self.count for index in range(self.count)]
-        return [range(begin, end) for begin, end in zip([0, *ends], ends, strict=False)]
-
-    def described(self, batch_size: int) -> str:
-        """A line that says who trains."""
-        counts = sorted({len(rows) for rows in self.rows_of(batch_size)})
-        each = " or ".join(map(str, counts))
-        return f"{self.count} workers train this model, each with {each} of the {batch_size} rows of a batch"
+    def start(self) -> None:
+        """Start the workers, where they are of this machine; they import TensorFlow while the chief does."""
+        if self.cluster.is_local:
+            others = range(1, self.count)
+            self._processes = {index: start_worker(self.cluster, index, self.timeout) for index in others}
 
     def connect(self, threads: int | None) -> None:
         """Wait for the workers, and connect TensorFlow with theirs, which must not have started before.
@@ -116,10 +105,8 @@ class Team:
         self.done()
 
     def _assemble(self) -> list[str]:
-        """Start the workers, where this process does, and wait for all; the addresses of TensorFlow's servers."""
+        """Wait for all; the addresses of TensorFlow's servers."""
         others = range(1, self.count)
-        if self.cluster.is_local:
-            self._processes = {index: start_worker(self.cluster, index, self.timeout) for index in others}
         ends = time.monotonic() + self.timeout
         with self._news:
             while missing := [index for index in others if index not in self._channels]:
