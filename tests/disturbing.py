@@ -64,6 +64,7 @@ LONG = {
     "train --overwrite": " ".join(train("words", "--name", DONE, "--overwrite")),
     "train --init-from": f"train novel.txt --name {NEW} --init-from {DONE} --steps 8 --checkpoint-every 4",
     "train --resume": f"train --resume --name {RUN}",
+    "train --workers": f"train novel.txt --name {NEW} {SMALL} --steps 8 --workers 2",
     "train FILE --resume": f"train novel.txt --resume --name {RUN}",
     "export": f"export {DONE} --output exported",
     "benchmark": "benchmark --units 8 --batch-size 4 --sequence-length 8",
