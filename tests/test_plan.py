@@ -203,7 +203,12 @@ def test_a_model_of_that_name_is_not_overwritten_by_accident(folder):
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [({}, "exists"), ({"name": "../x"}, "--name"), ({"steps": 7, "epochs": 2}, "one budget"), ({"overwrite": True}, "reads")],
+    [
+        ({}, "exists"),
+        ({"name": "../x"}, "--name"),
+        ({"steps": 7, "epochs": 2}, "one budget"),
+        ({"overwrite": True}, "reads"),
+    ],
     ids=["an existing model", "a name", "budgets", "nothing"],
 )
 def test_what_is_wrong_at_once_is_told_before_a_model_reads_the_text(monkeypatch, options, said):
