@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain
+from json.scanner import make_scanner
 from typing import Any
 
 from textgen.corpus.decoding import find_surrogate
@@ -26,6 +27,7 @@ MISSING = object()
 
 # NaN is how pandas writes a missing cell.
 DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=lambda name: None if name == "NaN" else name)
+SCAN = make_scanner(DECODER)  # type: ignore[arg-type]  # its stub takes the scanner for its own settings
 
 
 def is_json(head: str) -> bool:
@@ -158,7 +160,7 @@ def _lined(pieces: Iterable[str], rows: Rows) -> Iterator[tuple[int, dict[str, A
 def _decoded(line: str) -> Any:
     """The value in a line. Raises ValueError where there is none, or more, and RecursionError."""
     try:
-        row, end = DECODER.scan_once(line, 0)  # nearly always; `decode` looks for white space around it first
+        row, end = SCAN(line, 0)  # nearly always; `decode` looks for white space around it first
         if end >= len(line) - 1 and line[end:] in ("\n", ""):
             return row
     except (ValueError, StopIteration):
