@@ -22,11 +22,6 @@ def folder(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def write(path: str, content: bytes | str) -> str:
-    Path(path).write_bytes(content.encode() if isinstance(content, str) else content)
-    return path
-
-
 def prepared_of(
     *sources: str, config: TextConfig | None = None, val_fraction: float = 0.1, seed: int = 0, **options
 ) -> Prepared:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from whole_texts import Corpus, read_corpus
+from whole_texts import Corpus, read_corpus, write
 
 from textgen.corpus.decoding import BLOCK_BYTES, Tally, iter_text
 from textgen.corpus.names import model_name
@@ -43,12 +43,6 @@ def folder(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("TEXTGEN_CACHE_DIR", str(tmp_path / ".cache"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def write(path: str, content: bytes | str) -> str:
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_bytes(content.encode() if isinstance(content, str) else content)
-    return path
 
 
 def message_of(*sources: str, **settings) -> str:

@@ -14,8 +14,8 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from prepared_corpora import LINES, NAMES, entries, folder, prepared_of, write  # noqa: F401 (folder is of every test)
-from whole_texts import read_corpus, split_text
+from prepared_corpora import LINES, NAMES, entries, folder, prepared_of  # noqa: F401 (folder is of every test)
+from whole_texts import read_corpus, split_text, write
 
 from textgen.config import TextConfig
 from textgen.corpus import catalogue, download

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from small_documents import paragraph, word
-from whole_texts import read_corpus
+from whole_texts import read_corpus, write
 
 from textgen.config import TextConfig
 from textgen.corpus import folders, open_corpus
@@ -53,11 +53,6 @@ def folder(tmp_path, monkeypatch) -> Path:
     for name, content in (MINE | OTHERS).items():
         write(f"mine/{name}", content)
     return tmp_path
-
-
-def write(path: str, content: bytes | str) -> None:
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def names_of(source: str = "mine", **settings) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from small_documents import archive, encrypted, epub, notebook, odt, paragraph, pdf, word
-from whole_texts import read_corpus, whole
+from whole_texts import read_corpus, whole, write
 
 from textgen.config import END_OF_DOCUMENT, TextConfig
 from textgen.corpus import extracting, formats, open_corpus
@@ -25,12 +25,6 @@ def folder(tmp_path, monkeypatch) -> Path:
     """An empty working directory, so that messages show paths as they were given."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def write(path: str, content: bytes | str) -> str:
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_bytes(content.encode() if isinstance(content, str) else content)
-    return path
 
 
 def text_of(name: str, content: bytes | str, **settings) -> str:

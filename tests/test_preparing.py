@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prepared_corpora import LINES, NAMES, entries, folder, prepared_of, write  # noqa: F401 (folder is of every test)
-from whole_texts import read_corpus, split_text
+from prepared_corpora import LINES, NAMES, entries, folder, prepared_of  # noqa: F401 (folder is of every test)
+from whole_texts import read_corpus, split_text, write
 
 from textgen.config import END_OF_DOCUMENT, TextConfig
 from textgen.dataset.split import DocumentDraw, Split

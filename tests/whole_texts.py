@@ -1,8 +1,9 @@
-"""What only tests want at once: a corpus in memory, its parts, a tokenizer of it, and the nats of some tokens."""
+"""What only tests want at once: files, a corpus in memory, its parts, a tokenizer of it, the nats of some tokens."""
 
 import dataclasses
 import hashlib
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 
@@ -22,6 +23,13 @@ class Corpus:
     text: str
     sha256: str
     notes: tuple[str, ...]
+
+
+def write(path: str, content: bytes | str) -> str:
+    """A file, in folders that are made for it; returns its path."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
 
 
 def read_corpus(sources, *, encoding: str = "auto", stdin=None, config: TextConfig | None = None) -> Corpus:

@@ -67,7 +67,8 @@ def _stand_in(text: str) -> str:
 def count_bytes(content: bytes, byte: bytes) -> int:
     """How often one byte is in `content`. Python's own `count` takes five times as long."""
     found = np.frombuffer(content, np.uint8)
-    return sum(int(np.count_nonzero(found[i : i + NEAR_BYTES] == byte[0])) for i in range(0, len(content), NEAR_BYTES))
+    parts = (found[i : i + NEAR_BYTES] for i in range(0, len(content), NEAR_BYTES))
+    return sum(int(np.count_nonzero(part == byte[0])) for part in parts)
 
 
 def regrouped(blocks: Iterable[str]) -> Iterator[str]:
