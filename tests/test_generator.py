@@ -456,3 +456,12 @@ def test_the_numpy_engine_is_opened_by_name():
 def test_an_engine_of_another_name_is_wrong_usage(engine):
     with pytest.raises(SettingError, match=f"`engine` must be one of numpy, tensorflow. Received: '{engine}'"):
         open_engine(make_stored_model(), engine)
+
+
+def test_temperatures_take_turns_from_token_to_token(stored_model):
+    generator = open_generator(stored_model)
+    text = generator.generate("the", SamplingConfig(length=20, temperature=(0, 3.0), seed=1))[0].completion
+    before = [generator.read("the" + text[:place]) for place in range(20)]
+    is_likeliest = [stored_model.tokenizer.pieces[c.logits.argmax()] == s for c, s in zip(before, text, strict=True)]
+    assert all(is_likeliest[::2])
+    assert not all(is_likeliest[1::2])
