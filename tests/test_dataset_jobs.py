@@ -25,6 +25,7 @@ from textgen.dataset import cache, jobs, kept, preparing, shards
 from textgen.dataset.jobs import Jobs
 from textgen.dataset.kept import KEPT_SECONDS
 from textgen.dataset.shards import Shard, encode
+from textgen.dataset.split import Split
 from textgen.errors import CorpusError, ModelError, TokenizerError
 from textgen.inspection import inspect_corpus
 from textgen.tokenizers import CharacterTokenizer
@@ -198,7 +199,8 @@ def test_after_a_kill_no_shard_is_done_again_and_no_process_is_left(number, smal
     assert num_kept >= number
     done = counted(monkeypatch)
     prepared = prepared_of("t.txt", config=WORDS, jobs=1)
-    num_shards = len(list(shards.cut_shards(["".join(LINES)], "word"))) + 1  # one more: it is cut between the parts
+    text = "".join(LINES)
+    num_shards = len(list(shards.split_shards(iter([text]), "word", Split(0.1), len(text), 0)))
     assert len(done) == 2 * num_shards - num_kept
     assert done.count("count") == max(0, num_shards - num_kept)
     assert glob.glob("cache/prepared/.*.kept-shards.tmp") == []

@@ -82,7 +82,7 @@ def cut_shards(
     draw: Callable[[int], np.ndarray] = lambda count: np.zeros(count, bool),
     offset: int = 0,
 ) -> Iterator[Shard]:
-    """The shards of the text in `blocks`, of about SHARD_CHARACTERS each.
+    """The shards of the text in `blocks`, of up to SHARD_CHARACTERS each.
 
     Args:
         draw: tells of so many documents more whether each is for validation, bool; by default none is.
@@ -104,7 +104,9 @@ def cut_shards(
         num_waiting += len(block)
         if num_waiting > SHARD_CHARACTERS:
             text = "".join(waiting)
-            cut, next_before = (SHARD_CHARACTERS, None) if level == "char" else cut_place(text, before)
+            cut, next_before = (SHARD_CHARACTERS, None)
+            if level == "word":
+                cut, next_before = cut_place(text[:SHARD_CHARACTERS], before)
             yield shard(text[:cut], text[cut] if level == "word" else "")
             waiting, num_waiting = [text[cut:]], num_waiting - cut
             before, offset = next_before, offset + cut
