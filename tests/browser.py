@@ -1,4 +1,4 @@
-"""Headless Chromium, where it is installed: opens a page from a file, looks at it, presses keys, notes what goes wrong.
+"""Headless Chromium, where it is installed: opens a page, looks at it, presses keys, notes what goes wrong.
 
 It is spoken to over a pipe, in the DevTools protocol, so nothing listens on a port.
 """
@@ -21,17 +21,19 @@ PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 needs_chromium = pytest.mark.skipif(PROGRAM is None, reason="Chromium is not installed")
 QUIET = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
 QUIET += " --disable-component-update --disable-sync --disable-extensions --hide-scrollbars --mute-audio"
+MODIFIERS = {"Alt": 1, "Ctrl": 2, "Shift": 8}
 KEYS = {"Tab": 9, "Enter": 13, " ": 32, "Escape": 27, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
 
 
 class Browser:
-    """One page at a time; `problems` are the errors of its console and whatever it asked for beyond its own file."""
+    """One page at a time; `problems` are the errors of its console and what it asked for beyond its file or server."""
 
     def __init__(self, commands: Any, answers: Any):
         self._commands, self._answers = commands, answers
         self._numbers = itertools.count(1)
         self._session: str | None = None
         self._events: list[dict[str, Any]] = []
+        self._own = ""  # how the addresses begin that the page may ask for
         self.problems: list[str] = []
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
@@ -66,12 +68,13 @@ class Browser:
             self.problems.append(str(found["args"]))
         if method == "Log.entryAdded" and found["entry"]["level"] in ("error", "warning"):
             self.problems.append(found["entry"]["text"])
-        if method == "Network.requestWillBeSent" and found["documentURL"] != found["request"]["url"]:
+        if method == "Network.requestWillBeSent" and not found["request"]["url"].startswith(self._own):
             self.problems.append(f"asked for {found['request']['url']:.80}")
 
-    def open(self, path: Path, *, width: int = 1280, height: int = 900, dark: bool = False) -> None:
-        """Show the page in the file `path`, once it is loaded; `problems` are its own from now on."""
+    def open(self, page: Path | str, *, width: int = 1280, height: int = 900, dark: bool = False) -> None:
+        """Show the page in a file or at an address, once it is loaded; `problems` are its own from now on."""
         self._session = None
+        self._own = page if isinstance(page, str) else page.absolute().as_uri()
         self.problems = []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -82,8 +85,12 @@ class Browser:
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
+        self.load("Page.navigate", url=self._own)
+
+    def load(self, method: str = "Page.reload", **parameters: Any) -> None:
+        """Load the page, once more if nothing else is said."""
         self._events.clear()
-        self.call("Page.navigate", url=path.absolute().as_uri())
+        self.call(method, **parameters)
         while not any(event["method"] == "Page.loadEventFired" for event in self._events):
             self._next()
 
@@ -97,12 +104,25 @@ class Browser:
         """Wait until what was changed is drawn."""
         self.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))")
 
-    def press(self, key: str) -> None:
-        """A key goes down and up."""
-        text = {"text": "\r" if key == "Enter" else key} if key in ("Enter", " ") else {}
-        code = {"key": key, "code": "Space" if key == " " else key, "windowsVirtualKeyCode": KEYS[key]}
+    def press(self, keys: str) -> None:
+        """A key goes down and up, alone or as in "Ctrl+Shift+z"."""
+        *held, key = keys.split("+")
+        text = {"text": "\r" if key == "Enter" else key} if key in ("Enter", " ") and not held else {}
+        code = {"key": key, "code": "Space" if key == " " else key}
+        code |= {"windowsVirtualKeyCode": KEYS.get(key, ord(key[0].upper()))}
+        code |= {"modifiers": sum(MODIFIERS[name] for name in held)}
         self.call("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", **code, **text)
         self.call("Input.dispatchKeyEvent", type="keyUp", **code)
+
+    def wait(self, condition: str) -> None:
+        """Until a JavaScript expression is true, for at most ten seconds."""
+        seen = f"new Promise((done) => {{ const end = Date.now() + 1e4; const look = () => ({condition}) ? done(true) "
+        seen += ": Date.now() > end ? done(false) : setTimeout(look, 10); look(); })"
+        assert self.evaluate(seen), f"{condition}: {self.problems}"
+
+    def write(self, text: str) -> None:
+        """Text comes in as from a keyboard, at the caret."""
+        self.call("Input.insertText", text=text)
 
     def point(self, x: float, y: float, *, click: bool = False) -> None:
         """Move the mouse there, and perhaps click."""

@@ -61,7 +61,7 @@ def close_fork_server() -> None:
 
 
 class Command:
-    """`textgen ARGUMENTS`, running; events are fork_server.py's.
+    """`textgen ARGUMENTS`, running; events are fork_server.py's, those of `workers` by the number of the worker.
 
     The models directory is the default one, unless the environment says another. `output` and `errors` are files and
     can be read while it runs; `log`, where it is given, takes both. What is CLOSED the command finds closed, and so it
@@ -79,6 +79,7 @@ class Command:
         output: Path | None = None,
         errors: Path | None = None,
         notes: Path | None = None,
+        workers: Mapping[int, tuple] = MappingProxyType({}),
     ):
         server = fork_server()
         self.arguments = [str(argument) for argument in arguments]
@@ -97,6 +98,7 @@ class Command:
             streams=[str(path) for path in (source, self.output, self.errors)],
             events=events,
             notes=None if notes is None else str(notes),
+            workers=dict(workers),
         )["process"]
 
     def wait(self) -> int:

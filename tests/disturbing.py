@@ -34,6 +34,7 @@ QUICK = {
     "replay": "replay out.json",
     "sample of a run": f"sample {RUN} -n 50 --json",
     "repl": f"repl {DONE} -n 20",
+    "serve --dry-run": f"serve {DONE} --port 0 --dry-run",
     "evaluate FILE": f"evaluate {DONE} novel.txt",
     "evaluate PAGE": f"evaluate {DONE} page.html",
     "evaluate TABLE": f"evaluate {DONE} rows.csv --column text",
@@ -57,11 +58,13 @@ QUICK = {
 }
 LONG = {
     "train": " ".join(train("characters", "--name", NEW)),
+    "train --jobs": f"train novel.txt --name {NEW} {SMALL} --steps 8 --level word --val-fraction 0.2 --jobs 2",
     "train TABLE": f"train rows.csv --column text --name {NEW} {SMALL} --steps 8",
     "train FOLDER": f"train notes page.html --name {NEW} {SMALL} --steps 8",
     "train --overwrite": " ".join(train("words", "--name", DONE, "--overwrite")),
     "train --init-from": f"train novel.txt --name {NEW} --init-from {DONE} --steps 8 --checkpoint-every 4",
     "train --resume": f"train --resume --name {RUN}",
+    "train --workers": f"train novel.txt --name {NEW} {SMALL} --steps 8 --workers 2",
     "train FILE --resume": f"train novel.txt --resume --name {RUN}",
     "export": f"export {DONE} --output exported",
     "benchmark": "benchmark --units 8 --batch-size 4 --sequence-length 8",

@@ -45,13 +45,13 @@ class Driver:
         write_stored_model(folder, first, "first")  # what the kind "adapting" begins with
         (folder / "novel.txt").write_text(" ".join(random.Random(0).choices(WORDS, k=900)))
 
-    def start(self, *arguments: str, events: tuple = (), log: Path | None = None) -> Command:
-        """`textgen ARGUMENTS`, running; what it prints on both streams goes to the log."""
-        return Command(*arguments, cwd=self.folder, environment=self.environment, events=events, log=log or self.log)
+    def start(self, *arguments: str, log: Path | None = None, **events: object) -> Command:
+        """`textgen ARGUMENTS`, running; what it prints on both streams goes to the log. Events are as of a Command."""
+        return Command(*arguments, cwd=self.folder, environment=self.environment, log=log or self.log, **events)
 
-    def run(self, *arguments: str, events: tuple = ()) -> int:
+    def run(self, *arguments: str, **events: object) -> int:
         """The exit status of `textgen ARGUMENTS`, negative when a signal ended it; events are fork_server.py's."""
-        return self.start(*arguments, events=events).wait()
+        return self.start(*arguments, **events).wait()
 
     def forget_corpora(self) -> None:
         """The next command prepares its corpus anew."""

@@ -3,13 +3,14 @@
 No TensorFlow operation ran before a fork, so a child is as a new process is, but two seconds older. Requests come as
 lines of JSON on standard input, answers go as lines of JSON to standard output; commands.py asks for them.
 
-    {"arguments", "cwd", "environment", "streams", "events", "notes"}  ->  {"process"}   its number; it runs
-    {"wait": process}                                         ->  {"status"}    negative for a signal
+    {"arguments", "cwd", "environment", "streams", "events", "notes", "workers"}  ->  {"process"}   its number; it runs
+    {"wait": process}                                                    ->  {"status"}    negative for a signal
 
 The streams are the paths of standard input, output and error, or "closed". An event is [moment, number, seconds,
 what]; `MOMENTS` and `happen` say what these are. An event counts from the one before it. Where "notes" is a path, a
 line is added to it for each event that happened, each path that was used and a write that the disk refused, and at the
-end how often each moment came.
+end how often each moment came. The workers of `--workers` are forks too; "workers" has the events of each, by its
+number as a string.
 """
 
 import fcntl
@@ -19,6 +20,7 @@ import os
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -30,6 +32,7 @@ from types import ModuleType, SimpleNamespace
 from system_calls import SystemCalls, note_paths
 
 PATCH = SimpleNamespace(setattr=setattr)
+PLAINLY = "TRACE_PLAINLY"  # a variable: train on the path of a GPU, without one, which is traced in a moment
 UNLIMITED = resource.getrlimit(resource.RLIMIT_FSIZE)
 
 
@@ -103,6 +106,8 @@ def happen(what: str, notes: "Notes") -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, UNLIMITED[1]))
     elif what == "room":
         resource.setrlimit(resource.RLIMIT_FSIZE, UNLIMITED)
+    elif what == "sleep":
+        time.sleep(600)
     elif what == "vanished":
         shutil.rmtree(Path(os.environ["TEXTGEN_MODELS_DIR"], "novel"), ignore_errors=True)  # it may be written to
     else:
@@ -122,7 +127,7 @@ class Notes:
 
     def __init__(self, path: str | None):
         self.began = time.perf_counter()
-        self.handle = None if path is None else _open_aside(path)
+        self.handle, self.process = None if path is None else _open_aside(path), os.getpid()
         self.added: set[tuple[str, object]] = set()
         self.moments: dict[str, list] = {}
         if path is not None:
@@ -131,7 +136,7 @@ class Notes:
 
     def add(self, kind: str, what: object) -> None:
         """A line, once; written at once, for a signal may follow, and whatever room the disk has."""
-        if self.handle is not None and (kind, what) not in self.added:
+        if self.handle is not None and self.process == os.getpid() and (kind, what) not in self.added:
             self.added.add((kind, what))
             room = resource.getrlimit(resource.RLIMIT_FSIZE)
             resource.setrlimit(resource.RLIMIT_FSIZE, UNLIMITED)
@@ -149,24 +154,76 @@ def arrange(events: list, notes: Notes) -> None:
     """Let the first event happen when its moment comes, and then arrange the others."""
     if events:
         (moment, number, seconds, what), *others = events
+        process = os.getpid()
 
         def act() -> None:
-            happen(what, notes)
-            arrange(others, notes)
+            if os.getpid() == process:  # and not in a worker, which is a fork of it
+                happen(what, notes)
+                arrange(others, notes)
 
         MOMENTS[moment](number, seconds, act)
+
+
+class ForkedWorker:
+    """A fork of the chief in the place of a process that `--workers` starts; as much of `Popen` as the chief uses."""
+
+    def __init__(self, events: list, cluster: object, index: int, timeout: float):
+        from textgen import tensorflow_runtime
+        from textgen.workers.cluster import LOCAL
+
+        self.lock, self.returncode = threading.Lock(), None
+        self.process = os.fork()
+        if self.process == 0:
+            os.closerange(3, 4096)  # what is the chief's must end with it
+            for number in range(3):
+                os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            os.setsid()
+            tensorflow_runtime._used_in = None  # TensorFlow is imported, and has not started
+            os.environ[LOCAL] = cluster.to_json(index)
+            arguments = ["train", "--worker-timeout", str(timeout)]
+            child({"arguments": arguments, "events": events, "notes": None, "workers": {}})
+
+    def poll(self) -> int | None:
+        with self.lock:  # several threads ask
+            if self.returncode is None:
+                process, status = os.waitpid(self.process, os.WNOHANG)
+                self.returncode = os.waitstatus_to_exitcode(status) if process else None
+            return self.returncode
+
+    def wait(self, timeout: float = 1e9) -> int:
+        ends = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > ends:
+                raise subprocess.TimeoutExpired("textgen", timeout)
+            time.sleep(0.01)
+        return self.returncode
+
+    def kill(self) -> None:
+        os.kill(self.process, signal.SIGKILL)
 
 
 def child(request: dict) -> None:
     """Become the process that runs the command; ends it."""
     import textgen.cli
+    import textgen.model.devices
+    import textgen.training.learner
+    import textgen.workers.team
 
     status, notes = 1, Notes(None)
+    textgen.workers.team.start_worker = lambda cluster, index, timeout: ForkedWorker(
+        request["workers"].get(str(index), []), cluster, index, timeout
+    )
     try:
-        _take_place(request)
+        if "streams" in request:
+            _take_place(request)
+        if os.environ.get(PLAINLY):
+            device = SimpleNamespace(name="GPU", cudnn=False, reason="said by the test")
+            textgen.model.devices.choose_device = textgen.training.learner.choose_device = lambda cell: device
         notes = Notes(request["notes"])
         signal.signal(signal.SIGXFSZ, lambda *_: notes.add("refused", "a write"))  # which fails all the same
         textgen.cli.STARTED = time.perf_counter()
+        if "--jobs" in request["arguments"]:
+            _prepare_in_shards()
         arrange(request["events"], notes)
         textgen.cli.main(request["arguments"])
     except SystemExit as end:
@@ -178,6 +235,14 @@ def child(request: dict) -> None:
             stream.flush()
     notes.end()
     os._exit(status)
+
+
+def _prepare_in_shards() -> None:
+    """Let a small text be prepared as a large one is."""
+    from textgen.dataset import jobs, shards
+
+    jobs.LARGE, shards.SHARD_CHARACTERS = dict.fromkeys(jobs.LARGE, 1), 500
+    shards.regrouped = lambda blocks: (block[i : i + 300] for block in blocks for i in range(0, len(block), 300))
 
 
 def _take_place(request: dict) -> None:
@@ -200,7 +265,8 @@ def serve() -> None:
     """Answer requests until there are no more."""
     import tensorflow as tf
 
-    import textgen.training.run  # noqa: F401 (here, so that no child has to)
+    import textgen.training.run
+    import textgen.training.worker  # noqa: F401 (here, so that no child has to)
 
     tf.get_logger().setLevel("ERROR")
     signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever started the tests may ignore them

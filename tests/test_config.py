@@ -9,11 +9,11 @@ from conftest import model_config, training_config
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textgen.config import ModelConfig, SamplingConfig, TextConfig, TrainingConfig
+from textgen.config import ModelConfig, SamplingConfig, TextConfig, TrainingConfig, WorkersConfig
 from textgen.errors import SettingError, WrongTypeError
 from textgen.schema import Settings, setting
 
-CONFIGS = (TextConfig, ModelConfig, TrainingConfig, SamplingConfig)
+CONFIGS = (TextConfig, ModelConfig, TrainingConfig, SamplingConfig, WorkersConfig)
 LONGEST = 2**31 - 1
 
 # (config, field, values at the edge that are accepted, values just beyond that are refused)
@@ -30,6 +30,8 @@ RANGES = [
     (TextConfig, "exclude", ((), ("*.py", "drafts/")), (("",), "*.py", None)),
     (TextConfig, "encoding", ("auto", "utf-8", "latin-1"), (None, 8)),
     (TextConfig, "encoding_errors", ("strict", "replace", "skip"), ("ignore", "", None)),
+    (WorkersConfig, "workers", (1, 1024, None), (0, 1025)),
+    (WorkersConfig, "worker_timeout", (1, 1e6), (0.9, 1.1e6)),
     (ModelConfig, "vocabulary_size", (2, 4_194_304), (1, 4_194_305)),
     (ModelConfig, "cell", ("lstm", "gru", "rnn"), ("LSTM", "transformer", "")),
     (ModelConfig, "embedding_size", (1, 65_536, None), (0, 65_537)),

@@ -344,6 +344,13 @@ def test_a_word_is_no_part_of_a_longer_one_even_of_the_prompt():
         write(prompt="un", must_include=("do",), length=2)
 
 
+def test_an_accent_belongs_to_the_letter_before_it():
+    generator = open_generator(make_stored_model(tokenizer=CharacterTokenizer(" a\u0301"), units=4))
+    for seed in range(20):
+        completion = write(generator, must_include=("a",), length=3, seed=seed, temperature=3.0).completion
+        assert stands_in("a", completion), completion
+
+
 def test_many_words_stand_in_one_text_in_any_order():
     words = tuple(f"{a}{b}" for a in "abcde" for b in "vwxyz")
     for seed in range(3):

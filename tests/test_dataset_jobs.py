@@ -75,9 +75,7 @@ def counted(monkeypatch) -> list[str]:
 # ---- the same bytes
 
 
-@pytest.mark.parametrize(
-    "config", [TextConfig(level="char"), WORDS, WORDS.replace(documents="line")], ids=["char", "word", "lines"]
-)
+@pytest.mark.parametrize("config", [TextConfig(level="char"), WORDS.replace(documents="line")], ids=["char", "lines"])
 def test_a_text_in_shards_has_the_bytes_of_one_that_is_whole(config, small):
     name = write("t.txt", "".join(LINES))
     in_shards = written(name, config=config)
@@ -133,6 +131,12 @@ def test_where_no_process_can_be_started_all_is_done_here(small, monkeypatch):
     for executable in (None, "/nowhere/python", "/bin/false"):
         monkeypatch.setattr(sys, "executable", executable)
         assert written("t.txt", config=WORDS, jobs=2) == alone
+
+
+def test_there_are_no_more_processes_than_shards(small):
+    with mock.patch.object(jobs, "_Process", FakeProcess), Jobs(64, 1_600, "word") as processes:
+        assert len(list(processes.in_order(shards.count, shards.cut_shards(["a b " * 400], "word")))) > 1
+        assert len(processes._started) == 4
 
 
 def test_there_are_no_more_processes_than_there_is_memory_for(monkeypatch):
@@ -277,6 +281,9 @@ def test_what_cannot_be_kept_is_done_without(small, folder):  # noqa: F811
     full = mock.Mock(mkstemp=mock.Mock(side_effect=OSError(28, "No space left on device")))
     with mock.patch.object(kept, "tempfile", full):
         assert written("t.txt", config=WORDS, jobs=1) == alone
+    little = mock.Mock(return_value=mock.Mock(free=4 * len("".join(LINES)) - 1))
+    with mock.patch.object(shutil, "disk_usage", little), mock.patch.object(kept, "tempfile", None):
+        assert written("t.txt", config=WORDS, jobs=1) == alone
     (folder / "elsewhere").mkdir()
     with mock.patch.object(kept.KeptShards, "__init__", linked(folder / "elsewhere")):
         prepared_of("t.txt", config=WORDS, jobs=1)
@@ -287,8 +294,8 @@ def linked(elsewhere: Path):
     """A link stands where results are kept."""
     right = kept.KeptShards.__init__
 
-    def init(self, directory: Path) -> None:
-        right(self, directory)
+    def init(self, directory: Path, room: int) -> None:
+        right(self, directory, room)
         directory.parent.mkdir(parents=True, exist_ok=True)
         directory.symlink_to(elsewhere)
 
@@ -315,7 +322,7 @@ def test_a_process_that_dies_ends_in_one_line(small):
     message = (
         r"^a process that prepared the text has died \(SIGKILL\)\. Run it again, with fewer --jobs if memory is short$"
     )
-    with pytest.raises(CorpusError, match=message), Jobs(2, 1, "word") as processes:
+    with pytest.raises(CorpusError, match=message), Jobs(2, 9_000, "word") as processes:
         list(processes.in_order(die, shards.cut_shards(LINES, "word")))
 
 
@@ -327,5 +334,5 @@ def test_the_first_error_is_the_one_that_is_raised(small, monkeypatch):
         return encode(shard, CharacterTokenizer("ab"))
 
     text = "ab" * 1000 + "x" + "ab" * 500 + "y"
-    with pytest.raises(TokenizerError, match=r"'x' \(character 2,000 "), Jobs(3, 1, "char") as processes:
+    with pytest.raises(TokenizerError, match=r"'x' \(character 2,000 "), Jobs(3, 9_000, "char") as processes:
         list(processes.in_order(slow_first, shards.cut_shards([text], "char")))

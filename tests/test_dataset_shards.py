@@ -89,7 +89,11 @@ def test_the_ids_of_shards_are_those_of_the_text(level, name):
     assert ids_of(found, "validation") == []
 
 
-@pytest.mark.parametrize("text", ["a" * 2000, "a'" * 1000, "\u0301" * 2000, " " * 2000], ids=ascii)
+@pytest.mark.parametrize(
+    "text",
+    ["a" * 2000, "a'" * 1000, "\u0301" * 2000, " " * 2000, " \u0301" * 1000],
+    ids=["letters", "apostrophes", "marks", "spaces", "marks on spaces"],
+)
 def test_a_text_without_a_place_to_cut_is_cut_where_a_piece_begins(text):
     text += " the end"
     fitter = added(text)

@@ -106,6 +106,12 @@ def test_a_text_that_is_not_over_has_no_reason():
 
 
 @pytest.mark.parametrize("block", [1, 3, 100])
+@pytest.mark.parametrize(("least", "text"), [(0, ""), (1, "ta"), (3, "tat"), (4, "tatta")])
+def test_a_stop_string_counts_only_behind_the_least_length(block, least, text):
+    assert text_of(LETTERS, "tattat", block, stop=("t",), min_length=least)[0] == text
+
+
+@pytest.mark.parametrize("block", [1, 3, 100])
 def test_a_document_ends_the_text_and_what_comes_after_is_not_shown(block):
     assert text_of(NAMES, f"cat{END_OF_DOCUMENT}dog", block) == ("cat", "document")
 

@@ -1,15 +1,18 @@
 """The exported model: written, loaded where textgen cannot be imported, and compared with the NumPy engine."""
 
+import contextlib
 import itertools
 import json
 import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from click.testing import CliRunner
 from conftest import make_stored_model, write_stored_model
+from tensorflow.core.protobuf import saved_model_pb2
 
 from textgen.config import SamplingConfig
 from textgen.errors import ExportError
@@ -143,6 +146,37 @@ def test_the_signature_is_the_one_that_callers_were_written_for(exported, serve)
     in_turn = serve.loaded.generate(tf.constant(["it was"]), 20, [0.8, 0.8], 0, 1.0, 0.0, 5, ban=["\u2603"])
     texts = [answer["text"].numpy()[0] for answer in (by_place, by_name, in_turn, serve(seed=5))]
     assert len(set(texts)) == 1
+
+
+def test_the_documented_request_for_tensorflow_serving_fits_the_signature(exported, serve):
+    """As its REST interface reads a request: each column of `inputs` becomes a tensor of the type in the signature."""
+    readme = (Path(__file__).parents[1] / "textgen" / "cli" / "README.md").read_text()
+    request = json.loads(re.search(r"novel:predict -d '(.*?)'\n", readme, re.DOTALL)[1])
+    stored = saved_model_pb2.SavedModel.FromString((exported.path / "saved_model.pb").read_bytes())
+    signature = stored.meta_graphs[0].signature_def[request["signature_name"]]
+    assert "serve" in stored.meta_graphs[0].meta_info_def.tags
+    assert signature.method_name == "tensorflow/serving/predict"
+    assert request["inputs"].keys() == signature.inputs.keys()
+    columns = {}
+    for name, info in signature.inputs.items():
+        columns[name] = tf.make_tensor_proto(request["inputs"][name], tf.dtypes.as_dtype(info.dtype))
+        assert tf.TensorShape(info.tensor_shape).is_compatible_with(tf.TensorShape(columns[name].tensor_shape)), name
+    outputs = {name: (info.dtype, tf.TensorShape(info.tensor_shape).rank) for name, info in signature.outputs.items()}
+    assert outputs == dict.fromkeys(("text", "completion"), (tf.string, 1))
+    assert not any(name.endswith("_bytes") for name in outputs)  # those would come in base64
+    with contextlib.suppress(ModuleNotFoundError):  # the message types, where they are installed
+        from tensorflow_serving.apis import predict_pb2
+
+        message = predict_pb2.PredictRequest(inputs=columns)
+        message.model_spec.signature_name = request["signature_name"]
+        columns = dict(predict_pb2.PredictRequest.FromString(message.SerializeToString()).inputs)
+    answer = serve.loaded.signatures[request["signature_name"]](
+        **{name: tf.constant(tf.make_ndarray(column)) for name, column in columns.items()}
+    )
+    assert [answer[name].shape for name in outputs] == [[2], [2]]
+    for prompt, text, completion in zip(request["inputs"]["prompt"], answer["text"], answer["completion"], strict=True):
+        config = SamplingConfig(length=200, temperature=0.8, seed=0)
+        assert_same_text(prompt, config, text.numpy().decode(), completion.numpy().decode())
 
 
 def test_the_description_says_what_the_settings_mean(exported):

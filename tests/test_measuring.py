@@ -91,8 +91,8 @@ class Listener(Watcher):
 class FakeLearner:
     """Of a plan; its validation gives 1.5 nats."""
 
-    def __init__(self, plan: Plan | None, num_counted: int = 100, num_counted_fully: int = 100):
-        self.plan = plan
+    def __init__(self, plan: Plan | None, num_counted: int = 100, num_counted_fully: int = 100, *, team=None):
+        self.plan, self.team = plan, team
         self.validate, self.validate_fully = lambda: 1.5, lambda: 1.5
         self.validate.num_counted, self.validate_fully.num_counted = num_counted, num_counted_fully
 

@@ -204,6 +204,26 @@ def test_a_model_of_that_name_is_not_overwritten_by_accident(folder):
     assert everything_in(folder) == before
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "exists"),
+        ({"name": "../x"}, "--name"),
+        ({"steps": 7, "epochs": 2}, "one budget"),
+        ({"overwrite": True}, "reads"),
+    ],
+    ids=["an existing model", "a name", "budgets", "nothing"],
+)
+def test_what_is_wrong_at_once_is_told_before_a_model_reads_the_text(monkeypatch, options, said):
+    def begin(request):
+        raise ModelError("a model reads the text, which takes seconds")
+
+    monkeypatch.setattr("textgen.training.plan.begin", begin)
+    write_stored_model(Path("models"), make_stored_model(), "novel")
+    with pytest.raises(TextgenError, match=said):
+        plan_of(**options)
+
+
 def test_two_texts_of_one_name_do_not_clash_in_silence():
     model = make_stored_model()
     corpus = CorpusRecord(name="novel", sources=("/elsewhere/novel.txt",))

@@ -25,11 +25,13 @@ The map, in the order in which text becomes a model and a model becomes text. A 
     evaluation/         a model and a text -> nats and bits per character     (dynamic.py: TensorFlow)
     pages/              results -> a page for a browser, one file without a network
     pretrained          the model that comes with textgen, and how well it reads a text before a step
+    workers/            several processes that train one model, and what they tell each other
     inspection          a corpus -> what is odd about it, and a command that suits it
     training/           a request -> a plan -> a trainer -> a model directory
     benchmark           how fast this machine trains and samples, by size
     export/             a model -> a SavedModel, a page that writes, ONNX: a prompt goes in, text comes out
     repl/               a writing desk: stories that somebody and a model write in turns
+    serving/            models behind HTTP, as OpenAI's completions interface
     report/             the evaluations of runs -> curves in a terminal, or a page
     lesson/             four networks, trained on the spot -> what each remembers and costs     (most of it: TensorFlow)
     api/                the Python interface, below

@@ -58,6 +58,10 @@ class TrainingError(TextgenError):
     """Seen by users whose run cannot start or go on."""
 
 
+class WorkerError(TrainingError):
+    """Seen by users whose run has several processes, one of which has not come, has ended or does not answer."""
+
+
 class ExportError(TextgenError):
     """Seen by users whose export cannot be written, or fails its comparison with the model."""
 

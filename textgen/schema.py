@@ -56,6 +56,9 @@ def setting(
     return dataclasses.field(default=default, metadata={"description": description, **limits, **facts, **others})
 
 
+_FOUND: dict[type, tuple[tuple[dataclasses.Field[Any], tuple[type, ...]], ...]] = {}  # by `fields_with_kinds`
+
+
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """Base of every settings dataclass: checks ranges when made, converts to and from JSON strictly."""
@@ -174,16 +177,18 @@ def names_of(settings: type[Settings]) -> list[str]:
     return [field.name for field, _ in fields_with_kinds(settings)]
 
 
-def fields_with_kinds(settings: type[Settings]) -> list[tuple[dataclasses.Field[Any], tuple[type, ...]]]:
+def fields_with_kinds(settings: type[Settings]) -> tuple[tuple[dataclasses.Field[Any], tuple[type, ...]], ...]:
     """Each field with the types that its annotation allows: `int | None` -> (int, NoneType)."""
-    hints = typing.get_type_hints(settings)
+    if settings not in _FOUND:  # hints take longer to evaluate than all that is done with them
+        hints = typing.get_type_hints(settings)
+        _FOUND[settings] = tuple((field, _kinds(hints[field.name])) for field in dataclasses.fields(settings))
+    return _FOUND[settings]
 
-    def kinds(hint: Any) -> tuple[type, ...]:
-        if isinstance(hint, types.UnionType):
-            return tuple(kind for part in typing.get_args(hint) for kind in kinds(part))
-        return (typing.get_origin(hint) or hint,)
 
-    return [(field, kinds(hints[field.name])) for field in dataclasses.fields(settings)]
+def _kinds(hint: Any) -> tuple[type, ...]:
+    if isinstance(hint, types.UnionType):
+        return tuple(kind for part in typing.get_args(hint) for kind in _kinds(part))
+    return (typing.get_origin(hint) or hint,)
 
 
 def flag_of(field_name: str) -> str:

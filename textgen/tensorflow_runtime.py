@@ -20,12 +20,13 @@ THREADS = "/proc/self/task"  # of this process, those of C++ code too; Linux alo
 _used_in: int | None = None  # the process that used TensorFlow through textgen: this one, or one it was forked from
 
 
-def quiet_import(*, with_keras: bool = True, threads: int | None = None) -> None:
+def quiet_import(*, with_keras: bool = True, threads: int | None = None, starts: bool = True) -> None:
     """Import TensorFlow, and Keras on top of it, whatever backend KERAS_BACKEND names.
 
     Args:
         with_keras: False where Keras is not used. The program may then use it with another backend.
         threads: among which an operation is shared out, unless TensorFlow has started before; None is one a core.
+        starts: False leaves TensorFlow as it is before it has started, to be connected with other processes.
 
     Raises:
         TextgenError: TensorFlow cannot be imported, or cannot work since this process was forked; or Keras was imported
@@ -43,7 +44,7 @@ def quiet_import(*, with_keras: bool = True, threads: int | None = None) -> None
         _use_threads(threads)
         _used_in = os.getpid()
         return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if starts else "3")  # else of a worker that ends, too
     if with_keras:
         os.environ["KERAS_BACKEND"] = "tensorflow"
     try:
@@ -52,7 +53,8 @@ def quiet_import(*, with_keras: bool = True, threads: int | None = None) -> None
 
             tf.get_logger().setLevel("ERROR")
             _use_threads(threads)
-            tf.config.list_logical_devices()  # the drivers print too, when they are first asked
+            if starts:
+                tf.config.list_logical_devices()  # the drivers print too, when they are first asked
             if with_keras:
                 import keras  # noqa: F401, PLC0415
     except Exception as problem:

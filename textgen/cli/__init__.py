@@ -23,6 +23,7 @@ COMMANDS = (
     "sample",
     "replay",
     "repl",
+    "serve",
     "evaluate",
     "copied",
     "score",

@@ -1,12 +1,13 @@
 """`textgen train`: a text becomes a model."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import click
 
 from textgen.cli.options import given, jobs_option, json_option, models_dir_option, options_of
-from textgen.config import PRESET_NAMES, SUITS, ModelConfig, TextConfig, TrainingConfig
+from textgen.config import PRESET_NAMES, SUITS, ModelConfig, TextConfig, TrainingConfig, WorkersConfig
 from textgen.messages import json_line
 from textgen.streams import tell, write_line
 
@@ -23,6 +24,7 @@ from textgen.streams import tell, write_line
     metavar="MODEL",
     help="Model to begin with, or none to begin from nothing.  [default: english, where it reads the text well]",
 )
+@options_of(WorkersConfig)
 @click.option("--resume", is_flag=True, help="Continue an unfinished run.")
 @click.option("--overwrite", is_flag=True, help="Replace a model of the same name.")
 @click.option("--dry-run", is_flag=True, help="Plan the run and measure its speed, but write nothing.")
@@ -36,6 +38,8 @@ def train(
     name: str | None,
     preset: str | None,
     init_from: str | None,
+    workers: int | None,
+    worker_timeout: float | None,
     resume: bool,
     overwrite: bool,
     dry_run: bool,
@@ -66,7 +70,15 @@ def train(
     from textgen.training.signals import Stopped
     from textgen.training.tensorboard import EventFiles
     from textgen.training.terminal import TerminalReporter
+    from textgen.training.worker import work
+    from textgen.workers.cluster import find_cluster
+    from textgen.workers.team import Team
 
+    asked = WorkersConfig(**given({"workers": workers, "worker_timeout": worker_timeout}))
+    cluster = find_cluster(asked)
+    if cluster is not None and cluster.index:
+        work(cluster, asked.worker_timeout)
+        return
     request = Request(
         models_dir=models_dir,
         sources=corpus,
@@ -80,9 +92,13 @@ def train(
         jobs=jobs,
     )
     try:
-        with TerminalReporter(is_verbose=verbose) as reporter:
+        alone = contextlib.nullcontext()
+        with (
+            TerminalReporter(is_verbose=verbose) as reporter,
+            Team(cluster, asked.worker_timeout) if cluster else alone as team,
+        ):
             several = Several(reporter, EventFiles(Path(tensorboard), reporter.noted)) if tensorboard else reporter
-            result = train(request, several, started=STARTED)
+            result = train(request, several, started=STARTED, team=team)
     except Stopped as stopped:
         tell("textgen: stopped before a step was made; nothing has changed")
         raise SystemExit(stopped.exit_status) from None

@@ -9,6 +9,7 @@ for Python and for `benchmark` alike; a config in a model file is always filled.
     training    how it learns
     sampling    how it writes
     evaluation  how it adapts to a text while it is measured
+    workers     how many processes train it together
 """
 
 from textgen.config.evaluation import CacheConfig, DynamicConfig
@@ -16,6 +17,7 @@ from textgen.config.model import PRESET_NAMES, SUITS, ModelConfig
 from textgen.config.sampling import FILTERS, SamplingConfig, with_seed
 from textgen.config.text import END_OF_DOCUMENT, MODEL_ONLY, NORMAL_FORMS, TextConfig
 from textgen.config.training import STORAGES, TrainingConfig
+from textgen.config.workers import WorkersConfig
 
 __all__ = [
     "END_OF_DOCUMENT",
@@ -31,5 +33,6 @@ __all__ = [
     "SamplingConfig",
     "TextConfig",
     "TrainingConfig",
+    "WorkersConfig",
     "with_seed",
 ]

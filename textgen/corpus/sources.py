@@ -139,6 +139,12 @@ def suggested_name(arguments: Sequence[str]) -> str:
     return argument if _entry_named(argument) else _name_of(_existing(argument))
 
 
+def references(arguments: Sequence[str]) -> tuple[str, ...]:
+    """The reference of each argument's source. Raises CorpusError for a missing one."""
+    names = arguments or (catalogue.STARTER_NAME,)
+    return tuple(name if name == STDIN or _entry_named(name) else os.path.abspath(_existing(name)) for name in names)
+
+
 def entry_source(entry: CatalogueEntry) -> Source:
     """The source of a catalogue entry, in UTF-8; a download must be in the cache, whole."""
     if entry.download is None:

@@ -22,7 +22,7 @@ from typing import Any, NoReturn, Self
 
 from textgen.cores import available_cores
 from textgen.dataset.kept import KeptShards, key_of
-from textgen.dataset.shards import Arrays, Shard
+from textgen.dataset.shards import Arrays, Shard, num_shards
 from textgen.errors import CorpusError
 from textgen.memory import available_bytes
 
@@ -57,7 +57,7 @@ class Jobs:
         kept: where results are found, and kept; None keeps nothing.
         """
         is_large = size >= LARGE[level]
-        self._number = (number or default_jobs()) if is_large else 1
+        self._number = min(number or default_jobs(), num_shards(size)) if is_large else 1
         self._kept = kept if is_large else None
         self._started: list[_Process] | None = None
 

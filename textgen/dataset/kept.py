@@ -7,11 +7,13 @@ alone: where something cannot be written, or read back whole, the shard is done 
 """
 
 import contextlib
+import errno
 import hashlib
 import hmac
 import io
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,14 +29,17 @@ from textgen.store.strict_json import open_plain
 
 KEPT_NAME = re.compile(r"\.[0-9a-f]{32}\.kept-shards\.tmp")
 SIGNATURE_BYTES = 64  # of the signature that each file begins with, for anybody may have written it
+ROOM_PER_CHARACTER = 4  # bytes: ids of one or two, which are written twice
 KEPT_SECONDS = 7 * 86_400.0  # a week
 
 
 class KeptShards:
     """A directory of results."""
 
-    def __init__(self, directory: Path):
+    def __init__(self, directory: Path, room: int):
+        """Args: room: bytes that must be free on the disk, or nothing is kept."""
         self._directory = directory
+        self._room = room
         self._is_made = False
 
     def find(self, key: str) -> Arrays | None:
@@ -69,6 +74,8 @@ class KeptShards:
     def _make(self) -> None:
         if not self._is_made:
             with private_directory(self._directory.parent):
+                if shutil.disk_usage(self._directory.parent).free < self._room:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 self._directory.mkdir(OWNER_ONLY, exist_ok=True)
             if self._directory.is_symlink():
                 raise NotADirectoryError(self._directory)
@@ -88,11 +95,15 @@ def key_of(task: bytes, shard: Shard) -> str:
 
 
 @contextlib.contextmanager
-def kept_shards(path: Path) -> Iterator[KeptShards]:
-    """What is kept for the prepared corpus at `path`; removed at the end, unless somebody stops the process."""
+def kept_shards(path: Path, characters: int) -> Iterator[KeptShards]:
+    """What is kept for the prepared corpus at `path`; removed at the end, unless somebody stops the process.
+
+    Args:
+        characters: of its text.
+    """
     directory = path.with_name(f".{path.name}.kept-shards.tmp")
     try:
-        yield KeptShards(directory)
+        yield KeptShards(directory, ROOM_PER_CHARACTER * characters)
     except Exception:
         _remove(directory)
         raise

@@ -100,7 +100,7 @@ def prepare(
     survey = survey_text(text("reading"), fitter if tokenizer is None else None)
     _check_expected(reader.name, survey.sha256, expected)
     size, level = survey.characters, reader.config.level
-    with kept_shards(entries[-1].path) as kept, Jobs(jobs, size, level, kept) as processes:
+    with kept_shards(entries[-1].path, size) as kept, Jobs(jobs, size, level, kept) as processes:
         if tokenizer is None:
             if isinstance(fitter, WordFitter):
                 for arrays in processes.in_order(count, shards("counting words"), task_of("count")):

@@ -112,6 +112,11 @@ def cut_shards(
         yield shard("".join(waiting), "")
 
 
+def num_shards(characters: float) -> int:
+    """Of a text of so many characters, about."""
+    return int(characters // SHARD_CHARACTERS) + 1
+
+
 def count(shard: Shard) -> Arrays:
     """The pieces of the training part of a shard, as the fields of `Counted`."""
     text, place = shard.text, shard.place

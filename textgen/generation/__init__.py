@@ -9,8 +9,9 @@
     steering      what may be written next, decided token by token
     constraints/  what a completion must be as a whole: a pattern, and words that it holds
     ending        where a text begins and ends                                  graph_ending
+    tally         which texts of a batch may end at a token
     state         what an engine knows after reading a text
-    numpy_engine  the network with NumPy alone; numpy_cells: its cells          graph, graph_network
+    numpy_engine  the network with NumPy alone; numpy_cells, numpy_rows         graph, graph_network
     engines       the engine of a model, by its name
     logprobs      how likely the model found each token, and what it found likelier
     beams         the likeliest text that a beam finds

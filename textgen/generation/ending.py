@@ -38,8 +38,19 @@ def with_start(token_ids: np.ndarray, tokenizer: Tokenizer) -> np.ndarray:
 class Ending:
     """Follows one text from its first token to its last."""
 
-    def __init__(self, tokenizer: Tokenizer, config: SamplingConfig, row: "Row | None" = None):
-        """Args: row: the same text as a constraint follows it, which hears of its tokens first."""
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        config: SamplingConfig,
+        row: "Row | None" = None,
+        most_tokens: int | None = None,
+    ):
+        """Follow a text.
+
+        Args:
+            row: the same text as a constraint follows it, which hears of its tokens first.
+            most_tokens: the text ends after so many tokens, if it has not ended before.
+        """
         self.reason = ""  # "length", "document", "stop", "match" or "nothing", once the text is over
         self.units = 0  # begun so far
         self._pieces = tokenizer.pieces
@@ -47,13 +58,16 @@ class Ending:
         self._eod_id = tokenizer.eod_id
         # As bytes, of which an element is an int: this runs for every token.
         self._continues, self._continued = tokenizer.continues.tobytes(), tokenizer.continued.tobytes()
-        self._ignores_eod, self._length, self._least = config.passes_ends, config.length, config.min_length
+        self._joins_tokens = b"\1" in self._continues  # in one unit
+        self.ignores_eod, self._length, self._least = config.passes_ends, config.length, config.min_length
         self._num_tokens, self._most_tokens = 0, config.length * MAX_PIECE
         if config.endless:
             self._length = self._most_tokens = sys.maxsize
+        if most_tokens is not None:
+            self._most_tokens = min(self._most_tokens, most_tokens)
         self._is_open = 0  # whether the last token left its unit open
         self._scanner = StopScanner(config.stop)
-        self._row = row
+        self.row = row
         self._see_whether_complete()
 
     @property
@@ -66,6 +80,21 @@ class Ending:
         """Whether no more tokens are wanted."""
         return self.reason != ""
 
+    @property
+    def stop(self) -> tuple[str, ...]:
+        """The texts before which it ends."""
+        return self._scanner.stop
+
+    @property
+    def is_constrained(self) -> bool:
+        """Whether a constraint may end it after any token."""
+        return self.row is not None
+
+    @property
+    def room(self) -> int:
+        """So many tokens can come before the length ends the text; it ends with the last of them at the earliest."""
+        return min(max(1, min(self._length - self.units, self._most_tokens - self._num_tokens)), 2**40)
+
     def fork(self) -> Self:
         """Another that goes on from here on its own."""
         other = copy.copy(self)
@@ -74,9 +103,14 @@ class Ending:
 
     def feed(self, token_ids: np.ndarray) -> str:
         """The text that can be shown after `token_ids`, int [T]. Tokens after the end are ignored."""
+        ids = token_ids.tolist()
+        if len(ids) > 1 and self._is_calm(ids):
+            self.units += len(ids)
+            self._num_tokens += len(ids)
+            return self._scanner.feed("".join([self._pieces[token_id] for token_id in ids]))
         passed: list[str] = []  # before a stop string counts
         pieces: list[str] = []
-        for token_id in token_ids.tolist():
+        for token_id in ids:
             if self.is_over:
                 break
             piece = self._piece(token_id)
@@ -91,8 +125,13 @@ class Ending:
         """The text that was held back because a stop string may begin with it."""
         return self._scanner.finish()
 
+    def _is_calm(self, ids: list[int]) -> bool:
+        """Whether each of `ids` is a unit, and none can end the text."""
+        is_watched = self._joins_tokens or self.stop or self._least or self.row is not None or self.is_over
+        return not is_watched and len(ids) < self.room and self._eod_id not in ids and min(ids) >= 0
+
     def _see_whether_complete(self) -> None:
-        if self._row is not None and self._row.is_complete and not self.is_over:  # rule 9
+        if self.row is not None and self.row.is_complete and not self.is_over:  # rule 9
             self.reason = "match" if self.units < self._length else "length"
 
     def _piece(self, token_id: int) -> str:
@@ -100,7 +139,7 @@ class Ending:
         if token_id < 0:  # rule 8
             self.reason = "nothing"
             return ""
-        if token_id == self._eod_id and not self._ignores_eod:  # rule 2
+        if token_id == self._eod_id and not self.ignores_eod:  # rule 2
             self.reason = "document"
             return ""
         self.units += not (self._is_open and self._continues[token_id])  # rule 3

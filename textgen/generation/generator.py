@@ -25,6 +25,7 @@ from textgen.generation.prompts import clean_prompt
 from textgen.generation.sizes import check_samples, samples_at_once
 from textgen.generation.state import Context
 from textgen.generation.steering import Steering
+from textgen.generation.tally import Tally
 from textgen.memory import check_fits
 from textgen.schema import received
 from textgen.store.model_directory import StoredModel
@@ -89,9 +90,13 @@ class Generator:
         """
         what = f"reading {len(text):,} characters"
         check_fits(PROMPT_BYTES * len(text), what, "Give the end of the text alone")
-        documents = text.split(self._separator) if self._separator else [text]
-        token_ids = self.tokenizer.encode(END_OF_DOCUMENT.join(map(self.readable, documents)))
+        token_ids = self.token_ids(text)
         return self.engine.read(with_start(token_ids, self.tokenizer) if context is None else token_ids, context)
+
+    def token_ids(self, text: str) -> np.ndarray:
+        """The ids of `text` as `read` reads it, int [T]."""
+        documents = text.split(self._separator) if self._separator else [text]
+        return self.tokenizer.encode(END_OF_DOCUMENT.join(map(self.readable, documents)))
 
     def readable(self, text: str) -> str:
         """`text` in symbols that the model knows."""
@@ -204,17 +209,23 @@ class Generator:
         endings, steering = following.rows(len(samples))
         texts: list[list[str]] = [[] for _ in samples]
         blocks: list[np.ndarray] = []
+        tally = Tally(self.tokenizer, len(samples))
+        for row, ending in enumerate(endings):
+            tally.put(row, ending)
+        num_running = len(endings)
         for block in self.blocks(following.context, following.config, samples, steering):
-            for ending, pieces, column in zip(endings, texts, block.T, strict=True):
-                pieces.append(ending.feed(column))
+            for token_ids in block:
+                for row in tally.add(token_ids):
+                    texts[row].append(tally.take(row))
+                    num_running -= endings[row].is_over
             if logprobs is not None:
                 blocks.append(block)
-            if all(ending.is_over for ending in endings):
+            if not num_running:
                 break
         completions = []
         for column, (sample, pieces, ending) in enumerate(zip(samples.tolist(), texts, endings, strict=True)):
             self._check(following, ending)
-            text, token_ids = "".join(pieces) + ending.finish(), [block[:, column] for block in blocks]
+            text, token_ids = "".join(pieces), [block[:, column] for block in blocks]
             kept = np.concatenate([np.zeros(0, int), *token_ids])[: ending.num_tokens]
             scored = self._scored(following.context, kept, text, logprobs)
             completions.append(Completion(prompt, text, following.config.seed, sample, ending.reason, scored))

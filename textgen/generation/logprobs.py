@@ -50,39 +50,54 @@ class Scorer:
         scores = log_softmax(before)
         chosen = scores[np.arange(len(token_ids)), token_ids].tolist()
         for token_id, logprob, row in zip(token_ids.tolist(), chosen, scores, strict=True):
-            yield ScoredToken(self._piece(token_id), logprob, self._others(row, token_id))
+            others = likeliest_others(self.tokenizer, row, token_id, self.num_others)
+            yield ScoredToken(piece_of(self.tokenizer, token_id), logprob, others)
 
-    def _others(self, scores: np.ndarray, token_id: int) -> tuple[tuple[str, float], ...]:
-        """The likeliest tokens but that one, of equals the first ids."""
-        if not self.num_others:
-            return ()
-        scores[token_id] = -np.inf
-        least = np.partition(scores, -self.num_others)[-self.num_others]
-        ids = np.flatnonzero(scores >= least)
-        best = ids[np.argsort(-scores[ids], kind="stable")[: self.num_others]]
-        return tuple((self._piece(other), float(scores[other])) for other in best.tolist())
 
-    def _piece(self, token_id: int) -> str:
-        """What the token writes; for the end of a document, what stands between two of them."""
-        if token_id == self.tokenizer.eod_id:
-            return self.tokenizer.document_separator or ""
-        return self.tokenizer.pieces[token_id]
+def likeliest_others(
+    tokenizer: Tokenizer, scores: np.ndarray, token_id: int, most: int
+) -> tuple[tuple[str, float], ...]:
+    """The `most` likeliest tokens but that one, fewer than V, of equals the first ids; `scores` [V] is changed."""
+    if not most:
+        return ()
+    scores[token_id] = -np.inf
+    least = np.partition(scores, -most)[-most]
+    ids = np.flatnonzero(scores >= least)
+    best = ids[np.argsort(-scores[ids], kind="stable")[:most]]
+    return tuple((piece_of(tokenizer, other), float(scores[other])) for other in best.tolist())
+
+
+def piece_of(tokenizer: Tokenizer, token_id: int) -> str:
+    """What the token writes; for the end of a document, what stands between two of them."""
+    return (tokenizer.document_separator or "") if token_id == tokenizer.eod_id else tokenizer.pieces[token_id]
+
+
+class Waiting:
+    """Tokens that do not stand whole yet in the text that is shown: some of it may be held back, and dropped where a
+    stop string ends the text.
+    """
+
+    def __init__(self) -> None:
+        self._tokens: collections.deque[ScoredToken] = collections.deque()
+        self._room = 0  # characters that are shown and belong to no token yet
+
+    def add(self, tokens: Iterable[ScoredToken], shown: str) -> Iterator[ScoredToken]:
+        """The tokens that stand whole once these are written and `shown` is shown."""
+        self._tokens.extend(tokens)
+        self._room += len(shown)
+        while self._tokens and len(self._tokens[0].piece) <= self._room:
+            self._room -= len(self._tokens[0].piece)
+            yield self._tokens.popleft()
 
 
 def shown_tokens(blocks: Iterable[tuple[Iterable[ScoredToken], str]]) -> Iterator[ScoredToken]:
     """The tokens that stand whole in the text that is shown.
 
-    Args: blocks: of a text, tokens and what is shown once they are written: some of it may be held back, and dropped
-        where a stop string ends the text.
+    Args: blocks: of a text, tokens and what is shown once they are written.
     """
-    waiting: collections.deque[ScoredToken] = collections.deque()
-    room = 0  # characters that are shown and belong to no token yet
+    waiting = Waiting()
     for tokens, shown in blocks:
-        waiting.extend(tokens)
-        room += len(shown)
-        while waiting and len(waiting[0].piece) <= room:
-            room -= len(waiting[0].piece)
-            yield waiting.popleft()
+        yield from waiting.add(tokens, shown)
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:

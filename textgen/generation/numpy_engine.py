@@ -16,6 +16,7 @@ from threadpoolctl import OpenBLASController, ThreadpoolController
 from textgen.config import ModelConfig, SamplingConfig
 from textgen.generation.barred import Barred
 from textgen.generation.numpy_cells import NUMPY_CELLS, is_folded
+from textgen.generation.numpy_rows import Rows, has_narrow_products
 from textgen.generation.past import Past
 from textgen.generation.philox import uniforms
 from textgen.generation.sampling import next_ids
@@ -131,7 +132,8 @@ class NumpyEngine:
     def blas_threads(self, batch_size: int) -> AbstractContextManager:
         """Limits BLAS, for the time of the block, to the threads that suit a step of `batch_size` rows."""
         weights = self.cells[-1].num_weights  # [2H, 4H]
-        if batch_size > 1:  # one row's scores are bound by memory, not by arithmetic
+        # One row's scores are bound by memory, not by arithmetic, and narrow products have one thread.
+        if batch_size > 1 and not has_narrow_products(self.output_kernel, batch_size):
             weights = max(weights, self.output_kernel.size)
         return _one_blas_thread() if 2 * batch_size * weights < SHARED_PRODUCT_OPERATIONS else nullcontext()
 
@@ -151,17 +153,10 @@ class _Writer:
         self.engine, self.samples, self.steering = engine, np.asarray(samples), steering
         self.seed = config.seed
         self.configs = [config.at(turn) for turn in range(len(config.temperatures))]
-        B, L, H = len(self.samples), engine.config.num_layers, engine.config.units
-        self.embedding_size = 0 if engine.is_folded else engine.config.embedding_size
-        self.num_features = engine.config.features
-        # [B, E + L * H]: the embedding unless it is folded, then layer after layer, so that a layer's input stands
-        # before its own state.
-        embedding = np.zeros((1, self.embedding_size), np.float32)
-        self.values = np.tile(np.concatenate([embedding, context.hidden.reshape(1, L * H)], axis=1), (B, 1))
-        self.memory = np.repeat(context.memory[:, None], B, axis=1)  # [L, B, H]
-        self.logits = np.tile(context.logits, (B, 1))
-        self.past = Past(context, config, B, barred)
-        self.cells = [cell.prepared(B) for cell in engine.cells]
+        self.rows = Rows(engine, len(self.samples))
+        self.rows.resize(len(self.samples))
+        self.rows.put(slice(None), context)
+        self.past = Past(context, config, len(self.samples), barred)
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Endless [1, B] blocks of ids."""
@@ -175,29 +170,12 @@ class _Writer:
     def next_token(self, uniform: np.ndarray, config: SamplingConfig) -> np.ndarray:
         """Draw one id for each sample and let the network read it; int32 [B]."""
         allowed = None if self.steering is None else self.steering.allowed()
-        token_ids = next_ids(self.logits, uniform, config, self.past.recent, self.past.barred_ids(), allowed)
+        token_ids = next_ids(self.rows.logits, uniform, config, self.past.recent, self.past.barred_ids(), allowed)
         if self.steering is not None:
             self.steering.advance(token_ids)
         self.past.advance(token_ids)
-        self._advance(token_ids)
+        self.rows.advance(token_ids)
         return token_ids.astype(np.int32)
-
-    def _advance(self, token_ids: np.ndarray) -> None:
-        engine, H = self.engine, self.engine.config.units
-        looked_up = engine.table[token_ids]
-        projected = looked_up if engine.is_folded else None
-        if not engine.is_folded:
-            self.values[:, : self.embedding_size] = looked_up
-        begin, end = 0, self.embedding_size
-        for cell, memory in zip(self.cells, self.memory, strict=True):
-            end += H
-            cell.step(projected, self.values[:, begin:end], self.values[:, end - H : end], memory)
-            projected, begin = None, end - H  # the layer above reads this one's hidden state, and its own beside it
-        features = self.values[:, -self.num_features :]  # the last layer's hidden state, or all layers'
-        if engine.output_projection is not None:
-            features = features @ engine.output_projection
-        np.dot(features, engine.output_kernel, out=self.logits)
-        self.logits += engine.output_bias
 
 
 class _OneBlasThread:

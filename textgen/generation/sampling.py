@@ -168,7 +168,7 @@ KEEP: dict[str, Callable[..., np.ndarray]] = {
 def draw(weights: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     """The first id whose cumulative share, in id order, exceeds `uniform`; int64 [B]."""
     cumulative = np.cumsum(weights, axis=-1)  # rule 7
-    target = uniform * cumulative[:, -1]
-    token_ids = (cumulative <= target[:, None]).sum(axis=-1)
+    total = cumulative[:, -1]
     # A product that rounds up to the whole sum would point past the end.
-    return np.minimum(token_ids, (cumulative < cumulative[:, -1:]).sum(axis=-1))
+    target = np.minimum(uniform * total, np.nextafter(total, 0))
+    return (cumulative > target[:, None]).argmax(axis=-1)

@@ -6,6 +6,8 @@
     page.js     what every page's script begins with: the data, colours of numbers, numbers as people read them
     score       a text with the surprisal of each symbol or word behind it        score.css, score.js
     gates       heat maps of the gates, and a text in the colours of a unit        gates.css, gates.js
+    desk.css    the design of the page that `serving` answers with; it asks its server, and nobody else
+    desk_*.js   its parts: story (a tree of steps, no page), model (the server), sheet, writing; desk.js joins them
     writer.css, writer.js   the page of `textgen export`, which `export/page.py` makes
       worker    what writes in it: network.js, tokenizer.js, sampling.js, worker.js, and check.js, which Node runs
 

@@ -128,8 +128,10 @@ def cut_place(text: str, before: int | None = None) -> tuple[int, int | None]:
     first = max(0, len(text) - LOOKED_AT)
     classes = classes_of(code_points(text[first:]))
     last, this = classes[:-1], classes[1:]
-    is_behind_word = ((this == SPACE) | (this == BLANK)) & (last != this) & (last != MARK) & (last != APOSTROPHE)
-    begins = np.flatnonzero(is_behind_word | (this == IDEOGRAPH) | (this == END) | (last == END))
+    is_after_other = (
+        ((this == SPACE) | (this == BLANK)) & (last != this) & (last != MARK)
+    )  # it may stand on white space
+    begins = np.flatnonzero(is_after_other | (this == IDEOGRAPH) | (this == END) | (last == END))
     if len(begins):
         return first + 1 + int(begins[-1]), None
     stream = PieceStream(before)

@@ -6,6 +6,8 @@
     vocabulary     what is said of a word model that has hardly any words
     init_from      what a run takes from the model that it begins with
     learner        a plan -> its model, its compiled step (`step`) and its evaluations (`validation`)
+    shared_step    a step that several processes make together
+    worker         a process that makes them for a chief's run
     measuring      minutes -> a number of steps; a plan with another model where the speed is not the expected one
     trainer        the steps: train, evaluate, save, go back (`divergence`), keep the pace (`pace`, `schedule`)
     results        what came out, as the model says it; `novelty` of the texts that it writes

@@ -6,8 +6,10 @@ from textgen.model.language_model import build_model
 from textgen.store.model_directory import StoredModel
 from textgen.training.init_from import initial_weights
 from textgen.training.plan import Plan
+from textgen.training.shared_step import leading
 from textgen.training.step import TrainStep
 from textgen.training.validation import Validation
+from textgen.workers.team import Team
 
 EVALUATION_TOKENS = 32_768  # of the validation part, in the evaluations of a run; the last one takes all
 EVALUATION_LOGITS = 2**26  # fewer tokens where the vocabulary is large: each costs as much as its logits
@@ -18,8 +20,10 @@ FINAL_LOGITS = 2**33
 class Learner:
     """The model with the weights that a run begins with; those of a checkpoint come later."""
 
-    def __init__(self, plan: Plan):
+    def __init__(self, plan: Plan, *, team: Team | None = None):
+        """Args: team: the processes that make its steps; None is this one alone."""
         config, training = plan.model, plan.training
+        self.team = team
         self.device: Device = choose_device(config.cell)
         token_counts = count_token_ids(plan.prepared.train_ids, config.vocabulary_size)
         self.model = build_model(
@@ -33,7 +37,7 @@ class Learner:
             weights = initial_weights(plan.begins, plan.tokenizer, token_counts, training.seed)
             self.model.set_named_weights(weights)
         with_xla = self.device.name == "CPU"
-        self.step = TrainStep(
+        self.step = (TrainStep if team is None else leading(team, self.device))(
             self.model,
             training,
             compile_with_xla=with_xla,

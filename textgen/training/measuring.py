@@ -67,7 +67,7 @@ def measure(plan: Plan, learner: Learner, started: float, reporter: Reporter) ->
     if recipe is not None and recipe is not plan.recipe:
         plan = plan.by(recipe)
         reporter.planned_again(plan, tokens_per_second)
-        learner = Learner(plan)
+        learner = Learner(plan, team=learner.team)
         speed = rehearse(plan, learner, seconds)
     if plan.total_steps is not None:
         return Measured(plan, learner, *speed, initial_loss)
@@ -104,7 +104,7 @@ def rehearse(plan: Plan, learner: Learner, budget_seconds: float) -> Speed:
 
 def _time_steps(plan: Plan, learner: Learner, budget_seconds: float) -> float:
     batches, step = plan.batches, learner.step
-    _, state = step(batches[0], step.zero_state(), 0.0, 0)  # compiles
+    _, state = step(batches[0], step.begin(step.zero_state()), 0.0, 0)  # compiles
     times: list[float] = []
     while len(times) < MIN_TIMED_STEPS or sum(times) < budget_seconds:
         begin = time.perf_counter()

@@ -15,8 +15,6 @@ import numpy as np
 from textgen import cores
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
 from textgen.corpus import CorpusReader, reopen_corpus
-from textgen.corpus.sources import resolve, suggested_name
-from textgen.corpus.texts import NAME
 from textgen.dataset import Prepared, prepare
 from textgen.dataset.batches import Batches, count_token_ids
 from textgen.dataset.split import Split
@@ -36,7 +34,7 @@ from textgen.training.beginning import begin
 from textgen.training.copy_index import notes_on_index
 from textgen.training.init_from import parent_record
 from textgen.training.needs import check_needs
-from textgen.training.request import Request, configs_of, open_requested
+from textgen.training.request import Request, check_settings, configs_of, name_of, open_requested, references_of
 from textgen.training.vocabulary import notes_on
 
 MOST_NAMES = 8  # of runs, in a message
@@ -126,12 +124,13 @@ def make_plan(
 
 
 def _new(request: Request, lock: RunLock | None, progress: Preparing, tell: Callable[[str], None]) -> Plan:
+    check_settings(request)
+    path = request.models_dir / model_directory.check_name(request.name or name_of(request))
+    _claim(path, lock, request)  # what is wrong so far is told before a model reads the text, which takes seconds
     parent, reason, opened, share = begin(request)
     text, model, training = configs_of(request, parent)
     check_needs(text.level, model, training)
     reader = open_requested(request, text) if opened is None else opened.read_as(text)
-    path = request.models_dir / model_directory.check_name(request.name or reader.name)
-    _claim(path, lock, request.overwrite, reader.sources)
     if reason:
         tell(reason)
     prepared = prepare(
@@ -227,12 +226,10 @@ def _name_of_run(request: Request) -> str:
 
     NOTE: names once had Latin letters only. A run that was begun then is found by its sources.
     """
-    if request.texts is not None:
-        return NAME
-    name = suggested_name(request.sources)
+    name = name_of(request)
     if name.isascii() or os.path.isdir(request.models_dir / name):
         return name
-    sources = tuple(source.reference for source in resolve(request.sources, TextConfig()))
+    sources = references_of(request)
     for path in filter(model_directory.is_run, model_directory.list_model_dirs(request.models_dir)):
         with contextlib.suppress(TextgenError):
             config = model_directory.checkpoint_dirs(path)[0] / model_directory.CONFIG
@@ -241,8 +238,8 @@ def _name_of_run(request: Request) -> str:
     return name
 
 
-def _claim(path: Path, lock: RunLock | None, overwrite: bool, sources: tuple[str, ...]) -> None:
-    """Raise ModelError or TrainingError unless a new run on `sources` may write its model to `path`."""
+def _claim(path: Path, lock: RunLock | None, request: Request) -> None:
+    """Raise ModelError or TrainingError unless the new run of `request` may write its model to `path`."""
     shipped.check_writable(path)
     if path.is_symlink():
         raise ModelError(
@@ -253,19 +250,19 @@ def _claim(path: Path, lock: RunLock | None, overwrite: bool, sources: tuple[str
         recover(path)
     if path.exists():
         check_replaceable(path)
-    if path.exists() and not overwrite:
+    if path.exists() and not request.overwrite:
         if model_directory.is_run(path):
             raise ModelError(f"{path} exists and is not finished. --resume goes on with it, --overwrite starts anew")
-        raise ModelError(f"{path} exists{_of_others(path, sources)}. Use --overwrite or another --name")
+        raise ModelError(f"{path} exists{_of_others(path, request)}. Use --overwrite or another --name")
     if lock is None:
         check_writable(path.parent, "models")
 
 
-def _of_others(path: Path, sources: tuple[str, ...]) -> str:
-    """Which text the model at `path` is of, where that is not the one of `sources`."""
+def _of_others(path: Path, request: Request) -> str:
+    """Which text the model at `path` is of, where that is not the one of `request`."""
     with contextlib.suppress(TextgenError):
         others = model_directory.read_record(path / model_directory.CONFIG).corpus.sources
-        if others and others != sources:
+        if others and others != references_of(request):
             return f", and is a model of {shown(', '.join(others))}"
     return ""
 

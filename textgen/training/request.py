@@ -9,7 +9,8 @@ from textgen.cells import CELLS
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
 from textgen.cores import MOST_CORES
 from textgen.corpus import CorpusReader, open_corpus
-from textgen.corpus.texts import ENCODING, TextsReader
+from textgen.corpus.sources import references, suggested_name
+from textgen.corpus.texts import ENCODING, IN_MEMORY, NAME, TextsReader
 from textgen.errors import SettingError
 from textgen.recipe import suited_level
 from textgen.schema import Settings, from_python, names_of, received
@@ -89,6 +90,15 @@ def _typed(settings: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
+def _chosen(given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What is given of the text, the model and the training. Raises SettingError for an unknown setting."""
+    known = _known_names()
+    all_known = sorted({name for names in known.values() for name in names})
+    if unknown := sorted(given.keys() - all_known):
+        raise SettingError(f"unknown setting {unknown[0]!r}. There are: {', '.join(all_known)}")
+    return [{name: given[name] for name in names if name in given} for names in known.values()]
+
+
 def _known_names() -> dict[type[Settings], list[str]]:
     """The settings that can be given, by their configs."""
     return {
@@ -109,6 +119,21 @@ def open_requested(request: Request, config: TextConfig, encodings: Sequence[str
     return TextsReader([request.texts] if isinstance(request.texts, str) else request.texts, config)
 
 
+def name_of(request: Request) -> str:
+    """What a model of its text is called. Raises CorpusError where the text is missing."""
+    return NAME if request.texts is not None else suggested_name(request.sources)
+
+
+def references_of(request: Request) -> tuple[str, ...]:
+    """What its model will remember of where its text is. Raises CorpusError where that is missing."""
+    return (IN_MEMORY,) if request.texts is not None else references(request.sources)
+
+
+def check_settings(request: Request) -> None:
+    """Raise SettingError for what is wrong with the settings whatever the run begins with."""
+    TrainingConfig(**_chosen(given_settings(request))[2])
+
+
 def configs_of(request: Request, parent: StoredModel | None = None) -> tuple[TextConfig, ModelConfig, TrainingConfig]:
     """How the text is read, the model's shape, and how it is trained; what is None is left to the recipe.
 
@@ -122,12 +147,8 @@ def configs_of(request: Request, parent: StoredModel | None = None) -> tuple[Tex
     if parent is not None:
         given = inherited_settings(given, parent)
     given.setdefault("level", "char" if request.texts is not None else suited_level(request.sources))
-    known = _known_names()
-    all_known = sorted({name for names in known.values() for name in names})
-    if unknown := sorted(given.keys() - all_known):
-        raise SettingError(f"unknown setting {unknown[0]!r}. There are: {', '.join(all_known)}")
-    chosen = [{name: given[name] for name in names if name in given} for names in known.values()]
-    text, model, training = TextConfig(**chosen[0]), ModelConfig(**chosen[1]), TrainingConfig(**chosen[2])
+    of_text, of_model, of_training = _chosen(given)
+    text, model, training = TextConfig(**of_text), ModelConfig(**of_model), TrainingConfig(**of_training)
     if "forget_bias" in given and "forget" not in CELLS[model.cell].gates:
         raise SettingError(f"`forget_bias` is for `cell=lstm`; {model.cell} has no forget gate")
     return text, model, training

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from textgen.corpus.remembered import remember
 from textgen.dataset.split import Split
-from textgen.errors import CheckpointError, ModelError
+from textgen.errors import CheckpointError, ModelError, WorkerError
 from textgen.generation.generator import Generator
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.messages import counted
@@ -30,6 +30,7 @@ from textgen.training.reporting import Reporter
 from textgen.training.request import Request
 from textgen.training.results import TrainingResult, record_of, write_history
 from textgen.training.signals import Stopped, StopRequest
+from textgen.workers.team import Team
 
 if TYPE_CHECKING:
     from textgen.training.trainer import Trainer
@@ -41,6 +42,7 @@ def train(
     *,
     started: float | None = None,
     stop: StopRequest | None = None,
+    team: Team | None = None,
 ) -> TrainingResult | None:
     """Do what `request` asks for.
 
@@ -48,6 +50,7 @@ def train(
         reporter: told what happens; None is silent.
         started: `time.perf_counter()` when the command began; minutes are counted from there.
         stop: what ends the run before its time; None listens to signals alone.
+        team: the workers that train with this process, the chief; None trains alone.
 
     Returns:
         None for a dry run.
@@ -63,28 +66,41 @@ def train(
         with stop.raising():
             plan = make_plan(request, None if request.dry_run else lock, reporter.preparing, reporter.begins)
         reporter.planned(plan)
-        result = carry_out(plan, reporter, stop, started=started, dry_run=request.dry_run)
+        result = carry_out(plan, reporter, stop, started=started, dry_run=request.dry_run, team=team)
     if result is not None:
         reporter.finished(result)
     return result
 
 
 def carry_out(
-    plan: Plan, reporter: Reporter, stop: StopRequest, *, started: float, dry_run: bool = False
+    plan: Plan,
+    reporter: Reporter,
+    stop: StopRequest,
+    *,
+    started: float,
+    dry_run: bool = False,
+    team: Team | None = None,
 ) -> TrainingResult | None:
     """Train what is planned, and write the model directory; as `train`.
 
     Args:
         stop: is listening to signals.
     """
-    quiet_import(threads=plan.training.cores)
+    if team is not None:
+        team.cluster.rows_of(plan.training.batch_size)  # raises where there are too few
+        team.asked_to_stop, team.leaving = stop.ask, reporter.close
+        team.start()
+    quiet_import(threads=plan.training.cores, starts=team is None)
     # Only now: a bad request is refused before TensorFlow is imported.
     from textgen.training.learner import Learner  # noqa: PLC0415
     from textgen.training.measuring import measure  # noqa: PLC0415
     from textgen.training.trainer import Trainer  # noqa: PLC0415
 
     with stop.raising():
-        learner = Learner(plan)
+        if team is not None:
+            team.connect(plan.training.cores)
+            reporter.noted(team.cluster.described(plan.training.batch_size))
+        learner = Learner(plan, team=team)
         reporter.placed(learner.device)
         if plan.training.cores not in (None, num_threads()):
             reporter.noted(
@@ -120,10 +136,14 @@ def _run_to_the_end(trainer: "Trainer", stop: StopRequest) -> ModelRecord | None
     try:
         if not trainer.run(stop):
             return None
+        if trainer.learner.team is not None:
+            trainer.learner.team.finish()
         with stop.raising():
             record = _final_record(trainer)
     except CheckpointError as problem:
         raise CheckpointError(f"{problem}. Once that is mended: {resume_command(path)}") from problem
+    except WorkerError as problem:
+        raise WorkerError(f"{problem}. The run is saved up to its last checkpoint: {resume_command(path)}") from problem
     except Stopped:
         return None
     try:

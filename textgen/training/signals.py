@@ -54,9 +54,9 @@ class StopRequest:
         """Whether somebody asked to stop."""
         return self.signal_number is not None
 
-    def ask(self) -> None:
-        """Ask to stop, as Ctrl-C does."""
-        self.signal_number = self.signal_number or signal.SIGINT
+    def ask(self, number: int = signal.SIGINT) -> None:
+        """Ask to stop, as Ctrl-C or another signal does."""
+        self.signal_number = self.signal_number or number
 
     @contextlib.contextmanager
     def raising(self) -> Iterator[None]:

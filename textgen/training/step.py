@@ -9,6 +9,7 @@ optimizer takes their mean gradient. On a GPU nothing is compiled: cuDNN's kerne
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -21,6 +22,8 @@ from textgen.model.negatives import Negatives, NegativeSampler
 from textgen.model.noise import draw_noise
 from textgen.model.recurrent import State
 from textgen.model.shards import cut, join, num_shards
+
+Gradients = tuple[list[tf.Tensor], ...]  # of all variables, for each shard
 
 BETA_2 = 0.99  # shorter than Adam's 0.999: runs are a few thousand steps, of which the warm-up is a few hundred
 
@@ -36,14 +39,17 @@ class TrainStep:
         compile_with_xla: bool,
         token_counts: np.ndarray | None = None,
         document_end: int | None = None,
+        rows: range | None = None,
     ):
         """Args:
         token_counts: how often each id occurs in the training part, [V]; needed where tokens are sampled.
         document_end: id of the token between documents. A stream that comes to one where a batch begins forgets its
             state, as a model has none when it is asked for a document; None where the text is one whole.
+        rows: of the batch, that this process computes; None is all.
         """
         self.model = model
         self.config = config
+        self.rows = range(config.batch_size) if rows is None else rows
         self.document_end = document_end
         self.sampler = None
         if config.num_sampled:
@@ -78,31 +84,59 @@ class TrainStep:
             sampled), and the new state.
         """
         if batch.is_first:
-            state = self.zero_state()
-        # Time-major, as the model works: int32 [T, B].
-        inputs, targets = np.ascontiguousarray(batch.inputs.T), np.ascontiguousarray(batch.targets.T)
+            state = self.model.zero_state(len(self.rows))
         negatives = self.sampler.draw(number) if self.sampler else None
-        arguments = ([inputs, targets], state, np.float32(learning_rate), np.int32(number), negatives)
+        arguments = self._arguments(batch, negatives, state, np.float32(learning_rate), np.int32(number))
         if self._traced is None:
             # The traced function is called itself: `tf.function` takes 0.25 ms a step to find it by its arguments.
             self._traced = tf.function(self._run, autograph=False).get_concrete_function(*arguments)
-        return self._traced(*arguments)
+        return self._compute(self._traced, arguments)
+
+    def _arguments(self, batch: Batch, negatives: Negatives | None, *others: Any) -> tuple:
+        """Those of `_run`: the batch time-major, as the model works, int32 [T, B]; `touched` is of a `SharedStep`."""
+        inputs, targets = np.ascontiguousarray(batch.inputs.T), np.ascontiguousarray(batch.targets.T)
+        return [inputs, targets], negatives, *others, None
+
+    def _compute(self, traced: Callable[..., tuple[tf.Tensor, State]], arguments: tuple) -> tuple[tf.Tensor, State]:
+        return traced(*arguments)
 
     def zero_state(self) -> State:
-        """The state at the beginning of a text."""
+        """The state at the beginning of a text, of the whole batch."""
         return self.model.zero_state(self.config.batch_size)
 
+    def begin(self, state: State) -> State:
+        """Let the next step go on from `state`, of the whole batch, and from the variables as they are.
+
+        Returns what the next step is called with.
+        """
+        return state
+
+    def whole(self, state: State) -> State:
+        """The state of the whole batch, given what a step has returned."""
+        return state
+
     def _run(
-        self, batch: list[tf.Tensor], state: State, rate: tf.Tensor, number: tf.Tensor, negatives: Negatives | None
+        self,
+        batch: list[tf.Tensor],
+        negatives: Negatives | None,
+        state: State,
+        rate: tf.Tensor,
+        number: tf.Tensor,
+        touched: Any,
     ) -> tuple[tf.Tensor, State]:
-        rows = self.config.batch_size // self.num_shards
+        rows = len(self.rows) // self.num_shards
         shards = [
-            self._differentiate(parts, shard_state, tf.constant(index * rows), number, negatives)
+            self._differentiate(parts, shard_state, tf.constant(self.rows.start + index * rows), number, negatives)
             for index, (parts, shard_state) in enumerate(cut(self.num_shards, batch, state))
         ]
         losses, gradients, states = zip(*shards, strict=True)
+        loss, gradients = self._shared(tf.add_n(losses) / self.num_shards, gradients, touched)
         self._update(gradients, rate)
-        return tf.add_n(losses) / self.num_shards, join(states)
+        return loss, join(states)
+
+    def _shared(self, loss: tf.Tensor, gradients: Gradients, _touched: Any) -> tuple[tf.Tensor, Gradients]:
+        """The loss and gradients of the whole batch from those of this process, which has computed all of it."""
+        return loss, gradients
 
     def _shard_gradients(
         self, batch: list[tf.Tensor], state: State, first_row: tf.Tensor, number: tf.Tensor, negatives: Negatives | None
@@ -120,7 +154,7 @@ class TrainStep:
         gradients = tape.gradient(loss, model.trainable_variables)
         return loss, [tf.convert_to_tensor(gradient) for gradient in gradients], new_state
 
-    def _apply(self, shards: tuple[list[tf.Tensor], ...], learning_rate: tf.Tensor) -> None:
+    def _apply(self, shards: Gradients, learning_rate: tf.Tensor) -> None:
         """Take a step by the mean of the shards' gradients, of all variables each."""
         gradients = [tf.add_n(parts) / len(parts) for parts in zip(*shards, strict=True)]
         if self.config.clip_norm:

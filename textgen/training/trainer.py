@@ -80,6 +80,7 @@ class Trainer:
         )
         self.pace = Pace(total, measured.deadline, measured.most_steps)
         self.pace.restart(0, self.seconds)
+        self.state = self.step.begin(self.state)
         try:
             self.save()
         except CheckpointError as problem:
@@ -91,7 +92,8 @@ class Trainer:
         """Go on where `checkpoint` was made. Raises TrainingError when it is not of this model."""
         self.progress, self.history, self.record = checkpoint.progress, checkpoint.history, checkpoint.record
         tensors = checkpoint.training
-        expected = {name: tuple(tensor.shape) for name, tensor in self._tensors().items()}
+        state = self.step.zero_state()
+        expected = {name: tuple(tensor.shape) for name, tensor in self._tensors(state).items()}
         kept = {name: BEST + name for name in checkpoint.best_weights if BEST + name in tensors}
         expected |= {BEST + name: checkpoint.best_weights[name].shape for name in kept}
         self.best_weights = checkpoint.best_weights | {name: tensors[key] for name, key in kept.items()}
@@ -99,10 +101,10 @@ class Trainer:
             raise TrainingError(f"the checkpoint in {self.plan.path} is not of this model; train it again")
         for name, variable in self._variables().items():
             variable.assign(tensors[name])
-        self.state = [
-            [tensors[f"state.{layer}.{part}"] for part in range(len(parts))] for layer, parts in enumerate(self.state)
-        ]
         self.step.set_step_count(self.progress.step)
+        self.state = self.step.begin(
+            [[tensors[f"state.{layer}.{part}"] for part in range(len(parts))] for layer, parts in enumerate(state)]
+        )
         self.started = time.perf_counter() - self.progress.seconds
         self.metrics.restart(self.history)
 
@@ -134,7 +136,8 @@ class Trainer:
             DivergenceError: a number in it is not finite.
             CheckpointError: the disk does not take it.
         """
-        tensors = {name: np.asarray(tensor) for name, tensor in self._tensors().items()}
+        state = self.step.whole(self.state)
+        tensors = {name: np.asarray(tensor) for name, tensor in self._tensors(state).items()}
         check_tensors(tensors.values(), self.progress.step)
         self._update(seconds=self.seconds)
         if self.progress.best_loss is None:
@@ -280,21 +283,18 @@ class Trainer:
             self.reporter.noted(f"{problem}. The run goes on; the next is due at step {next_step:,}")
 
     def _rate(self, step: int) -> float:
-        config = self.plan.training
-        peak = peak_after(self.progress.rollbacks, config.learning_rate)
-        return learning_rate(step, self.progress.total_steps, peak, config.schedule)
+        peak = peak_after(self.progress.rollbacks, self.plan.training.learning_rate)
+        return learning_rate(step, self.progress.total_steps, peak, self.plan.training.schedule)
 
     def _variables(self) -> dict[str, Any]:
         return {f"model.{name}": v for name, v in self.learner.model.named_weights().items()} | self.step.slots()
 
-    def _tensors(self) -> dict[str, Any]:
-        """Everything that a checkpoint's training.safetensors holds, by name."""
-        state = {
-            f"state.{layer}.{part}": tensor
-            for layer, parts in enumerate(self.state)
-            for part, tensor in enumerate(parts)
+    def _tensors(self, state: list[list[Any]]) -> dict[str, Any]:
+        """Everything that a checkpoint's training.safetensors holds, by name; `state` is of the whole batch."""
+        carried = {
+            f"state.{layer}.{part}": tensor for layer, parts in enumerate(state) for part, tensor in enumerate(parts)
         }
-        return {name: variable.value for name, variable in self._variables().items()} | state
+        return {name: variable.value for name, variable in self._variables().items()} | carried
 
     def _update(self, **changes: Any) -> None:
         self.progress = dataclasses.replace(self.progress, **changes)

@@ -1,0 +1,408 @@
+"""Models behind HTTP, asked as ASGI: no socket, no library."""
+
+import asyncio
+import json
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from conftest import make_stored_model, make_word_tokenizer, write_stored_model
+
+from textgen.config import SamplingConfig
+from textgen.evaluation.surprisal import score_tokens
+from textgen.evaluation.texts import tokenize
+from textgen.generation.generator import open_generator
+from textgen.serving.app import App
+from textgen.serving.shelf import Limits, Shelf, paths_of
+
+STORED = make_stored_model()
+WRITTEN = {"model": "tiny", "prompt": "the cat", "max_tokens": 40, "seed": 3}
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return write_stored_model(tmp_path_factory.mktemp("models"), STORED)
+
+
+class Client:
+    """Asks an application, and hangs up where it is told to."""
+
+    def __init__(self, path, limits=Limits(), **options):  # noqa: B008
+        self.logged = []
+        self.shelf = Shelf({"tiny": path}, limits)
+        self.app = App(self.shelf, log=self.logged.append, **options)
+
+    async def ask(self, target, document=None, *, method=None, headers=None, body=None, parts=None, hang_up=None):
+        if parts is None:
+            parts = [json.dumps(document).encode() if body is None else body]
+        heads = {"host": "localhost:8000"} | (headers or {})
+        method = method or ("GET" if document is None and body is None else "POST")
+        encoded = [(name.encode(), value.encode()) for name, value in heads.items() if value is not None]
+        messages = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
+        messages[-1]["more_body"] = False
+        found = SimpleNamespace(status=0, headers={}, parts=[], taken=0)
+
+        async def receive():
+            if messages:
+                found.taken += 1
+                return messages.pop(0)
+            await (asyncio.Event() if hang_up is None else hang_up).wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message):
+            await asyncio.sleep(0)
+            if message["type"] == "http.response.start":
+                found.status = message["status"]
+                found.headers = {name.decode(): value.decode() for name, value in message["headers"]}
+            else:
+                found.parts.append(message["body"])
+
+        scope = {"type": "http", "method": method, "path": target, "headers": encoded}
+        await asyncio.wait_for(self.app(scope, receive, send), 60)
+        found.body = b"".join(found.parts)
+        if found.headers.get("content-type") == "application/json" and found.body:
+            found.json = json.loads(found.body)
+        return found
+
+
+@pytest.fixture
+def run(path):
+    """Runs a coroutine function that is given a client."""
+
+    def go(work, *arguments, options=None, **named):
+        async def main():
+            client = Client(path, **(options or {}))
+            try:
+                return await work(client, *arguments, **named)
+            finally:
+                client.shelf.close()
+
+        return asyncio.run(main())
+
+    return go
+
+
+def events_of(body):
+    return [part.removeprefix("data: ") for part in body.decode().split("\n\n") if part]
+
+
+async def ask(client, *arguments, **named):
+    return await client.ask(*arguments, **named)
+
+
+SETTINGS = {
+    "plain": {},
+    "cold": {"temperature": 0},
+    "cycle": {"temperature": [1.0, 0.5]},
+    "filters": {"top_k": 5, "top_p": 0.9, "min_p": 0.01, "typical": 0.9},
+    "penalties": {"repeat_penalty": 1.3, "presence_penalty": 0.5, "frequency_penalty": 0.2, "repeat_last_n": 9},
+    "bans": {"ban": ["e", "th"], "no_repeat_ngram": 3},
+    "stop": {"stop": ["e", "xyz"], "min_length": 5},
+    "regex": {"regex": "[a-z]{3,9}\\."},
+    "words": {"must_include": ["dog"]},
+}
+
+
+def written_by_sample(rules, prompt="the cat", seed=3, num_samples=1):
+    rules = {name: tuple(value) if isinstance(value, list) else value for name, value in rules.items()}
+    config = SamplingConfig(**{"length": 40, "temperature": 1.0, "seed": seed} | rules)
+    return open_generator(STORED).generate(prompt, config, num_samples)
+
+
+def test_texts_of_all_settings_at_once_are_those_of_sample(run):
+    async def all_at_once(client):
+        orders = [WRITTEN | rules | {"n": n} for rules in SETTINGS.values() for n in (1, 3)]
+        return await asyncio.gather(*(client.ask("/v1/completions", order) for order in orders))
+
+    answers = iter(run(all_at_once))
+    for rules in SETTINGS.values():
+        for n in (1, 3):
+            expected = written_by_sample(rules, num_samples=n)
+            choices = next(answers).json["choices"]
+            assert [choice["text"] for choice in choices] == [each.completion for each in expected], rules
+            reasons = ["length" if each.finish_reason == "length" else "stop" for each in expected]
+            assert [choice["finish_reason"] for choice in choices] == reasons
+
+
+def test_a_streamed_text_is_that_of_one_answer_and_usage_comes_last(run):
+    order = WRITTEN | {"prompt": ["the cat", "a dog"], "n": 2, "echo": True, "logprobs": 2}
+    stream = {"stream": True, "stream_options": {"include_usage": True}}
+
+    async def both(client):
+        return await client.ask("/v1/completions", order), await client.ask("/v1/completions", order | stream)
+
+    whole, streamed = run(both)
+    *events, done = events_of(streamed.body)
+    assert done == "[DONE]"
+    *parts, last = map(json.loads, events)
+    assert last["choices"] == []
+    assert last["usage"] == whole.json["usage"]
+    assert all(part["usage"] is None for part in parts)
+    for choice in whole.json["choices"]:
+        own = [part["choices"][0] for part in parts if part["choices"][0]["index"] == choice["index"]]
+        assert "".join(part["text"] for part in own) == choice["text"]
+        for name in ("tokens", "token_logprobs", "text_offset"):
+            joined = [value for part in own for value in part["logprobs"][name]]
+            assert joined == pytest.approx(choice["logprobs"][name], nan_ok=True) or joined == choice["logprobs"][name]
+        assert [part["finish_reason"] for part in own][-1] == choice["finish_reason"]
+        for token, offset in zip(choice["logprobs"]["tokens"], choice["logprobs"]["text_offset"], strict=True):
+            assert choice["text"][offset : offset + len(token)] == token
+
+
+def test_echo_gives_the_prompt_the_probabilities_that_evaluate_gives_it(run):
+    text = "the dog sat on a mat."
+    order = {"model": "tiny", "prompt": text, "max_tokens": 0, "echo": True, "logprobs": 1}
+    choice = run(ask, "/v1/completions", order).json["choices"][0]
+    generator = open_generator(STORED)
+    tokens = tokenize(text, STORED.tokenizer)
+    start = STORED.tokenizer.pieces[STORED.tokenizer.start_id]
+    started = run(ask, "/v1/completions", order | {"prompt": start + text}).json["choices"][0]
+    assert choice["text"] == text
+    assert choice["logprobs"]["token_logprobs"][0] is None
+    nats = float(score_tokens(tokens.token_ids, generator.engine).nats.sum())
+    assert -sum(started["logprobs"]["token_logprobs"][1:]) == pytest.approx(nats, abs=1e-4)
+    for number, top in zip(
+        started["logprobs"]["token_logprobs"][1:], started["logprobs"]["top_logprobs"][1:], strict=True
+    ):
+        assert number in top.values()
+        assert len(top) in (1, 2)
+
+
+def test_the_end_of_a_document_has_a_probability_and_shows_nothing(tmp_path):
+    """Clients that sum up log-probabilities leave out the one token that was written after an echoed prompt."""
+    stored = make_stored_model(tokenizer=make_word_tokenizer("\n\n"))
+    path, engine, eod = write_stored_model(tmp_path, stored), open_generator(stored).engine, stored.tokenizer.eod_id
+    ids = stored.tokenizer.encode("the cat sat").tolist()
+    order = {"model": "tiny", "n": 30, "seed": 1, "logprobs": 2, "max_tokens": 9}
+    rolling = {"model": "tiny", "prompt": [eod, *ids], "echo": True, "logprobs": 1, "max_tokens": 1, "temperature": 0}
+
+    async def both():
+        client = Client(path)
+        answers = [await client.ask("/v1/completions", each) for each in (order, rolling)]
+        about = await client.ask("/tokenizer_info")
+        tokens = [await client.ask("/tokenize", {"prompt": prompt}) for prompt in ("<eod>", "the cat sat")]
+        text = await client.ask("/detokenize", {"tokens": [eod, *ids]})
+        client.shelf.close()
+        return answers, about.json, [each.json["tokens"] for each in tokens], text.json["prompt"]
+
+    (drawn, rolled), about, tokens, text = asyncio.run(both())
+    ended = [choice for choice in drawn.json["choices"] if choice["finish_reason"] == "stop"]
+    assert 0 < len(ended) < 30
+    for choice in drawn.json["choices"]:
+        logprobs = choice["logprobs"]
+        assert (logprobs["tokens"][-1] == "") == (choice["finish_reason"] == "stop")
+        assert "".join(logprobs["tokens"]) == choice["text"]
+        assert logprobs["text_offset"][-1] + len(logprobs["tokens"][-1]) == len(choice["text"])
+    numbers = rolled.json["choices"][0]["logprobs"]["token_logprobs"]
+    assert len(numbers) == len(ids) + 2
+    assert numbers[0] is None
+    assert -sum(numbers[1:-1]) == pytest.approx(score_tokens(np.array([eod, *ids]), engine).nats.sum(), abs=1e-4)
+    assert (about["bos_token"], tokens, text) == ("<eod>", [[eod], ids], "<eod>the cat sat")
+
+
+REFUSED = {
+    "no JSON": ("/v1/completions", b"{", 400),
+    "no UTF-8": ("/v1/completions", b'{"model": "\xff"}', 400),
+    "deep": ("/v1/completions", b"[" * 200_000, 400),
+    "NaN": ("/v1/completions", b'{"model": "tiny", "temperature": NaN}', 400),
+    "infinite": ("/v1/completions", b'{"model": "tiny", "temperature": 1e999}', 400),
+    "long number": ("/v1/completions", b'{"model": "tiny", "seed": ' + b"1" * 9999 + b"}", 400),
+    "a list": ("/v1/completions", b"[]", 400),
+    "n": ("/v1/completions", {"model": "tiny", "n": 10**9}, 400),
+    "max_tokens": ("/v1/completions", {"model": "tiny", "max_tokens": 10**9}, 400),
+    "max_tokens 0": ("/v1/completions", {"model": "tiny", "max_tokens": 0}, 400),
+    "misspelled": ("/v1/completions", {"model": "tiny", "temprature": 1}, 400),
+    "type": ("/v1/completions", {"model": "tiny", "top_p": "much"}, 400),
+    "endless": ("/v1/completions", {"model": "tiny", "endless": True}, 400),
+    "suffix": ("/v1/completions", {"model": "tiny", "suffix": "x"}, 400),
+    "token ids": ("/v1/completions", {"model": "tiny", "prompt": [10**6]}, 400),
+    "huge token ids": ("/v1/completions", {"model": "tiny", "prompt": [10**60]}, 400),
+    "regex": ("/v1/completions", {"model": "tiny", "regex": "("}, 400),
+    "no index": ("/v1/completions", {"model": "tiny", "max_copy": 9}, 400),
+    "no model": ("/v1/completions", {"prompt": "a"}, 400),
+    "another model": ("/v1/completions", {"model": "tinny"}, 404),
+    "a path": ("/v1/completions", {"model": "../models/tiny"}, 404),
+    "a path of a model": ("/v1/models/../tiny", None, 404),
+    "another path": ("/v1/chat", {}, 404),
+    "method": ("/v1/models", {}, 405),
+    "k": ("/v1/alternatives", {"model": "tiny", "text": "a", "k": 0}, 400),
+    "text": ("/v1/score", {"model": "tiny"}, 400),
+    "long text": ("/v1/score", {"model": "tiny", "text": "a" * 100_001}, 413),
+    "token ids of no text": ("/detokenize", {"tokens": [True, "a"]}, 400),
+    "short text": ("/v1/score", {"model": "tiny", "text": "a"}, 400),
+}
+
+
+def test_what_is_refused_says_why_and_the_server_goes_on(run):
+    async def every(client):
+        found = {}
+        for name, (target, body, _) in REFUSED.items():
+            named = {"body": body} if isinstance(body, bytes) else {"document": body}
+            found[name] = await client.ask(target, **named)
+        return found, await client.ask("/v1/completions", WRITTEN)
+
+    found, after = run(every)
+    assert {name: each.status for name, each in found.items()} == {name: each[2] for name, each in REFUSED.items()}
+    for name, each in found.items():
+        assert set(each.json["error"]) == {"message", "type", "param", "code"}, name
+        assert each.json["error"]["message"]
+    assert found["misspelled"].json["error"]["param"] == "temprature"
+    assert "temperature" in found["misspelled"].json["error"]["message"]
+    assert after.json["choices"][0]["text"] == written_by_sample({})[0].completion
+
+
+SENDERS = [
+    ({"host": "evil.example"}, 403),
+    ({"host": "localhost.evil.example"}, 403),
+    ({"host": "127.0.0.1@evil.example"}, 403),
+    ({"host": None}, 403),
+    ({"origin": "http://evil.example"}, 403),
+    ({"origin": "null"}, 403),
+    ({"origin": "http://localhost:3000"}, 403),
+    ({"sec-fetch-site": "cross-site"}, 403),
+    ({"host": "127.0.0.1:8000", "origin": "http://127.0.0.1:8000"}, 200),
+    ({"host": "[::1]:8000"}, 200),
+]
+
+
+@pytest.mark.parametrize(("headers", "status"), SENDERS, ids=str)
+def test_pages_of_other_sites_are_refused(run, headers, status):
+    assert run(ask, "/v1/models", headers=headers).status == status
+
+
+@pytest.mark.parametrize(
+    ("key", "status"), [(None, 401), ("Bearer wrong", 401), ("Basic right", 401), ("Bearer right", 200)]
+)
+def test_a_key_is_asked_for(run, key, status):
+    headers = {"authorization": key}
+    assert run(ask, "/v1/models", headers=headers, options={"api_key": "right"}).status == status
+    assert run(ask, "/healthz", headers=headers, options={"api_key": "right"}).status == 200
+
+
+def test_a_large_body_is_refused_as_it_arrives(run):
+    endless = run(ask, "/v1/completions", parts=[b" " * 2**18] * 50, body=b"")
+    assert (endless.status, endless.taken) == (413, 5)
+    stated = run(ask, "/v1/completions", body=b"{}", headers={"content-length": str(2**30)})
+    assert (stated.status, stated.taken, stated.headers["connection"]) == (413, 0, "close")
+
+
+def test_a_busy_server_says_when_to_come_again_and_a_client_that_hangs_up_frees_its_rows(run):
+    long = WRITTEN | {"max_tokens": 100_000, "stream": True}
+
+    async def crowd(client):
+        gone = asyncio.Event()
+        streams = [asyncio.ensure_future(client.ask("/v1/completions", long, hang_up=gone)) for _ in range(3)]
+        while not client.shelf.writers or client.shelf.writers["tiny"].num_open < 3:
+            await asyncio.sleep(0.01)
+        refused = await client.ask("/v1/completions", WRITTEN)
+        gone.set()
+        await asyncio.gather(*streams)
+        begin = time.monotonic()
+        writer = client.shelf.writers["tiny"]
+        while writer.num_rows or writer.num_open:
+            await asyncio.sleep(0.01)
+        return refused, time.monotonic() - begin, await client.ask("/v1/completions", WRITTEN), client.logged
+
+    refused, seconds, after, logged = run(crowd, options={"limits": Limits(10**6, 2, 1)})
+    assert (refused.status, refused.headers["retry-after"]) == (429, "1")
+    assert seconds < 1
+    assert after.status == 200
+    assert sum("hung up" in line for line in logged) == 3
+
+
+def test_a_text_that_waits_for_a_row_is_that_of_sample(run):
+    async def many(client):
+        return await client.ask("/v1/completions", WRITTEN | {"n": 7})
+
+    choices = run(many, options={"limits": Limits(max_rows=2)}).json["choices"]
+    assert [c["text"] for c in choices] == [each.completion for each in written_by_sample({}, num_samples=7)]
+
+
+def test_a_long_prompt_does_not_stop_other_texts(run):
+    async def both(client):
+        await client.ask("/v1/completions", WRITTEN)
+        slow = asyncio.ensure_future(client.ask("/v1/completions", WRITTEN | {"prompt": "the cat " * 3_000}))
+        await asyncio.sleep(0.1)
+        quick = await client.ask("/v1/completions", WRITTEN)
+        was_first = not slow.done()
+        return quick, was_first, await slow
+
+    quick, was_first, slow = run(both)
+    assert was_first
+    assert quick.json["choices"][0]["text"] == written_by_sample({})[0].completion
+    assert slow.json["choices"][0]["text"] == written_by_sample({}, prompt="the cat " * 3_000)[0].completion
+
+
+def test_a_text_that_fails_leaves_the_others_alone(run, monkeypatch):
+    from textgen.serving import batch
+
+    draw = batch._Group.draw
+
+    def failing(self, logits, uniform, position):
+        if self.config.top_k == 7 and position == 3:
+            raise ValueError("broken")
+        return draw(self, logits, uniform, position)
+
+    monkeypatch.setattr(batch._Group, "draw", failing)
+
+    async def both(client):
+        orders = [WRITTEN | {"top_k": 7}, WRITTEN]
+        return await asyncio.gather(*(client.ask("/v1/completions", order) for order in orders))
+
+    failed, other = run(both)
+    assert failed.status == 500
+    assert other.json["choices"][0]["text"] == written_by_sample({})[0].completion
+
+
+def test_alternatives_scores_and_metrics(run):
+    async def each(client):
+        await client.ask("/v1/completions", WRITTEN)
+        return (
+            await client.ask("/v1/alternatives", {"model": "tiny", "text": "the", "k": 3}),
+            await client.ask("/v1/score", {"model": "tiny", "text": "the cat"}),
+            await client.ask("/metrics"),
+            client.logged,
+        )
+
+    alternatives, score, metrics, logged = run(each)
+    assert len(alternatives.json["alternatives"]) == 3
+    assert alternatives.json["end"] is None
+    assert "".join(piece for piece, _ in score.json["pieces"]) == "the cat"
+    assert sum(bits for _, bits in score.json["pieces"]) == pytest.approx(score.json["total_bits"])
+    assert score.json["bits_per_character"] == pytest.approx(score.json["total_bits"] / 7)
+    assert 'textgen_requests_total{path="/v1/completions",status="200"} 1' in metrics.body.decode()
+    assert 'textgen_tokens_total{kind="completion"} 40' in metrics.body.decode()
+    assert not any("the cat" in line for line in logged)
+
+
+def test_the_page_and_the_list_know_the_models(run):
+    async def each(client):
+        return [await client.ask(target) for target in ("/", "/favicon.ico", "/v1/models", "/v1/models/tiny")]
+
+    page, icon, listed, one = run(each)
+    assert (page.status, icon.status, icon.body) == (200, 204, b"")
+    assert '"models":[{"id":"tiny","level":"char"}]' in page.body.decode()
+    assert page.headers["content-security-policy"] == "frame-ancestors 'none'"
+    assert listed.json == {"object": "list", "data": [one.json]}
+    assert one.json | {"created": 0} == {
+        "id": "tiny",
+        "object": "model",
+        "created": 0,
+        "owned_by": "textgen",
+        "level": "char",
+    }
+
+
+def test_the_log_holds_texts_only_where_that_is_wanted(run):
+    async def one(client):
+        answer = await client.ask("/v1/completions", WRITTEN)
+        return json.loads(client.logged[0]), answer.json["choices"][0]["text"]
+
+    logged, text = run(one, options={"json_logs": True, "log_text": True})
+    assert (logged["prompts"], logged["texts"], logged["status"]) == (["the cat"], [text], 200)
+
+
+def test_models_are_named_or_all(path, tmp_path):
+    assert paths_of((), path.parent)["tiny"] == path
+    assert paths_of(("tiny",), path.parent) == {"tiny": path}

@@ -1,0 +1,81 @@
+"""The states of texts that the NumPy engine writes side by side: each can begin and end at any token."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from textgen.generation.state import Context
+
+if TYPE_CHECKING:
+    from textgen.generation.numpy_engine import NumpyEngine
+
+NARROW_PRODUCT = 1200  # numbers of a result
+
+
+class Rows:
+    """States and scores of `size` rows, in buffers for `most` that are made once."""
+
+    logits: np.ndarray  # float32 [B, V], scores of the next token of each row
+
+    def __init__(self, engine: "NumpyEngine", most: int):
+        self.engine, self._most = engine, most
+        shape, L, H = engine.config, engine.config.num_layers, engine.config.units
+        self._embedding_size = 0 if engine.is_folded else shape.embedding_size
+        # [B, E + L * H]: the embedding unless it is folded, then layer after layer, so that a layer's input stands
+        # before its own state.
+        self._all_values = np.zeros((most, self._embedding_size + L * H), np.float32)
+        self._all_memory = np.zeros((L, most, H), np.float32)
+        self._all_logits = np.zeros((most, shape.vocabulary_size), np.float32)
+        self.resize(0)
+
+    def resize(self, size: int) -> None:
+        """Let there be `size` rows; new ones hold nothing of worth until they are `put`."""
+        self._values, self.logits = self._all_values[:size], self._all_logits[:size]
+        self._memory = [memory[:size] for memory in self._all_memory]
+        self._cells = [cell.prepared(size) for cell in self.engine.cells]
+
+    def put(self, rows: slice, context: Context) -> None:
+        """The texts in `rows` go on after `context`."""
+        self._all_values[rows, self._embedding_size :] = context.hidden.reshape(1, -1)
+        self._all_memory[:, rows] = context.memory[:, None]
+        self._all_logits[rows] = context.logits
+
+    def copy(self, source: int, target: int) -> None:
+        """The text in the row `target` goes on as that in `source`."""
+        self._all_values[target] = self._all_values[source]
+        self._all_memory[:, target] = self._all_memory[:, source]
+        self._all_logits[target] = self._all_logits[source]
+
+    def advance(self, token_ids: np.ndarray) -> None:
+        """Let the network read an id for each row, int [B]."""
+        engine, H = self.engine, self.engine.config.units
+        looked_up = engine.table[token_ids]
+        projected = looked_up if engine.is_folded else None
+        if not engine.is_folded:
+            self._values[:, : self._embedding_size] = looked_up
+        begin, end = 0, self._embedding_size
+        for cell, memory in zip(self._cells, self._memory, strict=True):
+            end += H
+            cell.step(projected, self._values[:, begin:end], self._values[:, end - H : end], memory)
+            projected, begin = None, end - H  # the layer above reads this one's hidden state, and its own beside it
+        features = self._values[:, -engine.config.features :]  # the last layer's hidden state, or all layers'
+        if engine.output_projection is not None:
+            features = features @ engine.output_projection
+        if has_narrow_products(engine.output_kernel, len(features)):
+            width = NARROW_PRODUCT // len(features)
+            for begin in range(0, self.logits.shape[1], width):
+                scores = self.logits[:, begin : begin + width]
+                np.matmul(features, engine.output_kernel[:, begin : begin + width], out=scores)
+        else:
+            np.dot(features, engine.output_kernel, out=self.logits)
+        self.logits += engine.output_bias
+
+
+def has_narrow_products(kernel: np.ndarray, num_rows: int) -> bool:
+    """Whether the scores of so few rows are computed piece by piece.
+
+    OpenBLAS copies a large matrix before it multiplies it, which takes longer than the product of a few rows, unless
+    the result is small (`sgemm_small_matrix_permit` of its SkylakeX kernels): with 30,000 words of 256 numbers 8 rows
+    took 8.0 ms as a whole and 4.8 in pieces, 16 took 9.1 and 6.1, 24 took 8.6 and 7.9.
+    """
+    return 1 < num_rows <= 16 and kernel.flags.f_contiguous and kernel.size >= 2**21

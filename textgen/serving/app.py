@@ -1,0 +1,227 @@
+"""Which request does what. `App` is an ASGI application."""
+
+import asyncio
+import hmac
+import ipaddress
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from textgen.errors import TextgenError
+from textgen.messages import json_line, shown
+from textgen.serving.completions import Completions, unless_gone
+from textgen.serving.connection import Connection, GoneError, Message, Receive, Send
+from textgen.serving.errors import RefusalError
+from textgen.serving.metrics import Metrics
+from textgen.serving.orders import document_of, order_of
+from textgen.serving.questions import QUESTIONS
+from textgen.serving.shelf import Shelf
+
+METHODS = {
+    "/": "GET",
+    "/favicon.ico": "GET",
+    "/healthz": "GET",
+    "/metrics": "GET",
+    "/v1/models": "GET",
+    "/v1/completions": "POST",
+    **dict.fromkeys(QUESTIONS, "POST"),
+    "/tokenizer_info": "GET",
+}
+OPEN = ("/", "/favicon.ico", "/healthz")  # without a key
+
+
+class App:
+    """Answers requests."""
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        *,
+        api_key: str | None = None,
+        is_loopback: bool = True,
+        log: Callable[[str], None] = lambda line: None,
+        json_logs: bool = False,
+        log_text: bool = False,
+    ):
+        self.shelf, self._key, self._is_loopback = shelf, api_key, is_loopback
+        self._log, self._json_logs, self._log_text = log, json_logs, log_text
+        self.metrics = Metrics()
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """As ASGI 3."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._serve(Connection(scope, receive, send))
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                self.shelf.close()
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+
+    async def _serve(self, connection: Connection) -> None:
+        begin = time.perf_counter()
+        try:
+            try:
+                await self._route(connection)
+            except (RefusalError, TextgenError, MemoryError) as problem:
+                refusal = (
+                    problem
+                    if isinstance(problem, RefusalError)
+                    else RefusalError(400, str(problem) or "no memory is left")
+                )
+                connection.note["problem"] = str(refusal)
+                if not connection.status:
+                    await connection.refuse(refusal)
+        except (GoneError, OSError):
+            connection.note["problem"] = "the client hung up"
+            connection.status = connection.status or 499
+        except asyncio.CancelledError:
+            connection.note["problem"] = "the server stopped"
+            raise
+        except Exception as problem:
+            connection.note["problem"] = f"{type(problem).__name__}: {problem}"
+            if not connection.status:
+                await connection.refuse(RefusalError(500, "the server failed at this request"))
+        finally:
+            self._note(connection, time.perf_counter() - begin)
+
+    async def _route(self, connection: Connection) -> None:
+        self._check_sender(connection)
+        path = connection.path
+        name = path.removeprefix("/v1/models/") if path.startswith("/v1/models/") else None
+        method = "GET" if name else METHODS.get(path)
+        if method is None:
+            raise RefusalError(404, f"there is no {shown(path, 80)}", code="not_found")
+        if connection.method != method and (connection.method, method) != ("HEAD", "GET"):
+            raise RefusalError(
+                405, f"{path if not name else '/v1/models/NAME'} takes {method}", code="method_not_allowed"
+            )
+        if path not in OPEN:
+            self._check_key(connection)
+        if name:
+            await connection.answer_json(200, await self.shelf.describe(name))
+        elif path == "/v1/models":
+            await connection.answer_json(200, {"object": "list", "data": await self.shelf.describe_all()})
+        elif path == "/healthz":
+            await connection.answer_json(200, {"status": "ok"})
+        elif path == "/metrics":
+            await self._tell_metrics(connection)
+        elif path == "/":
+            await self._page(connection)
+        elif path == "/favicon.ico":
+            await connection.begin(204, "image/x-icon")
+            await connection.send(b"")
+        elif path == "/v1/completions":
+            await self._complete(connection)
+        else:
+            await self._ask(connection)
+
+    def _check_sender(self, connection: Connection) -> None:
+        """Raise RefusalError where a page of another site sends the request, or another name leads to this machine."""
+        host, headers = connection.headers.get("host", ""), connection.headers
+        if self._is_loopback and not is_loopback(urlsplit(f"//{host}").hostname if is_plain(host) else None):
+            raise RefusalError(403, "this server answers to the names of its own machine alone", code="wrong_host")
+        origin = headers.get("origin")
+        if origin is not None and origin.partition("://")[2].lower() != host.lower():
+            raise RefusalError(403, "requests from pages of other sites are refused", code="wrong_origin")
+        is_visit = headers.get("sec-fetch-mode") == "navigate" and connection.method in ("GET", "HEAD")
+        if headers.get("sec-fetch-site") in ("cross-site", "same-site") and not (is_visit and connection.path == "/"):
+            raise RefusalError(403, "requests from pages of other sites are refused", code="wrong_origin")
+
+    def _check_key(self, connection: Connection) -> None:
+        if self._key is None:
+            return
+        scheme, _, key = connection.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(key.strip().encode(), self._key.encode()):
+            raise RefusalError(401, "the API key is missing or wrong", code="invalid_api_key")
+
+    async def _complete(self, connection: Connection) -> None:
+        begin = time.perf_counter()
+        order = order_of(document_of(await connection.body()), self.shelf.limits.max_tokens)
+        connection.note["model"] = order.model
+        writer = await self.shelf.open(order.model)
+        request = Completions(order, writer, self.shelf)
+        try:
+            await unless_gone(connection, request.prepare())
+            if order.stream:
+                await unless_gone(connection, self._stream(connection, request, begin))
+            else:
+                document = await unless_gone(connection, request.whole())
+                self.metrics.first_seconds.add(time.perf_counter() - begin)
+                await connection.answer_json(200, document)
+        finally:
+            request.close()
+            usage = request.usage
+            self.metrics.tokens["prompt"] += usage["prompt_tokens"]
+            self.metrics.tokens["completion"] += usage["completion_tokens"]
+            connection.note |= {name: usage[name] for name in ("prompt_tokens", "completion_tokens")}
+            if self._log_text:
+                connection.note["prompts"] = [read.text for read in request.reads]
+                connection.note["texts"] = ["".join(text.written) for text in request.texts]
+
+    async def _stream(self, connection: Connection, request: Completions, begin: float) -> None:
+        async for part in request.events():
+            if not connection.status:
+                self.metrics.first_seconds.add(time.perf_counter() - begin)
+                await connection.begin(200, "text/event-stream; charset=utf-8")
+            await connection.send(part, more=True)
+        await connection.send(b"")
+
+    async def _ask(self, connection: Connection) -> None:
+        document = {} if connection.method == "GET" else document_of(await connection.body())
+        if not connection.path.startswith("/v1/") and len(self.shelf.paths) == 1:  # of whatever model there is
+            document.setdefault("model", *self.shelf.paths)
+        writer = await self.shelf.open(document.get("model"))
+        connection.note["model"] = document["model"]
+        found = await unless_gone(connection, self.shelf.work(QUESTIONS[connection.path], writer, document))
+        await connection.answer_json(200, found)
+
+    async def _tell_metrics(self, connection: Connection) -> None:
+        writers = self.shelf.writers.values()
+        rows, num_open = sum(w.num_rows for w in writers), sum(w.num_open for w in writers)
+        text = self.metrics.text(rows, max(0, num_open - rows))
+        await connection.answer(200, text.encode(), "text/plain; version=0.0.4; charset=utf-8")
+
+    async def _page(self, connection: Connection) -> None:
+        from textgen.serving.page import desk_page  # noqa: PLC0415
+
+        page = desk_page(await self.shelf.describe_all())
+        others = {"content-security-policy": "frame-ancestors 'none'"}
+        await connection.answer(200, page.encode(), "text/html; charset=utf-8", others)
+
+    def _note(self, connection: Connection, seconds: float) -> None:
+        path = connection.path if connection.path in METHODS else "other"
+        self.metrics.requests[path, connection.status] += 1
+        self.metrics.seconds.add(seconds)
+        facts = {"method": connection.method, "path": connection.path[:80], "status": connection.status}
+        facts |= {"seconds": round(seconds, 4), **connection.note}
+        if self._json_logs:
+            self._log(json_line({"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **facts}))
+            return
+        self._log(
+            " ".join(
+                f"{name}={shown(value)}" if name in connection.note else str(value) for name, value in facts.items()
+            )
+        )
+
+
+def is_plain(host: str) -> bool:
+    """Whether a Host header is no more than a name or an address, and a port."""
+    return bool(host) and not set(host) & set("/@?#\\ \t") and host.isascii()
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether a name or an address is that of this machine alone."""
+    if host is None:
+        return False
+    if host.lower().rstrip(".") == "localhost" or host.lower().endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,92 @@
+"""One request of ASGI: its body, counted as it arrives, and its answer."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from textgen.serving.errors import RefusalError
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+MOST_BODY = 2**20  # bytes
+BODY_SECONDS = 30.0  # in which a body has to arrive
+
+
+class GoneError(Exception):
+    """The client has hung up."""
+
+
+class Connection:
+    """A request and its answer."""
+
+    def __init__(self, scope: Message, receive: Receive, send: Send):
+        self.method, self.path = scope["method"], scope["path"]
+        self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        self._receive, self._send = receive, send
+        self.status = 0  # of the answer, once it has begun
+        self.is_read = "content-length" not in self.headers and "transfer-encoding" not in self.headers
+        self.note: dict[str, Any] = {}  # for the log
+
+    async def body(self) -> bytes:
+        """The body. Raises RefusalError where it is too large or too slow, and GoneError."""
+        stated = self.headers.get("content-length", "0")
+        if not stated.isdecimal() or int(stated[:20]) > MOST_BODY:
+            raise RefusalError(413, f"the body has more than {MOST_BODY:,} bytes", code="request_too_large")
+        found = bytearray()
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                while True:
+                    message = await self._receive()
+                    if message["type"] == "http.disconnect":
+                        raise GoneError
+                    found += message.get("body", b"")
+                    if len(found) > MOST_BODY:
+                        raise RefusalError(413, f"the body has more than {MOST_BODY:,} bytes", code="request_too_large")
+                    if not message.get("more_body"):
+                        self.is_read = True
+                        return bytes(found)
+        except TimeoutError:
+            raise RefusalError(408, f"the body did not arrive in {BODY_SECONDS:.0f} seconds") from None
+
+    async def hang_up(self) -> None:
+        """Return when the client has hung up."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def begin(self, status: int, kind: str, others: dict[str, str] | None = None) -> None:
+        """Send status and headers."""
+        self.status = status
+        headers = {"content-type": kind, "x-content-type-options": "nosniff", "cache-control": "no-store"}
+        headers |= others or {}
+        if not self.is_read:  # what is left of the body is not read
+            headers["connection"] = "close"
+        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        await self._send({"type": "http.response.start", "status": status, "headers": encoded})
+
+    async def send(self, body: bytes, *, more: bool = False) -> None:
+        """Send a part of the answer; waits where the client reads slowly."""
+        await self._send({"type": "http.response.body", "body": body, "more_body": more})
+
+    async def answer(self, status: int, body: bytes, kind: str, others: dict[str, str] | None = None) -> None:
+        """Send a whole answer."""
+        await self.begin(status, kind, {"content-length": str(len(body))} | (others or {}))
+        await self.send(b"" if self.method == "HEAD" else body)
+
+    async def answer_json(self, status: int, document: Any, others: dict[str, str] | None = None) -> None:
+        """Send a whole answer in JSON."""
+        await self.answer(status, as_json(document), "application/json", others)
+
+    async def refuse(self, refusal: RefusalError) -> None:
+        """Say what is refused."""
+        others = {"retry-after": str(refusal.retry_after)} if refusal.retry_after else {}
+        if refusal.status == 401:
+            others["www-authenticate"] = "Bearer"
+        await self.answer_json(refusal.status, refusal.to_json(), others)
+
+
+def as_json(document: Any) -> bytes:
+    """`document` in ASCII, so that any text can be sent."""
+    return json.dumps(document, separators=(",", ":"), allow_nan=False).encode("ascii")

@@ -1,0 +1,21 @@
+"""What is refused, as OpenAI's clients expect it."""
+
+from typing import Any
+
+from textgen.errors import TextgenError
+
+
+class RefusalError(TextgenError):
+    """Seen by clients whose request is not carried out."""
+
+    def __init__(
+        self, status: int, message: str, *, param: str | None = None, code: str | None = None, retry_after: int = 0
+    ):
+        super().__init__(message)
+        self.status, self.param, self.code, self.retry_after = status, param, code, retry_after
+
+    def to_json(self) -> dict[str, Any]:
+        """The body of the answer."""
+        kind = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}.get(self.status)
+        kind = kind or ("server_error" if self.status >= 500 else "invalid_request_error")
+        return {"error": {"message": str(self), "type": kind, "param": self.param, "code": self.code}}

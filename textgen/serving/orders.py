@@ -1,0 +1,160 @@
+"""The body of a request for completions -> what is asked for, checked.
+
+OpenAI's fields have OpenAI's defaults: 16 tokens, temperature 1, a seed that nobody has chosen. Whatever else
+SamplingConfig has is a field too, with its own default.
+"""
+
+import dataclasses
+import json
+from typing import Any
+
+from textgen.config import SamplingConfig
+from textgen.config.sampling import RANDOM
+from textgen.errors import SettingError
+from textgen.messages import nearest, shown
+from textgen.schema import from_python, names_of, received
+from textgen.serving.errors import RefusalError
+
+DEFAULT_TOKENS, DEFAULT_TEMPERATURE = 16, 1.0
+MOST_LOGPROBS, MOST_STOPS, LONGEST_STOP = 20, 16, 200
+SETTINGS = [name for name in names_of(SamplingConfig) if name not in ("endless", "beams")]
+FIELDS = ("model", "prompt", "max_tokens", "n", "stream", "stream_options", "echo", "logprobs", "user")
+UNUSED: dict[str, tuple[Any, ...]] = {
+    "suffix": ("", None),
+    "best_of": (None,),
+    "logit_bias": ({}, None),
+}  # and the values that ask for nothing
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """What a request for completions asks for."""
+
+    model: Any
+    prompts: list[str | list[int]]
+    config: SamplingConfig
+    max_tokens: int
+    n: int
+    stream: bool
+    include_usage: bool
+    echo: bool
+    logprobs: int | None
+
+
+def document_of(body: bytes) -> dict[str, Any]:
+    """The JSON object in the body of a request. Raises RefusalError."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no number of JSON")
+
+    try:
+        document = json.loads(body.decode("utf-8"), parse_constant=refuse)
+    except RecursionError:
+        raise RefusalError(400, "the body is nested too deeply") from None
+    except ValueError as problem:  # of JSON and of UTF-8, both
+        raise RefusalError(400, f"the body is no JSON: {shown(problem, 200)}") from None
+    if not isinstance(document, dict):
+        raise RefusalError(400, f"the body must be an object of JSON. Received: {received(document)}")
+    return document
+
+
+def order_of(document: dict[str, Any], most_tokens: int) -> Order:
+    """What `document` asks for. Raises RefusalError."""
+    given = {name: value for name, value in document.items() if value is not None}
+    known = (*FIELDS, *UNUSED, *SETTINGS)
+    for name, value in given.items():
+        if name not in known:
+            raise RefusalError(
+                400, f"unknown field {shown(name, 80)!r}. {nearest(name[:80], known)}".strip(), param=name[:80]
+            )
+        if name in UNUSED and value not in UNUSED[name] and not (name == "best_of" and value == given.get("n", 1)):
+            raise RefusalError(400, f"`{name}` is not supported. Leave it out", param=name)
+    n, stream = whole(given, "n", 1, 1, 128), flag(given, "stream")
+    length = given.get("length")
+    default = DEFAULT_TOKENS if length is None else most_tokens
+    max_tokens = whole(given, "max_tokens", default, 0, most_tokens)
+    options = given.get("stream_options", {})
+    if not isinstance(options, dict):
+        raise RefusalError(
+            400, f"`stream_options` must be an object. Received: {received(options)}", param="stream_options"
+        )
+    echo, logprobs = flag(given, "echo"), None
+    if given.get("logprobs", False) is not False:
+        logprobs = whole(given, "logprobs", 0, 0, MOST_LOGPROBS)
+    if max_tokens == 0 and not echo:
+        raise RefusalError(400, "`max_tokens` of 0 is for `echo` alone", param="max_tokens")
+    return Order(
+        model=given.get("model"),
+        prompts=prompts_of(given.get("prompt", "")),
+        config=config_of(given, max(1, max_tokens)),
+        max_tokens=max_tokens,
+        n=n,
+        stream=stream,
+        include_usage=flag(options, "include_usage"),
+        echo=echo,
+        logprobs=logprobs,
+    )
+
+
+def config_of(given: dict[str, Any], max_tokens: int) -> SamplingConfig:
+    """The settings of sampling. Raises RefusalError."""
+    settings = {"length": max_tokens, "temperature": DEFAULT_TEMPERATURE, "seed": RANDOM}
+    settings |= {name: given[name] for name in SETTINGS if name in given}
+    seed = settings["seed"]
+    if seed == RANDOM or (isinstance(seed, int) and seed < 0):
+        del settings["seed"]
+    try:
+        config = SamplingConfig(**from_python(SamplingConfig, settings))
+        if "seed" not in settings:
+            config = config.replace(seed=RANDOM)
+    except SettingError as problem:
+        message = str(problem)
+        param = next((name for name in SETTINGS if f"`{name}`" in message or f"`{name}=" in message), None)
+        raise RefusalError(400, message, param=param) from None
+    if len(config.stop) > MOST_STOPS or any(len(text) > LONGEST_STOP for text in config.stop):
+        raise RefusalError(400, f"`stop` takes {MOST_STOPS} texts of {LONGEST_STOP} characters at most", param="stop")
+    return config
+
+
+def prompts_of(prompt: Any) -> list[str | list[int]]:
+    """Texts or lists of token ids. Raises RefusalError."""
+    if isinstance(prompt, str):
+        return [prompt]
+    if isinstance(prompt, list) and prompt:
+        if all(isinstance(item, str) for item in prompt):
+            return list(prompt)
+        if _are_ids(prompt):
+            return [prompt]
+        if all(isinstance(item, list) and _are_ids(item) for item in prompt):
+            return list(prompt)
+    message = "`prompt` must be a text, a list of texts, a list of token ids or a list of such lists"
+    raise RefusalError(400, f"{message}. Received: {received(prompt)}", param="prompt")
+
+
+def _are_ids(items: list[Any]) -> bool:
+    return all(isinstance(item, int) and not isinstance(item, bool) for item in items)
+
+
+def whole(given: dict[str, Any], name: str, default: int, least: int, most: int) -> int:
+    """The whole number in a field. Raises RefusalError."""
+    value = given.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        message = f"`{name}` must be a whole number from {least} to {most}. Received: {received(value)}"
+        raise RefusalError(400, message, param=name)
+    return value
+
+
+def flag(given: dict[str, Any], name: str) -> bool:
+    """Whether a field is true. Raises RefusalError."""
+    value = given.get(name, False)
+    if not isinstance(value, bool):
+        raise RefusalError(400, f"`{name}` must be true or false. Received: {received(value)}", param=name)
+    return value
+
+
+def text_of(given: dict[str, Any], name: str) -> str:
+    """The text in a field. Raises RefusalError."""
+    value = given.get(name)
+    if not isinstance(value, str):
+        raise RefusalError(400, f"`{name}` must be a text. Received: {received(value)}", param=name)
+    return value

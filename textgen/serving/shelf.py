@@ -1,0 +1,134 @@
+"""The models that are served, by name: each is loaded when it is first asked for, and stays."""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from textgen.errors import ModelError, TextgenError
+from textgen.generation.generator import open_generator
+from textgen.messages import nearest, shown
+from textgen.serving.errors import RefusalError
+from textgen.serving.writer import Writer
+from textgen.store import shipped
+from textgen.store.model_directory import (
+    CONFIG,
+    checkpoint_dirs,
+    find_model,
+    is_finished,
+    list_model_dirs,
+    load_model,
+    model_name,
+    read_record,
+)
+
+WORKERS = 2  # threads that load, tokenize and score, beside those that write
+MOST_WAITING = 64  # tasks that wait for one
+
+
+class Limits(NamedTuple):
+    """What one request and all together may take."""
+
+    max_tokens: int = 4096
+    max_rows: int = 128
+    queue: int = 256
+
+
+class Shelf:
+    """Models by name."""
+
+    def __init__(self, paths: dict[str, Path], limits: Limits, engine: str = "numpy"):
+        self.paths, self.limits, self._engine = paths, limits, engine
+        self.writers: dict[str, Writer] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._levels: dict[str, str] = {}
+        self._workers = ThreadPoolExecutor(WORKERS, "textgen-worker")
+        self._num_tasks = 0
+
+    async def describe(self, name: str) -> dict[str, Any]:
+        """A model as OpenAI's list has it, and its level, "char" or "word", unless its files are damaged."""
+        path = self.path_of(name)
+        created = int(path.stat().st_mtime) if path.exists() else int(time.time())
+        facts = {"id": name, "object": "model", "created": created, "owned_by": "textgen"}
+        if name not in self._levels:
+            try:
+                self._levels[name] = await self.work(_level_of, path)
+            except ModelError:
+                return facts
+        return facts | {"level": self._levels[name]}
+
+    async def describe_all(self) -> list[dict[str, Any]]:
+        """All models."""
+        return [await self.describe(name) for name in self.paths]
+
+    def path_of(self, name: Any) -> Path:
+        """Raises RefusalError where no such model is served; a name is looked up and never a path."""
+        if not isinstance(name, str):
+            raise RefusalError(400, "`model` must be the name of a model", param="model")
+        if name not in self.paths:
+            advice = nearest(name[:200], self.paths) or "GET /v1/models lists them"
+            raise RefusalError(
+                404, f"no model {shown(name, 80)!r} is served. {advice}", param="model", code="model_not_found"
+            )
+        return self.paths[name]
+
+    async def open(self, name: Any) -> Writer:
+        """The writer of a model, which is loaded now if it was not."""
+        path = self.path_of(name)
+        if name not in self.writers:
+            async with self._locks.setdefault(name, asyncio.Lock()):
+                if name not in self.writers:
+                    loop = asyncio.get_running_loop()
+                    self.writers[name] = await self.work(self._load, path, loop)
+        return self.writers[name]
+
+    def _load(self, path: Path, loop: asyncio.AbstractEventLoop) -> Writer:
+        try:
+            generator = open_generator(load_model(path.name, path.parent), self._engine)
+        except ModelError as problem:
+            raise RefusalError(503, str(problem), param="model") from None
+        return Writer(generator, loop, self.limits.max_rows, self.limits.queue)
+
+    async def work(self, task: Any, *arguments: Any) -> Any:
+        """What `task` returns, in another thread. Raises RefusalError where too many tasks wait."""
+        if self._num_tasks >= MOST_WAITING:
+            raise RefusalError(429, "the server is busy. Try again in a second", code="server_busy", retry_after=1)
+        self._num_tasks += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._workers, task, *arguments)
+        finally:
+            self._num_tasks -= 1
+
+    def close(self) -> None:
+        """Write no more."""
+        for writer in self.writers.values():
+            writer.close()
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+
+def _level_of(path: Path) -> str:
+    """Raises ModelError."""
+    sealed = path if is_finished(path) else next(iter(checkpoint_dirs(path)), path)
+    return read_record(sealed / CONFIG).text.level
+
+
+def paths_of(names: tuple[str, ...], models_dir: Path) -> dict[str, Path]:
+    """The models of these names, or all of `models_dir` and those that come with textgen.
+
+    Raises TextgenError where one is missing, two have one name, or there is none.
+    """
+    if names:
+        found = [find_model(name, models_dir) for name in names]
+    else:
+        found = [*list_model_dirs(models_dir)]
+        own = {path.name for path in found}
+        found += [path for path in shipped.find_all() if path.name not in own]
+    paths: dict[str, Path] = {}
+    for path in found:
+        name = model_name(path)
+        if paths.setdefault(name, path) != path:
+            raise TextgenError(f"two models are named {shown(name)}. Serve one of them, or rename its directory")
+    if not paths:
+        raise TextgenError(f"no models in {models_dir}. Make one with: textgen train")
+    return paths
