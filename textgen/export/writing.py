@@ -111,7 +111,7 @@ def export_model(
                 close_to_others(directory)
             progress(f"building {shown(model.name)} as a graph")
             kind.write(model, directory)
-            progress("checking it in a fresh process against the NumPy engine")
+            progress("running it, to compare it with the NumPy engine")
             checked, not_checked = checked_or_not(model, functools.partial(kind.answer, model, directory))
             size = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
     except OSError as problem:
