@@ -71,6 +71,8 @@ def test_where_there_are_no_others_a_process_trains_alone(environment):
 @pytest.mark.parametrize(
     ("environment", "line"),
     [
+        ({LOCAL: "1"}, f"{LOCAL} is for the processes that `workers` starts; do not set it"),
+        ({LOCAL: "{}"}, f"{LOCAL} is for the processes that `workers` starts; do not set it"),
         ({"TF_CONFIG": "{'cluster'"}, "TF_CONFIG is not JSON: "),
         ({"TF_CONFIG": "[" * 100_000}, "TF_CONFIG is not JSON: "),
         ({"TF_CONFIG": "[1]"}, "TF_CONFIG must be like "),
