@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-from prepared_corpora import entries, folder, prepared_of, write  # noqa: F401 (folder is of every test)
+from prepared_corpora import entries, folder, prepared_of  # noqa: F401 (folder is of every test)
 from test_dataset_jobs import LINES, in_small_blocks
+from whole_texts import write
 
 from textgen.config import TextConfig
 from textgen.dataset import shards

@@ -16,7 +16,8 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from prepared_corpora import entries, folder, prepared_of, write  # noqa: F401 (folder is of every test)
+from prepared_corpora import entries, folder, prepared_of  # noqa: F401 (folder is of every test)
+from whole_texts import write
 
 from textgen import inspection, pretrained
 from textgen.config import TextConfig

@@ -24,6 +24,7 @@ def test_wrong_usage_exits_with_2_and_everything_else_with_1():
         "TextgenError": 1,
         "TokenizerError": 1,
         "TrainingError": 1,
+        "WorkerError": 1,
         "WrongTypeError": 2,
     }
 

@@ -106,7 +106,7 @@ class NoTensorFlow(importlib.abc.MetaPathFinder):
             raise ImportError(f"no {name} here")
 
 
-def refuse_connection(*_arguments: object) -> None:
+def refuse_connection(*_arguments: object, **_options: object) -> None:
     raise ConnectionRefusedError(111, "Connection refused")
 
 

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -184,12 +183,11 @@ def test_its_own_texts_do_not_come_with_it(english):
 def test_its_export_goes_to_the_working_directory(english, monkeypatch):
     asked = []
 
-    def export_model(stored, path, **_options):
+    def export_as(kind, stored, path, **_options):
         asked.append((stored.path, path))
         raise ModelError("enough")
 
-    monkeypatch.setitem(sys.modules, "textgen.export", type("Export", (), {"export_model": export_model}))
-    monkeypatch.setattr("textgen.tensorflow_runtime.quiet_import", lambda **_: None)
+    monkeypatch.setattr("textgen.export.formats.export_as", export_as)
     assert str(run("export", "english").exception) == "enough"
     assert asked == [(english, Path("english-savedmodel"))]
 

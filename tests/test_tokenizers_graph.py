@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from whole_texts import fit_characters
 
 from textgen.errors import TokenizerError
-from textgen.tokenizers import CharacterTokenizer, Tokenizer, graph_characters
+from textgen.tokenizers import CharacterTokenizer, Tokenizer, form_tables, graph_characters
 from textgen.tokenizers.graph_characters import GraphCharacterTokenizer
 from textgen.tokenizers.graph_word import graph_tokenizer
 from textgen.tokenizers.unknown import make_readable, nearest_known
@@ -183,7 +183,7 @@ def test_a_tokenizer_without_a_graph_form_is_refused():
 
 
 def test_the_pairs_are_those_that_join_and_no_letter_is_an_accent_too():
-    pairs = graph_characters.letters_and_accents()
+    pairs = form_tables.letters_and_accents()
     assert ("e", "\u0301", "\u00e9") in pairs
     assert ("\u00ea", "\u0323", "\u1ec7") in pairs  # not in canonical order
     assert ("\ud558", "\u11ab", "\ud55c") in pairs
