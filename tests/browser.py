@@ -68,7 +68,7 @@ class Browser:
             self.problems.append(str(found["args"]))
         if method == "Log.entryAdded" and found["entry"]["level"] in ("error", "warning"):
             self.problems.append(found["entry"]["text"])
-        if method == "Network.requestWillBeSent" and not found["request"]["url"].startswith(self._own):
+        if method == "Network.requestWillBeSent" and not found["request"]["url"].startswith((self._own, "blob:")):
             self.problems.append(f"asked for {found['request']['url']:.80}")
 
     def open(self, page: Path | str, *, width: int = 1280, height: int = 900, dark: bool = False) -> None:

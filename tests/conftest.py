@@ -29,6 +29,7 @@ LONGEST = [
     "test_word_models",
     "test_training_run",
     "test_faults",
+    "test_distributed",
     "test_training_step",
     "test_skip",
     "test_export",

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from textgen.config import WorkersConfig
-from textgen.errors import SettingError
-from textgen.workers.cluster import LOCAL, find_cluster
+from textgen.errors import SettingError, WorkerError
+from textgen.workers.cluster import LOCAL, Cluster, find_cluster
 
 CHIEF_AND_TWO = {"chief": ["a:1"], "worker": ["b:2", "a:3"]}
 STEP = {
@@ -71,6 +71,8 @@ def test_where_there_are_no_others_a_process_trains_alone(environment):
 @pytest.mark.parametrize(
     ("environment", "line"),
     [
+        ({LOCAL: "1"}, f"{LOCAL} is for the processes that `workers` starts; do not set it"),
+        ({LOCAL: "{}"}, f"{LOCAL} is for the processes that `workers` starts; do not set it"),
         ({"TF_CONFIG": "{'cluster'"}, "TF_CONFIG is not JSON: "),
         ({"TF_CONFIG": "[" * 100_000}, "TF_CONFIG is not JSON: "),
         ({"TF_CONFIG": "[1]"}, "TF_CONFIG must be like "),
@@ -105,6 +107,32 @@ def test_what_is_wrong_is_said_in_one_line(environment, line):
         found(environment)
     assert str(problem.value).startswith(line)
     assert str(problem.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("gpus", "cluster", "chosen"),
+    [
+        (0, {"local_index": 3, "is_local": True}, None),
+        (1, {"local_index": 0, "is_local": True}, 0),
+        (1, {"local_index": 1, "is_local": True}, "worker 1 has no GPU: there are 1, and one worker a GPU"),
+        (1, {"local_index": 1}, None),  # srun has chosen it
+        (4, {"local_index": 2}, 2),
+        (4, {"local_index": 4}, "worker 1 has no GPU: there are 4, and one worker a GPU"),
+    ],
+)
+def test_each_worker_of_a_machine_takes_a_gpu_of_its_own(gpus, cluster, chosen, monkeypatch):
+    from textgen.workers import communicator
+
+    taken = []
+    monkeypatch.setattr(communicator.tf.config, "list_physical_devices", lambda kind: list(range(gpus)))
+    monkeypatch.setattr(communicator.tf.config, "set_visible_devices", lambda gpu, kind: taken.append(gpu))
+    cluster = Cluster(1, 9, ("a", 1), **cluster)
+    if isinstance(chosen, str):
+        with pytest.raises(WorkerError, match=chosen):
+            communicator.choose_gpu(cluster)
+    else:
+        communicator.choose_gpu(cluster)
+        assert taken == ([] if chosen is None else [chosen])
 
 
 def test_the_workers_that_a_user_asks_for_must_be_those_that_there_are():

@@ -1,5 +1,6 @@
 """Runs of several processes: the bytes that they make, and what becomes of them when one is killed or stuck."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -99,26 +100,22 @@ def test_compiled_runs_of_several_give_the_same_bytes_twice_and_two_those_of_one
 )
 def test_whatever_happens_to_one_of_them_all_end_and_the_run_goes_on(who, what, status, line, driver):
     events = {"events": at_step(15, what)} if who == 0 else {"workers": {1: at_step(15, what)}}
-    before = running()
     began = time.monotonic()
     assert begin(driver, *TINY, "--workers", "2", "--worker-timeout", "10", **events) == status, driver.said()
     assert time.monotonic() - began < 60
     assert [found.startswith(f"textgen: {line}") for found in errors(driver)] == [True] * bool(line)
-    wait_until(lambda: running() <= before)
+    wait_until(lambda: not running(driver))
     assert driver.run(*RESUME, "--workers", "2") == 0, driver.said()
     assert_nothing_else(driver.path)
 
 
-def running() -> set[str]:
-    """The processes of this user that are workers of a run."""
-    found = set()
+def running(driver: Driver) -> list[str]:
+    """The processes that work in the driver's folder."""
+    found = []
     for process in filter(str.isdecimal, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{process}/maps") as maps:
-                if "_pywrap_tensorflow" in maps.read():
-                    found.add(process)
-        except OSError:
-            continue
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/{process}/cwd") == str(driver.folder):
+                found.append(process)
     return found
 
 

@@ -237,17 +237,6 @@ def test_two_layers_of_128_units_take_less_than_a_megabyte():
 
 # ---- in a browser
 
-UNTIL = """new Promise((done, fail) => {
-  const latest = Date.now() + 60000;
-  const look = () => {
-    if (CONDITION) done();
-    else if (Date.now() > latest) fail(new Error(at("status").textContent));
-    else setTimeout(look, 5);
-  };
-  look();
-})"""
-IDLE = UNTIL.replace("CONDITION", "!isBusy")
-LISTED = UNTIL.replace("CONDITION", "at('other').querySelector('li')")
 SHOWN = "at('text').textContent"
 
 
@@ -265,10 +254,10 @@ def test_a_person_writes_stops_tries_again_undoes_and_chooses(chromium, tmp_path
 
     def click(button: str) -> str:
         chromium.evaluate(f"at('{button}').click()")
-        chromium.evaluate(IDLE)
+        chromium.wait("!isBusy")
         return chromium.evaluate(SHOWN)
 
-    chromium.evaluate(IDLE)
+    chromium.wait("!isBusy")
     chromium.evaluate("at('prompt').value = 'the caf\u00e9 \u2603 '; at('seed').value = '7'")
     chromium.evaluate("at('length').value = at('min_length').value = '30'")
     first = sample("the caf\u00e9 \u2603 ", length=30, min_length=30, seed=7)
@@ -286,7 +275,7 @@ def test_a_person_writes_stops_tries_again_undoes_and_chooses(chromium, tmp_path
     place = chromium.evaluate("chosen")
     ids = chromium.evaluate(f"[...now.start, ...now.tokens.slice(0, {place}).map((token) => token.id)]")
     chromium.press("Enter")
-    chromium.evaluate(LISTED)
+    chromium.wait("at('other').querySelector('li')")
     shares = chromium.evaluate("[...document.querySelectorAll('#other li')].map((item) => item.textContent)")
     logits = generator.engine.read(np.array(ids)).logits.astype(float)
     barred = Barred.of(model.tokenizer, SamplingConfig())
@@ -299,7 +288,7 @@ def test_a_person_writes_stops_tries_again_undoes_and_chooses(chromium, tmp_path
     chromium.press("Tab")
     word = chromium.evaluate("document.activeElement.querySelector('.word').textContent")
     chromium.press("Enter")
-    chromium.evaluate(IDLE)
+    chromium.wait("!isBusy")
     chosen = chromium.evaluate(f"textOf(now.tokens.slice({place}, behind({place})))")
     assert chosen.strip(" ").replace("\n", "\u23ce") == word.strip("\u2423")
     assert chromium.evaluate(SHOWN) != first

@@ -9,7 +9,7 @@ from textgen.config import SamplingConfig
 from textgen.generation.barred import Barred
 from textgen.generation.steering import Together
 
-NUMBER, SAMPLES = 40, np.arange(3)
+NUMBER, SAMPLES = 16, np.arange(3)
 
 
 class Turns:

@@ -106,7 +106,7 @@ def writing_page(model: StoredModel, dtype: str) -> str:
         f"{shown(model.name)} writes",
         BODY.format(mark=MARK, model=name, first=first, more=others, weights=_said_of_weights(model, dtype)),
         style=asset("writer.css"),
-        script=asset("writer.js"),
+        script=asset("writer_settings.js") + asset("writer.js"),
         data={
             "level": model.tokenizer.level,
             "eodId": model.tokenizer.eod_id,

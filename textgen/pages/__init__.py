@@ -8,7 +8,7 @@
     gates       heat maps of the gates, and a text in the colours of a unit        gates.css, gates.js
     desk.css    the design of the page that `serving` answers with; it asks its server, and nobody else
     desk_*.js   its parts: story (a tree of steps, no page), model (the server), sheet, writing; desk.js joins them
-    writer.css, writer.js   the page of `textgen export`, which `export/page.py` makes
+    writer.css, writer.js, writer_settings.js   the page of `textgen export`, which `export/page.py` makes
       worker    what writes in it: network.js, tokenizer.js, sampling.js, worker.js, and check.js, which Node runs
 
 A page has a style sheet and a script of its own beside these, real files of this package that are read with `asset`.

@@ -49,13 +49,13 @@ class TrainStep:
         """
         self.model = model
         self.config = config
-        self.rows = range(config.batch_size) if rows is None else rows
         self.document_end = document_end
         self.sampler = None
         if config.num_sampled:
             if token_counts is None or len(token_counts) != model.config.vocabulary_size:
                 raise ValueError(f"sampling tokens needs the counts of all of them. Received: {token_counts!r}")
             self.sampler = NegativeSampler(token_counts, config.num_sampled, config.seed)
+        self.rows = range(config.batch_size) if rows is None else rows
         self.optimizer = keras.optimizers.AdamW(
             learning_rate=config.learning_rate, beta_2=BETA_2, weight_decay=config.weight_decay
         )

@@ -143,6 +143,9 @@ class Worker:
 
     def _do_prepare(self, _payload: bytearray, threads: int | None) -> None:
         quiet_import(threads=threads, starts=False)
+        from textgen.workers.communicator import choose_gpu  # noqa: PLC0415
+
+        choose_gpu(self.cluster)
         self._arrive()
         self.channel.send(ANSWER)
 

@@ -68,9 +68,12 @@ def find_cluster(config: WorkersConfig, environment: Mapping[str, str] = os.envi
         SettingError: `TF_CONFIG` or the variables of `srun` are not what they should be, or contradict `workers`.
     """
     if LOCAL in environment:
-        told = json.loads(environment[LOCAL])
-        chief = ("127.0.0.1", told["port"])
-        return Cluster(told["index"], told["count"], chief, (), told["index"], told["key"], is_local=True)
+        try:
+            told = json.loads(environment[LOCAL])
+            chief = ("127.0.0.1", int(told["port"]))
+            return Cluster(int(told["index"]), int(told["count"]), chief, (), int(told["index"]), told["key"], True)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise SettingError(f"{LOCAL} is for the processes that `workers` starts; do not set it") from None
     for source, read in (("TF_CONFIG", _from_tf_config), ("srun", _from_srun)):
         found = read(environment)
         if found is not None and found.count > 1:

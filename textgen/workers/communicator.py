@@ -25,7 +25,7 @@ class Communicator:
     def __init__(self, addresses: Sequence[str], cluster: Cluster, timeout: float):
         """Args:
         addresses: of TensorFlow's servers, host:port, one a worker.
-        cluster: of this one. Where there are several GPUs, it takes that of its number on its machine.
+        cluster: of this one.
         timeout: seconds; where the others are not connected by then, this process ends.
 
         Raises:
@@ -35,7 +35,6 @@ class Communicator:
         said = f"TensorFlow has not connected the workers within {timeout:g} seconds; one has ended, or is not reached"
         try:
             with guarded(timeout, f"textgen: {said}"), hidden_stderr():
-                _choose_gpu(cluster)
                 resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
                     tf.train.ClusterSpec({"worker": list(addresses)}),
                     task_type="worker",
@@ -67,7 +66,8 @@ class Communicator:
             context.context().abort_collective_ops(tf.errors.UNAVAILABLE, line)
 
 
-def _choose_gpu(cluster: Cluster) -> None:
+def choose_gpu(cluster: Cluster) -> None:
+    """Take the GPU of this worker's number on its machine, before TensorFlow starts. Raises WorkerError."""
     gpus = tf.config.list_physical_devices("GPU")
     if len(gpus) > 1 or (gpus and cluster.is_local):  # a single one was chosen by srun, or by who made the container
         if cluster.local_index >= len(gpus):

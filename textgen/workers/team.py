@@ -92,8 +92,9 @@ class Team:
         Raises:
             WorkerError: a worker has not come, or cannot be connected.
         """
-        from textgen.workers.communicator import Communicator  # noqa: PLC0415 (which imports TensorFlow)
+        from textgen.workers.communicator import Communicator, choose_gpu  # noqa: PLC0415 (which import TensorFlow)
 
+        choose_gpu(self.cluster)
         addresses = self._assemble()
         nothing: list[list[bytes]] = [[]] * (self.count - 1)
         self.begin("prepare", nothing, times=FIRST_TIME, threads=threads)
