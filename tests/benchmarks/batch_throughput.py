@@ -12,6 +12,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import contest
 import numpy as np
@@ -29,6 +30,10 @@ def prepare(setting: dict) -> Callable[[], int]:
     """What writes so many texts and returns their tokens."""
     if setting["before"] is not None and sys.argv[2] == "before":
         sys.path.insert(0, setting["before"])
+        import textgen
+
+        if not Path(textgen.__file__).is_relative_to(Path(setting["before"]).resolve()):
+            raise ImportError(f"there is no textgen in {setting['before']}")
     from textgen.config import ModelConfig, SamplingConfig
     from textgen.generation.generator import Generator
     from textgen.generation.numpy_engine import NumpyEngine
