@@ -7,6 +7,7 @@
     init_from      what a run takes from the model that it begins with
     learner        a plan -> its model, its compiled step (`step`) and its evaluations (`validation`)
     measuring      minutes -> a number of steps; a plan with another model where the speed is not the expected one
+    calls          how many steps are made in one call of the compiled step
     trainer        the steps: train, evaluate, save, go back (`divergence`), keep the pace (`pace`, `schedule`)
     results        what came out, as the model says it; `novelty` of the texts that it writes
     copy_index     the text of a run -> its index, where that is asked for
