@@ -18,8 +18,8 @@ from textgen.model.recurrent import State
 
 SHARDS = 2  # more were not measured
 MIN_ROWS = 8  # of a shard; with fewer, starting it costs more than it gains
-# Each shard reads the whole recurrent kernel at every time step. With so many units that outgrows a core's cache, and for
-# few rows reading is what takes the time: of the processors, a step of 512 units and 16 rows, with the words of
+# Each shard reads the whole recurrent kernel at every time step. With so many units that outgrows a core's cache, and
+# for few rows reading is what takes the time: of the processors, a step of 512 units and 16 rows, with the words of
 # `english`, takes 1.19 times as much in two shards as in one.
 LARGE_UNITS, MIN_ROWS_OF_LARGE = 512, 16
 

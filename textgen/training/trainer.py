@@ -171,10 +171,10 @@ class Trainer:
             self.reporter.settled_again(total, self.plan.batches.epoch_of(total))
 
     def _advance(self) -> None:
-        first, vocabulary_size = self.progress.step, self.plan.model.vocabulary_size
+        plan, first = self.plan, self.progress.step
         count = 1 if self.reporter.hears_every_step else steps_in_a_call(self.progress, self.seconds_per_step)
         numbers = range(first, first + count)
-        batches, rates = [self.plan.batches[number] for number in numbers], [self._rate(number) for number in numbers]
+        batches, rates = [plan.batches[number] for number in numbers], [self._rate(number) for number in numbers]
         begin = time.perf_counter()
         if count == 1:
             *tensors, self.state = self.step(batches[0], self.state, rates[0], first)
@@ -184,8 +184,8 @@ class Trainer:
         self.seconds_per_step = (time.perf_counter() - begin) / count
         for step, loss in enumerate(losses, first + 1):
             check_finite("loss", loss, step)
-            mean = updated_mean(self.progress.loss_mean, loss, vocabulary_size)
-            check_explosion(mean, vocabulary_size, step)
+            mean = updated_mean(self.progress.loss_mean, loss, plan.model.vocabulary_size)
+            check_explosion(mean, plan.model.vocabulary_size, step)
             self._update(
                 step=step,
                 loss_mean=mean,
@@ -193,9 +193,7 @@ class Trainer:
                 loss_count=self.progress.loss_count + 1,
                 train_seconds=self.progress.train_seconds + self.seconds_per_step,
             )
-            self.reporter.stepped(
-                step, self.plan.batches.epoch_of(step), loss, self.plan.tokens_per_second(self.progress)
-            )
+            self.reporter.stepped(step, plan.batches.epoch_of(step), loss, plan.tokens_per_second(self.progress))
 
     def _evaluate(self) -> None:
         progress, model = self.progress, self.learner.model
