@@ -33,9 +33,9 @@ from textgen.store.checkpoints import load_newest
 from textgen.store.tensors import storage_of
 from textgen.training.learner import Learner
 from textgen.training.novelty import Copy, count_origins, find_longest_copy
+from textgen.training.results import SAMPLE
 from textgen.training.schedule import learning_rate
 from textgen.training.step import TrainStep
-from textgen.training.trainer import SAMPLE
 
 # ---- one run of an LSTM, compiled as on any CPU
 

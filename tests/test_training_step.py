@@ -216,6 +216,30 @@ def test_the_slots_and_the_step_count_are_all_that_the_optimizer_remembers(speci
     assert len(second.slots()) == (3 if "ema" in special else 2) * len(second.model.named_weights())
 
 
+@pytest.mark.parametrize(
+    "special",
+    [{}, {"num_sampled": 2, "tied": True, "compile_with_xla": True}, slow(EVERYTHING)],
+    ids=["exact", "sampled, compiled", "everything"],
+)
+def test_several_steps_in_one_call_are_those_of_as_many_calls(special):
+    """Over the beginning of an epoch, and with a rate for each step."""
+    step = step_of(**{"dropout": 0.2, "clip_norm": 1.0, "weight_decay": 0.01} | special)
+    begun = {name: variable.numpy() for name, variable in (step.model.named_weights() | step.slots()).items()}
+    batches, rates = [batch_of(n, is_first=n == 2) for n in range(4)], [0.01, 0.02, 0.03, 0.04]
+    left = []
+    for size in (1, 4):
+        for name, variable in (step.model.named_weights() | step.slots()).items():
+            variable.assign(begun[name])
+        step.set_step_count(7)
+        losses, state = [], state_of(step)
+        for k in range(0, 4, size):
+            made, state = step.several(batches[k : k + size], state, rates[k : k + size], 7 + k)
+            losses += map(float, made)
+        left.append((losses, [np.asarray(part).tobytes() for part in tf.nest.flatten(state)], variables_of(step)))
+    assert left[0] == left[1]
+    assert len(set(left[0][0])) == 4
+
+
 # ---- documents
 
 

@@ -9,6 +9,7 @@
     shared_step    a step that several processes make together
     worker         a process that makes them for a chief's run
     measuring      minutes -> a number of steps; a plan with another model where the speed is not the expected one
+    calls          how many steps are made in one call of the compiled step
     trainer        the steps: train, evaluate, save, go back (`divergence`), keep the pace (`pace`, `schedule`)
     results        what came out, as the model says it; `novelty` of the texts that it writes
     copy_index     the text of a run -> its index, where that is asked for

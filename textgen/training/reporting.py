@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class Reporter:
     """The silent reporter, and the base of others."""
 
+    hears_every_step = False  # whether it must be told of a step before the next is made, as what may stop a run there
+
     def preparing(self, stage: str, done: int, total: int) -> None:
         """A pass over the corpus: what it does, bytes done and bytes to do."""
 

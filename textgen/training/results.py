@@ -8,10 +8,20 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
+from textgen.config import SamplingConfig
+from textgen.generation.generator import Generator
+from textgen.generation.numpy_engine import NumpyEngine
 from textgen.records import Evaluated, ModelRecord, Progress, ResultRecord, installed_versions
 from textgen.store import atomic, model_directory
 from textgen.training.novelty import Copy, Origins
 from textgen.training.plan import Plan
+
+SAMPLE = {  # about as long at both levels
+    "char": SamplingConfig(length=200, temperature=0.8, ignore_eod=True),
+    "word": SamplingConfig(length=40, temperature=0.8, ignore_eod=True),
+}
 
 
 class TrainingResult(NamedTuple):
@@ -53,6 +63,12 @@ def record_of(
         **copy._asdict(),
     )
     return ModelRecord(plan.model, plan.text, plan.training, plan.corpus, results, installed_versions(), plan.parent)
+
+
+def sample_of(plan: Plan, weights: dict[str, np.ndarray]) -> str:
+    """What a model with these weights writes, for an evaluation."""
+    writer = Generator(plan.tokenizer, NumpyEngine(plan.model, weights))
+    return writer.generate("", SAMPLE[plan.text.level])[0].completion
 
 
 def write_history(path: Path, history: tuple[Evaluated, ...]) -> None:

@@ -77,6 +77,16 @@ class SharedStep(TrainStep):
             raise self.failure(last_line(problem)) from problem
         return loss, state
 
+    def several(
+        self, batches: Sequence[Batch], state: State, rates: Sequence[float], first: int
+    ) -> tuple[list[tf.Tensor], State]:
+        """As of a `TrainStep`, call by call: the processes meet at each step."""
+        losses = []
+        for number, (batch, rate) in enumerate(zip(batches, rates, strict=True), first):
+            loss, state = self(batch, state, rate, number)
+            losses.append(loss)
+        return losses, state
+
     def failure(self, line: str) -> WorkerError:
         """What is raised where TensorFlow says `line` instead of a sum."""
         return WorkerError(f"the workers cannot reach each other: {line}")
@@ -156,7 +166,9 @@ class Leader(SharedStep):
         self.team, self.all_rows, self._is_first = team, team.cluster.rows_of(config.batch_size), True
         cores = available_cores() if config.cores is None else config.cores
         of_each = max(1, cores // team.count) if team.cluster.is_local else cores
-        shards = [num_shards(len(rows), of_each) if compile_with_xla else 1 for rows in self.all_rows]
+        shards = [
+            num_shards(len(rows), of_each, model.config.units) if compile_with_xla else 1 for rows in self.all_rows
+        ]
         counts = [np.asarray(token_counts, "<i8").tobytes()] if config.num_sampled else []
         team.begin(
             "job",

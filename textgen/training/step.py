@@ -8,7 +8,7 @@ optimizer takes their mean gradient. On a GPU nothing is compiled: cuDNN's kerne
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -65,10 +65,11 @@ class TrainStep:
         if config.ema:
             weights = model.get_named_weights().items()
             self.averages = {name: keras.Variable(array, trainable=False, name="average") for name, array in weights}
-        self.num_shards = num_shards(config.batch_size, config.cores) if compile_with_xla else 1
+        self.num_shards = num_shards(config.batch_size, config.cores, model.config.units) if compile_with_xla else 1
         self._differentiate = tf.function(self._shard_gradients, jit_compile=compile_with_xla, autograph=False)
         self._update = tf.function(self._apply, jit_compile=compile_with_xla, autograph=False)
         self._traced: Callable[..., tuple[tf.Tensor, State]] | None = None
+        self._traced_several: dict[int, Callable[..., tuple[list[tf.Tensor], State]]] = {}  # by how many steps
 
     def __call__(self, batch: Batch, state: State, learning_rate: float, number: int) -> tuple[tf.Tensor, State]:
         """Change the variables by one step.
@@ -99,6 +100,40 @@ class TrainStep:
 
     def _compute(self, traced: Callable[..., tuple[tf.Tensor, State]], arguments: tuple) -> tuple[tf.Tensor, State]:
         return traced(*arguments)
+
+    def several(
+        self, batches: Sequence[Batch], state: State, rates: Sequence[float], first: int
+    ) -> tuple[list[tf.Tensor], State]:
+        """Change the variables by as many steps as there are batches, in one call; as so many calls would.
+
+        Each number of steps is traced once, which takes longer the more there are.
+
+        Args:
+            batches: of the steps, one after the other.
+            rates: the learning rate of each.
+            first: the number of the first step.
+
+        Returns:
+            The loss of each step, and the state that the last one left.
+        """
+        steps = []
+        for number, (batch, rate) in enumerate(zip(batches, rates, strict=True), first):
+            negatives = self.sampler.draw(number) if self.sampler else None
+            steps.append(self._arguments(batch, negatives, np.float32(rate), np.int32(number)))
+        begins = np.array([batch.is_first for batch in batches])
+        if len(steps) not in self._traced_several:
+            traced = tf.function(self._run_several, autograph=False).get_concrete_function(steps, begins, state)
+            self._traced_several[len(steps)] = traced
+        return self._traced_several[len(steps)](steps, begins, state)
+
+    def _run_several(self, steps: list[tuple], begins: tf.Tensor, state: State) -> tuple[list[tf.Tensor], State]:
+        """The steps one after the other. That is not compiled; what is compiled is called by each."""
+        losses = []
+        for k, (batch, negatives, rate, number, touched) in enumerate(steps):
+            state = [[tf.where(begins[k], tf.zeros_like(tensor), tensor) for tensor in layer] for layer in state]
+            loss, state = self._run(batch, negatives, state, rate, number, touched)
+            losses.append(loss)
+        return losses, state
 
     def zero_state(self) -> State:
         """The state at the beginning of a text, of the whole batch."""

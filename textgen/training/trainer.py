@@ -14,12 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from textgen.config import SamplingConfig
 from textgen.errors import CheckpointError, ModelError, TrainingError
-from textgen.generation.generator import Generator
-from textgen.generation.numpy_engine import NumpyEngine
 from textgen.records import MAX_ROLLBACKS, Evaluated, ModelRecord, Progress
 from textgen.store.checkpoints import Checkpoint, load_newest, save_checkpoint
+from textgen.training.calls import steps_in_a_call
 from textgen.training.divergence import (
     DivergenceError,
     advice,
@@ -34,13 +32,9 @@ from textgen.training.measuring import CHECKPOINT_SECONDS, Measured
 from textgen.training.pace import Pace
 from textgen.training.plan import Plan
 from textgen.training.reporting import Reporter
-from textgen.training.results import Metrics, record_of
+from textgen.training.results import Metrics, record_of, sample_of
 from textgen.training.schedule import learning_rate, peak_after
 
-SAMPLE = {  # about as long at both levels
-    "char": SamplingConfig(length=200, temperature=0.8, ignore_eod=True),
-    "word": SamplingConfig(length=40, temperature=0.8, ignore_eod=True),
-}
 LONGEST_LAST_EVALUATION = 1.0  # seconds that a run which is asked to stop takes for one
 BEST = "best."  # before the names of the best weights in training.safetensors, where a checkpoint samples newer ones
 
@@ -58,6 +52,7 @@ class Trainer:
         self.progress = Progress()
         self.metrics = Metrics(plan.path)
         self.pace = Pace(planned_steps=0, deadline=None)
+        self.seconds_per_step = math.inf  # of the last call
         self.started = time.perf_counter()  # less the seconds of earlier parts of the run
 
     def begin(self, measured: Measured, started: float) -> None:
@@ -179,23 +174,29 @@ class Trainer:
             self.reporter.settled_again(total, self.plan.batches.epoch_of(total))
 
     def _advance(self) -> None:
-        progress, number, vocabulary_size = self.progress, self.progress.step, self.plan.model.vocabulary_size
+        plan, first = self.plan, self.progress.step
+        count = 1 if self.reporter.hears_every_step else steps_in_a_call(self.progress, self.seconds_per_step)
+        numbers = range(first, first + count)
+        batches, rates = [plan.batches[number] for number in numbers], [self._rate(number) for number in numbers]
         begin = time.perf_counter()
-        tensor, self.state = self.step(self.plan.batches[number], self.state, self._rate(number), number)
-        loss = float(tensor)  # waits for the device
-        seconds = time.perf_counter() - begin
-        check_finite("loss", loss, number + 1)
-        mean = updated_mean(progress.loss_mean, loss, vocabulary_size)
-        check_explosion(mean, vocabulary_size, number + 1)
-        self._update(
-            step=number + 1,
-            loss_mean=mean,
-            loss_sum=progress.loss_sum + loss,
-            loss_count=progress.loss_count + 1,
-            train_seconds=progress.train_seconds + seconds,
-        )
-        epoch = self.plan.batches.epoch_of(number + 1)
-        self.reporter.stepped(number + 1, epoch, loss, self.plan.tokens_per_second(self.progress))
+        if count == 1:
+            *tensors, self.state = self.step(batches[0], self.state, rates[0], first)
+        else:
+            tensors, self.state = self.step.several(batches, self.state, rates, first)
+        losses = [float(tensor) for tensor in tensors]  # waits for the device
+        self.seconds_per_step = (time.perf_counter() - begin) / count
+        for step, loss in enumerate(losses, first + 1):
+            check_finite("loss", loss, step)
+            mean = updated_mean(self.progress.loss_mean, loss, plan.model.vocabulary_size)
+            check_explosion(mean, plan.model.vocabulary_size, step)
+            self._update(
+                step=step,
+                loss_mean=mean,
+                loss_sum=self.progress.loss_sum + loss,
+                loss_count=self.progress.loss_count + 1,
+                train_seconds=self.progress.train_seconds + self.seconds_per_step,
+            )
+            self.reporter.stepped(step, plan.batches.epoch_of(step), loss, plan.tokens_per_second(self.progress))
 
     def _evaluate(self) -> None:
         progress, model = self.progress, self.learner.model
@@ -208,7 +209,6 @@ class Trainer:
             check_tensors(weights.values(), progress.step)
             self.best_weights = weights
             self._update(best_step=progress.step, best_loss=validation_loss)
-        writer = Generator(self.plan.tokenizer, NumpyEngine(self.plan.model, weights))
         row = Evaluated(
             step=progress.step,
             epoch=self.plan.batches.epoch_of(progress.step),
@@ -218,7 +218,7 @@ class Trainer:
             bits_per_character=self.plan.bits_per_character(validation_loss),
             tokens_per_second=self.plan.tokens_per_second(progress),
             seconds=self.seconds,
-            sample=writer.generate("", SAMPLE[self.plan.text.level])[0].completion,
+            sample=sample_of(self.plan, weights),
         )
         self.history = (*self.history, row)
         self.metrics.add(row)
@@ -271,8 +271,8 @@ class Trainer:
 
     def _is_good(self, progress: Progress) -> bool:
         """Whether a checkpoint at `progress` is due, and one to go back to."""
-        is_due = progress.step % progress.checkpoint_every == 0
-        return is_due and not is_suspicious(progress.loss_mean, self.plan.model.vocabulary_size)
+        is_lost = is_suspicious(progress.loss_mean, self.plan.model.vocabulary_size)
+        return progress.step % progress.checkpoint_every == 0 and not is_lost
 
     def _try_to_save(self) -> None:
         """In the middle of a run: a disk that is full now may have room at the next checkpoint."""

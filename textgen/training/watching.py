@@ -69,6 +69,7 @@ class Watcher(Reporter):
         self._reporter = reporter or Reporter()
         self._total_steps = 0
         self._is_running = False
+        self.hears_every_step = progress is not None or reporter is not None
         for event in EVENTS:
             setattr(self, event, functools.partial(self._hear, event))
 
