@@ -36,7 +36,9 @@ class SystemCalls:
         for name in NAMES:
             patch.setattr(os, name, self._counted(name, getattr(os, name)))
         fdopen, io_open = os.fdopen, io.open
-        patch.setattr(io, "open", lambda path, mode="r", *more: self._opened(path, mode, *more, call=io_open))
+        patch.setattr(
+            io, "open", lambda path, mode="r", *more, **options: self._opened(path, mode, io_open, *more, **options)
+        )
         patch.setattr(os, "fdopen", lambda handle, mode: self._file(handle, mode, fdopen))
         return self
 
@@ -75,9 +77,9 @@ class SystemCalls:
             return fdopen(handle, mode)
         return CountedFile(self, handle, mode)
 
-    def _opened(self, path, mode: str, *more, call: Callable):
+    def _opened(self, path, mode: str, call: Callable, *more, **options):
         if mode != "wb" or not self._concerns(path, None):
-            return call(path, mode, *more)
+            return call(path, mode, *more, **options)
         self.count("open")
         return CountedFile(self, path, mode)
 
