@@ -18,8 +18,8 @@ from textgen.records import MAX_ROLLBACKS
 from textgen.store import model_directory
 from textgen.store.checkpoints import load_newest
 from textgen.training.learner import Learner
+from textgen.training.results import SAMPLE
 from textgen.training.schedule import learning_rate
-from textgen.training.trainer import SAMPLE
 
 
 @pytest.fixture(autouse=True)
