@@ -13,13 +13,14 @@ import sys
 import threading
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 from conftest import make_stored_model, make_word_tokenizer, write_stored_model
 
 pytest.importorskip("uvicorn")
 
-from textgen.serving.server import HEAD_SECONDS
+from textgen.serving.server import HEAD_SECONDS, STOP_SECONDS
 
 STORED = make_stored_model()
 SOAK_SECONDS = int(os.environ.get("TEXTGEN_SOAK_SECONDS", "3600"))
@@ -148,6 +149,15 @@ def test_the_openai_client_is_pleased(server):
             assert caught.value.param == next(iter(changes))
 
 
+def test_a_server_does_without_tensorflow(server):
+    libraries = Path(f"/proc/{server.process.pid}/maps")
+    if not libraries.exists():
+        pytest.skip("only Linux tells what a process has loaded")
+    server.write()
+    assert "numpy" in libraries.read_text()
+    assert "tensorflow" not in libraries.read_text()
+
+
 def test_a_slow_reader_and_many_connections_hold_up_nobody(server):
     order = json.dumps({"model": "tiny", "max_tokens": 4096, "stream": True, "n": 8}).encode()
     idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(100)]
@@ -214,6 +224,20 @@ def test_a_server_that_is_told_to_stop_finishes_its_texts(tmp_path):
     assert len(written[0]) == 4000
 
 
+@pytest.mark.slow
+def test_a_server_that_is_told_to_stop_cuts_what_takes_too_long(tmp_path):
+    server = Server(tmp_path, "--max-tokens", "1000000")
+    order = json.dumps({"model": "tiny", "max_tokens": 1_000_000, "n": 8}).encode()
+    with socket.create_connection(("127.0.0.1", server.port)) as raw:
+        raw.sendall(head(f"Content-Length: {len(order)}") + order)
+        while not server.metric("textgen_rows"):
+            time.sleep(0.01)
+        begin = time.monotonic()
+        assert server.stop() in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+        assert time.monotonic() - begin >= STOP_SECONDS - 1
+    assert "Traceback" not in "".join(server.said)
+
+
 def trouble(server, seconds, number):
     """One client of a crowd: asks, streams, hangs up, sends rubbish and goes slow; how often it was answered."""
     draw, answered, until = random.Random(number), 0, time.monotonic() + seconds
@@ -263,6 +287,10 @@ def test_a_crowd_leaves_no_row_behind_and_no_memory(server, seconds, clients):
         assert time.monotonic() < until
         time.sleep(0.05)
     assert "Traceback" not in "".join(server.said)
+    assert re.findall(r'status="5\d\d"', server.ask("/metrics")) == []
+    print(
+        f"\n{sum(counts):,} texts; {sizes[len(sizes) // 2] // 1024} MiB in the middle, {sizes[-1] // 1024} at the end"
+    )
 
 
 @pytest.mark.slow
