@@ -12,7 +12,7 @@ from conftest import make_stored_model, make_word_tokenizer, write_stored_model
 from textgen.config import SamplingConfig
 from textgen.evaluation.surprisal import score_tokens
 from textgen.evaluation.texts import tokenize
-from textgen.generation.generator import open_generator
+from textgen.generation.generator import Generator, open_generator
 from textgen.serving.alone import Alone
 from textgen.serving.app import App
 from textgen.serving.shelf import Limits, Shelf, paths_of
@@ -338,6 +338,31 @@ def test_a_long_prompt_does_not_stop_other_texts(run):
     assert was_first
     assert quick.json["choices"][0]["text"] == written_by_sample({})[0].completion
     assert slow.json["choices"][0]["text"] == written_by_sample({}, prompt="the cat " * 3_000)[0].completion
+
+
+def test_rules_that_take_long_are_made_once_while_others_write(run, monkeypatch):
+    made, following = [], Generator.following
+
+    def slow(generator, context, config):
+        if config.is_constrained:
+            made.append(config.regex)
+            time.sleep(1)
+        return following(generator, context, config)
+
+    async def both(client):
+        await client.ask("/v1/completions", WRITTEN)
+        constrained = asyncio.ensure_future(client.ask("/v1/completions", WRITTEN | {"regex": "[a-z]{9}", "n": 3}))
+        while not made:
+            await asyncio.sleep(0.01)
+        await client.ask("/v1/completions", WRITTEN)
+        return constrained.done(), await constrained
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Generator, "following", slow)
+        was_done, answer = run(both)
+    assert (was_done, made) == (False, ["[a-z]{9}"])
+    expected = written_by_sample({"regex": "[a-z]{9}"}, num_samples=3)
+    assert [choice["text"] for choice in answer.json["choices"]] == [each.completion for each in expected]
 
 
 def test_a_text_that_fails_leaves_the_others_alone(run, monkeypatch):

@@ -9,10 +9,12 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from textgen.errors import TextgenError
+from textgen.generation.following import Following
 from textgen.generation.generator import Generator
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.generation.sizes import LOGITS_AT_ONCE
@@ -24,6 +26,11 @@ from textgen.serving.errors import RefusalError
 
 SLICE = 64  # tokens of prompts that are read between two steps
 News = list[tuple[Text, str, list, bool]]
+
+
+def failed(problem: Exception) -> str:
+    """What a client is told of a fault of the server."""
+    return f"the text failed: {shown(f'{type(problem).__name__}: {problem}')}"
 
 
 class Prompt:
@@ -47,6 +54,8 @@ class Writer:
         self._most_open = most + queue
         self._wake = threading.Condition()
         self._arrived: list[Prompt] = []
+        self._made: list[tuple[Prompt, Following | str]] = []
+        self._makers = ThreadPoolExecutor(1, "textgen-rules")
         self._is_closing = False
         self._reading: deque[Prompt] = deque()
         self._ready: deque[Text] = deque()  # begun, and waiting for a row
@@ -88,12 +97,13 @@ class Writer:
         with self._wake:
             self._is_closing = True
             self._wake.notify()
+        self._makers.shutdown(wait=False, cancel_futures=True)
         self._thread.join(timeout=5)
 
     def _run(self) -> None:
         while True:
             with self._wake:
-                while not (self._arrived or self._is_closing):
+                while not (self._arrived or self._made or self._is_closing):
                     self._wake.wait()
                 if self._is_closing:
                     return
@@ -108,18 +118,20 @@ class Writer:
         """A slice of the prompts and a step of the batch; False where there is nothing to do."""
         with self._wake:
             self._reading += self._arrived
-            self._arrived = []
-        if self._is_closing or not (self._reading or self._ready or self._batch.texts):
+            made, self._arrived, self._made = self._made, [], []
+        if self._is_closing or not (made or self._reading or self._ready or self._batch.texts):
             return False
         news: News = []
         try:
+            for prompt, rules in made:
+                self._begin(prompt, rules, news)
             self._batch.drop_cancelled()
             self._read(news)
             self._admit()
             if self._batch.texts:
                 news += self._batch.step()
         except Exception as problem:  # a fault of ours or no memory: these texts fail, the server goes on
-            news += [(text, "", [], True) for text in self._give_up(f"{type(problem).__name__}: {problem}")]
+            news += [(text, "", [], True) for text in self._give_up(failed(problem))]
         if news:
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 self._loop.call_soon_threadsafe(self._tell, news)
@@ -140,17 +152,40 @@ class Writer:
             if prompt.num_read < len(prompt.token_ids):
                 self._reading.append(prompt)
                 continue
-            for text in prompt.texts:
-                self._begin(text, prompt.context, news)
+            config = prompt.texts[0].config
+            if config.is_constrained or config.max_copy:  # takes seconds where a pattern is large
+                self._makers.submit(self._make, prompt)
+            else:
+                self._begin(prompt, self._rules_of(prompt), news)
 
-    def _begin(self, text: Text, context: Context, news: News) -> None:
+    def _rules_of(self, prompt: Prompt) -> Following | str:
+        """The rules for all texts of a prompt that was read, or why there are none."""
+        assert prompt.context is not None
         try:
-            text.begin(self.generator.following(context, text.config), self.generator.tokenizer)
+            return self.generator.following(prompt.context, prompt.texts[0].config)
         except TextgenError as problem:
-            text.problem = str(problem)
-            news.append((text, "", [], True))
-            return
-        self._ready.append(text)
+            return str(problem)
+        except Exception as problem:  # a fault of ours or no memory
+            return failed(problem)
+
+    def _make(self, prompt: Prompt) -> None:
+        rules = self._rules_of(prompt)
+        with self._wake:
+            self._made.append((prompt, rules))
+            self._wake.notify()
+
+    def _begin(self, prompt: Prompt, rules: Following | str, news: News) -> None:
+        for text in prompt.texts:
+            text.problem = rules if isinstance(rules, str) else ""
+            try:
+                if not isinstance(rules, str):
+                    text.begin(rules, self.generator.tokenizer)
+            except Exception as problem:
+                text.problem = failed(problem)
+            if text.problem:
+                news.append((text, "", [], True))
+            else:
+                self._ready.append(text)
 
     def _admit(self) -> None:
         while self._ready and len(self._batch.texts) < self._batch.most:
@@ -161,7 +196,7 @@ class Writer:
     def _give_up(self, problem: str) -> list[Text]:
         texts = [*self._batch.texts, *self._ready, *(text for prompt in self._reading for text in prompt.texts)]
         for text in texts:
-            text.problem = text.problem or f"the text failed: {shown(problem)}"
+            text.problem = text.problem or problem
         self._reading.clear()
         self._ready.clear()
         self._batch = self._new_batch(self._batch.most)
