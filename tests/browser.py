@@ -91,8 +91,17 @@ class Browser:
         """Load the page, once more if nothing else is said."""
         self._events.clear()
         self.call(method, **parameters)
-        while not any(event["method"] == "Page.loadEventFired" for event in self._events):
+        while not self._is_loaded():
             self._next()
+
+    def _is_loaded(self) -> bool:
+        """Whether the page has come and was loaded then; the empty page before it may be loaded late."""
+        events = iter(self._events)
+        has_come = any(
+            event["method"] == "Page.frameNavigated" and event["params"]["frame"]["url"] != "about:blank"
+            for event in events
+        )
+        return has_come and any(event["method"] == "Page.loadEventFired" for event in events)
 
     def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression, a promise's too."""
