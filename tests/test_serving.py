@@ -343,7 +343,7 @@ def test_a_long_prompt_does_not_stop_other_texts(run):
 def test_rules_that_take_long_are_made_once_while_others_write(run, monkeypatch):
     made, following = [], Generator.following
 
-    def slow(generator, context, config):
+    def taking_long(generator, context, config):
         if config.is_constrained:
             made.append(config.regex)
             time.sleep(1)
@@ -358,7 +358,7 @@ def test_rules_that_take_long_are_made_once_while_others_write(run, monkeypatch)
         return constrained.done(), await constrained
 
     with monkeypatch.context() as patch:
-        patch.setattr(Generator, "following", slow)
+        patch.setattr(Generator, "following", taking_long)
         was_done, answer = run(both)
     assert (was_done, made) == (False, ["[a-z]{9}"])
     expected = written_by_sample({"regex": "[a-z]{9}"}, num_samples=3)
