@@ -12,10 +12,8 @@ from textgen.messages import shown
 from textgen.tokenizers.text_blocks import count_bytes
 
 USUAL = ",;"  # delimiters that sentences hold, too
-MOST_ROWS, MOST_SHARE = (
-    20,
-    0.01,
-)  # of a table, that hold a usual delimiter in quotes; from more there is nothing to learn
+# Of a table, that hold a usual delimiter in quotes; from more there is nothing to learn.
+MOST_ROWS, MOST_SHARE = 20, 0.01
 
 
 class QuotedDelimiters:
