@@ -221,6 +221,10 @@ class Scene(Driver):
             moments = {kind: number for kind, number in outcome.met if kind in COUNTED}
             reads = any(word in COMMANDS[name].split() for word in ("repl", "-"))
             seconds = next(number for kind, number in outcome.met if kind == "seconds")
+            if name in QUICK:  # whose first run is slower than all that follow
+                self.renew()
+                again = self.perform(COMMANDS[name], Fault("none", "")).met
+                seconds = min(seconds, next(number for kind, number in again if kind == "seconds"))
             self._reaches[name] = Reach(seconds, moments, paths, reads)
         return self._reaches[name]
 

@@ -123,7 +123,7 @@ def test_every_command_is_disturbed():
 def test_a_fault_loses_nothing(scene, undisturbed, kind):
     draw = random.Random(kind)
     name = draw.choice(QUICK_OF.get(kind, ["sample", "repl", "evaluate FILE", "score", "info", "verify", "replay"]))
-    strikes = (disturb(scene, undisturbed, name, draw_fault(kind, draw, scene.reach(name))) for _ in range(10))
+    strikes = (disturb(scene, undisturbed, name, draw_fault(kind, draw, scene.reach(name))) for _ in range(40))
     assert any(strikes)
 
 

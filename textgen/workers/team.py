@@ -219,8 +219,8 @@ class Team:
     def _refuse(self, line: str, channel: Channel) -> None:
         """Who has come does not fit, and so the run cannot be what was meant."""
         self._refused.append(channel)
+        channel.mention(END, reason=line)  # first: the channel is closed as soon as the run is lost
         self._lose(line)
-        channel.mention(END, reason=line)
 
     def _listen(self, index: int, channel: Channel) -> None:
         try:
