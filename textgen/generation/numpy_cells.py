@@ -10,7 +10,7 @@ import numpy as np
 
 from textgen.config import ModelConfig
 
-HALF = np.float32(0.5)  # NumPy would turn a number of Python into this at every step
+HALF, ONE = np.float32(0.5), np.float32(1)  # NumPy would turn numbers of Python into these at every step
 
 
 class NumpyCell:
@@ -95,11 +95,12 @@ class LSTMCell(NumpyCell):
             np.dot(inputs, self.recurrent_kernel, out=gates)
             gates += projected
         np.tanh(gates, out=gates)
-        sigmoids *= HALF
-        sigmoids += HALF
+        sigmoids += ONE  # twice the gates: halving what comes of them is exact, and there is less of it
         memory *= forget_gate
         memory += np.multiply(in_gate, candidate, out=product)
+        memory *= HALF
         np.tanh(memory, out=product)
+        product *= HALF
         np.multiply(product, out_gate, out=hidden)
 
     def parts(self, projected: np.ndarray, before: np.ndarray) -> dict[str, np.ndarray]:

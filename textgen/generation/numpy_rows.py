@@ -49,7 +49,7 @@ class Rows:
     def advance(self, token_ids: np.ndarray) -> None:
         """Let the network read an id for each row, int [B]."""
         engine, H = self.engine, self.engine.config.units
-        looked_up = engine.table[token_ids]
+        looked_up = engine.table.take(token_ids, axis=0)
         projected = looked_up if engine.is_folded else None
         if not engine.is_folded:
             self._values[:, : self._embedding_size] = looked_up

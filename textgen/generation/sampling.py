@@ -27,6 +27,7 @@ from textgen.config import FILTERS, SamplingConfig
 
 PENALTIES = {"repeat_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}  # and where they are off
 AS_NEAR = 1e-12  # nats: two ids may be equally near from two sides, and a rounding must not part them
+COLDEST = 1e-250  # a temperature below this one changes no weight, which are 0 and 1; dividing by it does not overflow
 LEAST = float(np.finfo(np.float64).tiny)  # a share that is less counts as so much: it has a logarithm
 
 
@@ -57,22 +58,19 @@ def next_ids(
                 row[ids] = -np.inf
     if allowed is not None:
         scores[~allowed] = -np.inf
-    if barred is None and allowed is None:
-        return chosen(scores, uniform, config)
-    none_left = scores.max(axis=-1) == -np.inf
-    scores[none_left] = 0.0
-    token_ids = chosen(scores, uniform, config)
-    token_ids[none_left] = -1
-    return token_ids
+    best = np.maximum.reduce(scores, axis=-1, keepdims=True)  # [B, 1]
+    if (barred is None and allowed is None) or (has_some := best > -np.inf).all():
+        return chosen(scores, best, uniform, config)
+    scores[~has_some[:, 0]] = best[~has_some] = 0.0
+    return np.where(has_some[:, 0], chosen(scores, best, uniform, config), -1)
 
 
-def chosen(scores: np.ndarray, uniform: np.ndarray, config: SamplingConfig) -> np.ndarray:
-    """The id of each row, int64 [B], by its scores, float64 [B, V], which are changed."""
+def chosen(scores: np.ndarray, best: np.ndarray, uniform: np.ndarray, config: SamplingConfig) -> np.ndarray:
+    """The id of each row, int64 [B], by its scores, float64 [B, V], which are changed, and the best of them, [B, 1]."""
     if config.temperature == 0:  # rule 4
         return scores.argmax(axis=-1)
-    scores -= scores.max(axis=-1, keepdims=True)  # first: the lowest temperatures overflow, then to -inf only
-    with np.errstate(over="ignore"):
-        scores /= config.temperature  # rule 5
+    scores -= best  # before the division: a tiny temperature must not make two infinities
+    scores /= max(config.temperature, COLDEST)  # rule 5
     weights = filter_weights(np.exp(scores, out=scores), config)
     return draw(weights, uniform)
 
@@ -145,15 +143,17 @@ def keep_typical(weights: np.ndarray, mass: float) -> np.ndarray:
 
     Source: Meister et al. 2023, "Locally Typical Sampling", equation 6.
     """
-    shares = weights / weights.sum(axis=-1, keepdims=True)
-    surprise = -np.log(np.maximum(shares, LEAST))  # nats
-    distance = np.abs(surprise - np.einsum("bv,bv->b", shares, surprise)[:, None])
-    first = np.arange(0, weights.size, weights.shape[-1])[:, None]  # of each row, in flat arrays, which are read faster
-    nearest_first = np.argsort(distance, axis=-1) + first
-    ordered = shares.take(nearest_first)
-    num_kept = np.count_nonzero(np.cumsum(ordered, axis=-1) - ordered < mass, axis=-1)
-    last = nearest_first[np.arange(len(weights)), np.maximum(num_kept, 1) - 1]
-    return np.where(distance <= distance.take(last)[:, None] + AS_NEAR, weights, 0.0)
+    total = weights.sum(axis=-1)
+    logs = np.log(np.maximum(weights, LEAST * total[:, None]))
+    # What normalises the weights stands in each surprise and in the expected one.
+    distance = np.abs(logs - (np.einsum("bv,bv->b", weights, logs) / total)[:, None])  # nats
+    nearest_first = distance.argsort(axis=-1)
+    if len(weights) > 1:  # places in flat arrays, which are read faster
+        nearest_first += np.arange(0, weights.size, weights.shape[-1])[:, None]
+    ordered = weights.take(nearest_first)
+    is_kept = ordered.cumsum(axis=-1) - ordered < mass * total[:, None]  # of each row the first ones
+    last = (distance.take(nearest_first) * is_kept).max(axis=-1, keepdims=True)
+    return np.where(distance <= last + AS_NEAR, weights, 0.0)
 
 
 # What each filter of SamplingConfig does; weights [B, V] and its number in, weights out.

@@ -30,6 +30,7 @@ class Tally:
         self._first = [0] * most_rows  # the step of the first token that the ending has not heard of
         self._ids = np.empty((BLOCK, most_rows), np.int32)
         self._step = self._begin = 0  # so many tokens so far; so many of them before the block
+        self._calm_until = 0  # no ending is asked before this step, unless an id is -1
 
     def put(self, row: int, ending: Ending) -> None:
         """A text begins in `row`."""
@@ -41,6 +42,7 @@ class Tally:
             self._kinds[kind] = len(self._asked)
             self._asked = np.concatenate([self._asked, kind.asked(self._tokenizer)[None]])
         self._kind[row], self._due[row] = self._kinds[kind], self._step + ending.room
+        self._calm_until = 0
 
     def move(self, source: int, target: int) -> None:
         """The text in the row `source` goes on in the row `target`."""
@@ -48,6 +50,7 @@ class Tally:
         for each in (self._kind, self._due):
             each[target] = each[source]
         self._ids[:, target] = self._ids[:, source]
+        self._calm_until = 0
 
     def clear(self, row: int) -> None:
         """No text is in `row`."""
@@ -65,7 +68,10 @@ class Tally:
         self._ids[self._step - self._begin, :size] = token_ids
         self._step += 1
         if self._step - self._begin == BLOCK:
+            self._see_how_long_calm()
             return [row for row in range(size) if self.endings[row] is not None]
+        if self._step < self._calm_until and np.minimum.reduce(token_ids) >= 0:
+            return []
         may_end = self._asked[self._kind[:size], token_ids]
         may_end |= self._due[:size] <= self._step
         return np.flatnonzero(may_end).tolist()
@@ -83,6 +89,10 @@ class Tally:
             return shown + ending.finish()
         self._due[row] = self._step + ending.room
         return shown
+
+    def _see_how_long_calm(self) -> None:
+        is_watched = self._asked[self._kind, :-1].any()
+        self._calm_until = 0 if is_watched else int(self._due.min())
 
     def _forget(self) -> None:
         """Forget the kinds that no row is of."""
