@@ -4,6 +4,7 @@ One is a single pass over all of the text that carries the state from a zero sta
 windows, each from a zero state.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
@@ -100,8 +101,8 @@ def outputs_in_blocks(token_ids: np.ndarray, engine: NumpyEngine) -> Iterator[tu
     """What the output layer sees of every token but the last, in one pass that carries the state from zero.
 
     Yields:
-        The places of the next tokens, and float32 [T, F]. Large layers are read in a thread each, which is a block
-        ahead of the next: their products leave other threads free to run.
+        The places of the next tokens, and float32 [T, F]. Large layers are read in a thread each, which is up
+        to two blocks ahead of the next: their products leave other threads free to run.
     """
     total = len(token_ids) - 1
     block = max(1, min(BLOCK, BLOCK_LOGITS // engine.config.vocabulary_size))
@@ -134,11 +135,11 @@ def _in_threads(
 
 
 def _ahead(blocks: Iterator[Block]) -> Iterator[Block]:
-    """The same blocks; a thread makes each while the one before it is used."""
+    """The same blocks; a thread makes the next two while one is used."""
     with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(next, blocks, None)
-        while (block := coming.result()) is not None:
-            coming = thread.submit(next, blocks, None)
+        coming = deque(thread.submit(next, blocks, None) for _ in range(2))
+        while (block := coming.popleft().result()) is not None:
+            coming.append(thread.submit(next, blocks, None))
             yield block
 
 

@@ -119,7 +119,7 @@ def score_tokens(token_ids: np.ndarray, engine: NumpyEngine, progress: Advance =
         targets = token_ids[rows.start + 1 : rows.stop + 1].astype(np.int64)[:, None]
         reached = np.take_along_axis(logits, targets, axis=-1)
         scores.nats[rows] = normalisers - reached[:, 0]
-        scores.ranks[rows] = 1 + np.count_nonzero(logits > reached, axis=-1)
+        scores.ranks[rows] = [1 + np.count_nonzero(row) for row in logits > reached]  # with an axis NumPy is slow
         scores.likeliest[rows] = likeliest = likeliest_ids(logits, most)
         best = np.take_along_axis(logits, likeliest, axis=-1)
         scores.probabilities[rows] = np.exp(best - normalisers[:, None])
@@ -130,15 +130,16 @@ def score_tokens(token_ids: np.ndarray, engine: NumpyEngine, progress: Advance =
 def likeliest_ids(logits: np.ndarray, most: int) -> np.ndarray:
     """The ids of the `most` largest of `logits` [T, V], the largest first, int64 [T, most].
 
-    Of many ids, the groups that hold the largest ones are found first: no other can hold one of the `most` largest.
+    Of many ids, the groups that hold the largest ones are found first: no other can hold one of the `most` largest. A
+    group takes one of each so many ids, so that the largest of all groups are found side by side.
     """
     size = logits.shape[-1]
     if size <= 2 * most * GROUP:
         return _partitioned(logits, most)
     num_groups = size // GROUP
-    groups = logits[:, : num_groups * GROUP].reshape(len(logits), num_groups, GROUP).max(axis=-1)
+    groups = logits[:, : num_groups * GROUP].reshape(len(logits), GROUP, num_groups).max(axis=1)
     best = np.argpartition(groups, -most, axis=-1)[:, -most:]
-    ids = (best[:, :, None] * GROUP + np.arange(GROUP)).reshape(len(logits), -1)
+    ids = (best[:, :, None] + np.arange(0, num_groups * GROUP, num_groups)).reshape(len(logits), -1)
     rest = np.broadcast_to(np.arange(num_groups * GROUP, size), (len(logits), size - num_groups * GROUP))
     ids = np.concatenate([ids, rest], axis=1)
     return np.take_along_axis(ids, _partitioned(np.take_along_axis(logits, ids, axis=-1), most), axis=-1)

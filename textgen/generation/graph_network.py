@@ -66,14 +66,14 @@ class Network:
 
 
 def lstm_gates(operand: tf.Tensor, hidden: tf.Tensor, memory: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """An LSTM's new hidden state and memory, [B, H] each, from i, f, o, g side by side, [B, 4H].
+    """An LSTM's new hidden state and memory, [B, H] each, from o, i, f, g side by side, [B, 4H].
 
-    sigmoid(x) = (1 + tanh(x/2))/2; `fold_weights` has halved the operands of i, f and o, so one tanh does for all.
+    sigmoid(x) = (1 + tanh(x/2))/2; `fold_weights` has halved the operands of o, i and f, so one tanh does for all.
     """
     gates = tf.tanh(operand)
     H = hidden.shape[-1]
     sigmoids = 0.5 * gates[:, : 3 * H] + 0.5
-    input_gate, forget_gate, output_gate = tf.split(sigmoids, 3, axis=1)
+    output_gate, input_gate, forget_gate = tf.split(sigmoids, 3, axis=1)
     memory = forget_gate * memory + input_gate * gates[:, 3 * H :]
     return output_gate * tf.tanh(memory), memory
 

@@ -28,7 +28,10 @@ class NumpyCell:
 
     def project(self, inputs: np.ndarray) -> np.ndarray:
         """`x W + b`: [..., E] to [..., G * H]."""
-        return inputs @ self.kernel + self.bias
+        rows = inputs.reshape(-1, inputs.shape[-1])  # of three axes NumPy would make a product for each index of the first
+        projected = rows @ self.kernel
+        projected += self.bias
+        return projected.reshape(*inputs.shape[:-1], -1)
 
     def prepared(self, batch_size: int) -> Self:
         """This cell, ready for `step`: with buffers of its own where it needs some, so that several texts may be
@@ -47,6 +50,20 @@ class NumpyCell:
         """
         raise NotImplementedError
 
+    def run(self, projected: np.ndarray, outputs: np.ndarray, hidden: np.ndarray, memory: np.ndarray) -> None:
+        """Advance by T tokens.
+
+        Args:
+            projected: [T, B, G * H], the input projections.
+            outputs: [T, B, H], to which the new states go.
+            hidden, memory: [B, H], changed in place.
+        """
+        state = hidden
+        for projection, output in zip(projected, outputs, strict=True):
+            self.step(projection, state, output, memory)
+            state = output
+        hidden[...] = state
+
     def parts(self, projected: np.ndarray, before: np.ndarray) -> dict[str, np.ndarray]:
         """What is computed on the way to many new states, by the names of `CELLS`, each float32 [T, H].
 
@@ -58,18 +75,18 @@ class NumpyCell:
 
 
 class LSTMCell(NumpyCell):
-    """i, f, g, o as in `textgen/model/lstm.py`, kept in the order i, f, o, g with one tanh for all four.
+    """i, f, g, o as in `textgen/model/lstm.py`, kept in the order o, i, f, g with one tanh for all four.
 
-    sigmoid(x) = (1 + tanh(x/2))/2, so the operands of i, f and o are halved once, in the weights.
+    sigmoid(x) = (1 + tanh(x/2))/2, so the operands of o, i and f are halved once, in the weights.
     """
 
     _gates: np.ndarray  # buffers of `step`: [B, 4H], and parts of it, which take longer to cut out than to add up
-    _parts: tuple[np.ndarray, ...]  # of i, f and o together [B, 3H], and of i, f, o and g
+    _parts: tuple[np.ndarray, ...]  # of o, i and f together [B, 3H], and of o, i, f and g
     _product: np.ndarray  # [B, H]
 
     def __init__(self, kernel: np.ndarray, recurrent_kernel: np.ndarray, bias: np.ndarray):
         H = len(recurrent_kernel)
-        order = np.concatenate([np.arange(2 * H), np.arange(3 * H, 4 * H), np.arange(2 * H, 3 * H)])
+        order = np.concatenate([np.arange(3 * H, 4 * H), np.arange(3 * H)])
         halved = np.repeat(np.array([0.5, 0.5, 0.5, 1.0], np.float32), H)
         # NOTE: indexing columns leaves them column by column in memory, and BLAS would copy every slice of rows.
         kernels = np.concatenate([kernel, recurrent_kernel])[:, order] * halved
@@ -87,7 +104,7 @@ class LSTMCell(NumpyCell):
     def step(self, projected: np.ndarray | None, inputs: np.ndarray, hidden: np.ndarray, memory: np.ndarray) -> None:
         """See `NumpyCell.step`."""
         gates, product = self._gates, self._product
-        sigmoids, in_gate, forget_gate, out_gate, candidate = self._parts
+        sigmoids, out_gate, in_gate, forget_gate, candidate = self._parts
         if projected is None:
             np.dot(inputs, self.kernels, out=gates)
             gates += self.bias
@@ -103,11 +120,38 @@ class LSTMCell(NumpyCell):
         product *= HALF
         np.multiply(product, out_gate, out=hidden)
 
+    def run(self, projected: np.ndarray, outputs: np.ndarray, hidden: np.ndarray, memory: np.ndarray) -> None:
+        """See `NumpyCell.run`. What one text costs is calls of NumPy, of which these are as few as can be."""
+        if len(hidden) > 1:
+            super().run(projected, outputs, hidden, memory)
+            return
+        H, kernel = self.units, self.recurrent_kernel
+        values = np.empty(5 * H, np.float32)  # o, i, f, g and the memory
+        values[4 * H :] = memory[0]
+        gates, sigmoids, out_gate, last = values[: 4 * H], values[: 3 * H], values[:H], values[4 * H :]
+        in_and_forget, candidate_and_memory = values[H : 3 * H], values[3 * H :]
+        products = np.empty(2 * H, np.float32)
+        added, kept = products[:H], products[H:]
+        dot, add, multiply, tanh = np.dot, np.add, np.multiply, np.tanh
+        state = hidden[0]
+        for projection, output in zip(projected[:, 0], outputs[:, 0], strict=True):
+            dot(state, kernel, gates)
+            add(gates, projection, gates)
+            tanh(gates, gates)
+            multiply(sigmoids, HALF, sigmoids)
+            add(sigmoids, HALF, sigmoids)
+            multiply(in_and_forget, candidate_and_memory, products)
+            add(kept, added, last)
+            tanh(last, added)
+            multiply(added, out_gate, output)
+            state = output
+        hidden[0], memory[0] = state, last
+
     def parts(self, projected: np.ndarray, before: np.ndarray) -> dict[str, np.ndarray]:
         """See `NumpyCell.parts`."""
         gates = np.tanh(projected + before @ self.recurrent_kernel)
         gates[:, : 3 * self.units] = HALF * gates[:, : 3 * self.units] + HALF
-        return dict(zip(("input", "forget", "output", "candidate"), np.split(gates, 4, axis=1), strict=True))
+        return dict(zip(("output", "input", "forget", "candidate"), np.split(gates, 4, axis=1), strict=True))
 
 
 class GRUCell(NumpyCell):

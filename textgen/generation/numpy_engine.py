@@ -98,18 +98,16 @@ class NumpyEngine:
             cell = self.cells[index].prepared(batch_size)
             projected = inputs if index == 0 and self.is_folded else cell.project(inputs)
             outputs = np.empty((*inputs.shape[:2], self.config.units), np.float32)
-            state = hidden
-            for projection, output in zip(projected, outputs, strict=True):
-                cell.step(projection, state, output, memory)
-                state = output
-            hidden[...] = state
+            cell.run(projected, outputs, hidden, memory)
         return outputs
 
     def logits(self, outputs: np.ndarray) -> np.ndarray:
         """Scores of the next token: [..., F] to [..., V]."""
         if self.output_projection is not None:
             outputs = outputs @ self.output_projection
-        return outputs @ self.output_kernel + self.output_bias
+        scores = outputs @ self.output_kernel
+        scores += self.output_bias  # in place: those of many tokens and words take long to write a second time
+        return scores
 
     def write(
         self,
