@@ -14,9 +14,10 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from textgen.config import SamplingConfig
 from textgen.generation import numpy_engine
+from textgen.generation.few_rows import is_striped
 from textgen.generation.generator import open_generator
 from textgen.generation.numpy_engine import NumpyEngine
-from textgen.generation.numpy_rows import Rows, has_narrow_products
+from textgen.generation.numpy_rows import Rows
 from textgen.generation.philox import uniforms
 from textgen.generation.sampling import next_ids
 from textgen.generation.state import MAX_RECENT, Context
@@ -257,10 +258,10 @@ def test_the_same_seed_writes_the_same_and_another_seed_something_else():
 
 @pytest.mark.parametrize("num_rows", [7, 17])
 def test_a_large_vocabulary_scores_few_rows_as_it_scores_one(num_rows):
-    """Few rows are multiplied by parts of the vocabulary."""
+    """Few rows are multiplied by stripes of the vocabulary."""
     config = model_config(vocabulary_size=8193, embedding_size=256, units=256, num_layers=1, tied=True)
     engine = NumpyEngine(config, random_weights(config))
-    assert has_narrow_products(engine.output_kernel, num_rows) == (num_rows <= 16)
+    assert is_striped(engine.output_kernel, num_rows) == (num_rows <= 16)
     ids = np.arange(num_rows) * 400
     rows = Rows(engine, num_rows)
     rows.resize(num_rows)

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     type=click.Choice(STORAGES),
     help="How a page stores the weights.  [default: float16, or int8 where the model is stored so]",
 )
-@click.option("--output", type=click.Path(path_type=Path), help="Where to write it.  [default: MODEL-savedmodel, ...]")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Where to write it.  [default: MODEL-savedmodel, ...]"
+)
 @click.option("--overwrite", is_flag=True, help="Replace an export of the same format that stands there.")
 @models_dir_option
 @json_option

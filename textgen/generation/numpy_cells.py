@@ -4,11 +4,13 @@ A step changes the states in place; `numpy_engine.py` owns them. A step's buffer
 """
 
 import copy
+import functools
 from typing import Self
 
 import numpy as np
 
 from textgen.config import ModelConfig
+from textgen.generation.few_rows import Stripes, is_striped
 
 HALF, ONE = np.float32(0.5), np.float32(1)  # NumPy would turn numbers of Python into these at every step
 
@@ -28,7 +30,8 @@ class NumpyCell:
 
     def project(self, inputs: np.ndarray) -> np.ndarray:
         """`x W + b`: [..., E] to [..., G * H]."""
-        rows = inputs.reshape(-1, inputs.shape[-1])  # of three axes NumPy would make a product for each index of the first
+        # Of three axes NumPy would make a product for each index of the first.
+        rows = inputs.reshape(-1, inputs.shape[-1])
         projected = rows @ self.kernel
         projected += self.bias
         return projected.reshape(*inputs.shape[:-1], -1)
@@ -83,6 +86,7 @@ class LSTMCell(NumpyCell):
     _gates: np.ndarray  # buffers of `step`: [B, 4H], and parts of it, which take longer to cut out than to add up
     _parts: tuple[np.ndarray, ...]  # of o, i and f together [B, 3H], and of o, i, f and g
     _product: np.ndarray  # [B, H]
+    _stripes: tuple[Stripes, Stripes] | None  # of both kernels together, and of the recurrent one
 
     def __init__(self, kernel: np.ndarray, recurrent_kernel: np.ndarray, bias: np.ndarray):
         H = len(recurrent_kernel)
@@ -99,18 +103,26 @@ class LSTMCell(NumpyCell):
         cell._gates = np.empty((batch_size, 4 * self.units), np.float32)
         cell._parts = (cell._gates[:, : 3 * self.units], *np.split(cell._gates, 4, axis=1))
         cell._product = np.empty((batch_size, self.units), np.float32)
+        cell._stripes = None
+        if is_striped(self.kernels, batch_size):
+            recurrent = self._columns[:, -self.units :]
+            cell._stripes = Stripes(self._columns, batch_size), Stripes(recurrent, batch_size)
         return cell
+
+    @functools.cached_property
+    def _columns(self) -> np.ndarray:
+        """`kernels` turned, [4H, E + H], in C order."""
+        return np.ascontiguousarray(self.kernels.T)
 
     def step(self, projected: np.ndarray | None, inputs: np.ndarray, hidden: np.ndarray, memory: np.ndarray) -> None:
         """See `NumpyCell.step`."""
         gates, product = self._gates, self._product
         sigmoids, out_gate, in_gate, forget_gate, candidate = self._parts
-        if projected is None:
-            np.dot(inputs, self.kernels, out=gates)
-            gates += self.bias
+        if self._stripes is not None:
+            self._stripes[projected is not None].product(inputs, gates)
         else:
-            np.dot(inputs, self.recurrent_kernel, out=gates)
-            gates += projected
+            np.dot(inputs, self.kernels if projected is None else self.recurrent_kernel, out=gates)
+        gates += self.bias if projected is None else projected
         np.tanh(gates, out=gates)
         sigmoids += ONE  # twice the gates: halving what comes of them is exact, and there is less of it
         memory *= forget_gate

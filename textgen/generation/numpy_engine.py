@@ -15,8 +15,9 @@ from threadpoolctl import OpenBLASController, ThreadpoolController
 
 from textgen.config import ModelConfig, SamplingConfig
 from textgen.generation.barred import Barred
+from textgen.generation.few_rows import is_striped
 from textgen.generation.numpy_cells import NUMPY_CELLS, is_folded
-from textgen.generation.numpy_rows import Rows, has_narrow_products
+from textgen.generation.numpy_rows import Rows
 from textgen.generation.past import Past
 from textgen.generation.philox import uniforms
 from textgen.generation.sampling import next_ids
@@ -49,6 +50,11 @@ class NumpyEngine:
         self.output_kernel = weights["embedding"].T if config.tied else weights["output.kernel"]
         self.output_projection = weights.get("output.projection")  # [F, E], or None
         self.output_bias = weights["output.bias"]
+
+    @functools.cached_property
+    def output_columns(self) -> np.ndarray:
+        """The output kernel turned, [V, E], in C order."""
+        return np.ascontiguousarray(self.output_kernel.T)
 
     def in_numpy(self) -> Self:
         """This engine."""
@@ -130,8 +136,8 @@ class NumpyEngine:
     def blas_threads(self, batch_size: int) -> AbstractContextManager:
         """Limits BLAS, for the time of the block, to the threads that suit a step of `batch_size` rows."""
         weights = self.cells[-1].num_weights  # [2H, 4H]
-        # One row's scores are bound by memory, not by arithmetic, and narrow products have one thread.
-        if batch_size > 1 and not has_narrow_products(self.output_kernel, batch_size):
+        # One row's scores are bound by memory, not by arithmetic, and stripes have one thread.
+        if batch_size > 1 and not is_striped(self.output_kernel, batch_size):
             weights = max(weights, self.output_kernel.size)
         return _one_blas_thread() if 2 * batch_size * weights < SHARED_PRODUCT_OPERATIONS else nullcontext()
 

@@ -4,12 +4,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from textgen.generation.few_rows import Stripes, is_striped
 from textgen.generation.state import Context
 
 if TYPE_CHECKING:
     from textgen.generation.numpy_engine import NumpyEngine
-
-NARROW_PRODUCT = 1200  # numbers of a result
 
 
 class Rows:
@@ -33,6 +32,8 @@ class Rows:
         self._values, self.logits = self._all_values[:size], self._all_logits[:size]
         self._memory = [memory[:size] for memory in self._all_memory]
         self._cells = [cell.prepared(size) for cell in self.engine.cells]
+        is_cut = is_striped(self.engine.output_kernel, size)
+        self._stripes = Stripes(self.engine.output_columns, size) if is_cut else None
 
     def put(self, rows: slice, context: Context) -> None:
         """The texts in `rows` go on after `context`."""
@@ -61,21 +62,8 @@ class Rows:
         features = self._values[:, -engine.config.features :]  # the last layer's hidden state, or all layers'
         if engine.output_projection is not None:
             features = features @ engine.output_projection
-        if has_narrow_products(engine.output_kernel, len(features)):
-            width = NARROW_PRODUCT // len(features)
-            for begin in range(0, self.logits.shape[1], width):
-                scores = self.logits[:, begin : begin + width]
-                np.matmul(features, engine.output_kernel[:, begin : begin + width], out=scores)
+        if self._stripes is not None:
+            self._stripes.product(features, self.logits)
         else:
             np.dot(features, engine.output_kernel, out=self.logits)
         self.logits += engine.output_bias
-
-
-def has_narrow_products(kernel: np.ndarray, num_rows: int) -> bool:
-    """Whether the scores of so few rows are computed piece by piece.
-
-    OpenBLAS copies a large matrix before it multiplies it, which takes longer than the product of a few rows, unless
-    the result is small (`sgemm_small_matrix_permit` of its SkylakeX kernels): with 30,000 words of 256 numbers 8 rows
-    took 8.0 ms as a whole and 4.8 in pieces, 16 took 9.1 and 6.1, 24 took 8.6 and 7.9.
-    """
-    return 1 < num_rows <= 16 and kernel.flags.f_contiguous and kernel.size >= 2**21
