@@ -11,7 +11,7 @@
     ending        where a text begins and ends                                  graph_ending
     tally         which texts of a batch may end at a token
     state         what an engine knows after reading a text
-    numpy_engine  the network with NumPy alone; numpy_cells, numpy_rows         graph, graph_network
+    numpy_engine  the network with NumPy alone; numpy_cells, numpy_rows, few_rows  graph, graph_network
     engines       the engine of a model, by its name
     logprobs      how likely the model found each token, and what it found likelier
     beams         the likeliest text that a beam finds
