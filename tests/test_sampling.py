@@ -106,6 +106,19 @@ def test_temperature_divides_the_logits():
         assert next_id(odds(1, 4), share + 1e-6, temperature=temperature) == 1
 
 
+@pytest.mark.parametrize("share", [1.0, 0.002])
+@pytest.mark.parametrize("num_ids", [sampling.MANY_IDS, sampling.MANY_IDS + 1, 9999])
+def test_of_many_ids_the_one_is_drawn_that_adding_up_in_order_finds(num_ids, share):
+    random = np.random.default_rng(num_ids)
+    weights = np.exp(3 * random.normal(size=(60, num_ids))) * (random.random((60, num_ids)) < share)
+    weights[:, random.integers(num_ids)] = 1e-300
+    uniform = random.random(60)
+    uniform[:2] = 0, JUST_BELOW_1
+    cumulative = np.cumsum(weights, axis=-1)
+    target = np.minimum(uniform * cumulative[:, -1], np.nextafter(cumulative[:, -1], 0))
+    assert draw(weights, uniform).tolist() == (cumulative > target[:, None]).argmax(axis=-1).tolist()
+
+
 @pytest.mark.parametrize("temperature", [5e-324, 1e-310, 1e-300, 1e-30, 1e-3])
 def test_the_lowest_temperatures_are_greedy(temperature):
     for uniform in (0.0, 0.5, JUST_BELOW_1):

@@ -27,6 +27,7 @@ from textgen.config import FILTERS, SamplingConfig
 
 PENALTIES = {"repeat_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}  # and where they are off
 AS_NEAR = 1e-12  # nats: two ids may be equally near from two sides, and a rounding must not part them
+MANY_IDS, GROUP = 4096, 128  # from so many on, ids are drawn by groups of so many
 COLDEST = 1e-250  # a temperature below this one changes no weight, which are 0 and 1; dividing by it does not overflow
 LEAST = float(np.finfo(np.float64).tiny)  # a share that is less counts as so much: it has a logarithm
 
@@ -167,8 +168,32 @@ KEEP: dict[str, Callable[..., np.ndarray]] = {
 
 def draw(weights: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     """The first id whose cumulative share, in id order, exceeds `uniform`; int64 [B]."""
+    if weights.shape[-1] >= MANY_IDS:
+        return _draw_of_many(weights, uniform)
     cumulative = np.cumsum(weights, axis=-1)  # rule 7
+    return (cumulative > _targets(cumulative, uniform)[:, None]).argmax(axis=-1)
+
+
+def _targets(cumulative: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     total = cumulative[:, -1]
     # A product that rounds up to the whole sum would point past the end.
-    target = np.minimum(uniform * total, np.nextafter(total, 0))
-    return (cumulative > target[:, None]).argmax(axis=-1)
+    return np.minimum(uniform * total, np.nextafter(total, 0))
+
+
+def _draw_of_many(weights: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    """`draw` by the sums of groups, and then within a group: adding up in order takes one number after the other."""
+    num_rows, num_ids = weights.shape
+    num_whole = num_ids // GROUP * GROUP
+    sums = weights[:, :num_whole].reshape(num_rows, -1, GROUP).sum(axis=-1)
+    cumulative = np.cumsum(np.column_stack([sums, weights[:, num_whole:].sum(axis=-1)]), axis=-1)
+    target = _targets(cumulative, uniform)
+    groups = (cumulative > target[:, None]).argmax(axis=-1)
+    ids = np.empty(num_rows, np.int64)
+    for row, group in enumerate(groups.tolist()):
+        part = weights[row, group * GROUP : (group + 1) * GROUP]
+        begins = cumulative[row, group - 1] if group else 0.0
+        exceeds = begins + np.cumsum(part) > target[row]
+        # Both sums are rounded, so that within the group none may exceed what its own sum does.
+        inside = exceeds.argmax() if exceeds.any() else np.flatnonzero(part)[-1]
+        ids[row] = group * GROUP + inside
+    return ids
