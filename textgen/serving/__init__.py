@@ -5,8 +5,7 @@
     connection    one request of ASGI: its body, counted as it arrives, its answer, whether its client is there
     batch         the texts of many requests in one product: they join and leave at every token
     alone         the same without rows, for the TensorFlow engine
-    writer        a thread: reads prompts in slices, lets the batch write, tells what is written
-    writers       the threads of a model, several where it is large, among which its texts are shared out
+    writer        one thread for each model: reads prompts in slices, lets the batch write, tells what is written
     shelf         the models that are served, each loaded when it is first asked for
     orders        the body of a request -> what is asked for, checked
     answers       what was written -> OpenAI's JSON

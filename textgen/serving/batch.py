@@ -50,7 +50,6 @@ class Text:
             num_others: so many of the likeliest tokens are told beside each token; None tells of no token.
         """
         self.config, self.sample, self.most_tokens, self.tell = config, sample, most_tokens, tell
-        self.writer: Any = None  # which was given it
         self.is_streamed, self.num_others = is_streamed, num_others
         self.is_cancelled = False  # set by the request, read by the thread that writes
         # Written by that thread:

@@ -15,8 +15,7 @@ from textgen.serving.connection import Connection, GoneError, as_json
 from textgen.serving.errors import RefusalError
 from textgen.serving.orders import Order
 from textgen.serving.shelf import Shelf
-from textgen.serving.writer import Prompt
-from textgen.serving.writers import Writers
+from textgen.serving.writer import Prompt, Writer
 from textgen.tokenizers import Tokenizer
 
 MOST_SCORED = 100_000  # characters of prompts whose own probabilities are told
@@ -50,7 +49,7 @@ class Read:
 class Completions:
     """One request for completions, as it is carried out."""
 
-    def __init__(self, order: Order, writer: Writers, shelf: Shelf):
+    def __init__(self, order: Order, writer: Writer, shelf: Shelf):
         self.order, self.writer, self.shelf = order, writer, shelf
         self.answer = Answer(order.model)
         self._changed = asyncio.Event()

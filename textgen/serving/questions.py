@@ -10,14 +10,14 @@ from typing import Any
 from textgen.serving.completions import ids_of
 from textgen.serving.errors import RefusalError
 from textgen.serving.orders import text_of, whole
-from textgen.serving.writers import Writers
+from textgen.serving.writer import Writer
 
 MOST_ALTERNATIVES = 50
 MOST_READ = 100_000  # characters of a text that is read at once, and not in slices
 END = "<eod>"
 
 
-def alternatives(writer: Writers, document: dict[str, Any]) -> dict[str, Any]:
+def alternatives(writer: Writer, document: dict[str, Any]) -> dict[str, Any]:
     """The likeliest pieces after a text, with their probabilities, and the probability of its end."""
     from textgen.generation import alternatives as finding  # noqa: PLC0415
 
@@ -28,7 +28,7 @@ def alternatives(writer: Writers, document: dict[str, Any]) -> dict[str, Any]:
     return {"alternatives": pieces, "end": None if generator.tokenizer.eod_id is None else found.end}
 
 
-def score(writer: Writers, document: dict[str, Any]) -> dict[str, Any]:
+def score(writer: Writer, document: dict[str, Any]) -> dict[str, Any]:
     """The bits of each symbol or word of a text."""
     from textgen.evaluation.surprisal import ScoredText, score_tokens  # noqa: PLC0415
     from textgen.evaluation.texts import readable_blocks, tokenize  # noqa: PLC0415
@@ -42,7 +42,7 @@ def score(writer: Writers, document: dict[str, Any]) -> dict[str, Any]:
     return {"pieces": pieces, "total_bits": scored.total_bits, "bits_per_character": bits}
 
 
-def about_tokens(writer: Writers, document: dict[str, Any]) -> dict[str, Any]:
+def about_tokens(writer: Writer, document: dict[str, Any]) -> dict[str, Any]:
     """What a text begins with and ends with."""
     tokenizer = writer.generator.tokenizer
     if tokenizer.eod_id is not None:
@@ -50,7 +50,7 @@ def about_tokens(writer: Writers, document: dict[str, Any]) -> dict[str, Any]:
     return {"tokenizer_class": tokenizer.level, "bos_token": tokenizer.pieces[tokenizer.start_id], "eos_token": None}
 
 
-def tokens_of(writer: Writers, document: dict[str, Any]) -> dict[str, Any]:
+def tokens_of(writer: Writer, document: dict[str, Any]) -> dict[str, Any]:
     """The ids of a text as it stands, its last space too."""
     generator, text = writer.generator, _text(document, "prompt")
     is_end = text == END and generator.tokenizer.eod_id is not None
@@ -58,7 +58,7 @@ def tokens_of(writer: Writers, document: dict[str, Any]) -> dict[str, Any]:
     return {"count": len(ids), "max_model_len": None, "tokens": ids}
 
 
-def text_of_tokens(writer: Writers, document: dict[str, Any]) -> dict[str, Any]:
+def text_of_tokens(writer: Writer, document: dict[str, Any]) -> dict[str, Any]:
     """The text of ids."""
     ids = document.get("tokens")
     if not isinstance(ids, list) or len(ids) > MOST_READ:
@@ -74,7 +74,7 @@ def _text(document: dict[str, Any], name: str) -> str:
     return text
 
 
-QUESTIONS: dict[str, Callable[[Writers, dict[str, Any]], dict[str, Any]]] = {
+QUESTIONS: dict[str, Callable[[Writer, dict[str, Any]], dict[str, Any]]] = {
     "/v1/alternatives": alternatives,
     "/v1/score": score,
     "/tokenizer_info": about_tokens,

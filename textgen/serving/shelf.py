@@ -10,7 +10,7 @@ from textgen.errors import ModelError, TextgenError
 from textgen.generation.generator import open_generator
 from textgen.messages import nearest, shown
 from textgen.serving.errors import RefusalError
-from textgen.serving.writers import Writers
+from textgen.serving.writer import Writer
 from textgen.store import shipped
 from textgen.store.model_directory import (
     CONFIG,
@@ -40,7 +40,7 @@ class Shelf:
 
     def __init__(self, paths: dict[str, Path], limits: Limits, engine: str = "numpy"):
         self.paths, self.limits, self._engine = paths, limits, engine
-        self.writers: dict[str, Writers] = {}
+        self.writers: dict[str, Writer] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._levels: dict[str, str] = {}
         self._workers = ThreadPoolExecutor(WORKERS, "textgen-worker")
@@ -73,7 +73,7 @@ class Shelf:
             )
         return self.paths[name]
 
-    async def open(self, name: Any) -> Writers:
+    async def open(self, name: Any) -> Writer:
         """The writer of a model, which is loaded now if it was not."""
         path = self.path_of(name)
         if name not in self.writers:
@@ -83,12 +83,12 @@ class Shelf:
                     self.writers[name] = await self.work(self._load, path, loop)
         return self.writers[name]
 
-    def _load(self, path: Path, loop: asyncio.AbstractEventLoop) -> Writers:
+    def _load(self, path: Path, loop: asyncio.AbstractEventLoop) -> Writer:
         try:
             generator = open_generator(load_model(path.name, path.parent), self._engine)
         except ModelError as problem:
             raise RefusalError(503, str(problem), param="model") from None
-        return Writers(generator, loop, self.limits.max_rows, self.limits.queue)
+        return Writer(generator, loop, self.limits.max_rows, self.limits.queue)
 
     async def work(self, task: Any, *arguments: Any) -> Any:
         """What `task` returns, in another thread. Raises RefusalError where too many tasks wait."""

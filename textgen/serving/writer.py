@@ -1,4 +1,4 @@
-"""A thread that writes with one model: it reads prompts in slices, lets the batch write, and tells what is written.
+"""The thread that writes with one model: it reads prompts in slices, lets the batch write, and tells what is written.
 
 Whoever asks only puts a prompt into a list and marks a text as cancelled. What is new of all texts goes to the loop of
 the requests in one call a step. So a client that reads slowly never holds up the others: its text waits in its request.
@@ -17,10 +17,12 @@ from textgen.errors import TextgenError
 from textgen.generation.following import Following
 from textgen.generation.generator import Generator
 from textgen.generation.numpy_engine import NumpyEngine
+from textgen.generation.sizes import LOGITS_AT_ONCE
 from textgen.generation.state import Context
 from textgen.messages import shown
 from textgen.serving.alone import Alone
 from textgen.serving.batch import Batch, Text
+from textgen.serving.errors import RefusalError
 
 SLICE = 64  # tokens of prompts that are read between two steps
 News = list[tuple[Text, str, list, bool]]
@@ -42,17 +44,14 @@ class Prompt:
 
 
 class Writer:
-    """Writes texts with one model, in a thread of its own."""
+    """Writes the texts of all requests to one model."""
 
-    def __init__(self, generator: Generator, loop: asyncio.AbstractEventLoop, most: int, *, is_alone: bool = True):
-        """Args:
-
-        most: texts that are written side by side.
-        is_alone: whether no other thread writes with the model, so that BLAS may use several.
-        """
-        self.generator, self._loop, self._is_alone = generator, loop, is_alone
+    def __init__(self, generator: Generator, loop: asyncio.AbstractEventLoop, max_rows: int, queue: int):
+        self.generator, self._loop = generator, loop
         self.engine: NumpyEngine = generator.engine.in_numpy()
+        most = max(1, min(max_rows, 2 * LOGITS_AT_ONCE // generator.tokenizer.vocabulary_size))
         self._batch = self._new_batch(most)
+        self._most_open = most + queue
         self._wake = threading.Condition()
         self._arrived: list[Prompt] = []
         self._made: list[tuple[Prompt, Following | str]] = []
@@ -69,13 +68,21 @@ class Writer:
         """Texts that are being written."""
         return len(self._batch.texts)
 
-    def submit(self, prompt: Prompt) -> None:
-        """Write the texts of `prompt`."""
-        for text in prompt.texts:
-            text.writer = self
-        self.num_open += len(prompt.texts)
+    def check_room(self, number: int) -> None:
+        """Raise RefusalError where so many more texts are too many."""
+        if number > self._most_open:
+            raise RefusalError(400, f"a request takes at most {self._most_open} texts. Received: {number}", param="n")
+        if self.num_open + number > self._most_open:
+            raise RefusalError(429, "the server is busy. Try again in a second", code="server_busy", retry_after=1)
+
+    def submit(self, prompts: Iterable[Prompt]) -> None:
+        """Write the texts of `prompts`. Raises RefusalError where there are too many."""
+        prompts = list(prompts)
+        number = sum(len(prompt.texts) for prompt in prompts)
+        self.check_room(number)
+        self.num_open += number
         with self._wake:
-            self._arrived.append(prompt)
+            self._arrived += prompts
             self._wake.notify()
 
     def cancel(self, texts: Iterable[Text]) -> None:
@@ -103,7 +110,7 @@ class Writer:
             is_busy = True
             while is_busy:
                 num_rows = self.num_rows
-                with self.engine.blas_threads(max(1, num_rows) if self._is_alone else 1):
+                with self.engine.blas_threads(max(1, num_rows)):
                     while is_busy and self.num_rows == num_rows:
                         is_busy = self._turn()
 
@@ -213,7 +220,7 @@ class Writer:
             text.tell(text)
 
     def forget(self, texts: Iterable[Text]) -> None:
-        """The request of these texts, which it was given, is over in one way or another."""
+        """The request of these is over, in one way or another."""
         texts = list(texts)
         self.num_open -= len(texts)
         if unfinished := [text for text in texts if not text.is_over]:
