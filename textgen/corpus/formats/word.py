@@ -123,8 +123,9 @@ class _Body:
         if self._is_text and self._open and not self._num_skipped:
             self._open[-1].append(text)
         elif self._is_instruction and self._fields and self._fields[-1] is None and text.strip():
-            self._fields[-1] = CONTENTS.match(text) is not None
-            self._num_contents += self._fields[-1]
+            makes_contents = CONTENTS.match(text) is not None
+            self._fields[-1] = makes_contents
+            self._num_contents += makes_contents
 
     @property
     def is_in_contents(self) -> bool:
