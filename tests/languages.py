@@ -211,6 +211,12 @@ TEXTS = {
         "ол ешқайда бармады.\n",
         (),
     ),
+    "Tajik": (
+        ("koi8-t",),
+        "Пирамард ҳар субҳ дар назди дар менишаст ва ба роҳ менигарист. Ӯ писарашро интизор буд, ки солҳо пеш ба "
+        "шаҳр рафта буд. Ҳамсоя гуфт, ки зимистон наздик аст, аммо ӯ ба ҳеҷ ҷо намерафт; қиссаи ғамаш дароз буд.\n",
+        (),
+    ),
     "Lithuanian": (
         ("cp1257", "iso8859-13", "iso8859-4", "cp775"),
         "Senelis kas rytą sėdėjo prie durų ir žiūrėjo į kelią. Jis laukė sūnaus, kuris prieš daug "
@@ -236,6 +242,9 @@ TEXTS = {
 
 # Encodings that fewer wrote in, of the same paragraphs.
 RARER = {
+    "French": ("hp_roman8",),
+    "German": ("hp_roman8",),
+    "Kazakh": ("ptcp154",),
     "Portuguese": ("cp860",),
     "Russian": ("cp855",),
     "Ukrainian": ("cp1125",),

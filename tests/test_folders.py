@@ -34,6 +34,7 @@ OTHERS = {
     "drawing.svg": "<svg/>",
     "c/x.tar.gz": gzip.compress(bytes(600)),
     ".DS_Store": "text",
+    "~$letter.docx": bytes(162),
     ".git/config": "text",
     "node_modules/x/readme.md": "text",
     "c/__pycache__/x.txt": "text",
@@ -72,7 +73,7 @@ def test_all_that_is_text_is_read_in_the_order_of_the_paths_and_the_rest_is_said
     (line,) = open_corpus(["mine"], TextConfig()).left_out
     assert line == (
         "left out of mine: 2 .png, 1 .txz, 1 without an ending, 1 .tar, 1 .svg, 1 .csv (a/cat.png, a/dog.PNG, "
-        "a/noise.txz, ...), node_modules/, venv/, saved_models/novel/, 2 more folders, 2 hidden; "
+        "a/noise.txz, ...), node_modules/, venv/, saved_models/novel/, 2 more folders, 3 hidden; "
         "--column NAME reads tables"
     )
 
@@ -88,6 +89,9 @@ PATTERNS = {
     "what would be left out": ({"include": ("*.csv", "*.svg")}, ["drawing.svg", "t.csv"]),
     "what is hidden or made by others": ({"include": ("node_modules/*.md", ".DS_Store")},
         [".DS_Store", "node_modules/x/readme.md"]),
+    "all below a folder": ({"include": ("a/**/*.py", "./c/"), "exclude": ("*.gz",)},
+        ["a/code.py", "c/old.dat", "c/wide.log"]),
+    "all that is hidden": ({"include": (".*",)}, [".DS_Store", ".git/config"]),
     "a path": ({"include": ("a/*",), "exclude": ("*.[pP][nN][gG]", "*.txz")}, ["a/code.py", "a/z.md"]),
     "as shells write it": ({"include": ("./**/*.txt",)}, ["b.txt"]),
     "of what is compressed": ({"include": ("*.tex",)}, ["c/x.tex.gz"]),
@@ -109,7 +113,7 @@ def test_patterns_choose_the_files(case):
 def test_what_patterns_leave_out_is_counted():
     reader = open_corpus(["mine"], TextConfig(include=("*.txt", "*.md"), exclude=("a",)))
     (line,) = reader.left_out
-    assert line.endswith("2 hidden, 1 name by --exclude, 11 files that --include does not name")
+    assert line.endswith("3 hidden, 1 name by --exclude, 11 files that --include does not name")
 
 
 @pytest.mark.parametrize("patterns", [("",), ("/",), ("a", "\udcff"), "*.py"])

@@ -46,6 +46,8 @@ BOX = (
     "<w:r><mc:AlternateContent><mc:Choice><w:txbxContent>{0}</w:txbxContent></mc:Choice><mc:Fallback>{0}</mc:Fallback>"
 )
 CONTENTS = '<w:sdt><w:sdtPr><w:docPartObj><w:docPartGallery w:val="Table of Contents"/></w:docPartObj></w:sdtPr>'
+FRENCH = "Longtemps, je me suis couché de bonne heure. Parfois, à peine ma bougie éteinte, mes yeux se fermaient."
+FIELD = '<w:r><w:fldChar w:fldCharType="{}"/></w:r>'
 PAGE = "<html><body>{}</body></html>"
 
 DOCUMENTS = {
@@ -94,6 +96,21 @@ DOCUMENTS = {
         word('<w:p><w:pPr><w:framePr w:dropCap="drop"/></w:pPr><w:r><w:t>O</w:t></w:r></w:p>' + paragraph("nce")),
         "Once\n",
     ),
+    "no table of contents that is a field": (
+        "a.docx",
+        word(
+            f"<w:p>{FIELD.format('begin')}<w:r><w:instrText> TOC \\o </w:instrText></w:r>{FIELD.format('separate')}"
+            f"<w:r><w:t>One</w:t><w:tab/></w:r>{FIELD.format('begin')}<w:r><w:instrText>PAGEREF</w:instrText></w:r>"
+            f"<w:r><w:t>3</w:t></w:r>{FIELD.format('end')}</w:p>{paragraph('Two 9')}<w:p>{FIELD.format('end')}</w:p>"
+            f"{paragraph('One')}"
+        ),
+        "One\n",
+    ),
+    "a table of contents that does not end": (
+        "a.docx",
+        word(f"<w:p>{FIELD.format('begin')}<w:r><w:instrText>TOC</w:instrText></w:r></w:p>{paragraph('One')}"),
+        "One\n",
+    ),
     "no table of contents": (
         "a.docx",
         word(f"{CONTENTS}<w:sdtContent>{paragraph('One 3')}</w:sdtContent></w:sdt>{paragraph('One')}"),
@@ -119,6 +136,21 @@ DOCUMENTS = {
         ),
         "café\xa0!\n\na<b\n",
     ),
+    "a chapter whose name is not escaped": ("a.epub", epub({"a%20b.xhtml": "<p>x"}), "x\n"),
+    "a page with entities of its own": (
+        "a.epub",
+        epub({"a.xhtml": '<?xml version="1.0"?><!DOCTYPE html [<!ENTITY x "y"><!ENTITY z "">]><p>a &lt;&x;</p>'}),
+        "a <&x;\n",
+    ),
+    "hidden text of OpenDocument": (
+        "a.odt",
+        odt(
+            '<s:style xmlns:s="s" s:name="T1"><s:text-properties text:display="none"/></s:style>'
+            '<text:section text:display="none"><text:p>no</text:p></text:section><text:p>y<text:span '
+            'text:style-name="T1">no</text:span>es<text:span text:style-name="T2">!</text:span></text:p>'
+        ),
+        "yes!\n",
+    ),
     "an OpenDocument text": (
         "a.odt",
         odt(
@@ -141,6 +173,7 @@ DOCUMENTS = {
         '<body><script>var a = "<p>no</p>";</script><style>p{}</style><template><p>no</template>'
         '<nav><ul><li>no</ul></nav><noscript>no</noscript><!-- no --><div hidden>no</div>'
         '<div style="display: none">no</div><svg><text>no</svg>'
+        '<DIV STYLE="DISPLAY:NONE">no</DIV><p style="visibility: hidden">no<span class="mw-editsection">no</span></p>'
         '<div role="navigation">no</div><button>no</button><p>yes<img alt="no">',
         "yes\n",
     ),
@@ -166,6 +199,8 @@ DOCUMENTS = {
         "it's\n\nx\n",
     ),
     "a page with a charset": ("a.html", '<meta charset="windows-1251"><p>Война'.encode("cp1251"), "Война\n"),
+    "a page whose charset is none of it": (
+        "a.html", f'<meta charset="utf-8"><p>{FRENCH}</p>'.encode("cp1252"), f"{FRENCH}\n"),
     "a notebook": (
         "a.ipynb",
         notebook(
@@ -185,9 +220,9 @@ DOCUMENTS = {
     "subtitles": (
         "a.srt",
         "\ufeff1\r\n00:00:01,000 --> 00:00:02,500 X1:10\r\n<i>Hi</i> <font color=red>there</font>,\r\n"
-        "{\\an8}you <3\r\n\r\n2\r\n00:00:03,000 --> 00:00:04,000\r\n1984\r\n\r\n"
+        "{\\an8}you<br/>\u202b<3\u202c\r\n\r\n2\r\n00:00:03,000 --> 00:00:04,000\r\n1984\r\n\r\n"
         "3\r\n00:00:05,000 --> 00:00:06,000\r\n- No &amp; no.\r\n",
-        "Hi there,\nyou <3\n\n1984\n\n- No & no.\n",
+        "Hi there,\nyou\n<3\n\n1984\n\n- No & no.\n",
     ),
     "subtitles for the web": (
         "a.vtt",
@@ -208,6 +243,30 @@ DOCUMENTS = {
         r'{\field{\*\fldinst{HYPERLINK "http://no.no"}}{\fldrslt a link}} \u8364?\u-10179?\u-8704?{\footnote no}\par'
         r" \trowd b\cell c\cell\row}",
         "Café one\ntwo\n\na link €\U0001f600\n\nb\n\nc\n",
+    ),
+    "what is hidden or deleted in RTF": (
+        "a.rtf",
+        r"{\rtf1\ansi a{\rtlch\v no{\b no}} b {\deleted no}\v no\{\v0 c\v no\plain d\column\viewkind1 \\v e}",
+        "a b cd\n\n\\v e\n",
+    ),
+    "bytes of RTF": (
+        "a.rtf",
+        b"{\\rtf1\\ansi\\ansicpg1251 " + "Война".encode("cp1251") + b"}",
+        "Война\n",
+    ),
+    "UTF-8 in RTF": ("a.rtf", "{\\rtf1\\ansi caf\u00e9}", "café\n"),
+    "RTF of an old Mac": ("a.rtf", rb"{\rtf1\mac caf\'8e}", "café\n"),
+    "signs of two bytes in RTF": (
+        "a.rtf",
+        rb"{\rtf1\ansi\ansicpg932{\fonttbl{\f0\fcharset128 M;}}\f0 \'83e\'83X\'83g A\'b1\'83A}",
+        "テスト Aｱア\n",
+    ),
+    "ligatures of a PDF": (
+        "a.pdf", pdf(["o\\336ce"]).replace(b"/Helvetica", b"/Helvetica /Encoding /MacRomanEncoding"), "ofice\n"),
+    "soft hyphens of a PDF": (
+        "a.pdf",
+        pdf(["exam\\255", "ple"]).replace(b"/Helvetica", b"/Helvetica /Encoding /WinAnsiEncoding"),
+        "example\n",
     ),
     "a PDF": ("a.pdf", pdf(["One two exam-", "ple and on"], ["the next page.", "Jean-", "Paul"], ["End"]),
         "One two example and on\nthe next page.\nJean-Paul\n\nEnd\n"),
@@ -298,6 +357,16 @@ LOOKALIKES = {
     "CSV": ("id,name,text\n1,a,b\n2,c,d\n", "CSV", "--file-format csv --column NAME"),
     "TSV": ("id\ttext\n1\ta\n2\tb\n", "TSV", "--file-format tsv --column NAME"),
     "JSON Lines": ('{"text": "a"}\n{"text": "b"}\n', "JSON Lines", "--file-format jsonl --column NAME"),
+    "subtitles of a player": (
+        "{1}{25}Hi|you\n{30}{40}Bye\n",
+        "subtitles (MicroDVD)",
+        "no flag reads that. Save it as .srt",
+    ),
+    "a page with its pictures": (
+        "From: <x>\nContent-Type: a;\n b\nMIME-Version: 1.0\n\n<p>",
+        "a mail or a page in MIME",
+        "no flag",
+    ),
     "JSON": ('[{"text": "a"}]', "JSON", "--file-format jsonl --column NAME"),
 }
 LIKE_NOTHING = {

@@ -168,6 +168,7 @@ READ = [
     Case("h.csv", table("id,text", "1,a"), text="id,text\n1,a", note="column"),
     Case("i.tsv", table("id\ttext", "1\tone, two", "2\t'b"), {"column": "text"}, 2, "one, two|'b"),
     Case("j.jsonl", table('{"text": "a\\nb"}', "", '{"text": "\\u00e9"}'), {"column": "text"}, 2, "a\nb|é"),
+    Case("k.jsonl", table('{"text": "a\\r\\nb\\rc"}'), {"column": "text"}, 1, "a\nb\nc", note="1 CRLF.*\n1 CR line"),
     Case("k.jsonl", table('{"text": null}', '{"text": "a"}'), {"column": "text"}, 1, "a"),
     Case("l.jsonl", table('{"text": "a"}', "{text: b}"), {"column": "text"}, error="line 2.*JSON"),
     Case(
@@ -235,6 +236,9 @@ BYTES = [
     Case("-", gzip.compress(STORY.encode()), text=STORY, error="(?i)gzip"),
     encoded("iso2022_kr", KOREAN, named=False),
     encoded("johab", KOREAN, named=False),
+    Case("table.txt", "id\ttext\n1\ta\n2\tb\n3\tc\n".encode("utf-16"), text="1\ta", note="looks like TSV"),
+    Case("hz.txt", "学，而，时\n习，之，不\n亦，说，乎\n".encode("hz"), text="学，而", note=r"\A(?![\s\S]*looks)"),
+    Case("mixed/b.docx", b"PK\3\4", error=r"\A(?!.*empty).*nothing in it can be read"),
     Case("pictures/a.txt", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", error="nothing in it can be read.*a picture"),
 ]
 
@@ -444,6 +448,8 @@ DECOMPOSED = [
     ("\u1112\u1161\u11ab\u1100\u1173\u11af", "한글", "한글"),
     ("it´s", "it's", "it's"),
     ("it`s", "it's", "it's"),
+    ("علي ١٢", "علی 12", "علی 12"),
+    ("یک 12", "يك ۱۲", "يك ۱۲"),
 ]
 
 

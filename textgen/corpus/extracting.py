@@ -15,7 +15,7 @@ from textgen.corpus.decoding import BLOCK_BYTES, ByteStream, Tally, check_pieces
 from textgen.corpus.formats import FORMATS, LARGEST_DOCUMENT, DocumentError, Extract, extract
 from textgen.corpus.formats.archives import format_of, what_ole_is
 from textgen.corpus.formats.kept import KeptTexts
-from textgen.corpus.formats.page_encoding import declared_encoding
+from textgen.corpus.formats.page_encoding import declared_encoding, fits
 from textgen.corpus.formats.telling import HEAD_BYTES, TABLES, is_text, looks_like
 from textgen.corpus.misfits import AUTO, Decoding
 from textgen.corpus.sources import PassingBytes, SourceFile
@@ -183,7 +183,8 @@ def _misnamed(kind: str, file: SourceFile, head: bytes) -> DocumentError:
 def _decoded(kind: str, file: SourceFile, decoding: Decoding, data: bytes, tally: Tally) -> str:
     """The text of a document that is made of text, in the encoding that was named, is declared in it, or is found."""
     used = decoding
-    if kind == "html" and decoding.known == AUTO and (declared := declared_encoding(data)):
+    declared = declared_encoding(data) if kind == "html" and decoding.known == AUTO else None
+    if declared and (decoding.errors != "strict" or fits(data, declared)):  # else it declares what it is not
         used = Decoding(declared, decoding.errors)
     pieces = iter_text(io.BytesIO(data), file.shown_name, used, tally, reopen=lambda: nullcontext(io.BytesIO(data)))
     text = "".join(check_pieces(pieces, file.shown_name))

@@ -27,6 +27,7 @@ from textgen.store.opening import SpecialFileError, open_regular
 TEXT_ENDINGS = ("txt", "text", "md", "markdown", "rst", "tex", "org", "adoc")
 PICTURES = ("svg", "eps", "ps")  # which are made of text
 MADE_BY_OTHERS = ("node_modules", "__pycache__", "CVS", "__MACOSX")
+HIDDEN = (".", "~$")  # the second is what Word writes beside a document that is open
 ENVIRONMENT = "pyvenv.cfg"  # in the folder of a Python environment
 MOST_FILES = 100_000
 MOST_KINDS, MOST_NAMES = 6, 3  # that a line names
@@ -120,7 +121,7 @@ def _walk(folder: Path, config: TextConfig, left_out: LeftOut) -> Iterator[str]:
             raise unreadable(shown(path), error) from error
         for entry in entries:
             name = f"{parent}{entry.name}"
-            if entry.name.startswith(".") and not _is_named(name, config.include):
+            if entry.name.startswith(HIDDEN) and not _is_named(name, config.include):
                 left_out.hidden += 1
             elif entry.is_dir(follow_symlinks=False):
                 if _matches(name, config.exclude):
@@ -193,17 +194,23 @@ def _begins_with_text(path: Path) -> bool:
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:
-    """Whether a pattern fits a file or folder: its path in the folder or, where the pattern has no slash, its name."""
+    """Whether a pattern fits a file or folder, or names a folder that it is in.
+
+    It fits the path in the folder or, where the pattern has no slash, the name.
+    """
     for pattern in patterns:
         wanted = pattern.removeprefix("./").removeprefix("**/").rstrip("/")
+        ways = [wanted, wanted.replace("/**/", "/")]  # `**` may stand for no folder
         forms = [name, uncompressed(name)]
         forms += [] if "/" in wanted else [form.rpartition("/")[2] for form in forms]
-        if any(fnmatchcase(form, wanted) for form in forms):
+        if any(fnmatchcase(form, way) for form in forms for way in ways) or name.startswith(f"{wanted}/"):
             return True
     return False
 
 
 def _is_named(name: str, patterns: Sequence[str] | None) -> bool:
-    """Whether a pattern names what is usually left out, as `.github/*` does."""
+    """Whether a pattern names what is usually left out, as `.github/*` and `.*` do."""
     own = name.rpartition("/")[2]
-    return any(own in pattern.split("/") or pattern.startswith(f"{name}/") for pattern in patterns or ())
+    parts = {part for pattern in patterns or () for part in pattern.split("/")}
+    is_hidden = any(fnmatchcase(own, part) for part in parts if part.startswith("."))
+    return is_hidden or own in parts or any(pattern.startswith(f"{name}/") for pattern in patterns or ())

@@ -187,7 +187,7 @@ class _Pass:
     def _pieces(
         self, file: SourceFile, decoding: Decoding, text_bytes: ByteStream, passing: PassingBytes, is_in_folder: bool
     ) -> Iterator[str]:
-        is_empty = True
+        is_empty, num_unread = True, len(self.met.unread)
         stream = PeekedBytes(text_bytes, file.shown_name)
         kind = format_to_read(file, stream.head, self.config)
         if kind == "text":
@@ -204,7 +204,7 @@ class _Pass:
             yield piece
         if is_empty and not is_in_folder:
             raise CorpusError(f"{file.shown_name} is empty. Give a text to learn from.")
-        self.tally.empty_files += is_empty
+        self.tally.empty_files += is_empty and len(self.met.unread) == num_unread
         self.tally.files += not is_empty
 
     def _readable(self, pieces: Iterator[str]) -> Iterator[str]:

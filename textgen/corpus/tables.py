@@ -67,8 +67,19 @@ def documents_of(found: Iterator[list[str]], rows: Rows) -> Iterator[str]:
         held += cells
         num_characters += sum(map(len, cells))
         if num_characters >= BLOCK_CHARACTERS:
-            yield END_OF_DOCUMENT.join((*held, ""))
+            yield _block_of(held, rows)
             held, num_characters = [], 0
     if held:
-        yield END_OF_DOCUMENT.join((*held, ""))
+        yield _block_of(held, rows)
     rows.finish(is_any_good)
+
+
+def _block_of(cells: list[str], rows: Rows) -> str:
+    """One text of all cells. JSON and Parquet may hold other line ends than LF in them."""
+    text = END_OF_DOCUMENT.join((*cells, ""))
+    if "\r" in text:
+        num_crlf, tally = text.count("\r\n"), rows.tally
+        tally.crlf_line_ends += num_crlf
+        tally.cr_line_ends += text.count("\r") - num_crlf
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text

@@ -26,6 +26,10 @@ GROUPS = (
     (",\u3001", (",", "\uff0c", "\u3001")),
     ("(\u3010\u3014", ("(", "\uff08", "\u3010")),
     (")\u3011\u3015", (")", "\uff09", "\u3011")),
+    # Letters of Arabic keyboards and of Persian ones
+    ("\u0643\u06a9", ("\u0643", "\u06a9")),
+    ("\u064a\u06cc\u0649", ("\u064a", "\u06cc")),
+    *((symbols, tuple(symbols)) for symbols in (f"{n}{chr(0x660 + n)}{chr(0x6F0 + n)}" for n in range(10))),
     # Letters that have no decomposition
     ("\u00e6", ("ae",)),
     ("\u00c6", ("AE", "ae")),

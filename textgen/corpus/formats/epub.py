@@ -28,7 +28,8 @@ def extract(data: bytes, shown_name: str) -> Extract:
     encrypted = _encrypted(archive)
     chapters, num_missing, num_replaced = [], 0, 0
     for href in spine.pages():
-        name = posixpath.normpath(posixpath.join(folder, unquote(urlsplit(href).path))).lstrip("/")
+        names = [_name_in(folder, unquote(urlsplit(href).path)), _name_in(folder, href)]
+        name = next((name for name in names if name in archive), names[0])
         if name in encrypted:
             raise DocumentError(f"{shown_name} is protected against copying (DRM), so it cannot be read.")
         if name not in archive:
@@ -42,6 +43,10 @@ def extract(data: bytes, shown_name: str) -> Extract:
     facts += [f"{counted(num_missing, 'chapter')} missing from the file"] if num_missing else []
     facts += [f"{counted(num_replaced, 'undecodable byte')} shown as U+FFFD"] if num_replaced else []
     return Extract(joined(chapters), ", ".join(facts))
+
+
+def _name_in(folder: str, path: str) -> str:
+    return posixpath.normpath(posixpath.join(folder, path)).lstrip("/")
 
 
 def _package(archive: Archive) -> str:

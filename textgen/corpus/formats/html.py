@@ -18,6 +18,7 @@ from textgen.messages import counted
 
 # A quote counts after "=" alone, as for browsers: <p title=it's> ends where it seems to.
 TAG = re.compile(r"""</?[a-zA-Z](?:=\s*+"[^"]*+"|=\s*+'[^']*+'|[^>=]++|=)*+>""")
+DOCTYPE = re.compile(r"<![^<>\[]*+\[[^\]]*+\]\s*+>")  # with declarations of its own in brackets
 TAG_BEGINS = re.compile("</?[a-zA-Z]")
 SIMPLE_TAG = re.compile(r"</?[a-zA-Z][^<>]*+>")
 NAME = re.compile(r"</?(?:\w+:)?([a-zA-Z][a-zA-Z0-9]*)")
@@ -51,7 +52,8 @@ RUBY = {"rp", "rt", "rtc"}  # each ends where the next begins
 TELLING = ("hidden", "none", "type", "role", "class")
 SKIPPED_ROLES = {"navigation", "doc-noteref", "doc-pagebreak", "doc-backlink", "doc-toc", "noteref", "pagebreak", "toc"}
 SKIPPED_CLASSES = {"pagenum", "pageno", "pagebreak", "noteref", "fnanchor", "footnote-ref", "footnote-back"}
-NO_DISPLAY = re.compile(r"display\s*:\s*none", re.IGNORECASE)
+SKIPPED_CLASSES |= {"mw-editsection", "mw-jump-link"}  # what Wikipedia offers its editors
+NO_DISPLAY = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 SIGN = r"(?:\d{1,4}|[a-zA-Z]|[ivxlcIVXLC]{1,6}|[*†‡§¶#]{1,4}|(?:note|fn|nb)\.?\s?\d{1,3})"
 MARK = re.compile(rf"\s*[\[(]?\s*{SIGN}\s*[\])]?\s*|\s*[↩↑⏎^←]\ufe0e?\s*")  # of a footnote, where it is a raised link
 BRACKETED_MARK = re.compile(rf"\s*\[\s*{SIGN}\s*\]\s*|\s*[↩↑⏎]\ufe0e?\s*")
@@ -94,7 +96,7 @@ class _Token(NamedTuple):
 def _tokens(source: str) -> Iterator[_Token]:
     """All tags and texts, without comments and what lies in raw elements. Every character is looked at a few times."""
     place, num_characters = 0, len(source)
-    tag, has_comments, has_sections = TAG, True, True
+    tag, has_comments, has_sections, may_declare = TAG, True, True, True
     unclosed: set[str] = set()  # raw elements that do not end in the rest
     while place < num_characters:
         start = source.find("<", place)
@@ -115,7 +117,9 @@ def _tokens(source: str) -> Iterator[_Token]:
                 yield _Token(html.escape(source[place + 9 : end]))
             place = end + 3 if has_sections else place + 9
         elif source.startswith(("<!", "<?"), place):
-            end = source.find(">", place)
+            declared = DOCTYPE.match(source, place) if may_declare else None
+            may_declare = may_declare and source[place + 1] == "?"  # it stands at the beginning, once
+            end = declared.end() - 1 if declared else source.find(">", place)
             place = end + 1 if end >= 0 else num_characters
         elif TAG_BEGINS.match(source, place):
             found = tag.match(source, place)
@@ -253,7 +257,8 @@ def _is_tag(tag: str, name: str) -> bool:
 
 def _is_out_of_sight(tag: str) -> bool:
     """Whether an element is hidden, leads elsewhere, or is a mark for the reader, by its attributes."""
-    if not any(word in tag for word in TELLING):
+    small = tag.lower()
+    if not any(word in small for word in TELLING):
         return False
     attributes = _attributes(tag)
     if "hidden" in attributes or NO_DISPLAY.search(attributes.get("style", "")):

@@ -1,6 +1,6 @@
 """OpenDocument texts (.odt): paragraphs and headings, cells of tables included, and the footnotes after them.
 
-Deleted text, comments, descriptions of pictures and a table of contents are left out.
+Deleted text, hidden text, comments, descriptions of pictures and a table of contents are left out.
 """
 
 import re
@@ -14,6 +14,7 @@ from textgen.messages import counted
 WHITE_SPACE = re.compile(r"[ \t\r\n]+")
 MOST_SPACES = 100  # that one element stands for
 SKIPPED = {"note-citation", "annotation", "tracked-changes", "table-of-content", "title", "desc", "ruby-text", "script"}
+HIDEABLE = ("p", "h", "span", "section")
 SIGNS = {"tab": "\t", "line-break": "\n"}
 
 
@@ -37,10 +38,16 @@ class _Body:
         self.notes: list[str] = []
         self._open: list[list[str]] = []
         self._num_skipped = self._num_notes = 0  # elements that are open around here
+        self._style = ""  # that is being told of
+        self._hidden: set[str] = set()  # styles of hidden text
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         name = tag.rpartition("}")[2]
-        if self._num_skipped or name in SKIPPED:
+        if name == "style":
+            self._style = _value(attributes, "name")
+        elif name == "text-properties" and _value(attributes, "display") == "none":
+            self._hidden.add(self._style)
+        if self._num_skipped or name in SKIPPED or (name in HIDEABLE and self._is_hidden(attributes)):
             self._num_skipped += 1
         elif name in ("p", "h"):
             self._open.append([])
@@ -50,6 +57,9 @@ class _Body:
             self._open[-1].append(" " * _number(attributes))
         elif self._open and name in SIGNS:
             self._open[-1].append(SIGNS[name])
+
+    def _is_hidden(self, attributes: Mapping[str, str]) -> bool:
+        return _value(attributes, "display") == "none" or _value(attributes, "style-name") in self._hidden
 
     def end(self, tag: str) -> None:
         name = tag.rpartition("}")[2]
@@ -67,5 +77,9 @@ class _Body:
 
 def _number(attributes: Mapping[str, str]) -> int:
     """How many spaces are meant."""
-    value = next((value for name, value in attributes.items() if name.endswith("}c")), "1")
+    value = _value(attributes, "c") or "1"
     return min(int(value), MOST_SPACES) if value.isascii() and value.isdigit() and len(value) < 10 else 1
+
+
+def _value(attributes: Mapping[str, str], wanted: str) -> str:
+    return next((value for name, value in attributes.items() if name.endswith(f"}}{wanted}")), "")

@@ -22,7 +22,7 @@ def declared_encoding(data: bytes) -> str | None:
         if data.startswith(mark):
             return MARKS[mark]
     found = DECLARATION.match(data) or META.search(data, 0, DECLARED_WITHIN)
-    if found is None or (not data.isascii() and _is_utf_8(data)):
+    if found is None or (not data.isascii() and fits(data, "utf-8")):
         return None
     try:
         name = codecs.lookup(found[1].decode()).name
@@ -38,9 +38,10 @@ def decode_page(data: bytes) -> tuple[str, int]:
     return text, max(0, text.count("\ufffd") - data.count("\ufffd".encode()))
 
 
-def _is_utf_8(data: bytes) -> bool:
+def fits(data: bytes, encoding: str) -> bool:
+    """Whether `data` is text in `encoding`."""
     try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
+        data.decode(encoding)
+    except UnicodeError:
         return False
     return True

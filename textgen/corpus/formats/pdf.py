@@ -1,4 +1,5 @@
-"""PDF documents (.pdf), by pypdf: the lines of the pages as they stand there. A word that a line end parts is joined.
+"""PDF documents (.pdf), by pypdf: the lines of the pages as they stand there. A word that a line end parts is joined,
+and ligatures are letters.
 
 A page has no paragraphs, only letters at places; so the lines of a paragraph stay lines.
 """
@@ -17,7 +18,8 @@ from textgen.corpus.formats.markup import joined
 from textgen.messages import counted, shown
 
 LARGEST_TEXT = 1 << 27  # characters
-PARTED = re.compile(r"(?<=[^\W\d_])-\n(?=[^\W\d_])")
+PARTED = re.compile("(?<=[^\\W\\d_])[-\u2010\xad]\n(?=[^\\W\\d_])")
+LIGATURES = dict(zip(range(0xFB00, 0xFB07), ("ff", "fi", "fl", "ffi", "ffl", "st", "st"), strict=True))
 ENDS = re.compile(
     "[.!?:;\u2026\"'\u201d\u2019\u00bb)\\]]\\s*\\Z"
 )  # a page that ends so does not go on in the middle of a sentence
@@ -42,7 +44,7 @@ def extract(data: bytes, shown_name: str) -> Extract:
     for page in filter(None, pages):
         goes_on = page[0].islower() and not ENDS.search(parts[-1][-9:])
         parts += ["\n" if goes_on else "\n\n", page]
-    text = PARTED.sub(_unparted, "".join(parts))
+    text = PARTED.sub(_unparted, "".join(parts)).translate(LIGATURES)
     return Extract(joined(text.split("\n\n")), counted(len(pages), "page"))
 
 
@@ -57,8 +59,8 @@ def _pages(reader: PdfReader) -> Iterator[str]:
 
 
 def _unparted(match: re.Match[str]) -> str:
-    """What stands in place of a hyphen at a line end: nothing, unless a capital follows."""
-    return "" if match.string[match.end()].islower() else "-"
+    """What stands in place of a hyphen at a line end: nothing, unless a capital follows one that is not soft."""
+    return "" if match.string[match.end()].islower() or match[0][0] == "\xad" else "-"
 
 
 @contextlib.contextmanager

@@ -16,12 +16,15 @@ TIMES = re.compile(rf"\s*{TIME}\s*--?>\s*{TIME}(?:\s.*)?")
 INNER_TIME = re.compile(rf"<{TIME}>")
 # A tag is a name in pointed brackets; "<3" and "a < b" are text. Braces hold what only a player understands.
 TAG = re.compile(r"</?[A-Za-z][^<>]*>|\{\\[^{}]*\}|\{[A-Za-z]:[^{}]*\}")
+LINE_END = re.compile(r"<br\s*/?>|\\N", re.IGNORECASE)
+DIRECTIONS = "\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069"  # marks, embeddings and isolates
 SOUND = re.compile(r"<rt\b[^<>]*>[^<>]*(?:</rt>)?")
 NO_CUES = re.compile(r"(?:NOTE|STYLE|REGION|WEBVTT)(?:\s|$)")
 
 
 def extract(text: str, shown_name: str) -> Extract:
     """The text of subtitles, in either dialect. Raises DocumentError."""
+    text = LINE_END.sub("\n", text)
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     places = [number for number, line in enumerate(lines) if "->" in line and TIMES.fullmatch(line)]
     if not places:
@@ -51,7 +54,7 @@ def _said(lines: list[str], is_vtt: bool, is_last: bool) -> list[str]:
 
 
 def _plain(line: str) -> str:
-    return html.unescape(TAG.sub("", INNER_TIME.sub("", SOUND.sub("", line)))).strip().strip("\u200e\u200f\u202a\u202c")
+    return html.unescape(TAG.sub("", INNER_TIME.sub("", SOUND.sub("", line)))).strip().strip(DIRECTIONS).strip()
 
 
 def _without_repetitions(cues: list[list[str]]) -> list[list[str]]:

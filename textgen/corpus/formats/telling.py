@@ -10,7 +10,8 @@ import re
 from textgen.corpus.containers import container_of
 
 HEAD_BYTES = 1 << 13  # of a file, that tell what it is
-BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")
+UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", *UTF_16_MARKS, b"\0\0\xfe\xff")
 CONTROLS = bytes(set(range(0x20)) - set(b"\t\n\x0b\x0c\r\x1a\x1b")) + b"\x7f"
 MOST_CONTROLS = 1 / 200  # of the bytes of a text; old ones hold a few
 
@@ -19,10 +20,21 @@ PAGE = re.compile(r"<(?:!doctype\s+html|html|head|body|title|meta|link)\b", re.I
 TAGS = r"(?:p|div|h[1-6]|ul|ol|li|table|tr|td|span|article|section|main|header|a|b|i|em|strong|font|center|blockquote)"
 FRAGMENT = re.compile(rf"<(?:{TAGS}|br|hr|img)\b[^<>]*>", re.IGNORECASE)
 CLOSED = re.compile(rf"</{TAGS}\s*>|<p\b[^<>]*>|<br\s*/?>", re.IGNORECASE)
+TO_SRT = "no flag reads that. Save it as .srt"
+OTHERS = (
+    (re.compile(r"\[Script Info\]"), "subtitles (.ass)", TO_SRT),
+    (re.compile(r"\{\d+\}\{\d*\}"), "subtitles (MicroDVD)", TO_SRT),
+    (
+        re.compile(r"(?:From .*\n)?(?:[\w-]+:.*\n(?:[ \t].*\n)*+){0,40}?MIME-Version:", re.IGNORECASE),
+        "a mail or a page in MIME",
+        "no flag reads that. Save it as .html or .txt",
+    ),
+)
 SUBTITLES = re.compile(r"(?:\d+[ \t]*\r?\n)?(?:\d{1,3}:)?\d{1,2}:\d{2}[.,]\d{1,3}[ \t]*-->")
 NOTEBOOK = re.compile(r'\{.*"(?:cell_type|nbformat)"\s*:', re.DOTALL)
 DELIMITERS = {"\t": 2, ";": 2, "|": 2, ",": 3}  # with the cells that a row must have
 TABLES = {"JSON Lines": "jsonl", "JSON": "jsonl", "TSV": "tsv", "CSV": "csv"}
+HZ_SHIFT = "~{"  # what follows are pairs of ASCII that stand for Chinese, commas among them
 FEWEST_ROWS, MOST_ROWS, LONGEST_TITLE = 3, 50, 40
 
 
@@ -49,7 +61,8 @@ def looks_like(head: bytes) -> tuple[str, str] | None:
     Args:
         head: the first bytes of the file.
     """
-    text = head.decode("utf-8", "ignore").removeprefix("\ufeff")
+    encoding = "utf-16" if head.startswith(UTF_16_MARKS) else "utf-8"
+    text = head.decode(encoding, "ignore").removeprefix("\ufeff")
     prologue = PROLOGUE.match(text)
     start = text[prologue.end() :] if prologue else text
     if PAGE.match(start) or (FRAGMENT.match(start) and len(CLOSED.findall(start)) >= 2):
@@ -58,6 +71,9 @@ def looks_like(head: bytes) -> tuple[str, str] | None:
         return "subtitles", f"--file-format {'vtt' if start.startswith('WEBVTT') else 'srt'} reads what is said"
     if NOTEBOOK.match(start):
         return "a notebook", "--file-format ipynb reads its cells"
+    for pattern, kind, way in OTHERS:
+        if pattern.match(start):
+            return kind, way
     if text.lstrip().startswith("<?xml"):
         return "XML", "no flag reads that"
     if found := _table(start):
@@ -69,7 +85,7 @@ def _table(text: str) -> str | None:
     """JSON, JSON Lines, TSV or CSV, if `text` begins like a table."""
     if text.startswith("["):
         return "JSON" if re.match(r"\[\s*\{\s*\"(?:[^\"\\]|\\.)*\"\s*:", text) else None
-    lines = text.splitlines()[: MOST_ROWS + 1]
+    lines = [] if HZ_SHIFT in text else text.splitlines()[: MOST_ROWS + 1]
     whole = lines if len(text) < HEAD_BYTES // 4 else lines[:-1]  # the last one may be cut
     if text.startswith("{"):
         return "JSON Lines" if whole and all(_is_object(line) for line in whole[:3]) else None
