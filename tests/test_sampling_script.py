@@ -82,7 +82,7 @@ def test_an_id_is_drawn_as_numpy_draws_it_by_all_rules_in_their_order():
     random, questions, expected = np.random.default_rng(0), [], []
     for _ in range(400):
         scores = np.log(random.integers(0, 9, 8) + 1e-3)
-        scores[random.random(8) < 0.3] = -np.inf
+        scores[random.random(8) < random.choice([0.3, 1.0], p=[0.9, 0.1])] = -np.inf
         numbers = {"temperature": random.choice([0, 0.5, 1, 2.5]), "top_k": random.choice([0, 3, 5])}
         numbers |= {
             "top_p": random.choice([1, 0.6]),
@@ -98,8 +98,9 @@ def test_an_id_is_drawn_as_numpy_draws_it_by_all_rules_in_their_order():
 
 def test_recent_ids_and_runs_cost_what_they_cost_in_numpy():
     random, questions, expected = np.random.default_rng(0), [], []
-    long = [7, 8, *[1, 2] * (MAX_RECENT // 2 - 2), 1, 7]  # a run begins with the earliest id that still counts
-    for ids in (long, [6, *long], *[random.integers(0, 4, random.integers(0, 14)).tolist() for _ in range(40)]):
+    # The run "7 8" begins with the earliest id that still counts, or with the one before it.
+    long = [[7, 8, *[1] * (size - 3), 7] for size in (MAX_RECENT, MAX_RECENT + 1)]
+    for ids in (*long, *(random.integers(0, 4, random.integers(0, 14)).tolist() for _ in range(40))):
         config = SamplingConfig(
             repeat_penalty=random.choice([1, 1.5]),
             presence_penalty=random.choice([0, 0.5]),
