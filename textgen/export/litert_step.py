@@ -31,7 +31,8 @@ def write(model: StoredModel, path: Path) -> None:
         except MemoryError:
             raise
         except Exception as problem:  # the converter's own classes, which are not part of its interface
-            raise ExportError(f"TensorFlow cannot convert the model: {str(problem).partition(chr(10))[0]}") from None
+            first, *_ = str(problem).split("\n")
+            raise ExportError(f"TensorFlow cannot convert the model: {first}") from None
     atomic.write_bytes(path, content)
 
 

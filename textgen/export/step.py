@@ -157,7 +157,8 @@ def _answer(kind: StepFile, model: StoredModel, directory: Path, requests: Reque
     except (CannotRunError, OSError, MemoryError):
         raise
     except Exception as problem:  # the runtimes' own classes, which are not part of their interfaces
-        raise ExportError(f"the exported model does not run: {str(problem).partition(chr(10))[0]}") from None
+        first, *_ = str(problem).split("\n")
+        raise ExportError(f"the exported model does not run: {first}") from None
     generator = Generator(model.tokenizer, StepEngine(model, run, kind.ids))
     answers = []
     for request in requests:
