@@ -67,6 +67,7 @@ LONG = {
     "train --workers": f"train novel.txt --name {NEW} {SMALL} --steps 8 --workers 2",
     "train FILE --resume": f"train novel.txt --resume --name {RUN}",
     "export": f"export {DONE} --output exported",
+    "export --format litert": f"export {DONE} --format litert --output exported",
     "benchmark": "benchmark --units 8 --batch-size 4 --sequence-length 8",
     "lesson": "lesson novel.txt novel.txt novel.txt novel.txt --minutes 0.005 --html named",
 }

@@ -10,7 +10,8 @@ from conftest import make_stored_model, make_word_tokenizer
 from textgen.config import SamplingConfig
 from textgen.errors import ExportError
 from textgen.export import check, export_model
-from textgen.export.onnx_step import ONNX, StepEngine, step_of
+from textgen.export.onnx_step import ONNX, open_step, step_of
+from textgen.export.step import StepEngine
 from textgen.generation.numpy_engine import NumpyEngine
 
 SHAPES = {
@@ -29,20 +30,20 @@ def test_without_onnx_one_line_says_what_to_install(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_its_scores_and_states_are_those_of_the_numpy_engine(name, tmp_path):
+def test_its_scores_and_states_are_those_of_the_numpy_engine(name):
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     model = make_stored_model(**SHAPES[name])
     config = model.record.model
-    (tmp_path / "model.onnx").write_bytes(step_of(config, model.weights))
-    step, token_ids = StepEngine(tmp_path / "model.onnx", model), np.arange(20) % config.vocabulary_size
+    step = StepEngine(model, open_step(step_of(config, model.weights)), "int64")
+    token_ids = np.arange(20) % config.vocabulary_size
     expected = NumpyEngine(config, model.weights).read(token_ids)
     found = step.read(token_ids)
     for part in ("logits", "hidden", "memory"):
         np.testing.assert_allclose(getattr(found, part), getattr(expected, part), atol=2e-5)
     states = [np.repeat(getattr(expected, part)[None], 3, axis=0) for part in step.states]
     inputs = {"token_id": np.array([1, 2, 1])} | dict(zip(step.states, states, strict=True))
-    logits = step.session.run(["logits"], inputs)[0]
+    logits = step.run(inputs)["logits"]
     np.testing.assert_allclose(logits[2], step.read(np.array([1]), expected).logits, atol=2e-5)  # many texts at once
 
 

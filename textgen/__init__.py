@@ -29,7 +29,7 @@ The map, in the order in which text becomes a model and a model becomes text. A 
     inspection          a corpus -> what is odd about it, and a command that suits it
     training/           a request -> a plan -> a trainer -> a model directory
     benchmark           how fast this machine trains and samples, by size
-    export/             a model -> a SavedModel, a page that writes, ONNX: a prompt goes in, text comes out
+    export/             a model -> a SavedModel, a page that writes, ONNX, LiteRT: a prompt goes in, text comes out
     repl/               a writing desk: stories that somebody and a model write in turns
     serving/            models behind HTTP, as OpenAI's completions interface
     report/             the evaluations of runs -> curves in a terminal, or a page

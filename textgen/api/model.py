@@ -174,7 +174,8 @@ class Model:
 
         Args:
             output_dir: the directory that is made; for a page, the file.
-            format: "saved-model" for TensorFlow, "html" for a page that writes, "onnx" for the network's step.
+            format: "saved-model" for TensorFlow, "html" for a page that writes, "onnx" or "litert" for the network's
+                step.
             dtype: how a page stores the weights: "float32", "float16" or "int8". None is float16, or int8 where the
                 model is stored so.
 

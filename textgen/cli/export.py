@@ -1,4 +1,4 @@
-"""`textgen export`: a model as a SavedModel, as a page that writes, or as ONNX."""
+"""`textgen export`: a model as a SavedModel, as a page that writes, or as ONNX or LiteRT."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(("saved-model", "html", "onnx")),
+    type=click.Choice(("saved-model", "html", "onnx", "litert")),
     default="saved-model",
     show_default=True,
-    help="What to write: a TensorFlow SavedModel, a page for a browser, or the network as ONNX.",
+    help="What to write: a TensorFlow SavedModel, a page for a browser, or the network as ONNX or LiteRT.",
 )
 @click.option(
     "--dtype",
@@ -47,11 +47,12 @@ def export(
     """Export MODEL as a program that takes a prompt and returns text, without textgen.
 
     A SavedModel holds the tokenizer, the network and the sampling, and runs wherever TensorFlow does. A page is one
-    file that holds the model and writes in any browser, without a network. ONNX is the network's step, with the
-    tokenizer and the rules of sampling beside it as JSON, for other languages and for phones.
+    file that holds the model and writes in any browser, without a network. ONNX and LiteRT are the network's step,
+    with the tokenizer and the rules of sampling beside it as JSON, for other languages and for phones.
 
     What was written is run before it gets its name: the same seed gives the same text as `textgen sample`. Node runs a
-    page, and onnxruntime ONNX; where they are not installed, the command says that it did not compare.
+    page, and onnxruntime ONNX; where they are not installed, the command says that it did not compare. LiteRT is run by
+    ai-edge-litert, or by TensorFlow where that is not installed.
     """
     from textgen.export.formats import ENDINGS, export_as
     from textgen.messages import shown

@@ -11,9 +11,11 @@
     writing       a format -> its directory, whole, checked, or not at all
     document      a model without its weights, as JSON: vocabulary, rules, tables of Unicode
     page          a page that holds a model and writes (its style and scripts are in pages/)
-    onnx_step     the network's step as ONNX, and its check in onnxruntime
+    step          the network's step as a file, with its description beside it; an engine that runs it
+    onnx_step     that file as ONNX, and onnxruntime, which runs it
+    litert_step   that file as LiteRT, and the interpreter, which runs it
 
-Only what makes a SavedModel imports TensorFlow: signature, module, operations and saved_model.
+Only what makes a SavedModel or LiteRT imports TensorFlow: signature, module, operations, saved_model and litert_step.
 """
 
 from textgen.export.writing import ExportResult, export_model

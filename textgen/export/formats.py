@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from textgen.errors import SettingError
-from textgen.export.writing import SAVED_MODEL, ExportResult, export_model
+from textgen.export.writing import SAVED_MODEL, ExportResult, Format, export_model
 from textgen.store.model_directory import StoredModel
 from textgen.tensorflow_runtime import quiet_import
 
-ENDINGS = {"saved-model": "-savedmodel", "html": ".html", "onnx": "-onnx"}  # of the names of what is written
+ENDINGS = {"saved-model": "-savedmodel", "html": ".html", "onnx": "-onnx", "litert": "-litert"}  # of names
 
 
 def export_as(
@@ -33,10 +33,19 @@ def export_as(
         from textgen.export.page import export_page  # noqa: PLC0415
 
         return export_page(model, output, dtype=dtype, overwrite=overwrite, progress=progress)
+    if kind != "onnx":
+        progress("starting TensorFlow")
+        quiet_import(with_keras=False)
+    return export_model(model, output, overwrite=overwrite, progress=progress, kind=_directory_format(kind))
+
+
+def _directory_format(kind: str) -> Format:
     if kind == "onnx":
         from textgen.export.onnx_step import ONNX  # noqa: PLC0415
 
-        return export_model(model, output, overwrite=overwrite, progress=progress, kind=ONNX)
-    progress("starting TensorFlow")
-    quiet_import(with_keras=False)
-    return export_model(model, output, overwrite=overwrite, progress=progress, kind=SAVED_MODEL)
+        return ONNX
+    if kind == "litert":
+        from textgen.export.litert_step import LITERT  # noqa: PLC0415
+
+        return LITERT
+    return SAVED_MODEL

@@ -1,71 +1,23 @@
-"""The network's step as ONNX, for other languages and for phones: from a token and a state to scores and a state.
+"""The network's step as ONNX. onnxruntime runs it."""
 
-Beside `model.onnx` stands `model.json`: how to call it, the document of `document.py` (vocabulary, tables, what a word
-model does not write), the rules of sampling in sentences, and texts by which a program of one's own can be compared.
-"""
-
-import itertools
-import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from textgen.config import ModelConfig, SamplingConfig
+from textgen.config import ModelConfig
 from textgen.errors import ExportError
-from textgen.export.check import check_prompts
-from textgen.export.document import model_document
-from textgen.export.requests import CHECKED, SETTINGS, Answers, CannotRunError, Requests, request_of, simple
-from textgen.export.writing import Format
-from textgen.generation.barred import Barred
-from textgen.generation.generator import Generator, open_generator
-from textgen.generation.numpy_engine import NumpyEngine
-from textgen.generation.past import Past
-from textgen.generation.philox import uniforms
-from textgen.generation.sampling import next_ids
-from textgen.generation.state import Context
-from textgen.generation.steering import Steering
-from textgen.messages import shown
+from textgen.export.requests import CannotRunError
+from textgen.export.step import Run, StepFile, states_of
 from textgen.store import atomic
 from textgen.store.model_directory import StoredModel
 
 OPSET = 17
-STEP, DESCRIPTION = "model.onnx", "model.json"
-RULES = [
-    "A text begins with startId where eodId is a number, and where there is nothing else to read.",
-    "A symbol of a prompt that is not in `symbols` first joins the symbol before it (`together`); then its form "
-    "(`forms`) stands for it, or nothing. A prompt of a word model loses one space at its end.",
-    "A word model reads a piece of text as one id where `words` has it, else as the ids of its symbols. The classes of "
-    "symbols are 0 space, 1 blank, 2 letter, 3 number, 4 other, 5 ideograph, 7 mark, 8 apostrophe.",
-    "Of each id among the last repeat_last_n, read or written, the score is reduced by log(repeat_penalty), by "
-    "presence_penalty, and by frequency_penalty for each time that it is among them.",
-    "Ids whose digit in barred[group] is 1 are not drawn; group is the digit in `groups` of the latest id. Nor is an "
-    "id that would write a run of no_repeat_ngram ids that begins among the last 4096, nor eodId before min_length "
-    "units. Where no id is left, the text ends.",
-    "Temperature 0 takes the likeliest id, the first of equals. Otherwise the weights are exp((score - best) / "
-    "temperature), in double precision.",
-    "top_k keeps the k largest weights, top_p the smallest set whose share of the sum reaches it, min_p those of at "
-    "least that share of the largest; in this order, and of equals all or none. typical comes last: of what is left it "
-    "keeps the ids for which -log(share) is nearest to its mean, as many as reach that share of the sum.",
-    "The first id is drawn whose cumulative weight exceeds the random number times the sum.",
-    "The random number of token n under a seed is Philox4x32-10 with the counter (low word of n, high word of n, high "
-    "word of the seed, 0) and the key (low word of the seed, 0): the first 32 bits of the first word, then the first "
-    "21 bits of the second, divided by 2**53.",
-    "The text ends before eodId, and after `length` units. An id goes on with the unit of the id before it where that "
-    "has a 1 in `continued` and it has a 1 in `continues`.",
-]
 
 
-def write(model: StoredModel, directory: Path) -> None:
-    """Write `model` into the empty `directory`.
-
-    Raises:
-        ExportError: the package onnx is not installed.
-        OSError: it cannot be written.
-    """
-    atomic.write_bytes(directory / STEP, step_of(model.record.model, model.weights))
-    atomic.write_bytes(directory / DESCRIPTION, atomic.to_json_bytes(_description(model)))
+def write(model: StoredModel, path: Path) -> None:
+    """Write the step of `model`. Raises ExportError without the package onnx, and OSError."""
+    atomic.write_bytes(path, step_of(model.record.model, model.weights))
 
 
 def step_of(config: ModelConfig, weights: dict[str, np.ndarray]) -> bytes:
@@ -79,7 +31,7 @@ def step_of(config: ModelConfig, weights: dict[str, np.ndarray]) -> bytes:
     L, H = config.num_layers, config.units
     shapes = {name: ["batch", L, H] for name in ("hidden", "memory")}
     value = helper.make_tensor_value_info
-    states = [name for name in ("hidden", "memory") if name == "hidden" or config.cell == "lstm"]
+    states = states_of(config)
     graph = helper.make_graph(
         [helper.make_node(kind, list(inputs), list(made), **facts) for kind, inputs, made, facts in steps.nodes],
         "step",
@@ -182,95 +134,20 @@ class _Steps:
         return self.add("Tanh", self.add("Add", sums, self.add("MatMul", hidden, f"{layer}.recurrent_kernel"))), memory
 
 
-def _description(model: StoredModel) -> dict[str, Any]:
-    config = model.record.model
-    state = f"float32 [batch, {config.num_layers}, {config.units}]"
-    states = ["hidden", "memory"] if config.cell == "lstm" else ["hidden"]
-    generator, prompts = open_generator(model), check_prompts(model)
-    texts = [
-        request_of([prompt], sampling) | {"completion": generator.generate(prompt, sampling)[0].completion}
-        for sampling in (simple(config, 40) for config in CHECKED)
-        for prompt in prompts
-    ]
-    return {
-        "format": 1,
-        "model": shown(model.name),
-        "model_sha256": model.sha256,
-        "inputs": {"token_id": "int64 [batch]"} | {name: f"{state}, zeros before the first token" for name in states},
-        "outputs": {"logits": f"float32 [batch, {config.vocabulary_size}], scores of the next token"}
-        | {f"{name}_after": f"{state}, to be given as {name} with the next token" for name in states},
-        "rules": RULES,
-        "document": model_document(model),
-        "texts": texts,
-    }
+def open_step(content: bytes) -> Run:
+    """What runs the step, on one core. Raises CannotRunError without onnxruntime."""
+    try:
+        import onnxruntime  # noqa: PLC0415
+    except ImportError:
+        raise CannotRunError(
+            "onnxruntime is not installed, so its texts were not compared with the NumPy engine's"
+        ) from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return lambda inputs: dict(zip(names, session.run(names, inputs), strict=True))
 
 
-class StepEngine:
-    """An engine that runs an exported step, for its check."""
-
-    def __init__(self, path: Path, model: StoredModel):
-        try:
-            import onnxruntime  # noqa: PLC0415
-        except ImportError:
-            raise CannotRunError(
-                "onnxruntime is not installed, so its texts were not compared with the NumPy engine's"
-            ) from None
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        try:
-            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as problem:  # onnxruntime's own classes, which are not part of its interface
-            raise ExportError(f"the exported model does not run: {str(problem).splitlines()[0]}") from None
-        self.model, self.config = model, model.record.model
-        self.states = ["hidden", "memory"] if self.config.cell == "lstm" else ["hidden"]
-
-    def in_numpy(self) -> NumpyEngine:
-        """See `Engine`."""
-        return NumpyEngine(self.config, self.model.weights)
-
-    def read(self, token_ids: np.ndarray, context: Context | None = None) -> Context:
-        """See `Engine`."""
-        config = self.config
-        context = context or Context.empty(config.num_layers, config.units, config.vocabulary_size)
-        for token_id in token_ids.tolist():
-            inputs = {name: getattr(context, name)[None] for name in self.states}
-            logits, *after = self.session.run(None, {"token_id": np.array([token_id], np.int64)} | inputs)
-            state = {name: value[0] for name, value in zip(self.states, after, strict=True)}
-            recent = np.append(context.recent, np.int32(token_id))
-            context = Context(state["hidden"], state.get("memory", context.memory), logits[0], recent)
-        return context
-
-    def write(
-        self,
-        context: Context,
-        config: SamplingConfig,
-        samples: np.ndarray,
-        barred: Barred | None = None,
-        steering: Steering | None = None,
-    ) -> Iterator[np.ndarray]:
-        """See `Engine`; of one sample, and without steering."""
-        past = Past(context, config, 1, barred)
-        for place in itertools.count():
-            uniform = uniforms(config.seed, samples, place, 1)[0]
-            token_ids = next_ids(context.logits[None], uniform, config.at(place), past.recent, past.barred_ids())
-            past.advance(token_ids)
-            yield token_ids[None].astype(np.int32)
-            context = self.read(token_ids, context)
-
-
-def answer(model: StoredModel, directory: Path, requests: Requests) -> Answers:
-    """Answers of the step in `directory`, which onnxruntime runs. Raises CannotRunError where that is not installed."""
-    generator = Generator(model.tokenizer, StepEngine(directory / STEP, model))
-    answers = []
-    for request in requests:
-        values: dict[str, Any] = {name: request[name] for name in SETTINGS}
-        for name in values:
-            values[name] = tuple(values[name]) if isinstance(values[name], list) else values[name]
-        config = SamplingConfig(**values)
-        texts = [generator.generate(prompt, config)[0] for prompt in request["prompt"]]
-        completions = [text.completion for text in texts]
-        answers.append({"text": [text.prompt + text.completion for text in texts], "completion": completions})
-    return answers
-
-
-ONNX = Format(STEP, re.compile(r"model\.(onnx|json)"), write, answer)
+STEP = StepFile("model.onnx", "int64", "batch", write, open_step)
+ONNX = STEP.format()

@@ -39,7 +39,7 @@ class CannotRunError(Exception):
 
 
 def simple(config: SamplingConfig, length: int) -> SamplingConfig:
-    """The same of that length, with one temperature and no `ban`: what a page has, and the rules beside ONNX."""
+    """The same of that length, with one temperature and no `ban`: what a page has, and the rules beside a step."""
     least = config.min_length * length // config.length
     return config.replace(length=length, min_length=least, ban=(), temperature=config.temperatures[0])
 

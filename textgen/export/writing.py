@@ -53,7 +53,7 @@ def _signature_of_saved_model() -> Signature:
     return signature()
 
 
-# The only format that needs TensorFlow, which is not imported before.
+# It needs TensorFlow, which is not imported before.
 SAVED_MODEL = Format(
     "saved_model.pb",
     re.compile(
@@ -114,8 +114,10 @@ def export_model(
             progress("running it, to compare it with the NumPy engine")
             checked, not_checked = checked_or_not(model, functools.partial(kind.answer, model, directory))
             size = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
-    except OSError as problem:
-        raise ExportError(f"cannot write {shown(output_dir)}: {problem.strerror or problem}") from None
+    except (OSError, UnicodeEncodeError) as problem:  # a name of bytes that are no UTF-8, to TensorFlow
+        raise ExportError(
+            f"cannot write {shown(output_dir)}: {getattr(problem, 'strerror', None) or problem}"
+        ) from None
     seconds = round(time.perf_counter() - started, 3)
     return ExportResult(model.name, output_dir, size, model.sha256, kind.signature(), checked, not_checked, seconds)
 
