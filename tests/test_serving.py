@@ -7,16 +7,19 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from conftest import make_stored_model, make_word_tokenizer, write_stored_model
 
+from textgen.cli.serve import serve
 from textgen.config import SamplingConfig
-from textgen.errors import TextgenError
+from textgen.errors import SettingError, TextgenError
 from textgen.evaluation.surprisal import score_tokens
 from textgen.evaluation.texts import tokenize
 from textgen.generation import alternatives as finding
 from textgen.generation.generator import Generator, open_generator
 from textgen.serving.alone import Alone
 from textgen.serving.app import App
+from textgen.serving.server import listen
 from textgen.serving.shelf import Limits, Shelf, paths_of
 from textgen.serving.writer import SLICE, Writer
 
@@ -37,7 +40,9 @@ class Client:
         self.shelf = Shelf({"tiny": path}, limits)
         self.app = App(self.shelf, log=self.logged.append, **options)
 
-    async def ask(self, target, document=None, *, method=None, headers=None, body=None, parts=None, hang_up=None, is_whole=True):
+    async def ask(
+        self, target, document=None, *, method=None, headers=None, body=None, parts=None, hang_up=None, is_whole=True
+    ):
         if parts is None:
             parts = [json.dumps(document).encode() if body is None else body]
         heads = {"host": "localhost:8000"} | (headers or {})
@@ -272,7 +277,6 @@ PARAMS = {
     "temperature": ("infinite",),
     "temprature": ("misspelled",),
     "top_p": ("type",),
-    "max_copy": ("no index",),
     "tokens": ("token ids of no text",),
 }
 PARAM_OF = {name: param for param, names in PARAMS.items() for name in names}
@@ -556,13 +560,13 @@ def test_the_log_holds_texts_only_where_that_is_wanted(run):
 
 def test_what_is_left_out_has_openais_values(run):
     async def each(client):
-        orders = [{}, {}, {"length": 30}, {"logprobs": False, "best_of": 2, "n": 2, "suffix": ""}]
+        orders = [{}, {}, {"length": 30, "logprobs": 0}, {"logprobs": False, "best_of": 2, "n": 2, "suffix": ""}]
         return [await client.ask("/v1/completions", {"model": "tiny"} | order) for order in orders]
 
     one, other, long, two = (found.json for found in run(each))
     assert [each["usage"]["completion_tokens"] for each in (one, long, two)] == [16, 30, 32]
     assert one["choices"][0]["text"] != other["choices"][0]["text"]
-    assert two["choices"][0]["logprobs"] is None
+    assert [each["choices"][0]["logprobs"] is None for each in (one, long, two)] == [True, False, True]
 
 
 def test_a_head_has_no_body(run):
@@ -588,6 +592,33 @@ def test_faults_and_too_many_tasks_are_said_and_the_server_goes_on(run, monkeypa
     errors = [(each.status, each.json["error"]["type"], each.headers.get("retry-after")) for each in found]
     assert errors == [(503, "server_error", None), (429, "rate_limit_error", "1"), (500, "server_error", None)]
     assert after.status == 200
+
+
+def test_a_key_that_no_client_could_send_and_a_place_that_is_taken_are_refused(path, monkeypatch):
+    def serve_there(*options):
+        command = ["tiny", "--dry-run", "--models-dir", str(path.parent), *options]
+        CliRunner().invoke(serve, command, catch_exceptions=False)
+
+    monkeypatch.delenv("TEXTGEN_API_KEY", raising=False)
+    for key in ("schl\u00fcssel", "two words", "line\n"):
+        with pytest.raises(SettingError, match="API key"):
+            serve_there("--api-key", key)
+    with listen("127.0.0.1", 0) as taken, pytest.raises(TextgenError, match="cannot listen"):
+        serve_there("--port", str(taken.getsockname()[1]))
+
+
+@pytest.mark.parametrize(
+    ("options", "is_warned"),
+    [(["--host", "127.0.0.1"], False), (["--host", "0.0.0.0"], True), (["--host", "0.0.0.0", "--api-key", "k"], False)],
+)
+def test_a_server_for_anybody_is_said_loudly(path, monkeypatch, options, is_warned):
+    monkeypatch.delenv("TEXTGEN_API_KEY", raising=False)
+    said = []
+    monkeypatch.setattr("textgen.cli.serve.tell", said.append)
+    command = ["tiny", "--dry-run", "--port", "0", "--models-dir", str(path.parent), *options]
+    assert CliRunner().invoke(serve, command, catch_exceptions=False).exit_code == 0
+    assert any("WARNING: anybody who reaches 0.0.0.0" in line for line in said) == is_warned
+    assert "tiny could be served" in said[-1]
 
 
 def test_models_are_named_or_all(path, tmp_path):

@@ -100,7 +100,10 @@ class App:
             raise RefusalError(404, f"there is no {shown(path, 80)}", code="not_found")
         if connection.method != method and (connection.method, method) != ("HEAD", "GET"):
             raise RefusalError(
-                405, f"{path if not name else '/v1/models/NAME'} takes {method}", code="method_not_allowed", allow=method
+                405,
+                f"{path if not name else '/v1/models/NAME'} takes {method}",
+                code="method_not_allowed",
+                allow=method,
             )
         if path not in OPEN:
             self._check_key(connection)
