@@ -7,16 +7,21 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from conftest import make_stored_model, make_word_tokenizer, write_stored_model
 
+from textgen.cli.serve import serve
 from textgen.config import SamplingConfig
+from textgen.errors import SettingError, TextgenError
 from textgen.evaluation.surprisal import score_tokens
 from textgen.evaluation.texts import tokenize
+from textgen.generation import alternatives as finding
 from textgen.generation.generator import Generator, open_generator
 from textgen.serving.alone import Alone
 from textgen.serving.app import App
+from textgen.serving.server import listen
 from textgen.serving.shelf import Limits, Shelf, paths_of
-from textgen.serving.writer import Writer
+from textgen.serving.writer import SLICE, Writer
 
 STORED = make_stored_model()
 WRITTEN = {"model": "tiny", "prompt": "the cat", "max_tokens": 40, "seed": 3}
@@ -35,14 +40,16 @@ class Client:
         self.shelf = Shelf({"tiny": path}, limits)
         self.app = App(self.shelf, log=self.logged.append, **options)
 
-    async def ask(self, target, document=None, *, method=None, headers=None, body=None, parts=None, hang_up=None):
+    async def ask(
+        self, target, document=None, *, method=None, headers=None, body=None, parts=None, hang_up=None, is_whole=True
+    ):
         if parts is None:
             parts = [json.dumps(document).encode() if body is None else body]
         heads = {"host": "localhost:8000"} | (headers or {})
         method = method or ("GET" if document is None and body is None else "POST")
         encoded = [(name.encode(), value.encode()) for name, value in heads.items() if value is not None]
         messages = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
-        messages[-1]["more_body"] = False
+        messages[-1]["more_body"] = not is_whole
         found = SimpleNamespace(status=0, headers={}, parts=[], taken=0)
 
         async def receive():
@@ -103,12 +110,15 @@ SETTINGS = {
     "stop": {"stop": ["e", "xyz"], "min_length": 5},
     "regex": {"regex": "[a-z]{3,9}\\."},
     "words": {"must_include": ["dog"]},
+    "long": {"max_tokens": 300},
 }
+CASES = [(rules, n) for rules in SETTINGS.values() for n in (1, 3)]
 
 
 def written_by_sample(rules, prompt="the cat", seed=3, num_samples=1):
     rules = {name: tuple(value) if isinstance(value, list) else value for name, value in rules.items()}
-    config = SamplingConfig(**{"length": 40, "temperature": 1.0, "seed": seed} | rules)
+    rules |= {"length": rules.pop("max_tokens", 40)}
+    config = SamplingConfig(**{"temperature": 1.0, "seed": seed} | rules)
     return open_generator(STORED).generate(prompt, config, num_samples)
 
 
@@ -118,21 +128,20 @@ def test_texts_of_all_settings_at_once_are_those_of_sample(run, monkeypatch, has
         monkeypatch.setattr(Writer, "_new_batch", lambda writer, most: Alone(writer.generator, most))
 
     async def all_at_once(client):
-        orders = [WRITTEN | rules | {"n": n} for rules in SETTINGS.values() for n in (1, 3)]
+        orders = [WRITTEN | rules | {"n": n, "seed": seed} for seed, (rules, n) in enumerate(CASES)]
         return await asyncio.gather(*(client.ask("/v1/completions", order) for order in orders))
 
-    answers = iter(run(all_at_once))
-    for rules in SETTINGS.values():
-        for n in (1, 3):
-            expected = written_by_sample(rules, num_samples=n)
-            choices = next(answers).json["choices"]
-            assert [choice["text"] for choice in choices] == [each.completion for each in expected], rules
-            reasons = ["length" if each.finish_reason == "length" else "stop" for each in expected]
-            assert [choice["finish_reason"] for choice in choices] == reasons
+    for seed, ((rules, n), answer) in enumerate(zip(CASES, run(all_at_once), strict=True)):
+        expected = written_by_sample(rules, num_samples=n, seed=seed)
+        choices = answer.json["choices"]
+        assert [choice["text"] for choice in choices] == [each.completion for each in expected], rules
+        reasons = ["length" if each.finish_reason == "length" else "stop" for each in expected]
+        assert [choice["finish_reason"] for choice in choices] == reasons
 
 
-def test_a_streamed_text_is_that_of_one_answer_and_usage_comes_last(run):
-    order = WRITTEN | {"prompt": ["the cat", "a dog"], "n": 2, "echo": True, "logprobs": 2}
+@pytest.mark.parametrize("echo", [True, False])
+def test_a_streamed_text_is_that_of_one_answer_and_usage_comes_last(run, echo):
+    order = WRITTEN | {"prompt": ["the cat", "a dog"], "n": 2, "echo": echo, "logprobs": 2}
     stream = {"stream": True, "stream_options": {"include_usage": True}}
 
     async def both(client):
@@ -144,6 +153,7 @@ def test_a_streamed_text_is_that_of_one_answer_and_usage_comes_last(run):
     *parts, last = map(json.loads, events)
     assert last["choices"] == []
     assert last["usage"] == whole.json["usage"]
+    assert last["usage"] == {"prompt_tokens": 12, "completion_tokens": 160, "total_tokens": 172}
     assert all(part["usage"] is None for part in parts)
     for choice in whole.json["choices"]:
         own = [part["choices"][0] for part in parts if part["choices"][0]["index"] == choice["index"]]
@@ -151,7 +161,7 @@ def test_a_streamed_text_is_that_of_one_answer_and_usage_comes_last(run):
         for name in ("tokens", "token_logprobs", "text_offset"):
             joined = [value for part in own for value in part["logprobs"][name]]
             assert joined == pytest.approx(choice["logprobs"][name], nan_ok=True) or joined == choice["logprobs"][name]
-        assert [part["finish_reason"] for part in own][-1] == choice["finish_reason"]
+        assert [part["finish_reason"] for part in own] == [None] * (len(own) - 1) + [choice["finish_reason"]]
         for token, offset in zip(choice["logprobs"]["tokens"], choice["logprobs"]["text_offset"], strict=True):
             assert choice["text"][offset : offset + len(token)] == token
 
@@ -164,8 +174,9 @@ def test_echo_gives_the_prompt_the_probabilities_that_evaluate_gives_it(run):
     tokens = tokenize(text, STORED.tokenizer)
     start = STORED.tokenizer.pieces[STORED.tokenizer.start_id]
     started = run(ask, "/v1/completions", order | {"prompt": start + text}).json["choices"][0]
-    assert choice["text"] == text
+    assert (choice["text"], choice["finish_reason"]) == (text, "length")
     assert choice["logprobs"]["token_logprobs"][0] is None
+    assert run(ask, "/v1/completions", order | {"min_length": 9}).json["choices"] == [choice]
     nats = float(score_tokens(tokens.token_ids, generator.engine).nats.sum())
     assert -sum(started["logprobs"]["token_logprobs"][1:]) == pytest.approx(nats, abs=1e-4)
     for number, top in zip(
@@ -195,6 +206,7 @@ def test_the_end_of_a_document_has_a_probability_and_shows_nothing(tmp_path):
     (drawn, rolled), about, tokens, text = asyncio.run(both())
     ended = [choice for choice in drawn.json["choices"] if choice["finish_reason"] == "stop"]
     assert 0 < len(ended) < 30
+    assert [each.json["usage"]["prompt_tokens"] for each in (drawn, rolled)] == [0, len(ids) + 1]
     for choice in drawn.json["choices"]:
         logprobs = choice["logprobs"]
         assert (logprobs["tokens"][-1] == "") == (choice["finish_reason"] == "stop")
@@ -216,6 +228,12 @@ REFUSED = {
     "long number": ("/v1/completions", b'{"model": "tiny", "seed": ' + b"1" * 9999 + b"}", 400),
     "a list": ("/v1/completions", b"[]", 400),
     "n": ("/v1/completions", {"model": "tiny", "n": 10**9}, 400),
+    "many texts": ("/v1/completions", {"model": "tiny", "n": 129}, 400),
+    "many prompts": ("/v1/completions", {"model": "tiny", "prompt": ["a"] * 9, "n": 128}, 400),
+    "many stops": ("/v1/completions", {"model": "tiny", "stop": ["a"] * 17}, 400),
+    "many logprobs": ("/v1/completions", {"model": "tiny", "logprobs": 21}, 400),
+    "best_of": ("/v1/completions", {"model": "tiny", "best_of": 2}, 400),
+    "min_length": ("/v1/completions", {"model": "tiny", "min_length": 17}, 400),
     "max_tokens": ("/v1/completions", {"model": "tiny", "max_tokens": 10**9}, 400),
     "max_tokens 0": ("/v1/completions", {"model": "tiny", "max_tokens": 0}, 400),
     "misspelled": ("/v1/completions", {"model": "tiny", "temprature": 1}, 400),
@@ -223,9 +241,16 @@ REFUSED = {
     "endless": ("/v1/completions", {"model": "tiny", "endless": True}, 400),
     "suffix": ("/v1/completions", {"model": "tiny", "suffix": "x"}, 400),
     "token ids": ("/v1/completions", {"model": "tiny", "prompt": [10**6]}, 400),
+    "negative token ids": ("/v1/completions", {"model": "tiny", "prompt": [-1]}, 400),
     "huge token ids": ("/v1/completions", {"model": "tiny", "prompt": [10**60]}, 400),
     "regex": ("/v1/completions", {"model": "tiny", "regex": "("}, 400),
-    "no index": ("/v1/completions", {"model": "tiny", "max_copy": 9}, 400),
+    "large regex": ("/v1/completions", {"model": "tiny", "regex": "(a{999}){999}", "stream": True}, 400),
+    "no index": ("/v1/completions", {"model": "tiny", "max_copy": 9, "stream": True}, 400),
+    "long echo": (
+        "/v1/completions",
+        {"model": "tiny", "prompt": "a" * 100_001, "echo": True, "logprobs": 0, "max_tokens": 0},
+        413,
+    ),
     "no model": ("/v1/completions", {"prompt": "a"}, 400),
     "another model": ("/v1/completions", {"model": "tinny"}, 404),
     "a path": ("/v1/completions", {"model": "../models/tiny"}, 404),
@@ -238,6 +263,24 @@ REFUSED = {
     "token ids of no text": ("/detokenize", {"tokens": [True, "a"]}, 400),
     "short text": ("/v1/score", {"model": "tiny", "text": "a"}, 400),
 }
+
+
+PARAMS = {
+    "n": ("n", "many texts", "many prompts"),
+    "max_tokens": ("max_tokens", "max_tokens 0"),
+    "prompt": ("token ids", "negative token ids", "huge token ids", "long echo"),
+    "regex": ("regex", "large regex"),
+    "model": ("no model", "another model", "a path", "a path of a model"),
+    "text": ("text", "long text"),
+    "stop": ("many stops",),
+    "logprobs": ("many logprobs",),
+    "temperature": ("infinite",),
+    "temprature": ("misspelled",),
+    "top_p": ("type",),
+    "tokens": ("token ids of no text",),
+}
+PARAM_OF = {name: param for param, names in PARAMS.items() for name in names}
+OWN = ("k", "suffix", "endless", "best_of", "min_length")  # named as their field
 
 
 def test_what_is_refused_says_why_and_the_server_goes_on(run):
@@ -253,7 +296,10 @@ def test_what_is_refused_says_why_and_the_server_goes_on(run):
     for name, each in found.items():
         assert set(each.json["error"]) == {"message", "type", "param", "code"}, name
         assert each.json["error"]["message"]
-    assert found["misspelled"].json["error"]["param"] == "temprature"
+        assert each.json["error"]["param"] == PARAM_OF.get(name, name if name in OWN else None), name
+    codes = {name: found[name].json["error"]["code"] for name in ("another model", "another path", "method")}
+    assert codes == dict(zip(codes, ("model_not_found", "not_found", "method_not_allowed"), strict=True))
+    assert found["method"].headers["allow"] == "GET"
     assert "temperature" in found["misspelled"].json["error"]["message"]
     assert after.json["choices"][0]["text"] == written_by_sample({})[0].completion
 
@@ -262,11 +308,15 @@ SENDERS = [
     ({"host": "evil.example"}, 403),
     ({"host": "localhost.evil.example"}, 403),
     ({"host": "127.0.0.1@evil.example"}, 403),
+    ({"host": "[::1"}, 403),
+    ({"host": "[::1]evil.example"}, 403),
     ({"host": None}, 403),
     ({"origin": "http://evil.example"}, 403),
     ({"origin": "null"}, 403),
     ({"origin": "http://localhost:3000"}, 403),
     ({"sec-fetch-site": "cross-site"}, 403),
+    ({"sec-fetch-site": "same-site"}, 403),
+    ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}, 403),
     ({"host": "127.0.0.1:8000", "origin": "http://127.0.0.1:8000"}, 200),
     ({"host": "[::1]:8000"}, 200),
 ]
@@ -274,16 +324,33 @@ SENDERS = [
 
 @pytest.mark.parametrize(("headers", "status"), SENDERS, ids=str)
 def test_pages_of_other_sites_are_refused(run, headers, status):
-    assert run(ask, "/v1/models", headers=headers).status == status
+    found = run(ask, "/v1/models", headers=headers)
+    assert found.status == status
+    assert status == 200 or found.json["error"]["type"] == "permission_error"
+
+
+def test_a_link_of_another_site_leads_to_the_page_and_a_public_server_has_any_name(run):
+    visit = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
+    assert run(ask, "/", headers=visit).status == 200
+    assert run(ask, "/v1/models", headers={"host": "a.example"}, options={"is_loopback": False}).status == 200
 
 
 @pytest.mark.parametrize(
-    ("key", "status"), [(None, 401), ("Bearer wrong", 401), ("Basic right", 401), ("Bearer right", 200)]
+    ("key", "status"),
+    [(None, 401), ("Bearer wrong", 401), ("Bearer r", 401), ("Basic right", 401), ("Bearer right", 200)],
 )
 def test_a_key_is_asked_for(run, key, status):
     headers = {"authorization": key}
-    assert run(ask, "/v1/models", headers=headers, options={"api_key": "right"}).status == status
-    assert run(ask, "/healthz", headers=headers, options={"api_key": "right"}).status == 200
+
+    async def each(client):
+        return [await client.ask(target, headers=headers) for target in ("/v1/models", "/metrics", "/healthz", "/")]
+
+    models, metrics, health, page = run(each, options={"api_key": "right"})
+    assert [found.status for found in (models, metrics, health, page)] == [status, status, 200, 200]
+    assert b"tiny" not in page.body
+    if status == 401:
+        assert models.headers["www-authenticate"] == "Bearer"
+        assert models.json["error"]["type"] == "authentication_error"
 
 
 def test_a_large_body_is_refused_as_it_arrives(run):
@@ -291,6 +358,11 @@ def test_a_large_body_is_refused_as_it_arrives(run):
     assert (endless.status, endless.taken) == (413, 5)
     stated = run(ask, "/v1/completions", body=b"{}", headers={"content-length": str(2**30)})
     assert (stated.status, stated.taken, stated.headers["connection"]) == (413, 0, "close")
+
+
+def test_a_body_that_does_not_end_is_refused_in_time(run, monkeypatch):
+    monkeypatch.setattr("textgen.serving.connection.BODY_SECONDS", 0.02)
+    assert run(ask, "/v1/completions", parts=[b"{"], body=b"", is_whole=False).status == 408
 
 
 def test_a_busy_server_says_when_to_come_again_and_a_client_that_hangs_up_frees_its_rows(run):
@@ -302,16 +374,21 @@ def test_a_busy_server_says_when_to_come_again_and_a_client_that_hangs_up_frees_
         while not client.shelf.writers or client.shelf.writers["tiny"].num_open < 3:
             await asyncio.sleep(0.01)
         refused = await client.ask("/v1/completions", WRITTEN)
+        figures = (await client.ask("/metrics")).body.decode()
         gone.set()
         await asyncio.gather(*streams)
         begin = time.monotonic()
         writer = client.shelf.writers["tiny"]
         while writer.num_rows or writer.num_open:
             await asyncio.sleep(0.01)
-        return refused, time.monotonic() - begin, await client.ask("/v1/completions", WRITTEN), client.logged
+        seconds = time.monotonic() - begin
+        return refused, figures, seconds, await client.ask("/v1/completions", WRITTEN), client.logged
 
-    refused, seconds, after, logged = run(crowd, options={"limits": Limits(10**6, 2, 1)})
+    refused, figures, seconds, after, logged = run(crowd, options={"limits": Limits(10**6, 2, 1)})
     assert (refused.status, refused.headers["retry-after"]) == (429, "1")
+    assert refused.json["error"]["type"] == "rate_limit_error"
+    assert "textgen_rows 2\n" in figures
+    assert "textgen_queue 1\n" in figures
     assert seconds < 1
     assert after.status == 200
     assert sum("hung up" in line for line in logged) == 3
@@ -325,11 +402,28 @@ def test_a_text_that_waits_for_a_row_is_that_of_sample(run):
     assert [c["text"] for c in choices] == [each.completion for each in written_by_sample({}, num_samples=7)]
 
 
-def test_a_long_prompt_does_not_stop_other_texts(run):
+@pytest.fixture
+def submitted(monkeypatch):
+    """The prompts that writers were given."""
+    prompts, submit = [], Writer.submit
+
+    def seen(writer, given):
+        prompts.extend(given)
+        submit(writer, given)
+
+    monkeypatch.setattr(Writer, "submit", seen)
+    return prompts
+
+
+async def begun(prompts):
+    while not (prompts and prompts[-1].num_read):
+        await asyncio.sleep(0.001)
+
+
+def test_a_long_prompt_does_not_stop_other_texts(run, submitted):
     async def both(client):
-        await client.ask("/v1/completions", WRITTEN)
-        slow = asyncio.ensure_future(client.ask("/v1/completions", WRITTEN | {"prompt": "the cat " * 3_000}))
-        await asyncio.sleep(0.1)
+        slow = asyncio.ensure_future(client.ask("/v1/completions", WRITTEN | {"prompt": "the cat " * 2_000}))
+        await begun(submitted)
         quick = await client.ask("/v1/completions", WRITTEN)
         was_first = not slow.done()
         return quick, was_first, await slow
@@ -337,7 +431,22 @@ def test_a_long_prompt_does_not_stop_other_texts(run):
     quick, was_first, slow = run(both)
     assert was_first
     assert quick.json["choices"][0]["text"] == written_by_sample({})[0].completion
-    assert slow.json["choices"][0]["text"] == written_by_sample({}, prompt="the cat " * 3_000)[0].completion
+    assert slow.json["choices"][0]["text"] == written_by_sample({}, prompt="the cat " * 2_000)[0].completion
+
+
+def test_a_prompt_that_nobody_waits_for_is_read_no_further(run, submitted):
+    async def hang_up(client):
+        gone = asyncio.Event()
+        order = WRITTEN | {"prompt": "the cat " * 100_000}
+        asked = asyncio.ensure_future(client.ask("/v1/completions", order, hang_up=gone))
+        await begun(submitted)
+        gone.set()
+        await asked
+        before = submitted[0].num_read
+        await client.ask("/v1/completions", WRITTEN)
+        return submitted[0].num_read - before
+
+    assert run(hang_up) <= SLICE
 
 
 def test_rules_that_take_long_are_made_once_while_others_write(run, monkeypatch):
@@ -378,11 +487,14 @@ def test_a_text_that_fails_leaves_the_others_alone(run, monkeypatch):
     monkeypatch.setattr(batch._Group, "draw", failing)
 
     async def both(client):
-        orders = [WRITTEN | {"top_k": 7}, WRITTEN]
-        return await asyncio.gather(*(client.ask("/v1/completions", order) for order in orders))
+        orders = [WRITTEN | {"top_k": 7}, WRITTEN | {"top_k": 7, "echo": True, "stream": True}, WRITTEN]
+        return [*await asyncio.gather(*(client.ask("/v1/completions", order) for order in orders)), client.logged]
 
-    failed, other = run(both)
+    failed, streamed, other, logged = run(both)
     assert failed.status == 500
+    assert streamed.status == 200
+    assert "broken" in json.loads(events_of(streamed.body)[-1])["error"]["message"]
+    assert sum("broken" in line for line in logged) == 2
     assert other.json["choices"][0]["text"] == written_by_sample({})[0].completion
 
 
@@ -390,20 +502,32 @@ def test_alternatives_scores_and_metrics(run):
     async def each(client):
         await client.ask("/v1/completions", WRITTEN)
         return (
+            await client.ask("/v1/none"),
             await client.ask("/v1/alternatives", {"model": "tiny", "text": "the", "k": 3}),
             await client.ask("/v1/score", {"model": "tiny", "text": "the cat"}),
             await client.ask("/metrics"),
             client.logged,
         )
 
-    alternatives, score, metrics, logged = run(each)
-    assert len(alternatives.json["alternatives"]) == 3
+    _, alternatives, score, metrics, logged = run(each)
+    generator = open_generator(STORED)
+    expected = finding.alternatives(generator.engine, STORED.tokenizer, generator.read("the"), 3).pieces
+    assert alternatives.json["alternatives"] == [[piece.text, piece.probability] for piece in expected]
     assert alternatives.json["end"] is None
     assert "".join(piece for piece, _ in score.json["pieces"]) == "the cat"
     assert sum(bits for _, bits in score.json["pieces"]) == pytest.approx(score.json["total_bits"])
     assert score.json["bits_per_character"] == pytest.approx(score.json["total_bits"] / 7)
-    assert 'textgen_requests_total{path="/v1/completions",status="200"} 1' in metrics.body.decode()
-    assert 'textgen_tokens_total{kind="completion"} 40' in metrics.body.decode()
+    figures = dict(line.rsplit(" ", 1) for line in metrics.body.decode().splitlines() if line[0] != "#")
+    assert figures['textgen_requests_total{path="/v1/completions",status="200"}'] == "1"
+    assert figures['textgen_requests_total{path="other",status="404"}'] == "1"
+    assert (figures['textgen_tokens_total{kind="prompt"}'], figures['textgen_tokens_total{kind="completion"}']) == (
+        "7",
+        "40",
+    )
+    for name, count in {"request": "4", "first_byte": "1"}.items():
+        buckets = [value for key, value in figures.items() if key.startswith(f"textgen_{name}_seconds_bucket")]
+        assert sorted(buckets) == buckets
+        assert buckets[-2:] == [count, count] == [figures[f"textgen_{name}_seconds_count"]] * 2
     assert not any("the cat" in line for line in logged)
 
 
@@ -434,6 +558,72 @@ def test_the_log_holds_texts_only_where_that_is_wanted(run):
     assert (logged["prompts"], logged["texts"], logged["status"]) == (["the cat"], [text], 200)
 
 
+def test_what_is_left_out_has_openais_values(run):
+    async def each(client):
+        orders = [{}, {}, {"length": 30, "logprobs": 0}, {"logprobs": False, "best_of": 2, "n": 2, "suffix": ""}]
+        return [await client.ask("/v1/completions", {"model": "tiny"} | order) for order in orders]
+
+    one, other, long, two = (found.json for found in run(each))
+    assert [each["usage"]["completion_tokens"] for each in (one, long, two)] == [16, 30, 32]
+    assert one["choices"][0]["text"] != other["choices"][0]["text"]
+    assert [each["choices"][0]["logprobs"] is None for each in (one, long, two)] == [True, False, True]
+
+
+def test_a_head_has_no_body(run):
+    got, head = (run(ask, "/v1/models", method=method) for method in ("GET", "HEAD"))
+    assert (head.status, head.body, head.headers) == (200, b"", got.headers)
+
+
+def test_faults_and_too_many_tasks_are_said_and_the_server_goes_on(run, monkeypatch, tmp_path):
+    damaged = write_stored_model(tmp_path, STORED)
+    (damaged / "weights.safetensors").write_bytes(b"")
+
+    async def each(client):
+        client.shelf.paths["damaged"] = damaged
+        found = [await client.ask("/v1/completions", {"model": "damaged"})]
+        with monkeypatch.context() as patch:
+            patch.setattr("textgen.serving.shelf.MOST_WAITING", 0)
+            found.append(await client.ask("/v1/score", {"model": "tiny", "text": "the cat"}))
+            patch.setattr(App, "_ask", None)
+            found.append(await client.ask("/v1/score", {"model": "tiny", "text": "the cat"}))
+        return [*found, await client.ask("/v1/completions", WRITTEN)]
+
+    *found, after = run(each)
+    errors = [(each.status, each.json["error"]["type"], each.headers.get("retry-after")) for each in found]
+    assert errors == [(503, "server_error", None), (429, "rate_limit_error", "1"), (500, "server_error", None)]
+    assert after.status == 200
+
+
+def test_a_key_that_no_client_could_send_and_a_place_that_is_taken_are_refused(path, monkeypatch):
+    def serve_there(*options):
+        command = ["tiny", "--dry-run", "--models-dir", str(path.parent), *options]
+        CliRunner().invoke(serve, command, catch_exceptions=False)
+
+    monkeypatch.delenv("TEXTGEN_API_KEY", raising=False)
+    for key in ("schl\u00fcssel", "two words", "line\n"):
+        with pytest.raises(SettingError, match="API key"):
+            serve_there("--api-key", key)
+    with listen("127.0.0.1", 0) as taken, pytest.raises(TextgenError, match="cannot listen"):
+        serve_there("--port", str(taken.getsockname()[1]))
+
+
+@pytest.mark.parametrize(
+    ("options", "is_warned"),
+    [(["--host", "127.0.0.1"], False), (["--host", "0.0.0.0"], True), (["--host", "0.0.0.0", "--api-key", "k"], False)],
+)
+def test_a_server_for_anybody_is_said_loudly(path, monkeypatch, options, is_warned):
+    monkeypatch.delenv("TEXTGEN_API_KEY", raising=False)
+    said = []
+    monkeypatch.setattr("textgen.cli.serve.tell", said.append)
+    command = ["tiny", "--dry-run", "--port", "0", "--models-dir", str(path.parent), *options]
+    assert CliRunner().invoke(serve, command, catch_exceptions=False).exit_code == 0
+    assert any("WARNING: anybody who reaches 0.0.0.0" in line for line in said) == is_warned
+    assert "tiny could be served" in said[-1]
+
+
 def test_models_are_named_or_all(path, tmp_path):
+    other = write_stored_model(tmp_path, STORED)
+    with pytest.raises(TextgenError, match="two models are named tiny"):
+        paths_of((str(path), str(other)), path.parent)
     assert paths_of((), path.parent)["tiny"] == path
     assert paths_of(("tiny",), path.parent) == {"tiny": path}

@@ -1,6 +1,7 @@
 """`textgen serve`: models behind HTTP."""
 
 import os
+import re
 from pathlib import Path
 
 import click
@@ -60,13 +61,15 @@ def serve(
     The log has a line for each request on standard error, without its text. Ctrl-C finishes what is being written, for
     ten seconds at most.
     """
-    from textgen.errors import TextgenError
+    from textgen.errors import SettingError, TextgenError
     from textgen.serving.app import App, is_loopback
     from textgen.serving.server import listen, run, what_is_missing
     from textgen.serving.shelf import Limits, Shelf, paths_of
     from textgen.store.model_directory import load_model
 
     key = api_key or os.environ.get("TEXTGEN_API_KEY") or None
+    if key is not None and re.fullmatch("[!-~]+", key) is None:  # no client could send it
+        raise SettingError("the API key must be of ASCII letters, digits and signs, without spaces")
     paths = paths_of(models, models_dir)
     listening = listen(host, port)
     address, bound = listening.getsockname()[:2]

@@ -3,13 +3,13 @@
 import asyncio
 import hmac
 import ipaddress
+import re
 import time
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 from textgen.errors import TextgenError
 from textgen.messages import json_line, shown
-from textgen.serving.completions import Completions, unless_gone
+from textgen.serving.completions import Completions, event, unless_gone
 from textgen.serving.connection import Connection, GoneError, Message, Receive, Send
 from textgen.serving.errors import RefusalError
 from textgen.serving.metrics import Metrics
@@ -28,6 +28,7 @@ METHODS = {
     "/tokenizer_info": "GET",
 }
 OPEN = ("/", "/favicon.ico", "/healthz")  # without a key
+HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.-]+))(?::[0-9]*)?", re.ASCII)
 
 
 class App:
@@ -99,7 +100,10 @@ class App:
             raise RefusalError(404, f"there is no {shown(path, 80)}", code="not_found")
         if connection.method != method and (connection.method, method) != ("HEAD", "GET"):
             raise RefusalError(
-                405, f"{path if not name else '/v1/models/NAME'} takes {method}", code="method_not_allowed"
+                405,
+                f"{path if not name else '/v1/models/NAME'} takes {method}",
+                code="method_not_allowed",
+                allow=method,
             )
         if path not in OPEN:
             self._check_key(connection)
@@ -124,7 +128,7 @@ class App:
     def _check_sender(self, connection: Connection) -> None:
         """Raise RefusalError where a page of another site sends the request, or another name leads to this machine."""
         host, headers = connection.headers.get("host", ""), connection.headers
-        if self._is_loopback and not is_loopback(urlsplit(f"//{host}").hostname if is_plain(host) else None):
+        if self._is_loopback and not is_loopback(name_in(host)):
             raise RefusalError(403, "this server answers to the names of its own machine alone", code="wrong_host")
         origin = headers.get("origin")
         if origin is not None and origin.partition("://")[2].lower() != host.lower():
@@ -165,11 +169,17 @@ class App:
                 connection.note["texts"] = ["".join(text.written) for text in request.texts]
 
     async def _stream(self, connection: Connection, request: Completions, begin: float) -> None:
-        async for part in request.events():
+        try:
+            async for part in request.events():
+                if not connection.status:
+                    self.metrics.first_seconds.add(time.perf_counter() - begin)
+                    await connection.begin(200, "text/event-stream; charset=utf-8")
+                await connection.send(part, more=True)
+        except RefusalError as refusal:
             if not connection.status:
-                self.metrics.first_seconds.add(time.perf_counter() - begin)
-                await connection.begin(200, "text/event-stream; charset=utf-8")
-            await connection.send(part, more=True)
+                raise
+            connection.note["problem"] = str(refusal)
+            await connection.send(event(refusal.to_json()), more=True)
         await connection.send(b"")
 
     async def _ask(self, connection: Connection) -> None:
@@ -190,7 +200,7 @@ class App:
     async def _page(self, connection: Connection) -> None:
         from textgen.serving.page import desk_page  # noqa: PLC0415
 
-        page = desk_page(await self.shelf.describe_all())
+        page = desk_page([] if self._key else await self.shelf.describe_all())
         others = {"content-security-policy": "frame-ancestors 'none'"}
         await connection.answer(200, page.encode(), "text/html; charset=utf-8", others)
 
@@ -210,9 +220,10 @@ class App:
         )
 
 
-def is_plain(host: str) -> bool:
-    """Whether a Host header is no more than a name or an address, and a port."""
-    return bool(host) and not set(host) & set("/@?#\\ \t") and host.isascii()
+def name_in(host: str) -> str | None:
+    """The name or the address in a Host header; None where there is more than that and a port."""
+    found = HOST.fullmatch(host)
+    return found and (found[1] or found[2])
 
 
 def is_loopback(host: str | None) -> bool:

@@ -13,7 +13,7 @@ from textgen.serving.answers import Answer, Scored, choice, facts_of, logprobs_o
 from textgen.serving.batch import Text
 from textgen.serving.connection import Connection, GoneError, as_json
 from textgen.serving.errors import RefusalError
-from textgen.serving.orders import Order
+from textgen.serving.orders import Order, setting_in
 from textgen.serving.shelf import Shelf
 from textgen.serving.writer import Prompt, Writer
 from textgen.tokenizers import Tokenizer
@@ -116,7 +116,7 @@ class Completions:
             await self._changed.wait()
         for text in self.texts:
             if text.problem:
-                raise RefusalError(500 if text.problem.startswith("the text failed") else 400, text.problem)
+                raise refusal_of(text)
         choices = []
         for index in range(len(self.reads) * self.order.n):
             shown, tokens = self._echoed(index)
@@ -130,7 +130,10 @@ class Completions:
         return self.answer.document(choices) | {"usage": self.usage}
 
     async def events(self) -> AsyncIterator[bytes]:
-        """The answer as server-sent events; all that waits for a slow client is one event for each text."""
+        """The answer as server-sent events; all that waits for a slow client is one event for each text.
+
+        Raises RefusalError where a text fails.
+        """
         others: dict[str, Any] = {"usage": None} if self.order.include_usage else {}
         begun: list[dict[str, Any]] = []
         if self.order.echo:
@@ -148,9 +151,7 @@ class Completions:
                 if index in told or not (text.pieces or text.tokens or text.is_over):
                     continue
                 if text.problem:
-                    refusal = RefusalError(500 if text.problem.startswith("the text failed") else 400, text.problem)
-                    yield event(refusal.to_json())
-                    return
+                    raise refusal_of(text)
                 parts.append(event(self.answer.document([self._part(index, text)]) | others))
                 if text.is_over:
                     told.add(index)
@@ -177,6 +178,13 @@ class Completions:
     def close(self) -> None:
         """Let go of the texts, whether they are over or not."""
         self.writer.forget(self.texts)
+
+
+def refusal_of(text: Text) -> RefusalError:
+    """Why a text failed: of its settings, or of the server."""
+    if text.problem.startswith("the text failed"):
+        return RefusalError(500, text.problem)
+    return RefusalError(400, text.problem, param=setting_in(text.problem))
 
 
 def event(document: Any) -> bytes:

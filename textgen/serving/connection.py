@@ -24,7 +24,11 @@ class Connection:
 
     def __init__(self, scope: Message, receive: Receive, send: Send):
         self.method, self.path = scope["method"], scope["path"]
-        self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        self.headers: dict[str, str] = {}
+        for raw_name, value in scope["headers"]:
+            name = raw_name.decode("latin-1")
+            before = f"{self.headers[name]}, " if name in self.headers else ""
+            self.headers[name] = before + value.decode("latin-1")
         self._receive, self._send = receive, send
         self.status = 0  # of the answer, once it has begun
         self.is_read = "content-length" not in self.headers and "transfer-encoding" not in self.headers
@@ -82,6 +86,8 @@ class Connection:
     async def refuse(self, refusal: RefusalError) -> None:
         """Say what is refused."""
         others = {"retry-after": str(refusal.retry_after)} if refusal.retry_after else {}
+        if refusal.allow:
+            others["allow"] = refusal.allow
         if refusal.status == 401:
             others["www-authenticate"] = "Bearer"
         await self.answer_json(refusal.status, refusal.to_json(), others)

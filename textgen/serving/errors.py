@@ -9,10 +9,18 @@ class RefusalError(TextgenError):
     """Seen by clients whose request is not carried out."""
 
     def __init__(
-        self, status: int, message: str, *, param: str | None = None, code: str | None = None, retry_after: int = 0
+        self,
+        status: int,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        retry_after: int = 0,
+        allow: str = "",
     ):
         super().__init__(message)
-        self.status, self.param, self.code, self.retry_after = status, param, code, retry_after
+        self.status, self.param, self.code = status, param, code
+        self.retry_after, self.allow = retry_after, allow
 
     def to_json(self) -> dict[str, Any]:
         """The body of the answer."""

@@ -6,6 +6,7 @@ SamplingConfig has is a field too, with its own default.
 
 import dataclasses
 import json
+import re
 from typing import Any
 
 from textgen.config import SamplingConfig
@@ -65,7 +66,7 @@ def order_of(document: dict[str, Any], most_tokens: int) -> Order:
     for name, value in given.items():
         if name not in known:
             raise RefusalError(
-                400, f"unknown field {shown(name, 80)!r}. {nearest(name[:80], known)}".strip(), param=name[:80]
+                400, f"unknown field {shown(repr(name), 80)}. {nearest(name[:80], known)}".strip(), param=name[:80]
             )
         if name in UNUSED and value not in UNUSED[name] and not (name == "best_of" and value == given.get("n", 1)):
             raise RefusalError(400, f"`{name}` is not supported. Leave it out", param=name)
@@ -86,7 +87,7 @@ def order_of(document: dict[str, Any], most_tokens: int) -> Order:
     return Order(
         model=given.get("model"),
         prompts=prompts_of(given.get("prompt", "")),
-        config=config_of(given, max(1, max_tokens)),
+        config=config_of(given, max_tokens or most_tokens),
         max_tokens=max_tokens,
         n=n,
         stream=stream,
@@ -108,12 +109,15 @@ def config_of(given: dict[str, Any], max_tokens: int) -> SamplingConfig:
         if "seed" not in settings:
             config = config.replace(seed=RANDOM)
     except SettingError as problem:
-        message = str(problem)
-        param = next((name for name in SETTINGS if f"`{name}`" in message or f"`{name}=" in message), None)
-        raise RefusalError(400, message, param=param) from None
+        raise RefusalError(400, str(problem), param=setting_in(str(problem))) from None
     if len(config.stop) > MOST_STOPS or any(len(text) > LONGEST_STOP for text in config.stop):
         raise RefusalError(400, f"`stop` takes {MOST_STOPS} texts of {LONGEST_STOP} characters at most", param="stop")
     return config
+
+
+def setting_in(message: str) -> str | None:
+    """The setting that a message names first."""
+    return next((name for name in re.findall(r"`(\w+)", message) if name in SETTINGS), None)
 
 
 def prompts_of(prompt: Any) -> list[str | list[int]]:

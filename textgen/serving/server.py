@@ -1,5 +1,6 @@
 """A socket and uvicorn, with limits on connections that uvicorn does not have."""
 
+import asyncio
 import logging
 import socket
 import sys
@@ -104,4 +105,6 @@ class _Problems(logging.Handler):
         self._tell = tell
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError):
+            return  # a request that was cut, which has its line in the log
         self._tell(f"textgen: {shown(record.getMessage().splitlines()[0] if record.getMessage() else record.name)}")

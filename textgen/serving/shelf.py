@@ -69,7 +69,7 @@ class Shelf:
         if name not in self.paths:
             advice = nearest(name[:200], self.paths) or "GET /v1/models lists them"
             raise RefusalError(
-                404, f"no model {shown(name, 80)!r} is served. {advice}", param="model", code="model_not_found"
+                404, f"no model {shown(repr(name), 80)} is served. {advice}", param="model", code="model_not_found"
             )
         return self.paths[name]
 
