@@ -1,5 +1,6 @@
 """What several test files share: tiny models, made in a moment, and their directories."""
 
+import os
 import signal
 from pathlib import Path
 
@@ -129,6 +130,17 @@ def cache_dir(tmp_path_factory):
         patch.setenv("TEXTGEN_CACHE_DIR", str(path))
         patch.setenv("TEXTGEN_STATE_DIR", str(tmp_path_factory.mktemp("state")))
         yield path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting_for_the_disk():
+    """No test takes the power away, and what a process has written outlives it; so nothing waits for the disk.
+
+    That would take most of the time of tests which write at every moment of a save. The calls are counted all the same.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)  # which minds what is no file
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -16,6 +16,7 @@ number as a string.
 import fcntl
 import io
 import json
+import math
 import os
 import resource
 import shutil
@@ -33,6 +34,7 @@ from system_calls import SystemCalls, note_paths
 
 PATCH = SimpleNamespace(setattr=setattr)
 PLAINLY = "TRACE_PLAINLY"  # a variable: train on the path of a GPU, without one, which is traced in a moment
+IN_CALLS = "STEPS_IN_A_CALL"  # a variable: as many steps are made together as that, however short the run is
 UNLIMITED = resource.getrlimit(resource.RLIMIT_FSIZE)
 
 
@@ -48,9 +50,18 @@ def preparing(number: int, seconds: float, act: Callable[[], None]) -> list:
 
 def step(number: int, seconds: float, act: Callable[[], None]) -> list:
     """Some time after the n-th step begins; steps that are measured count too."""
+    return _while_training("__call__", number, seconds, act)
+
+
+def call(number: int, seconds: float, act: Callable[[], None]) -> list:
+    """Some time after the n-th call of several steps begins."""
+    return _while_training("several", number, seconds, act)
+
+
+def _while_training(name: str, number: int, seconds: float, act: Callable[[], None]) -> list:
     from textgen.training.step import TrainStep
 
-    return _before(TrainStep, "__call__", number, lambda: threading.Timer(seconds, act).start() if seconds else act())
+    return _before(TrainStep, name, number, lambda: threading.Timer(seconds, act).start() if seconds else act())
 
 
 def evaluation(number: int, seconds: float, act: Callable[[], None]) -> list:
@@ -75,7 +86,7 @@ def start(number: int, seconds: float, act: Callable[[], None]) -> list:
     return []
 
 
-MOMENTS = {moment.__name__: moment for moment in (writing, preparing, step, evaluation, sealing, start)}
+MOMENTS = {moment.__name__: moment for moment in (writing, preparing, step, call, evaluation, sealing, start)}
 COUNTED = ("writing", "preparing", "step", "evaluation")
 
 
@@ -206,6 +217,7 @@ def child(request: dict) -> None:
     """Become the process that runs the command; ends it."""
     import textgen.cli
     import textgen.model.devices
+    import textgen.training.calls
     import textgen.training.learner
     import textgen.workers.team
 
@@ -218,7 +230,10 @@ def child(request: dict) -> None:
             _take_place(request)
         if os.environ.get(PLAINLY):
             device = SimpleNamespace(name="GPU", cudnn=False, reason="said by the test")
-            textgen.model.devices.choose_device = textgen.training.learner.choose_device = lambda cell: device
+            textgen.model.devices.choose_device = textgen.training.learner.choose_device = lambda cell="lstm": device
+        if steps := os.environ.get(IN_CALLS):
+            textgen.training.calls.STEPS = int(steps)
+            textgen.training.calls.LONGEST_CALL, textgen.training.calls.WORTH_TRACING = math.inf, 0.0
         notes = Notes(request["notes"])
         signal.signal(signal.SIGXFSZ, lambda *_: notes.add("refused", "a write"))  # which fails all the same
         textgen.cli.STARTED = time.perf_counter()
@@ -269,6 +284,7 @@ def serve() -> None:
     import textgen.training.worker  # noqa: F401 (here, so that no child has to)
 
     tf.get_logger().setLevel("ERROR")
+    os.fsync = os.fstat  # as in conftest.py
     signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever started the tests may ignore them
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     requests, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")

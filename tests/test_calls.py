@@ -1,8 +1,11 @@
 """Steps in one call: where there are several, and that a run is the same as without."""
 
 import dataclasses
+import shutil
 
 import pytest
+from driven_runs import RESUME, Driver, assert_nothing_else, left_by, train
+from fork_server import IN_CALLS
 from plans import plan_of, run_plan
 from watching import Watcher as Noting
 
@@ -68,3 +71,24 @@ def test_a_run_in_calls_of_several_steps_ends_with_the_bytes_of_single_ones(corp
     assert left[0] == left[1]
     assert watchers[0].steps == watchers[1].steps == list(range(1, 16))
     assert watchers[0].saved_steps == watchers[1].saved_steps
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["words", "characters"])
+def test_compiled_runs_of_two_shards_in_calls_that_are_killed_or_stopped_end_with_those_bytes_too(kind, tmp_path):
+    """Whatever the number of steps in a call, before and after."""
+    driver, run = (
+        Driver(tmp_path),
+        train(kind, *["--batch-size", "16", "--cores", "2", "--dropout", "0.3", "--checkpoint-every", "8"]),
+    )
+    assert driver.run(*run) == 0, driver.said()
+    expected = left_by(driver.path)
+    shutil.rmtree(driver.path)
+    for call, seconds, what, status in [(2, 0, "SIGKILL", -9), (4, 0.004, "SIGKILL", -9), (3, 0, "SIGTERM", 143)]:
+        driver.environment[IN_CALLS] = "4"
+        assert driver.run(*run, events=[["call", call, seconds, what]]) == status, driver.said()
+        driver.environment[IN_CALLS] = "3"
+        assert driver.run(*RESUME) == 0, driver.said()
+        assert left_by(driver.path) == expected
+        assert_nothing_else(driver.path)
+        shutil.rmtree(driver.path)

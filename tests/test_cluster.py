@@ -90,6 +90,8 @@ def test_where_there_are_no_others_a_process_trains_alone(environment):
         (tf_config({"worker": "a:1"}), "TF_CONFIG must list the addresses of worker. Received: a:1"),
         (tf_config({"worker": ["a", "b:1"]}), "TF_CONFIG must have addresses like host:port. Received: a"),
         (tf_config({"worker": ["a:65536", "b:1"]}), "TF_CONFIG must have addresses like host:port. "),
+        (tf_config({"worker": ["a..b:1", "b:1"]}), "TF_CONFIG must have addresses like host:port. Received: a..b:1"),
+        (tf_config({"worker": ["b:1", f"{'é' * 64}:1"]}), "TF_CONFIG must have addresses like host:port. "),
         (tf_config({"worker": ["http://a:1", "b:1"]}), "TF_CONFIG must have addresses like host:port. "),
         (
             tf_config({"worker": ["a:1\x1b[2J", "b:1"]}),
@@ -99,6 +101,7 @@ def test_where_there_are_no_others_a_process_trains_alone(environment):
         (STEP | {"SLURM_PROCID": "3"}, "srun says that this is task 3 of 3, which are counted from 0"),
         (STEP | {"SLURM_JOB_ID": "x"}, "these variables of srun must be whole numbers. Received: SLURM_PROCID=0, "),
         (STEP | {"SLURM_STEP_NODELIST": "[1"}, "SLURM_STEP_NODELIST must list nodes. Received: [1"),
+        (STEP | {"SLURM_STEP_NODELIST": "n" * 64}, "SLURM_STEP_NODELIST must list nodes. Received: nnn"),
         (STEP | {"SLURM_STEP_NODELIST": ""}, "SLURM_STEP_NODELIST must list nodes. "),
     ],
 )

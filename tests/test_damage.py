@@ -29,12 +29,6 @@ from textgen.store.manifest import MANIFEST
 from textgen.store.model_directory import CHECKPOINT_FILES, MODEL_FILES
 
 
-@pytest.fixture(autouse=True)
-def no_waiting_for_the_disk(monkeypatch):
-    """Nothing here is about power cuts; waiting for the disk would take most of the time."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
-
-
 @pytest.fixture(params=[("char", "float32"), ("word", "int8")], ids="-".join)
 def model_dir(request, tmp_path) -> Path:
     level, storage = request.param

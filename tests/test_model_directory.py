@@ -21,12 +21,6 @@ from textgen.store.model_directory import StoredModel, find_model, load_model
 from textgen.tokenizers import CharacterTokenizer
 
 
-@pytest.fixture(autouse=True)
-def no_waiting_for_the_disk(monkeypatch):
-    """Nothing here is about power cuts; waiting for the disk would take most of the time."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
-
-
 def assert_same_model(one: StoredModel, other: StoredModel) -> None:
     assert one.record == other.record
     assert one.tokenizer.pieces == other.tokenizer.pieces

@@ -12,13 +12,6 @@ from textgen.generation.generator import open_generator
 from textgen.repl import session_file
 from textgen.repl.session import ModelFacts
 
-
-@pytest.fixture(autouse=True)
-def quick_disk(monkeypatch):
-    """A session is flushed to the disk after each line."""
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-
-
 TALK = ["it was", "/branch \u738b end", "so. x", "/words 2", "/back", "/go main", "", "/undo", "/set temperature 1.5"]
 TALK += ["/set stop q ' z'", "/new", "/undo", "/variants 2", "1", "/to a"]
 LATER = ["", "/regen", "/undo", "/undo", "/redo", "/go \u738b end", "/regen", "/alt", "2", "/branches", "/show", "/set"]

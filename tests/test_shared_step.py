@@ -1,5 +1,6 @@
 """A step that several processes make: here they are threads, and add by themselves."""
 
+import functools
 import threading
 
 import numpy as np
@@ -18,6 +19,7 @@ EVERYTHING = NOISE | {"ema": 0.9, "activation_reg": 2.0, "temporal_activation_re
 
 
 MANY = {"tokens": 400, "num_sampled": 9}
+WORDS = EVERYTHING | MANY | {"tied": True}
 
 
 class Meeting:
@@ -68,20 +70,39 @@ def steps(step: TrainStep, left: dict, name: object) -> None:
     for number, batch in enumerate(three_batches(step.model.config.vocabulary_size)):
         loss, state = step(batch, state, 0.01, number)
         losses.append(float(loss))
+    left[name] = left_by(step, losses, state)
+
+
+def left_by(step: TrainStep, losses: list[float], state: list) -> tuple[list, list, list]:
     variables = [np.asarray(variable) for variable in (step.model.named_weights() | step.slots()).values()]
-    left[name] = losses, [np.asarray(tensor) for tensor in tf.nest.flatten(state)], variables
+    return losses, [np.asarray(tensor) for tensor in tf.nest.flatten(state)], variables
 
 
-def together(rows: list[range], *, xla: bool, **settings) -> tuple[list, list, list]:
+def begin_again(step: TrainStep, begun: list[np.ndarray]) -> TrainStep:
+    """The step with the variables that it had; it need not be traced and compiled again."""
+    for variable, value in zip(step.variables(), begun, strict=True):
+        variable.assign(value)
+    return step
+
+
+def values_of(step: TrainStep) -> list[np.ndarray]:
+    return [np.asarray(variable).copy() for variable in step.variables()]  # a view would change with it
+
+
+def team_of(rows: list[range], *, xla: bool, **settings) -> list[SharedStep]:
+    meeting = Meeting(len(rows))
+    return [make(SharedStep, xla, settings, meeting.member(i), own, 1) for i, own in enumerate(rows)]
+
+
+def together(team: list[SharedStep]) -> tuple[list, list, list]:
     """Losses, state and variables after three steps of as many threads; all have the same variables."""
-    meeting, left = Meeting(len(rows)), {}
-    made = [make(SharedStep, xla, settings, meeting.member(i), own, 1) for i, own in enumerate(rows)]
-    threads = [threading.Thread(target=steps, args=(step, left, i)) for i, step in enumerate(made)]
+    left: dict = {}
+    threads = [threading.Thread(target=steps, args=(step, left, i)) for i, step in enumerate(team)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    found = [left[i] for i in range(len(rows))]
+    found = [left[i] for i in range(len(team))]
     for losses, _, variables in found[1:]:
         assert losses == found[0][0]
         assert [v.tobytes() for v in variables] == [v.tobytes() for v in found[0][2]]
@@ -89,12 +110,14 @@ def together(rows: list[range], *, xla: bool, **settings) -> tuple[list, list, l
     return found[0][0], state, found[0][2]
 
 
-def alone(num_shards: int, *, xla: bool, **settings) -> tuple[list, list, list]:
+@functools.cache
+def alone(num_shards: int, *, xla: bool, **settings) -> tuple[tuple[list, list, list], TrainStep, list[np.ndarray]]:
+    """The same of one process; its step, and the variables that it began with."""
     left: dict = {}
     step = make(TrainStep, xla, settings)
-    step.num_shards = num_shards
+    step.num_shards, begun = num_shards, values_of(step)
     steps(step, left, "alone")
-    return left["alone"]
+    return left["alone"], step, begun
 
 
 def as_bytes(found: tuple[list, list, list]) -> tuple:
@@ -104,7 +127,7 @@ def as_bytes(found: tuple[list, list, list]) -> tuple:
 @pytest.mark.parametrize(
     "settings",
     [
-        EVERYTHING | MANY | {"tied": True},
+        WORDS,
         slow(EVERYTHING | MANY),
         slow(EVERYTHING | {"num_sampled": 3}),
         slow(EVERYTHING),
@@ -115,17 +138,25 @@ def as_bytes(found: tuple[list, list, list]) -> tuple:
 )
 def test_two_processes_make_the_bytes_of_one_with_two_shards(settings):
     """Of many tokens they send each other the gradients of those that the batch touches."""
-    halves = [range(8), range(8, 16)]
-    assert as_bytes(together(halves, xla=True, **settings)) == as_bytes(alone(2, xla=True, **settings))
+    team = team_of([range(8), range(8, 16)], xla=True, **settings)
+    assert as_bytes(together(team)) == as_bytes(alone(2, xla=True, **settings)[0])
+
+
+def test_several_compiled_steps_in_two_shards_in_one_call_are_those_of_as_many_calls():
+    expected, step, begun = alone(2, xla=True, **WORDS)
+    batches = three_batches(step.model.config.vocabulary_size)
+    losses, state = begin_again(step, begun).several(batches, step.zero_state(), [0.01] * 3, 0)
+    assert as_bytes(left_by(step, [float(loss) for loss in losses], state)) == as_bytes(expected)
 
 
 def test_rows_that_do_not_come_out_even_count_as_much_as_the_others_and_give_the_same_bytes_again():
-    rows = [range(7), range(7, 16)]
-    found, expected = together(rows, xla=False, **EVERYTHING), alone(1, xla=False, **EVERYTHING)
+    team = team_of([range(7), range(7, 16)], xla=False, **EVERYTHING)
+    begun = [values_of(step) for step in team]
+    found, (expected, *_) = together(team), alone(1, xla=False, **EVERYTHING)
     assert found[0] == pytest.approx(expected[0], rel=1e-6)
     for one, other in zip([*found[1], *found[2]], [*expected[1], *expected[2]], strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
-    assert as_bytes(found) == as_bytes(together(rows, xla=False, **EVERYTHING))
+    assert as_bytes(found) == as_bytes(together([begin_again(*own) for own in zip(team, begun, strict=True)]))
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,6 @@ REFUSED = "english comes with textgen and is not replaced. Use another --name, o
 @pytest.fixture(params=["installed", "checkout"])
 def english(request, tmp_path, monkeypatch) -> Path:
     """A tiny model that comes with textgen, inside the package or beside it; the working directory is another."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
     monkeypatch.setattr(shipped, "PACKAGE", tmp_path / "lib" / "textgen")
     monkeypatch.delenv("TEXTGEN_MODELS_DIR", raising=False)
     place = shipped.PACKAGE if request.param == "installed" else shipped.PACKAGE.parent
@@ -43,7 +42,6 @@ def english(request, tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def checkout(tmp_path, monkeypatch) -> Path:
     """A checkout, which is the working directory. Its models directory holds the shipped model and one of a user's."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
     monkeypatch.setattr(shipped, "PACKAGE", tmp_path / "textgen")
     monkeypatch.delenv("TEXTGEN_MODELS_DIR", raising=False)
     monkeypatch.chdir(tmp_path)

@@ -1,7 +1,10 @@
 """What this user's textgen signed is known again, by this user alone, whatever stands at the key's place."""
 
 import os
+import secrets
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -42,6 +45,26 @@ def test_the_key_is_for_its_owner_alone(key):
     signature_of("name", b"content")
     os.umask(before)
     assert (stat.S_IMODE(key.stat().st_mode), key.stat().st_size) == (0o600, KEY_BYTES)
+
+
+def test_two_that_make_the_key_at_once_have_the_same_one(key, monkeypatch):
+    both_draw, first_is_done, draw = threading.Barrier(2, timeout=30), threading.Event(), secrets.token_bytes
+
+    def token_bytes(count):
+        if count == KEY_BYTES:
+            both_draw.wait()
+            if threading.current_thread() is not threading.main_thread():
+                first_is_done.wait(30)
+        return draw(count)
+
+    monkeypatch.setattr(secrets, "token_bytes", token_bytes)
+    made = signature._key.__wrapped__  # as another process calls it
+    with ThreadPoolExecutor(1) as pool:
+        second = pool.submit(made, key)
+        first = made(key)
+        first_is_done.set()
+        assert first == second.result() == key.read_bytes()
+    assert os.listdir(key.parent) == [KEY]
 
 
 @pytest.mark.parametrize("what", IN_THE_WAY)

@@ -179,6 +179,17 @@ def test_one_that_is_lost_in_a_step_breaks_it_off_and_ends_the_others(cluster, h
     assert str(problem.value) == line == others[0].ended()
 
 
+def test_one_that_gives_signs_of_life_and_takes_nothing_any_more_is_not_said_to_have_ended(cluster):
+    let_go = threading.Event()
+    with pytest.raises(WorkerError) as problem, Team(cluster, TIMEOUT) as team:  # noqa: PT012
+        together(team, *(Worker(cluster, index, does=lambda *_: let_go.wait(30)) for index in (1, 2)))
+        team.begin("step", [[], []])
+        team.done()
+        team.begin("load", [[], [bytes(1 << 26)]], times=60)
+    let_go.set()
+    assert str(problem.value) == "worker 2 has not answered for 0.5 seconds"
+
+
 def test_while_the_chief_is_busy_nobody_is_late(cluster):
     with Team(cluster, TIMEOUT) as team:
         workers = [Worker(cluster, index, does=answer) for index in (1, 2)]

@@ -22,12 +22,6 @@ from textgen.store.model_directory import CHECKPOINT_FILES, MODEL_FILES
 from textgen.store.verification import verify_model
 
 
-@pytest.fixture(autouse=True)
-def no_waiting_for_the_disk(monkeypatch):
-    """Nothing here is about power cuts; waiting for the disk would take most of the time."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
-
-
 @pytest.fixture
 def model_dir(tmp_path) -> Path:
     return write_full_model(tmp_path)

@@ -17,6 +17,7 @@ from textgen.cores import available_cores
 from textgen.errors import TextgenError
 
 THREADS = "/proc/self/task"  # of this process, those of C++ code too; Linux alone has it
+_stderr: int | None = None  # standard error, while it is hidden
 _used_in: int | None = None  # the process that used TensorFlow through textgen: this one, or one it was forked from
 
 
@@ -103,8 +104,9 @@ def _has_no_threads() -> bool:
 @contextlib.contextmanager
 def hidden_stderr() -> Iterator[None]:
     """Hide what the process, C++ code included, writes on standard error. Show it after all if the block fails."""
+    global _stderr
     sys.stderr.flush()
-    saved = os.dup(2)
+    _stderr = saved = os.dup(2)
     with tempfile.TemporaryFile() as hidden:
         os.dup2(hidden.fileno(), 2)
         try:
@@ -116,5 +118,13 @@ def hidden_stderr() -> Iterator[None]:
                 os.write(2, hidden.read())
             raise
         finally:
+            _stderr = None
             os.dup2(saved, 2)
             os.close(saved)
+
+
+def show_stderr() -> None:
+    """Let the last words of a process be seen that ends at once, though another thread hides what it says."""
+    with contextlib.suppress(OSError):  # that thread has just shown it
+        if _stderr is not None:
+            os.dup2(_stderr, 2)

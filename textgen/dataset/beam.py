@@ -8,6 +8,7 @@
 Texts and output are paths, or URLs and patterns of whatever Beam's file systems know. What is not said here is an
 option of Beam: without `--runner` it all happens in this process, Flink and Spark have runners too. In the cache,
 `textgen train` finds what is prepared by the bytes of the same files, with the same settings and `--init-from none`.
+The user's key signs it on the machine where the pipeline was started: the cache believes nothing that others wrote.
 
     survey   one worker reads the text, for its size, its hash and its sketch, which depend on the order
     cut      one worker reads it again and gives the shards away
@@ -26,6 +27,7 @@ import dataclasses
 import hashlib
 import io
 import os
+import secrets
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -43,7 +45,7 @@ from textgen.config import TextConfig, TrainingConfig
 from textgen.corpus import CorpusReader
 from textgen.corpus.sources import STDIN, Source, named_file, resolve
 from textgen.dataset.batches import append_token_ids
-from textgen.dataset.cache import FACTS, TRAIN_IDS, VALIDATION_IDS, Entry
+from textgen.dataset.cache import FACTS, SIGNATURE, TRAIN_IDS, VALIDATION_IDS, Entry
 from textgen.dataset.preparing import Survey, facts_of, survey_text, whole_text
 from textgen.dataset.shards import Arrays, Shard, count, encode, split_shards
 from textgen.dataset.split import Split
@@ -53,6 +55,7 @@ from textgen.schema import fields_with_kinds, flag_of, from_python
 from textgen.store.manifest import MANIFEST, manifest_bytes
 from textgen.store.model_directory import TOKENIZER
 from textgen.store.private import OWNER_ONLY
+from textgen.store.signature import signature_of
 from textgen.store.strict_json import document_bytes
 from textgen.streams import tell, write_line
 from textgen.tokenizers import SymbolFitter, Tokenizer, new_fitter
@@ -68,6 +71,7 @@ class Task(NamedTuple):
     config: TextConfig  # with a level
     split: Split
     output: str
+    ticket: str  # names the file by which the machine that started all this finds what was made
 
     def reader(self) -> CorpusReader:
         """What reads the text. Raises CorpusError: something is missing."""
@@ -131,7 +135,8 @@ def _encode(numbered: tuple[int, Shard], tokenizer: Tokenizer, surveyed: Surveye
 
 
 def _join(surveyed: Surveyed, tokenizer: Tokenizer, num_encoded: int, task: Task) -> str:
-    directory = FileSystems.join(task.output, _name(task, surveyed))
+    name = _name(task, surveyed)
+    directory = FileSystems.join(task.output, name)
 
     def ids(part: str) -> Iterator[bytes]:
         for index in range(num_encoded):
@@ -149,7 +154,20 @@ def _join(surveyed: Surveyed, tokenizer: Tokenizer, num_encoded: int, task: Task
     entries = {name: _write(FileSystems.join(directory, name), content) for name, content in contents.items()}
     _write(FileSystems.join(directory, MANIFEST), [manifest_bytes(entries)])
     FileSystems.delete([_work(task, surveyed)])
+    _write(_ticket(task), [name.encode()])
     return directory
+
+
+def _ticket(task: Task) -> str:
+    return FileSystems.join(task.output, f".{task.ticket}.tmp")
+
+
+def _sign(task: Task) -> None:
+    """Sign what the workers made; none of them knows the user's key."""
+    name = _read(_ticket(task)).decode()
+    directory = FileSystems.join(task.output, name)
+    _write(FileSystems.join(directory, SIGNATURE), [signature_of(name, _read(FileSystems.join(directory, MANIFEST)))])
+    FileSystems.delete([_ticket(task)])
 
 
 def _name(task: Task, surveyed: Surveyed) -> str:
@@ -172,10 +190,13 @@ def _write_arrays(path: str, arrays: Arrays) -> None:
 
 
 def _read_arrays(path: str) -> Arrays:
-    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
-        content = io.BytesIO(file.read())
-    with np.load(content, allow_pickle=False) as arrays:
+    with np.load(io.BytesIO(_read(path)), allow_pickle=False) as arrays:
         return dict(arrays)
+
+
+def _read(path: str) -> bytes:
+    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+        return bytes(file.read())
 
 
 def _write(path: str, contents: Iterable[bytes]) -> tuple[int, str]:
@@ -224,12 +245,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     try:
         config = TextConfig(**{"level": "char"} | from_python(TextConfig, given))
-        task = Task(tuple(options.corpus), config, Split(options.val_fraction, options.seed), options.output)
+        split = Split(options.val_fraction, options.seed)
+        task = Task(tuple(options.corpus), config, split, options.output, secrets.token_hex(8))
         task = task._replace(config=task.reader().config)
         if "://" not in task.output:
             Path(task.output).mkdir(OWNER_ONLY, parents=True, exist_ok=True)
         with beam.Pipeline(options=PipelineOptions(others, save_main_session=False)) as pipeline:
             _ = add_preparation(pipeline, task)
+        _sign(task)
     except Exception as problem:
         known = next((one for one in _causes(problem) if isinstance(one, TextgenError)), None)
         if known is None:

@@ -4,8 +4,10 @@ The signature is an HMAC-SHA256 (RFC 2104) under a random key that lies in the u
 alone. Where no key can be kept, it serves until the process ends.
 """
 
+import contextlib
 import functools
 import hmac
+import os
 import secrets
 from pathlib import Path
 
@@ -28,12 +30,29 @@ def _key(path: Path) -> bytes:
     """The key at `path`, which is made where there is none."""
     try:
         if (known := _read(path)) is None:
-            with private_directory(path.parent):
-                atomic.write_bytes(path, secrets.token_bytes(KEY_BYTES))
-            known = _read(path)  # another process may have been faster
+            known = _made(path)
     except OSError:
         known = None
     return known or secrets.token_bytes(KEY_BYTES)
+
+
+def _made(path: Path) -> bytes | None:
+    """A new key at `path`, or that of a process or thread that was faster. Raises OSError."""
+    with private_directory(path.parent):
+        if os.path.lexists(path):  # and is no key
+            atomic.write_bytes(path, secrets.token_bytes(KEY_BYTES))
+        else:
+            new = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+            atomic.write_bytes(new, secrets.token_bytes(KEY_BYTES))
+            try:
+                os.link(new, path)  # which replaces none, as renaming would
+            except FileExistsError:
+                pass
+            except OSError:  # a disk without links
+                os.rename(new, path)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(new)
+    return _read(path)
 
 
 def _read(path: Path) -> bytes | None:

@@ -19,7 +19,7 @@ import numpy as np
 from textgen.config import ModelConfig, TrainingConfig
 from textgen.errors import TextgenError, TrainingError, WorkerError
 from textgen.streams import tell
-from textgen.tensorflow_runtime import quiet_import
+from textgen.tensorflow_runtime import quiet_import, show_stderr
 from textgen.training.signals import EXIT_BASE, SIGNALS
 from textgen.workers.channel import BEAT, BEAT_SECONDS, Channel, Message, free_port, listener
 from textgen.workers.cluster import Cluster
@@ -50,7 +50,7 @@ def work(cluster: Cluster, timeout: float) -> None:
         worker.obey()
     except (TextgenError, MemoryError) as problem:
         time.sleep(SECONDS_TO_END / 2)  # in which the chief, who may know more, may end this process
-        channel.send(PROBLEM, line=str(problem) or "there is not enough memory")
+        channel.mention(PROBLEM, line=str(problem) or "there is not enough memory")
         time.sleep(SECONDS_TO_END / 2)
         raise
     finally:
@@ -121,9 +121,13 @@ class Worker:
             reason = message.fields.get("reason") or ""
         except TimeoutError:
             reason = f"the chief has not answered for {self.timeout:g} seconds"
-        except (OSError, WorkerError):
+        except OSError:
             reason = "the chief has ended"
+        except WorkerError as problem:
+            host, port = self.cluster.chief
+            reason = f"{host}:{port} has no chief that waits for this worker: {problem}"
         if reason:  # there is nothing to save here, and the main thread may wait for ever
+            show_stderr()
             tell(f"textgen: {reason}")
             os._exit(WorkerError.exit_status)
         self._messages.put(message)

@@ -137,9 +137,17 @@ def _addresses(cluster: Mapping[str, Any], role: str) -> list[str]:
 
 def _split(address: str) -> tuple[str, int]:
     match = ADDRESS.fullmatch(address)
-    if match is None or int(match["port"]) > 65_535:
+    if match is None or int(match["port"]) > 65_535 or not _can_be_looked_up(match["host"]):
         raise SettingError(f"TF_CONFIG must have addresses like host:port. Received: {shown(address)}")
     return match["host"].strip("[]"), int(match["port"])
+
+
+def _can_be_looked_up(host: str) -> bool:
+    try:
+        host.encode("idna")  # as Python does
+    except UnicodeError:
+        return False
+    return True
 
 
 def _from_srun(environment: Mapping[str, str]) -> Cluster | None:
@@ -162,6 +170,6 @@ def _first_host(nodes: str) -> str:
     """The first of the nodes that srun lists, as in `n[07-09,12],m3`."""
     match = re.match(r"([^,\[\]\s]*)(?:\[(\d+)[\d,-]*\]([^,\[\]\s]*))?(?:,|$)", nodes)
     host = "" if match is None else "".join(part or "" for part in match.groups())
-    if not host:
+    if not host or not _can_be_looked_up(host):
         raise SettingError(f"SLURM_STEP_NODELIST must list nodes. Received: {shown(nodes)}")
     return host

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from textgen.errors import TextgenError, WorkerError
 from textgen.streams import tell
+from textgen.tensorflow_runtime import show_stderr
 from textgen.workers.channel import BEAT, BEAT_SECONDS, Channel, Message, free_port
 from textgen.workers.cluster import Cluster
 from textgen.workers.greeting import END, Door
@@ -163,8 +164,8 @@ class Team:
         for place, (index, channel) in enumerate(sorted(self._channels.items())):
             try:
                 channel.send(kind, payloads[place], task=self._task, **fields, **(each[place] if each else {}))
-            except OSError:
-                self._lose(self._gone(index))
+            except OSError as problem:
+                self._lose(self._gone(index, problem))
         self.check()
 
     def reach(self) -> None:
@@ -235,12 +236,12 @@ class Team:
                     self._answers[index].put(message)
                 elif message.kind == PROBLEM:
                     self._lose(f"{self.cluster.name_of(index)}: {message.fields.get('line')}")
-        except TimeoutError:
-            self._lose(f"{self.cluster.name_of(index)} has not answered for {self.timeout:g} seconds")
-        except (OSError, WorkerError, ValueError, TypeError):
-            self._lose(self._gone(index))
+        except (OSError, WorkerError, ValueError, TypeError) as problem:
+            self._lose(self._gone(index, problem))
 
-    def _gone(self, index: int) -> str:
+    def _gone(self, index: int, problem: Exception) -> str:
+        if isinstance(problem, TimeoutError):
+            return f"{self.cluster.name_of(index)} has not answered for {self.timeout:g} seconds"
         how = how_it_ended(self._processes[index]) if index in self._processes else ""
         return f"{self.cluster.name_of(index)} has ended{how}"
 
@@ -260,6 +261,7 @@ class Team:
     def _leave(self) -> None:
         """End this process, whose main thread waits where nothing can break it off."""
         self.leaving()
+        show_stderr()
         tell(f"textgen: {self._problem}")
         end_workers(self._processes.values(), 0)
         os._exit(WorkerError.exit_status)
