@@ -52,13 +52,16 @@ def test_a_worker_says_why_it_ends_though_tensorflow_is_being_imported_out_of_si
 
         def serve():
             connection, _ = server.accept()
+            is_reached.wait(30)
             with connection, contextlib.suppress(OSError):
                 does(connection)
 
+        is_reached = threading.Event()
         thread = threading.Thread(target=serve)
         thread.start()
         place = server.getsockname()
         channel = Channel(socket.create_connection(place), 0.3)
+        is_reached.set()
         worker = Worker(Cluster(1, 2, place), channel, 0.3)
         with hidden_stderr():
             os.write(2, b"what TensorFlow says\n")

@@ -34,7 +34,7 @@ class NumpyCell:
         rows = inputs.reshape(-1, inputs.shape[-1])
         projected = rows @ self.kernel
         projected += self.bias
-        return projected.reshape(*inputs.shape[:-1], -1)
+        return projected.reshape(*inputs.shape[:-1], projected.shape[-1])
 
     def prepared(self, batch_size: int) -> Self:
         """This cell, ready for `step`: with buffers of its own where it needs some, so that several texts may be

@@ -41,7 +41,10 @@ def work(cluster: Cluster, timeout: float) -> None:
         WorkerError: the chief does not answer, or has ended; this process cannot do what it is asked for.
     """
     port = _own_port(cluster)
-    channel = Channel(_reach_chief(cluster, timeout), timeout)
+    try:
+        channel = Channel(_reach_chief(cluster, timeout), timeout)
+    except OSError:
+        raise WorkerError("the chief has ended") from None
     worker = Worker(cluster, channel, timeout)
     greet(channel, cluster, port)
     worker.listen()
