@@ -65,7 +65,7 @@ KNOWS_WELL = 0.85
 ADAPTING = {"dropout": 0.25, "activation_reg": 0.0, "weight_decay": 0.0}
 KNOWS_VERY_WELL = 0.6  # likewise
 ADAPTING_RATE = {  # up to so many passes that the minutes would pay for, by whether the text is known very well
-    True: ((8.0, 0.003), (20.0, 0.0015), (40.0, 0.001), (math.inf, 0.0005)),
+    True: ((12.0, 0.002), (40.0, 0.001), (math.inf, 0.0005)),
     False: ((8.0, 0.003), (math.inf, 0.002)),
 }
 ADAPTING_PASSES = 8.0

@@ -100,8 +100,9 @@ class Runs:
 
     def repeating(self) -> np.ndarray:
         """The ids that would write such a run again, int [N]."""
-        begin, first = len(self._ids) - self._size + 1, len(self._ids) - MAX_RECENT
-        found = self._followers.get(tuple(self._ids[begin:]), {}) if begin >= 0 else {}
+        if (found := self._followers.get(self._latest)) is None:
+            return NO_IDS
+        first = len(self._ids) - MAX_RECENT
         ids = [token_id for token_id, start in found.items() if start >= first]
         return np.array(ids) if ids else NO_IDS
 
@@ -114,8 +115,7 @@ class Runs:
 
     def append(self, token_id: int) -> None:
         """The text goes on with `token_id`."""
-        self._ids.append(token_id)
-        self._note(len(self._ids) - 1)
+        self._note(token_id)
         if len(self._ids) >= 2 * MAX_RECENT:  # what is too long ago is forgotten at times
             del self._ids[:-MAX_RECENT]
             self._index()
@@ -123,13 +123,18 @@ class Runs:
     def _index(self) -> None:
         # The ids of a run but its last -> its last -> where it begins, the latest time.
         self._followers: dict[tuple[int, ...], dict[int, int]] = {}
-        for end in range(len(self._ids)):
-            self._note(end)
+        self._latest: tuple[int, ...] = ()  # as many as a run has but its last, or all there are
+        ids, self._ids = self._ids, []
+        for token_id in ids:
+            self._note(token_id)
 
-    def _note(self, end: int) -> None:
-        """The run whose last id is at `end`."""
-        if (start := end - self._size + 1) >= 0:
-            self._followers.setdefault(tuple(self._ids[start:end]), {})[self._ids[end]] = start
+    def _note(self, token_id: int) -> None:
+        ids = (*self._latest, token_id)
+        excess = len(ids) - self._size + 1
+        if excess > 0:
+            self._followers.setdefault(self._latest, {})[token_id] = len(self._ids) - self._size + 1
+        self._latest = ids[max(0, excess) :]
+        self._ids.append(token_id)
 
 
 def streaks_of(recent: np.ndarray, most: int) -> np.ndarray:

@@ -151,9 +151,9 @@ def keep_typical(weights: np.ndarray, mass: float) -> np.ndarray:
     nearest_first = distance.argsort(axis=-1)
     if len(weights) > 1:  # places in flat arrays, which are read faster
         nearest_first += np.arange(0, weights.size, weights.shape[-1])[:, None]
-    ordered = weights.take(nearest_first)
-    is_kept = ordered.cumsum(axis=-1) - ordered < mass * total[:, None]  # of each row the first ones
-    last = (distance.take(nearest_first) * is_kept).max(axis=-1, keepdims=True)
+    reached = weights.take(nearest_first).cumsum(axis=-1)
+    is_enough = reached >= np.minimum(mass * total, reached[:, -1])[:, None]  # the sums may be rounded otherwise
+    last = distance.take(np.take_along_axis(nearest_first, is_enough.argmax(axis=-1, keepdims=True), axis=-1))
     return np.where(distance <= last + AS_NEAR, weights, 0.0)
 
 
