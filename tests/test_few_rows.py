@@ -1,5 +1,8 @@
 """Products of a few rows in stripes are the products, whatever is left over."""
 
+import multiprocessing
+import warnings
+
 import numpy as np
 import pytest
 
@@ -29,6 +32,30 @@ def test_rows_and_columns_may_be_parts_of_larger_arrays():
     np.testing.assert_allclose(everything[:, 200:900], rows[:, 10:34] @ columns[:, -24:].T, atol=1e-5)
     assert not everything[:, :200].any()
     assert not everything[:, 900:].any()
+
+
+def large_product() -> np.ndarray:
+    """Of eight rows with a matrix that is large enough for two cores."""
+    draw = np.random.default_rng(2)
+    columns, rows = draw.normal(size=(8195, 256)).astype("f4"), draw.normal(size=(8, 256)).astype("f4")
+    out = np.full((8, 8195), np.nan, np.float32)
+    Stripes(columns, 8).product(rows, out)
+    return out
+
+
+def test_two_cores_give_the_bytes_of_one_in_a_forked_process_too(monkeypatch):
+    monkeypatch.setattr(few_rows, "available_cores", lambda: 1)
+    few_rows._other_core.cache_clear()
+    expected = large_product()
+    assert few_rows._other_core.cache_info().currsize == 0
+    monkeypatch.setattr(few_rows, "available_cores", lambda: 2)
+    np.testing.assert_array_equal(large_product(), expected)
+    assert few_rows._other_core.cache_info().currsize == 1  # the other core had a part in it
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # this process has threads, which the child is without
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            result = pool.apply_async(large_product).get(timeout=60)
+    np.testing.assert_array_equal(result, expected)
 
 
 def test_one_row_many_rows_and_small_matrices_are_multiplied_as_a_whole():
