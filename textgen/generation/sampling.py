@@ -153,7 +153,7 @@ def keep_typical(weights: np.ndarray, mass: float) -> np.ndarray:
         nearest_first += np.arange(0, weights.size, weights.shape[-1])[:, None]
     reached = weights.take(nearest_first).cumsum(axis=-1)
     is_enough = reached >= np.minimum(mass * total, reached[:, -1])[:, None]  # the sums may be rounded otherwise
-    last = distance.take(np.take_along_axis(nearest_first, is_enough.argmax(axis=-1, keepdims=True), axis=-1))
+    last = distance.take(nearest_first[np.arange(len(weights)), is_enough.argmax(axis=-1)])[:, None]
     return np.where(distance <= last + AS_NEAR, weights, 0.0)
 
 
