@@ -89,7 +89,7 @@ class SharedStep(TrainStep):
 
     def failure(self, line: str) -> WorkerError:
         """What is raised where TensorFlow says `line` instead of a sum."""
-        return WorkerError(f"the workers cannot reach each other: {line}")
+        return WorkerError(f"the workers cannot make a step together: {line}")
 
     def _arguments(self, batch: Batch, negatives: Negatives | None, *others: Any) -> tuple:
         """Of this process's rows, where `batch` is whole; and what all rows touch, where not all tokens are sent."""

@@ -197,7 +197,7 @@ class Team:
         if not self._problem and quiet and max(quiet.values()) > SILENCE:
             index = max(quiet, key=lambda index: quiet[index])
             return WorkerError(f"{self.cluster.name_of(index)} has not answered for {quiet[index]:.0f} seconds")
-        return WorkerError(self._problem or f"the workers cannot reach each other: {line}")
+        return WorkerError(self._problem or f"the workers cannot make a step together: {line}")
 
     def finish(self) -> None:
         """The last step is done."""
