@@ -353,8 +353,8 @@ def test_the_decay_of_a_short_text_leaves_a_weight_some_steps():
 @pytest.mark.parametrize(
     ("begins_at", "passes", "rate"),
     [
-        (0.5, 3, 0.003),
-        (0.5, 12, 0.0015),
+        (0.5, 3, 0.002),
+        (0.5, 12, 0.002),
         (0.5, 30, 0.001),
         (0.5, 60, 0.0005),
         (0.8, 3, 0.003),
