@@ -7,6 +7,7 @@ TEXTGEN_SOAK_FAULTS and TEXTGEN_SOAK_SEED cut into pieces.
 """
 
 import collections
+import dataclasses
 import itertools
 import os
 import random
@@ -123,8 +124,12 @@ def test_every_command_is_disturbed():
 def test_a_fault_loses_nothing(scene, undisturbed, kind):
     draw = random.Random(kind)
     name = draw.choice(QUICK_OF.get(kind, ["sample", "repl", "evaluate FILE", "score", "info", "verify", "replay"]))
-    strikes = (disturb(scene, undisturbed, name, draw_fault(kind, draw, scene.reach(name))) for _ in range(40))
-    assert any(strikes)
+    reach = scene.reach(name)
+    for _ in range(40):
+        if disturb(scene, undisturbed, name, draw_fault(kind, draw, reach)):
+            return
+        reach = dataclasses.replace(reach, seconds=0.9 * reach.seconds)  # other work may have slowed what was timed
+    pytest.fail(f"{name}: nothing struck in 40 faults")
 
 
 @pytest.mark.soak

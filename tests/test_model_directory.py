@@ -145,6 +145,20 @@ def test_without_a_manifest_the_newest_checkpoint_is_the_model(tmp_path):
     ]
 
 
+def test_checkpoints_that_are_removed_as_they_are_listed_are_none(tmp_path, monkeypatch):
+    save_run(tmp_path / "novel", steps=(9,))
+    directory, scandir = tmp_path / "novel" / "checkpoints", os.scandir
+
+    def removed_before(path: Path):
+        if os.fspath(path) == str(directory) and directory.exists():  # the run is finished at this moment
+            directory.rename(tmp_path / "removed")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", removed_before)
+    assert model_directory.checkpoint_dirs(tmp_path / "novel") == []
+    assert (tmp_path / "removed").exists()
+
+
 def test_a_directory_without_a_manifest_or_checkpoints_is_no_model(tmp_path):
     (tmp_path / "novel").mkdir()
     assert message_of(tmp_path / "novel") == f"{tmp_path / 'novel'} holds no model: no manifest.json and no checkpoint"

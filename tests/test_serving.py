@@ -373,6 +373,8 @@ def test_a_busy_server_says_when_to_come_again_and_a_client_that_hangs_up_frees_
         streams = [asyncio.ensure_future(client.ask("/v1/completions", long, hang_up=gone)) for _ in range(3)]
         while not client.shelf.writers or client.shelf.writers["tiny"].num_open < 3:
             await asyncio.sleep(0.01)
+        while client.shelf.writers["tiny"].num_rows < 2:  # the others are open before they have a row
+            await asyncio.sleep(0.01)
         refused = await client.ask("/v1/completions", WRITTEN)
         figures = (await client.ask("/metrics")).body.decode()
         gone.set()

@@ -47,8 +47,7 @@ CHECKPOINT_FILES = (CONFIG, TOKENIZER, WEIGHTS, TRAINING_STATE, PROGRESS)
 MAX_CONFIG_BYTES = 16 * 2**20  # it names every source of a corpus
 MAX_CONFIG_VALUES = 2**18
 BYTES_PER_ID = 6 * 64 + 16  # in tokenizer.json: a word of 64 characters, each of them escaped, on a line of its own
-# No product of two such weights leaves float32, summed over MAX_SIZE units and again over as many. Trained weights stay
-# below a hundred.
+# No product of two such leaves float32, summed over MAX_SIZE units and again over as many. Trained ones are below 100.
 MAX_WEIGHT = 2.0**32
 CHECKPOINT_NAME = re.compile(r"step-\d{8,12}(?:\.\d{4})?")  # the step, and a number when it is saved again
 
@@ -164,8 +163,9 @@ def is_run(path: Path) -> bool:
 
 def checkpoint_dirs(path: Path) -> list[Path]:
     """The directories of a run's checkpoints, newest first; they may be damaged."""
-    entries = (entry for entry in path.glob(f"{CHECKPOINTS}/step-*") if CHECKPOINT_NAME.fullmatch(entry.name))
-    return sorted(entries, key=checkpoint_number, reverse=True)
+    _, folders, files = next(os.walk(path / CHECKPOINTS), ("", [], []))  # none where it is removed at this moment
+    found = map((path / CHECKPOINTS).joinpath, filter(CHECKPOINT_NAME.fullmatch, folders + files))
+    return sorted(found, key=checkpoint_number, reverse=True)
 
 
 def checkpoint_number(directory: Path) -> tuple[int, int]:

@@ -232,7 +232,7 @@ def _name_of_run(request: Request) -> str:
     sources = references_of(request)
     for path in filter(model_directory.is_run, model_directory.list_model_dirs(request.models_dir)):
         with contextlib.suppress(TextgenError):
-            config = model_directory.checkpoint_dirs(path)[0] / model_directory.CONFIG
+            config = next(iter(model_directory.checkpoint_dirs(path)), path) / model_directory.CONFIG
             if model_directory.read_record(config).corpus.sources == sources:
                 return path.name
     return name
