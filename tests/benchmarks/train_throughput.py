@@ -14,7 +14,7 @@ import contest
 import numpy as np
 
 V, L = 65, 2
-SETTINGS = [(128, 64, 128), (256, 64, 128), (512, 64, 128), (128, 16, 64)]  # units, batch, time steps
+SETTINGS = [(128, 64, 128), (256, 64, 128), (512, 64, 128), (1024, 64, 16), (128, 16, 64)]  # units, batch, time steps
 
 
 def data(setting: dict) -> tuple[np.ndarray, np.ndarray]:

@@ -5,9 +5,16 @@ gates and all the slopes that the backward loop needs; the backward loop holds o
 `dz Uᵀ`. The gradient of the recurrent kernel is one matrix product over all steps, after the loop. Everything is
 time-major, so that a step reads and writes contiguous memory.
 
+Within the loops a column is a stream: states are [H, B] and projections [4H, B], so that the products are `Uᵀ h` and
+`U dz`, with the kernel on the left. Arrays are turned before the loops and after them.
+
 What was measured and decided (two cores, two layers; times of whole training steps, taken in turns):
 
-- Gates: sigmoid(x) = (1 + tanh(x/2))/2, so one tanh over [B, 4H] computes all four; the sigmoid gates' operands are
+- Kernel on the left: of the operand on the right a product makes a packed copy. Where that is the kernel it is copied
+  anew at every time step, which takes longer than multiplying few rows, and longest where its rows share lines of the
+  cache. On a machine with half a megabyte of second-level cache a step became 1.5 times as fast at 512 and 1,024 units
+  (B=64); at 128 and 256 units turning costs what is won, or a little more.
+- Gates: sigmoid(x) = (1 + tanh(x/2))/2, so one tanh over [4H, B] computes all four; the sigmoid gates' operands are
   halved once, outside the loop.
 - Slopes: computed in the forward loop, where the gates still lie in the cache, instead of in passes over whole arrays
   between the loops. At 128 units, B=64, T=128, 45.4 ms became 40.0; at B=16, T=64, 6.2 became 5.4; at 256 and 512 units
@@ -17,7 +24,10 @@ What was measured and decided (two cores, two layers; times of whole training st
 - Cores: at 128 units a step's product is too small to be split between them, so the batch is split (`shards.py`).
 - Choosing between dc and dh with `tf.where`, or by multiplying with zeros and ones, instead of with `tf.concat` made
   the step 4.5 times slower: XLA then computes the gradient of the gates once for the product and once more for the
-  array, and copies the array in between.
+  array, and copies the array in between. So does a `tf.reshape` of the gradient between the array and the product.
+  Repeating dc by a product with ones is a little faster than naming it three times.
+- In the forward loop states are one long row, and gates four: as tables of as many columns as there are streams, which
+  are few, the loop took a fifth longer at 128 and 256 units.
 - Copies: arrays that a loop fills start as the arrays it reads (slopes replace projections, the gradient replaces the
   slopes) or as the state, broadcast. Arrays of zeros would be one constant to XLA, kept all the time and copied for
   every loop.
@@ -25,7 +35,7 @@ What was measured and decided (two cores, two layers; times of whole training st
   step.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -54,77 +64,91 @@ def lstm_scan(
     """
     units = recurrent_kernel.shape[0]
     halved = _per_gate(units, recurrent_kernel.dtype, 0.5, 1.0)
-    run = _forward(projected * halved, recurrent_kernel * halved, hidden, memory)
+    run = _forward(_turn(projected * halved), _turn(recurrent_kernel * halved), _turn(hidden), _turn(memory))
+    hiddens = _turn(run.hiddens)
 
     def gradient(*d_outputs: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        d_projected, d_hidden, d_memory = _backward(run, d_outputs, recurrent_kernel)
-        before = tf.concat([hidden[None], run.hiddens[:-1]], axis=0)
+        d_projected, d_hidden, d_memory = map(_turn, _backward(run, [*map(_turn, d_outputs)], recurrent_kernel))
+        before = tf.concat([hidden[None], hiddens[:-1]], axis=0)
         d_kernel = tf.matmul(
             tf.reshape(before, [-1, units]), tf.reshape(d_projected, [-1, NUM_GATES * units]), transpose_a=True
         )
         return d_projected, d_kernel, d_hidden, d_memory
 
-    return (run.hiddens, run.hiddens[-1], run.last_memory), gradient
+    return (hiddens, hiddens[-1], _turn(run.last_memory)), gradient
 
 
 class _Run(NamedTuple):
     """What the forward loop leaves. With dh and dc the gradients of a step's hidden state and memory cell:
 
     dh ← dh + d_hiddens      dc ← dc + dh memory_slope      dz = [dc, dc, dc, dh] slopes
-    dc before the step = dc forget      dh before the step = dz Uᵀ
+    dc before the step = dc forget      dh before the step = U dz
     """
 
-    last_memory: tf.Tensor  # [B, H]
-    slopes: tf.Tensor  # [T, B, 4H], of c in the operands of i, f and g, and of h in that of o
-    memory_slopes: tf.Tensor  # [T, B, H], of h in c
-    forget: tf.Tensor  # [T, B, H], the forget gate
-    hiddens: tf.Tensor  # [T, B, H]
+    last_memory: tf.Tensor  # [H, B]
+    slopes: tf.Tensor  # [T, 4H, B], of c in the operands of i, f and g, and of h in that of o
+    memory_slopes: tf.Tensor  # [T, H, B], of h in c
+    forget: tf.Tensor  # [T, H, B], the forget gate
+    hiddens: tf.Tensor  # [T, H, B]
 
 
-def _forward(projected: tf.Tensor, recurrent_kernel: tf.Tensor, hidden: tf.Tensor, memory: tf.Tensor) -> _Run:
-    time_steps, units = projected.shape[0], recurrent_kernel.shape[0]
+def _forward(projected: tf.Tensor, turned_kernel: tf.Tensor, hidden: tf.Tensor, memory: tf.Tensor) -> _Run:
+    """The loop, for projections [T, 4H, B], a kernel [4H, H] and states [H, B]."""
+    time_steps, units = projected.shape[0], turned_kernel.shape[1]
     # d tanh(x/2)/2 for the sigmoid gates and d tanh(x) for the candidate, with the halves of (gate + 1)/2 folded in.
-    own_slope = _per_gate(units, recurrent_kernel.dtype, 0.25, 0.5)
+    own_slope = _per_gate(1, turned_kernel.dtype, 0.25, 0.5)[:, None]
 
     def step(t: tf.Tensor, hidden: tf.Tensor, before: tf.Tensor, *arrays: tf.TensorArray) -> tuple:
-        gate = tf.tanh(arrays[0].read(t) + tf.matmul(hidden, recurrent_kernel))
-        i, f, g, o = tf.split(gate, NUM_GATES, axis=1)
+        product = tf.matmul(turned_kernel, tf.reshape(hidden, [units, -1]))
+        gate = tf.tanh(arrays[0].read(t) + tf.reshape(product, [NUM_GATES, -1]))
+        i, f, g, o = tf.unstack(gate)  # each [H * B]
         memory = 0.5 * ((f + 1) * before + (i + 1) * g)
         squashed = tf.tanh(memory)
         hidden = 0.5 * (o + 1) * squashed
-        slope = tf.concat([g, before, i + 1, squashed], axis=1) * ((1 - gate * gate) * own_slope)
+        slope = tf.stack([g, before, i + 1, squashed]) * ((1 - gate * gate) * own_slope)
         memory_slope = 0.5 * (o + 1) * (1 - squashed * squashed)
         written = (slope, memory_slope, 0.5 * (f + 1), hidden)
         return t + 1, hidden, memory, *(array.write(t, part) for array, part in zip(arrays, written, strict=True))
 
     # The slopes replace the projections; what the other arrays hold to begin with is never read.
+    hidden, memory = tf.reshape(hidden, [-1]), tf.reshape(memory, [-1])
     shape = [time_steps, *tf.unstack(tf.shape(hidden))]
     others = [tf.broadcast_to(content, shape) for content in (hidden, memory, hidden - memory)]
-    starts = (0, hidden, memory, *(_array(over_time) for over_time in (projected, *others)))
+    by_gate = tf.reshape(projected, [time_steps, NUM_GATES, -1])
+    starts = (0, hidden, memory, *(_array(over_time) for over_time in (by_gate, *others)))
     _, _, memory, *arrays = tf.while_loop(lambda t, *_: t < time_steps, step, starts, parallel_iterations=1)
-    return _Run(memory, *(array.stack() for array in arrays))
+    slopes, *parts = (array.stack() for array in arrays)
+    by_unit = (tf.reshape(part, [time_steps, units, -1]) for part in parts)
+    return _Run(tf.reshape(memory, [units, -1]), tf.reshape(slopes, [time_steps, NUM_GATES * units, -1]), *by_unit)
 
 
 def _backward(
-    run: _Run, d_outputs: tuple[tf.Tensor, ...], recurrent_kernel: tf.Tensor
+    run: _Run, d_outputs: Sequence[tf.Tensor], recurrent_kernel: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Gradients of the projections [T, B, 4H] and of the state before the first step.
+    """Gradients of the projections [T, 4H, B] and of the state [H, B] before the first step.
 
     Args:
-        d_outputs: the gradients of the hidden states, the last hidden state and the last memory cell.
+        d_outputs: the gradients of the hidden states [T, H, B], the last hidden state and the last memory cell.
     """
     d_hiddens, d_hidden, d_memory = d_outputs
-    transposed_kernel = tf.transpose(recurrent_kernel)
+    time_steps, units, _ = run.hiddens.shape
+    ones = tf.ones([NUM_GATES - 1, 1, 1], recurrent_kernel.dtype)
 
     def step(t: tf.Tensor, d_hidden: tf.Tensor, d_memory: tf.Tensor, slopes: tf.TensorArray) -> tuple:
         d_hidden = d_hidden + d_hiddens[t]
         d_memory = d_memory + d_hidden * run.memory_slopes[t]
-        d_gate = tf.concat([d_memory, d_memory, d_memory, d_hidden], axis=1) * slopes.read(t)
-        return t - 1, tf.matmul(d_gate, transposed_kernel), d_memory * run.forget[t], slopes.write(t, d_gate)
+        by_gate = tf.concat([d_memory * ones, d_hidden[None]], axis=0)
+        d_gate = tf.reshape(by_gate, [NUM_GATES * units, -1]) * slopes.read(t)
+        return t - 1, tf.matmul(recurrent_kernel, d_gate), d_memory * run.forget[t], slopes.write(t, d_gate)
 
-    starts = (run.hiddens.shape[0] - 1, d_hidden, d_memory, _array(run.slopes))
+    starts = (time_steps - 1, d_hidden, d_memory, _array(run.slopes))
     _, d_hidden, d_memory, d_projected = tf.while_loop(lambda t, *_: t >= 0, step, starts, parallel_iterations=1)
     return d_projected.stack(), d_hidden, d_memory
+
+
+def _turn(array: tf.Tensor) -> tf.Tensor:
+    """`array` [..., M, N] as [..., N, M]."""
+    return tf.linalg.matrix_transpose(array)
 
 
 def _array(over_time: tf.Tensor) -> tf.TensorArray:
