@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,10 +16,9 @@ OTHER_BACKEND = {"KERAS_BACKEND": "jax"}
 
 
 def run_python(script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    """`script` in a process of its own, in which no variable hides what TensorFlow prints."""
-    inherited = {
-        name: value for name, value in os.environ.items() if name not in ("TF_CPP_MIN_LOG_LEVEL", *OTHER_BACKEND)
-    }
+    """`script` in a process of its own, without the variables that textgen sets for TensorFlow."""
+    left_out = ("TF_CPP_MIN_LOG_LEVEL", "TF_CPU_ALLOCATOR_USE_BFC", *OTHER_BACKEND)
+    inherited = {name: value for name, value in os.environ.items() if name not in left_out}
     command = [sys.executable, "-c", script, *arguments]
     return subprocess.run(command, env=inherited | environment, capture_output=True, text=True, check=False)
 
@@ -32,6 +32,30 @@ def test_a_model_with_the_tensorflow_engine_prints_nothing_on_standard_error(mod
     done = run_python(script, str(models_dir / "tiny"))
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout) == 10
+
+
+FAULTS = """
+import resource, textgen.tensorflow_runtime
+textgen.tensorflow_runtime.quiet_import(with_keras=False)
+import tensorflow as tf
+fill = tf.function(lambda x: tf.reduce_sum(tf.fill([2**22], x) + x))
+fill(tf.constant(1.0))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for x in tf.constant([2.0, 3.0, 4.0, 5.0]):
+    fill(x)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+COUNTS_SMALL_PAGES = sys.platform == "linux" and not (HUGE_PAGES.exists() and "[always]" in HUGE_PAGES.read_text())
+
+
+@pytest.mark.skipif(not COUNTS_SMALL_PAGES, reason="counts pages of 4 KiB, as Linux has them")
+def test_memory_that_a_step_has_had_is_kept_for_the_next():
+    """16 MiB are 4,096 pages, which the system fills with zeros where they are asked for anew."""
+    assert int(run_python(FAULTS).stdout) < 1024
+    assert int(run_python(FAULTS, TF_CPU_ALLOCATOR_USE_BFC="false").stdout) > 4 * 4000
 
 
 @pytest.fixture

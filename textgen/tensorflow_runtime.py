@@ -3,6 +3,9 @@
 NOTE: C++ code writes some of these lines before any log level counts, so file descriptor 2 itself becomes a temporary
 file for the time of the import. If the import fails, what was hidden is shown.
 
+NOTE: TensorFlow is asked to keep the memory that it has had. Else every step gives its arrays back to the system and
+gets them again as new pages, which have to be filled with zeros. At 256 units that was a sixth of a step.
+
 NOTE: a process that was forked has none of its parent's threads. Where the parent had used TensorFlow, every operation
 of the child waits for ever for the threads that were to carry it out.
 """
@@ -46,6 +49,7 @@ def quiet_import(*, with_keras: bool = True, threads: int | None = None, starts:
         _used_in = os.getpid()
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if starts else "3")  # else of a worker that ends, too
+    os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
     if with_keras:
         os.environ["KERAS_BACKEND"] = "tensorflow"
     try:
