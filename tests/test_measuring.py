@@ -106,9 +106,12 @@ class Machine:
         patch.setattr(measuring, "Learner", FakeLearner)
         patch.setattr(measuring, "time", SimpleNamespace(perf_counter=lambda: 1000.0))
 
-    def rehearse(self, plan: Plan, learner: FakeLearner, budget_seconds: float) -> Speed:
+    def rehearse(
+        self, plan: Plan, learner: FakeLearner, budget_seconds: float, *, has_evaluated: bool = False
+    ) -> Speed:
         assert learner.plan in (plan, None)
         self.rehearsed.append((plan.model.units, budget_seconds))
+        self.has_evaluated = has_evaluated
         return self.speeds.pop(0)
 
     def measure(
@@ -223,6 +226,7 @@ def test_a_model_to_begin_with_is_asked_what_it_knows_and_stays_what_it_is(machi
     measured = machine.measure(plan, Speed(seconds_at(plan, 0.01), 0.0))
     assert machine.listener.said == [("inherited", "tiny", 1.5), "measuring"]
     assert measured.initial_loss == 1.5
+    assert machine.has_evaluated
     assert measured.plan.model == plan.model
 
 
@@ -283,6 +287,13 @@ def test_a_rehearsal_makes_a_few_steps_and_two_evaluations_and_says_how_long_the
     assert [kind for kind, _ in rehearsed.calls] == [TrainStep] * (1 + MIN_TIMED_STEPS) + [Validation] * 2
     assert rehearsed.speed.seconds_per_step > 0
     assert rehearsed.speed.seconds_per_evaluation > 0
+
+
+def test_a_rehearsal_evaluates_once_where_the_evaluation_is_compiled_already(rehearsed, monkeypatch):
+    calls = []
+    monkeypatch.setattr(rehearsed.learner, "validate", Recorded(rehearsed.learner.validate, calls))
+    assert rehearse(rehearsed.plan, rehearsed.learner, 0.0, has_evaluated=True).seconds_per_evaluation > 0
+    assert [kind for kind, _ in calls] == [Validation]
 
 
 @pytest.mark.usefixtures("without_xla")

@@ -151,7 +151,7 @@ def clock(monkeypatch, without_xla) -> Clock:
     clock = Clock()
     for module in ("trainer", "measuring"):
         monkeypatch.setattr(f"textgen.training.{module}.time", clock)
-    monkeypatch.setattr("textgen.training.measuring.rehearse", lambda *_: Speed(PROMISED, 0.0))
+    monkeypatch.setattr("textgen.training.measuring.rehearse", lambda *_, **__: Speed(PROMISED, 0.0))
     return clock
 
 

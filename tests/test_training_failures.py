@@ -201,7 +201,7 @@ def test_a_signal_in_the_last_evaluation_leaves_a_run_to_go_on_with(undisturbed,
 
 
 def test_a_signal_while_the_speed_is_measured_leaves_nothing(corpus, tmp_path, monkeypatch):
-    monkeypatch.setattr("textgen.training.measuring.rehearse", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr("textgen.training.measuring.rehearse", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
     write_stored_model(tmp_path, make_stored_model(), "novel")
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(KeyboardInterrupt) as caught:
@@ -214,14 +214,14 @@ def test_a_signal_while_the_speed_is_measured_leaves_nothing(corpus, tmp_path, m
 
 
 def test_minutes_are_turned_into_steps_once_for_a_run_however_often_it_is_stopped(corpus, tmp_path, monkeypatch):
-    monkeypatch.setattr("textgen.training.measuring.rehearse", lambda *_: Speed(0.5, 0.0))
+    monkeypatch.setattr("textgen.training.measuring.rehearse", lambda *_, **__: Speed(0.5, 0.0))
     monkeypatch.setattr("textgen.training.pace.MOST_OF_PLANNED", 1)  # its steps take no time: it would make more
     plan = plan_of(corpus, tmp_path, minutes=0.5, steps=None, sample_every=0)
     stopped = Watcher({9: ask_to_stop})
     run_plan(plan, stopped)
     total = stopped.plan.total_steps
     assert 40 < total < 60
-    monkeypatch.setattr("textgen.training.measuring.rehearse", lambda *_: pytest.fail("it is measured again"))
+    monkeypatch.setattr("textgen.training.measuring.rehearse", lambda *_, **__: pytest.fail("it is measured again"))
     resume(tmp_path, {12: ask_to_stop})
     result, watcher = resume(tmp_path)
     assert watcher.steps == list(range(13, total + 1))

@@ -61,7 +61,7 @@ def measure(plan: Plan, learner: Learner, started: float, reporter: Reporter) ->
         reporter.inherited(plan, parent, initial_loss)
     reporter.measuring()
     seconds = 60 * (plan.training.minutes or 0.0)
-    speed = rehearse(plan, learner, seconds)
+    speed = rehearse(plan, learner, seconds, has_evaluated=initial_loss is not None)
     tokens_per_second = plan.training.batch_size * plan.training.sequence_length / speed.seconds_per_step
     recipe = plan.recipe and plan.recipe.at_speed(tokens_per_second)
     if recipe is not None and recipe is not plan.recipe:
@@ -86,14 +86,19 @@ def measure(plan: Plan, learner: Learner, started: float, reporter: Reporter) ->
     return Measured(plan, learner, *speed, initial_loss, deadline, evaluations, most_steps)
 
 
-def rehearse(plan: Plan, learner: Learner, budget_seconds: float) -> Speed:
-    """Compile and time a few steps and one evaluation, then put every variable back."""
+def rehearse(plan: Plan, learner: Learner, budget_seconds: float, *, has_evaluated: bool = False) -> Speed:
+    """Compile and time a few steps and one evaluation, then put every variable back.
+
+    Args:
+        has_evaluated: the evaluation is compiled already.
+    """
     variables = learner.step.variables()
     before = [variable.numpy().copy() for variable in variables]
     seconds_per_step = _time_steps(plan, learner, min(LONGEST_REHEARSAL, REHEARSAL_SHARE * budget_seconds))
     seconds_per_evaluation = 0.0
     if learner.validate:
-        learner.validate()  # compiles
+        if not has_evaluated:
+            learner.validate()  # compiles
         begin = time.perf_counter()
         learner.validate()
         seconds_per_evaluation = time.perf_counter() - begin
