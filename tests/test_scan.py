@@ -8,7 +8,16 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from textgen.model import scan as scan_module
 from textgen.model.scan import lstm_scan
+
+
+@pytest.fixture(autouse=True, scope="module", params=[1, 10**6], ids=["columns", "rows"])
+def both_layouts(request):
+    """Every test sees a stream as a column, and as a row."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scan_module, "COLUMNS_FROM_UNITS", request.param)
+        yield
 
 
 def sigmoid(x):

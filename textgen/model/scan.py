@@ -5,16 +5,17 @@ gates and all the slopes that the backward loop needs; the backward loop holds o
 `dz Uᵀ`. The gradient of the recurrent kernel is one matrix product over all steps, after the loop. Everything is
 time-major, so that a step reads and writes contiguous memory.
 
-Within the loops a column is a stream: states are [H, B] and projections [4H, B], so that the products are `Uᵀ h` and
-`U dz`, with the kernel on the left. Arrays are turned before the loops and after them.
+Within the loops a row is a stream: states are [B, H] and projections [B, 4H]. In large models a column is: states are
+[H, B], and the products `Uᵀ h` and `U dz` have the kernel on the left. Arrays are turned before those loops and after.
 
 What was measured and decided (two cores, two layers; times of whole training steps, taken in turns):
 
 - Kernel on the left: of the operand on the right a product makes a packed copy. Where that is the kernel it is copied
   anew at every time step, which takes longer than multiplying few rows, and longest where its rows share lines of the
-  cache. On a machine with half a megabyte of second-level cache a step became 1.5 times as fast at 512 and 1,024 units
-  (B=64); at 128 and 256 units turning costs what is won, or a little more.
-- Gates: sigmoid(x) = (1 + tanh(x/2))/2, so one tanh over [4H, B] computes all four; the sigmoid gates' operands are
+  cache. On a machine with half a megabyte of second-level cache (AVX2) a step became 1.5 times as fast at 512 units and
+  1.3 times at 1,024 (B=64), on one with a whole megabyte (AVX-512) 0.96 and 1.1 times; at 128 and 256 units turning
+  costs 1 to 4 % of a step on the first and 8 on the second.
+- Gates: sigmoid(x) = (1 + tanh(x/2))/2, so one tanh over [B, 4H] computes all four; the sigmoid gates' operands are
   halved once, outside the loop.
 - Slopes: computed in the forward loop, where the gates still lie in the cache, instead of in passes over whole arrays
   between the loops. At 128 units, B=64, T=128, 45.4 ms became 40.0; at B=16, T=64, 6.2 became 5.4; at 256 and 512 units
@@ -25,9 +26,6 @@ What was measured and decided (two cores, two layers; times of whole training st
 - Choosing between dc and dh with `tf.where`, or by multiplying with zeros and ones, instead of with `tf.concat` made
   the step 4.5 times slower: XLA then computes the gradient of the gates once for the product and once more for the
   array, and copies the array in between. So does a `tf.reshape` of the gradient between the array and the product.
-  Repeating dc by a product with ones is a little faster than naming it three times.
-- In the forward loop states are one long row, and gates four: as tables of as many columns as there are streams, which
-  are few, the loop took a fifth longer at 128 and 256 units.
 - Copies: arrays that a loop fills start as the arrays it reads (slopes replace projections, the gradient replaces the
   slopes) or as the state, broadcast. Arrays of zeros would be one constant to XLA, kept all the time and copied for
   every loop.
@@ -41,6 +39,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+COLUMNS_FROM_UNITS = 512  # of a layer, from which a stream is a column
 NUM_GATES = 4  # i, f, c, o: the order of keras.layers.LSTM and of cuDNN
 
 
@@ -63,92 +62,96 @@ def lstm_scan(
     Source: Hochreiter and Schmidhuber 1997; the forget gate is Gers et al. 2000.
     """
     units = recurrent_kernel.shape[0]
+    layout = _COLUMNS if units >= COLUMNS_FROM_UNITS else _ROWS
     halved = _per_gate(units, recurrent_kernel.dtype, 0.5, 1.0)
-    run = _forward(_turn(projected * halved), _turn(recurrent_kernel * halved), _turn(hidden), _turn(memory))
-    hiddens = _turn(run.hiddens)
+    turned = map(layout.turn, (projected * halved, hidden, memory))
+    run = _forward(layout, layout.turn(recurrent_kernel * halved), *turned)
+    hiddens = layout.turn(run.hiddens)
 
     def gradient(*d_outputs: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        d_projected, d_hidden, d_memory = map(_turn, _backward(run, [*map(_turn, d_outputs)], recurrent_kernel))
+        d_run = _backward(layout, run, [*map(layout.turn, d_outputs)], recurrent_kernel)
+        d_projected, d_hidden, d_memory = map(layout.turn, d_run)
         before = tf.concat([hidden[None], hiddens[:-1]], axis=0)
         d_kernel = tf.matmul(
             tf.reshape(before, [-1, units]), tf.reshape(d_projected, [-1, NUM_GATES * units]), transpose_a=True
         )
         return d_projected, d_kernel, d_hidden, d_memory
 
-    return (hiddens, hiddens[-1], _turn(run.last_memory)), gradient
+    return (hiddens, hiddens[-1], layout.turn(run.last_memory)), gradient
+
+
+class _Layout(NamedTuple):
+    """How the arrays of the loops lie; the shapes below are those of rows."""
+
+    axis: int  # of the units in a state
+    turn: Callable[[tf.Tensor], tf.Tensor]  # from rows to this layout, and back
+    product: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # of a state [B, H] and a kernel [H, 4H]
+
+
+_ROWS = _Layout(1, lambda array: array, tf.matmul)
+_COLUMNS = _Layout(0, tf.linalg.matrix_transpose, lambda state, kernel: tf.matmul(kernel, state))
 
 
 class _Run(NamedTuple):
     """What the forward loop leaves. With dh and dc the gradients of a step's hidden state and memory cell:
 
     dh ← dh + d_hiddens      dc ← dc + dh memory_slope      dz = [dc, dc, dc, dh] slopes
-    dc before the step = dc forget      dh before the step = U dz
+    dc before the step = dc forget      dh before the step = dz Uᵀ
     """
 
-    last_memory: tf.Tensor  # [H, B]
-    slopes: tf.Tensor  # [T, 4H, B], of c in the operands of i, f and g, and of h in that of o
-    memory_slopes: tf.Tensor  # [T, H, B], of h in c
-    forget: tf.Tensor  # [T, H, B], the forget gate
-    hiddens: tf.Tensor  # [T, H, B]
+    last_memory: tf.Tensor  # [B, H]
+    slopes: tf.Tensor  # [T, B, 4H], of c in the operands of i, f and g, and of h in that of o
+    memory_slopes: tf.Tensor  # [T, B, H], of h in c
+    forget: tf.Tensor  # [T, B, H], the forget gate
+    hiddens: tf.Tensor  # [T, B, H]
 
 
-def _forward(projected: tf.Tensor, turned_kernel: tf.Tensor, hidden: tf.Tensor, memory: tf.Tensor) -> _Run:
-    """The loop, for projections [T, 4H, B], a kernel [4H, H] and states [H, B]."""
-    time_steps, units = projected.shape[0], turned_kernel.shape[1]
+def _forward(
+    layout: _Layout, recurrent_kernel: tf.Tensor, projected: tf.Tensor, hidden: tf.Tensor, memory: tf.Tensor
+) -> _Run:
+    time_steps, units = projected.shape[0], hidden.shape[layout.axis]
     # d tanh(x/2)/2 for the sigmoid gates and d tanh(x) for the candidate, with the halves of (gate + 1)/2 folded in.
-    own_slope = _per_gate(1, turned_kernel.dtype, 0.25, 0.5)[:, None]
+    own_slope = layout.turn(_per_gate(units, recurrent_kernel.dtype, 0.25, 0.5)[None])
 
     def step(t: tf.Tensor, hidden: tf.Tensor, before: tf.Tensor, *arrays: tf.TensorArray) -> tuple:
-        product = tf.matmul(turned_kernel, tf.reshape(hidden, [units, -1]))
-        gate = tf.tanh(arrays[0].read(t) + tf.reshape(product, [NUM_GATES, -1]))
-        i, f, g, o = tf.unstack(gate)  # each [H * B]
+        gate = tf.tanh(arrays[0].read(t) + layout.product(hidden, recurrent_kernel))
+        i, f, g, o = tf.split(gate, NUM_GATES, layout.axis)
         memory = 0.5 * ((f + 1) * before + (i + 1) * g)
         squashed = tf.tanh(memory)
         hidden = 0.5 * (o + 1) * squashed
-        slope = tf.stack([g, before, i + 1, squashed]) * ((1 - gate * gate) * own_slope)
+        slope = tf.concat([g, before, i + 1, squashed], layout.axis) * ((1 - gate * gate) * own_slope)
         memory_slope = 0.5 * (o + 1) * (1 - squashed * squashed)
         written = (slope, memory_slope, 0.5 * (f + 1), hidden)
         return t + 1, hidden, memory, *(array.write(t, part) for array, part in zip(arrays, written, strict=True))
 
     # The slopes replace the projections; what the other arrays hold to begin with is never read.
-    hidden, memory = tf.reshape(hidden, [-1]), tf.reshape(memory, [-1])
     shape = [time_steps, *tf.unstack(tf.shape(hidden))]
     others = [tf.broadcast_to(content, shape) for content in (hidden, memory, hidden - memory)]
-    by_gate = tf.reshape(projected, [time_steps, NUM_GATES, -1])
-    starts = (0, hidden, memory, *(_array(over_time) for over_time in (by_gate, *others)))
+    starts = (0, hidden, memory, *(_array(over_time) for over_time in (projected, *others)))
     _, _, memory, *arrays = tf.while_loop(lambda t, *_: t < time_steps, step, starts, parallel_iterations=1)
-    slopes, *parts = (array.stack() for array in arrays)
-    by_unit = (tf.reshape(part, [time_steps, units, -1]) for part in parts)
-    return _Run(tf.reshape(memory, [units, -1]), tf.reshape(slopes, [time_steps, NUM_GATES * units, -1]), *by_unit)
+    return _Run(memory, *(array.stack() for array in arrays))
 
 
 def _backward(
-    run: _Run, d_outputs: Sequence[tf.Tensor], recurrent_kernel: tf.Tensor
+    layout: _Layout, run: _Run, d_outputs: Sequence[tf.Tensor], recurrent_kernel: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Gradients of the projections [T, 4H, B] and of the state [H, B] before the first step.
+    """Gradients of the projections [T, B, 4H] and of the state before the first step.
 
     Args:
-        d_outputs: the gradients of the hidden states [T, H, B], the last hidden state and the last memory cell.
+        d_outputs: the gradients of the hidden states, the last hidden state and the last memory cell.
     """
     d_hiddens, d_hidden, d_memory = d_outputs
-    time_steps, units, _ = run.hiddens.shape
-    ones = tf.ones([NUM_GATES - 1, 1, 1], recurrent_kernel.dtype)
+    transposed_kernel = layout.turn(tf.transpose(recurrent_kernel))
 
     def step(t: tf.Tensor, d_hidden: tf.Tensor, d_memory: tf.Tensor, slopes: tf.TensorArray) -> tuple:
         d_hidden = d_hidden + d_hiddens[t]
         d_memory = d_memory + d_hidden * run.memory_slopes[t]
-        by_gate = tf.concat([d_memory * ones, d_hidden[None]], axis=0)
-        d_gate = tf.reshape(by_gate, [NUM_GATES * units, -1]) * slopes.read(t)
-        return t - 1, tf.matmul(recurrent_kernel, d_gate), d_memory * run.forget[t], slopes.write(t, d_gate)
+        d_gate = tf.concat([d_memory, d_memory, d_memory, d_hidden], layout.axis) * slopes.read(t)
+        return t - 1, layout.product(d_gate, transposed_kernel), d_memory * run.forget[t], slopes.write(t, d_gate)
 
-    starts = (time_steps - 1, d_hidden, d_memory, _array(run.slopes))
+    starts = (run.hiddens.shape[0] - 1, d_hidden, d_memory, _array(run.slopes))
     _, d_hidden, d_memory, d_projected = tf.while_loop(lambda t, *_: t >= 0, step, starts, parallel_iterations=1)
     return d_projected.stack(), d_hidden, d_memory
-
-
-def _turn(array: tf.Tensor) -> tf.Tensor:
-    """`array` [..., M, N] as [..., N, M]."""
-    return tf.linalg.matrix_transpose(array)
 
 
 def _array(over_time: tf.Tensor) -> tf.TensorArray:
