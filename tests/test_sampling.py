@@ -36,6 +36,14 @@ rows = st.lists(st.integers(0, 16), min_size=1, max_size=12).filter(any)
 shares = st.integers(1, 64).map(lambda n: n / 64)
 
 
+@pytest.fixture(autouse=True, scope="module", params=[sampling.MANY_IDS, 1], ids=["few ids", "many ids"])
+def both_ways(request):
+    """Of many ids the rules look only at those that matter; every test sees that way, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sampling, "MANY_IDS", request.param)
+        yield
+
+
 def next_id(logits, uniform: float = 0.5, recent=(-1,), **changes) -> int:
     """The next id of one row, with every rule off that `changes` does not name."""
     config = SamplingConfig(temperature=1.0).replace(**changes)
@@ -197,6 +205,26 @@ def test_typical_reaches_its_share_with_the_nearest(weights, mass):
     dropped = (kept == 0) & (weights > 0)
     if dropped.any():
         assert distance[kept > 0].max() < distance[dropped].min()
+
+
+@pytest.mark.parametrize("spread", [0.01, 1, 3, 8])  # of the logarithms; 0.01 is nearly even
+@pytest.mark.parametrize("share", [1.0, 0.01, 0.0])
+def test_of_many_ids_the_filters_keep_what_they_keep_of_few(spread, share, monkeypatch):
+    random = np.random.default_rng(7)
+    weights = np.exp(spread * random.normal(size=(3, 5000))) * (random.random((3, 5000)) < share)
+    weights[:, random.integers(5000, size=(40,))] = [[2.0], [1e-300], [1e300]]  # equal ones, too
+    recent = random.integers(-1, 5000, size=(3, 40))
+    settings_ = [{"top_k": k} for k in (1, 30, 45, 4999)]
+    settings_ += [{name: mass} for name in ("top_p", "typical") for mass in (1e-9, 0.3, 0.97, 0.99999)]
+    penalties = SamplingConfig(repeat_penalty=1.5, presence_penalty=0.25, frequency_penalty=0.5)
+
+    def results(many: int) -> list[np.ndarray]:
+        monkeypatch.setattr(sampling, "MANY_IDS", many)
+        lowered = penalised(weights.copy(), recent, penalties)
+        return [lowered, *(filter_weights(weights, SamplingConfig(**setting)) for setting in settings_)]
+
+    for few, many in zip(results(10**9), results(1), strict=True):
+        assert np.array_equal(few, many)
 
 
 # ---- presence and frequency penalty, by hand

@@ -129,11 +129,16 @@ class Runs:
             self._note(token_id)
 
     def _note(self, token_id: int) -> None:
-        ids = (*self._latest, token_id)
-        excess = len(ids) - self._size + 1
-        if excess > 0:
-            self._followers.setdefault(self._latest, {})[token_id] = len(self._ids) - self._size + 1
-        self._latest = ids[max(0, excess) :]
+        latest = self._latest
+        if len(latest) < self._size - 1:
+            self._latest = (*latest, token_id)
+        else:
+            start = len(self._ids) - self._size + 1
+            if (found := self._followers.get(latest)) is None:
+                self._followers[latest] = {token_id: start}
+            else:
+                found[token_id] = start
+            self._latest = (*latest[1:], token_id) if latest else latest
         self._ids.append(token_id)
 
 
