@@ -221,6 +221,19 @@ def test_an_id_that_was_dropped_is_never_drawn():
     assert drawn == [0, 2]
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_number_on_a_boundary_draws_the_id_behind_it_and_never_one_without_weight(compiled):
+    draw = tf.function(graph_sampling.draw, jit_compile=compiled)
+    eighths = np.tile([0.0, 2.0, 0.0, 1.0, 0.0, 4.0, 1.0, 0.0], (8, 1))  # their sums are not rounded
+    assert draw(eighths, np.arange(8) / 8).numpy().tolist() == [1, 1, 3, 5, 5, 5, 5, 6]
+    random = np.random.default_rng(3)
+    weights = random.random((64, 700)) * (random.random((64, 700)) < 0.2)
+    cumulative = np.cumsum(weights, axis=-1)
+    for column in range(0, 700, 20):  # where a sum, whose rounding depends on its order, equals what is asked for
+        drawn = draw(weights, cumulative[:, column] / cumulative[:, -1]).numpy()
+        assert (np.take_along_axis(weights, drawn[:, None].astype(int), axis=-1) > 0).all()
+
+
 @functools.cache
 def engines(cell: str) -> tuple[TensorFlowEngine, NumpyEngine]:
     model = make_stored_model(cell, units=24, embedding_size=8)

@@ -159,7 +159,7 @@ def keep_typical(weights: tf.Tensor, mass: tf.Tensor) -> tf.Tensor:
     shares = weights / tf.reduce_sum(weights, axis=-1, keepdims=True)
     surprise = -tf.math.log(tf.where(shares > 0, shares, tf.ones_like(shares)))
     expected = tf.reduce_sum(shares * surprise, axis=-1, keepdims=True)
-    distance = tf.where(shares > 0, tf.abs(surprise - expected), tf.constant(math.inf, tf.float64))
+    distance = tf.abs(surprise - expected)  # wherever the dropped stand, they weigh nothing
     further, nearest_first = tf.math.top_k(-distance, weights.shape[-1])
     ordered = tf.gather(shares, nearest_first, axis=-1, batch_dims=1)
     num_kept = tf.reduce_sum(tf.cast(tf.cumsum(ordered, axis=-1) - ordered < mass, tf.int32), axis=-1)
