@@ -221,6 +221,13 @@ def test_an_id_that_was_dropped_is_never_drawn():
     assert drawn == [0, 2]
 
 
+def test_the_lowest_temperatures_are_greedy():
+    logits, recent = np.float32([[-1e30, 3, 1, -5]]), np.zeros((1, 0), int)
+    for temperature, exported in itertools.product((5e-324, 1e-310, 1e-300, 1e-3), (False, True)):
+        config = SamplingConfig(temperature=temperature)
+        assert graph_ids(logits, np.array([0.5]), config, recent, exported=exported).tolist() == [1]
+
+
 @pytest.mark.parametrize("compiled", [False, True])
 def test_a_number_on_a_boundary_draws_the_id_behind_it_and_never_one_without_weight(compiled):
     draw = tf.function(graph_sampling.draw, jit_compile=compiled)

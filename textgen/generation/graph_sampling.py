@@ -15,7 +15,7 @@ from typing import Any
 import tensorflow as tf
 
 from textgen.config import FILTERS, SamplingConfig
-from textgen.generation.sampling import AS_NEAR, PENALTIES
+from textgen.generation.sampling import AS_NEAR, COLDEST, PENALTIES
 
 Rules = Mapping[str, tf.Tensor]  # setting -> its number, a scalar tensor: changing it traces nothing again
 # Setting -> whether it acts: bool while tracing, else a bool scalar tensor; None where its numbers take turns.
@@ -112,7 +112,7 @@ def chosen(scores: tf.Tensor, uniform: tf.Tensor, rules: Rules, active: Active) 
 
     def drawn() -> tf.Tensor:
         # Subtracted before divided: a tiny temperature must not make two infinities.
-        weights = tf.exp((scores - best) / rules["temperature"])  # rule 5
+        weights = tf.exp((scores - best) / tf.maximum(rules["temperature"], COLDEST))  # rule 5
         return draw(filter_weights(weights, rules, active), uniform)
 
     likeliest = lambda: tf.argmax(scores, axis=-1, output_type=tf.int32)  # noqa: E731
