@@ -159,7 +159,7 @@ def test_help_says_of_every_setting_that_is_decided_by_a_rule_that_it_suits_or_w
         "minutes": "2",
         "epochs": "",
         "steps": "",
-        "num_sampled": "0 up to 4096 ids, else 1024",
+        "num_sampled": "0 up to 4096 ids, else 1024, or 2048 to adapt a model that knows the text well",
         "storage": "that of the model it begins with, else float32",
         "cores": "those there are when it begins",
     }
@@ -366,6 +366,14 @@ def test_the_more_often_a_known_text_is_read_the_gentler_is_the_rate(begins_at, 
     facts = facts_of(begins_at=begins_at)
     asked = Asked(ModelConfig(), TrainingConfig(epochs=float(passes)))
     assert fill(asked, facts).training.learning_rate == rate
+
+
+@pytest.mark.parametrize(("begins_at", "num_sampled"), [(0.5, 2048), (0.8, 2048), (0.9, 1024), (None, 1024)])
+def test_a_text_that_is_known_well_is_taught_with_more_words_a_step(begins_at, num_sampled):
+    facts = facts_of("word", num_ids=30_000, begins_at=begins_at)
+    asked = Asked(ModelConfig(), TrainingConfig(epochs=3.0))
+    assert fill(asked, facts).training.num_sampled == num_sampled
+    assert fill(asked, facts._replace(num_ids=MOST_SCORED)).training.num_sampled == 0
 
 
 def test_what_a_trained_model_knows_does_not_fade_unless_that_is_asked_for():

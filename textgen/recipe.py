@@ -68,6 +68,7 @@ ADAPTING_RATE = {  # up to so many passes that the minutes would pay for, by whe
     True: ((12.0, 0.002), (40.0, 0.001), (math.inf, 0.0005)),
     False: ((8.0, 0.003), (math.inf, 0.002)),
 }
+ADAPTING_SAMPLED = 2_048  # likewise, instead of NUM_SAMPLED: there are few steps, which that makes truer
 ADAPTING_PASSES = 8.0
 MISJUDGED = 1.5  # a speed that is wrong by less does not change what is best by much
 
@@ -165,7 +166,9 @@ def fill(asked: Asked, facts: Facts) -> Recipe:
             "skip": not is_word,
         }
     )
+    num_sampled = NUM_SAMPLED
     if facts.begins_at is not None and facts.begins_well:
+        num_sampled = ADAPTING_SAMPLED
         adapting_rate = up_to(ADAPTING_RATE[facts.begins_at < KNOWS_VERY_WELL], passes)
         budget = budget.filled(ADAPTING | {"learning_rate": adapting_rate})
     training = budget.filled(
@@ -176,7 +179,7 @@ def fill(asked: Asked, facts: Facts) -> Recipe:
             "activation_reg": up_to(ACTIVATION_REG[facts.level], passes),
             # What a trained model knows must not fade.
             "weight_decay": 0.0 if facts.begins_trained else weight_decay(facts.num_tokens / step_tokens, rate),
-            "num_sampled": NUM_SAMPLED if facts.num_ids > MOST_SCORED else 0,
+            "num_sampled": num_sampled if facts.num_ids > MOST_SCORED else 0,
             "storage": facts.storage,
             "cores": available_cores(),
         }

@@ -82,7 +82,7 @@ class TrainingConfig(Settings):
         "Wrong tokens that a step scores beside the right one; 0 scores them all.",
         minimum=0,
         maximum=1_048_576,
-        unset="0 up to 4096 ids, else 1024",
+        unset="0 up to 4096 ids, else 1024, or 2048 to adapt a model that knows the text well",
     )
     clip_norm: float = setting(
         1.0, "Largest norm of the gradient, which is scaled down beyond it; 0 is off.", minimum=0
