@@ -139,7 +139,7 @@ def keep_top_k(weights: np.ndarray, k: int) -> np.ndarray:
 
 
 def _kth_of(row: np.ndarray, k: int) -> np.ndarray:
-    """The k-th largest of many weights, [V]; where k groups have a larger one than x, it is not less than x."""
+    """The k-th largest of many weights, [V]. It is not below the k-th largest of what is the largest of each group."""
     largest = row[: len(row) // GROUP * GROUP].reshape(-1, GROUP).max(axis=-1)
     if k <= len(largest):
         row = row[row >= np.sort(largest)[-k]]
@@ -167,9 +167,9 @@ def _least_of(weights: np.ndarray, mass: np.ndarray) -> np.ndarray:
 
 
 def _likely(row: np.ndarray, mass: np.ndarray) -> tuple[np.ndarray, float]:
-    """The weights of a row, [V], without so small ones that the others reach `mass`; and what none of them is below.
+    """The weights of a row, [V], that are left when the smallest go without which there is `mass`; and their least.
 
-    Of many there are few, so that there is less to put in order.
+    Most often they are few of many, so that there is less to put in order.
     """
     for _ in range(2):
         least = (row.sum() - mass.item()) / len(row)
