@@ -167,9 +167,9 @@ def _least_of(weights: np.ndarray, mass: np.ndarray) -> np.ndarray:
 
 
 def _likely(row: np.ndarray, mass: np.ndarray) -> tuple[np.ndarray, float]:
-    """The weights of a row, [V], that are left when the smallest go without which there is `mass`; and their least.
+    """The weights of a row, [V], without small ones that `mass` does not need; and a number that none is below.
 
-    Most often they are few of many, so that there is less to put in order.
+    Of many few are left as a rule, so that there is less to put in order.
     """
     for _ in range(2):
         least = (row.sum() - mass.item()) / len(row)
