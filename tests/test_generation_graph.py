@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textgen.config import FILTERS, SamplingConfig
-from textgen.generation import graph_philox, graph_sampling, philox, sampling
+from textgen.generation import filters, graph_philox, graph_sampling, philox, sampling
 from textgen.generation.barred import Barred
 from textgen.generation.graph import FIRST_BLOCK, READ_BLOCK, TensorFlowEngine
 from textgen.generation.numpy_engine import NumpyEngine
@@ -158,7 +158,7 @@ def test_every_setting_is_a_filter_or_has_a_place_of_its_own():
 
 
 def test_every_filter_has_a_form_in_numpy_and_one_in_the_graph():
-    assert set(sampling.KEEP) == set(graph_sampling.KEEP) == set(FILTERS)
+    assert set(filters.KEEP) == set(graph_sampling.KEEP) == set(FILTERS)
 
 
 @pytest.mark.parametrize("name", FILTERS)
@@ -166,12 +166,12 @@ def test_a_filter_drops_nothing_at_its_default_and_something_at_the_value_that_c
     weights = np.exp(np.random.default_rng(0).normal(0, 3, (8, 100)))
     config = SamplingConfig(**{name: FILTERS[name].metadata["tried"]})
     rules, active = graph_sampling.rules_of(config)
-    kept = sampling.filter_weights(weights, config)
+    kept = filters.filter_weights(weights, config)
     assert np.array_equal(graph_sampling.filter_weights(tf.constant(weights), rules, active).numpy(), kept)
     assert ((kept == 0) | (kept == weights)).all()
     assert ((kept == 0).any(axis=-1) & (kept > 0).any(axis=-1)).all()
     rules, active = graph_sampling.rules_of(SamplingConfig())
-    assert np.array_equal(sampling.filter_weights(weights, SamplingConfig()), weights)
+    assert np.array_equal(filters.filter_weights(weights, SamplingConfig()), weights)
     assert np.array_equal(graph_sampling.filter_weights(tf.constant(weights), rules, active).numpy(), weights)
 
 
@@ -184,7 +184,7 @@ def test_a_filter_keeps_what_numpy_keeps_at_its_boundaries_too(name):
     for number in range(1, 8) if is_whole else np.arange(4, 64, 5) / 64:
         config = SamplingConfig(**{name: number})
         kept = graph_sampling.filter_weights(tf.constant(weights), *graph_sampling.rules_of(config))
-        assert np.array_equal(kept, sampling.filter_weights(weights, config))
+        assert np.array_equal(kept, filters.filter_weights(weights, config))
 
 
 def test_typical_keeps_both_of_two_sides_that_are_as_near():

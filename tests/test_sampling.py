@@ -13,20 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textgen.config import SamplingConfig
+from textgen.config import FILTERS, SamplingConfig
 from textgen.generation import sampling
+from textgen.generation.filters import KEEP, KEPT, LEAST, filter_row, filter_weights
 from textgen.generation.past import Past, Runs
-from textgen.generation.sampling import (
-    draw,
-    filter_weights,
-    keep_top_k,
-    keep_top_p,
-    keep_typical,
-    next_ids,
-    occurrences,
-    penalised,
-    repeat_penalty,
-)
+from textgen.generation.sampling import draw, next_ids, occurrences, penalised, repeat_penalty
 from textgen.generation.state import MAX_RECENT, Context
 
 NOTHING_RECENT = np.full((1, 1), -1)
@@ -53,6 +44,17 @@ def next_id(logits, uniform: float = 0.5, recent=(-1,), **changes) -> int:
 def odds(*weights: float) -> list[float]:
     """Logits whose probabilities stand to each other as `weights`."""
     return [math.log(weight) if weight else -math.inf for weight in weights]
+
+
+def left_of(weights, logs=None, **changes) -> np.ndarray:
+    """What the filters leave of a row of weights: as of a batch, or as of many ids."""
+    row, config = np.array(weights, float), SamplingConfig().replace(**changes)
+    if sampling.MANY_IDS > 1:
+        return filter_weights(row[None], config, None if logs is None else logs[None])[0]
+    ids, kept = filter_row(row, config, logs)
+    left = np.zeros_like(row)
+    left[ids] = kept
+    return left
 
 
 def possible(logits, **changes) -> set[int]:
@@ -154,7 +156,7 @@ def test_top_k_0_is_off():
 
 
 def test_top_k_keeps_whatever_equals_the_kth():
-    assert keep_top_k(np.array([[2.0, 1.0, 2.0, 3.0]]), 2).tolist() == [[2, 0, 2, 3]]
+    assert left_of([2.0, 1.0, 2.0, 3.0], top_k=2).tolist() == [2, 0, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -162,12 +164,11 @@ def test_top_k_keeps_whatever_equals_the_kth():
 )
 def test_top_p_keeps_the_smallest_set_that_reaches_it(top_p, kept):
     """Shares 1/8, 1/4, 1/8, 1/2, the first a little more than the third."""
-    weights = keep_top_p(np.array([[2.25, 4.0, 1.75, 8.0]]), top_p) if top_p < 1 else np.ones((1, 4))
-    assert set(np.flatnonzero(weights[0]).tolist()) == kept
+    assert set(np.flatnonzero(left_of([2.25, 4.0, 1.75, 8.0], top_p=top_p)).tolist()) == kept
 
 
 def test_top_p_keeps_what_equals_the_last_that_it_needs():
-    assert keep_top_p(np.array([[2.0, 4.0, 2.0, 8.0]]), 0.76).tolist() == [[2, 4, 2, 8]]
+    assert left_of([2.0, 4.0, 2.0, 8.0], top_p=0.76).tolist() == [2, 4, 2, 8]
 
 
 @pytest.mark.parametrize("top_p", [5e-324, 1e-300, 1e-9])
@@ -177,27 +178,25 @@ def test_the_smallest_top_p_still_keeps_the_likeliest(top_p):
 
 @pytest.mark.parametrize(("min_p", "kept"), [(0.0, {0, 1, 2}), (0.25, {0, 1, 2}), (0.26, {0, 2}), (0.6, {2}), (1, {2})])
 def test_min_p_drops_what_is_less_likely_than_its_share_of_the_likeliest(min_p, kept):
-    weights = filter_weights(np.array([[2.0, 1.0, 4.0]]), SamplingConfig(min_p=min_p))
-    assert set(np.flatnonzero(weights[0]).tolist()) == kept
+    assert set(np.flatnonzero(left_of([2.0, 1.0, 4.0], min_p=min_p)).tolist()) == kept
 
 
 def test_typical_keeps_what_is_about_as_surprising_as_is_expected():
     """Shares 1/2, 1/4, 1/8, 1/8 surprise by 1, 2, 3 and 3 bits, and 1.75 are expected: the second is the nearest."""
-    weights = np.array([[4.0, 2.0, 1.0, 1.0]])
-    kept = {mass: np.flatnonzero(keep_typical(weights, mass)[0]).tolist() for mass in (0.2, 0.25, 0.3, 0.75, 0.8)}
+    weights = [4.0, 2.0, 1.0, 1.0]
+    kept = {mass: np.flatnonzero(left_of(weights, typical=mass)).tolist() for mass in (0.2, 0.25, 0.3, 0.75, 0.8)}
     assert kept == {0.2: [1], 0.25: [1], 0.3: [0, 1], 0.75: [0, 1], 0.8: [0, 1, 2, 3]}
 
 
 def test_typical_keeps_both_of_two_sides_that_are_as_near():
     """Shares 1/2, 1/4, 1/4: 1 and 2 bits, and 1.5 are expected."""
-    assert np.array_equal(keep_typical(np.array([[2.0, 1.0, 1.0]]), 0.1), [[2, 1, 1]])
+    assert left_of([2.0, 1.0, 1.0], typical=0.1).tolist() == [2, 1, 1]
 
 
 @given(rows, shares)
 def test_typical_reaches_its_share_with_the_nearest(weights, mass):
-    weights = np.array([weights], float)
-    kept = keep_typical(weights, mass)
-    assert np.isin(kept, [0, *weights[0]]).all()
+    kept, weights = left_of(weights, typical=mass), np.array(weights, float)
+    assert np.isin(kept, [0, *weights]).all()
     assert kept.sum() >= mass * weights.sum() * (1 - 1e-9)
     shares_ = weights / weights.sum()
     surprise = -np.log(np.where(shares_ > 0, shares_, 1e-300))
@@ -205,6 +204,44 @@ def test_typical_reaches_its_share_with_the_nearest(weights, mass):
     dropped = (kept == 0) & (weights > 0)
     if dropped.any():
         assert distance[kept > 0].max() < distance[dropped].min()
+
+
+@given(rows, shares, st.integers(0, 14))
+def test_typical_keeps_the_same_by_logarithms_that_are_at_hand(weights, mass, top_k):
+    """Those of ids that may not be drawn are infinite, those of what another filter dropped are as they were."""
+    with np.errstate(divide="ignore"):
+        logs = np.log(np.array(weights, float))
+    kept = left_of(weights, typical=mass, top_k=top_k)
+    assert left_of(weights, logs, typical=mass, top_k=top_k).tolist() == kept.tolist()
+    logs[~np.isfinite(logs)] = math.log(LEAST) - 1
+    assert left_of(weights, logs, typical=mass, top_k=top_k).tolist() == kept.tolist()
+
+
+def test_typical_asks_only_those_that_may_be_drawn():
+    """Of shares 4, 2, 1 and 1 the first is barred: 1, 2 and 2 bits surprise, and 1.5 are expected."""
+    for uniform, expected in ((0.0, 1), (0.49, 1), (0.51, 2), (0.99, 3)):
+        config = SamplingConfig(temperature=1.0, typical=0.1)
+        logits, barred = np.array([odds(4, 2, 1, 1)]), [np.array([0])]
+        assert next_ids(logits, np.array([uniform]), config, NOTHING_RECENT, barred).tolist() == [expected]
+
+
+@pytest.mark.parametrize("setting", [{"typical": 0.5}, {"top_p": 0.7}, {"repeat_penalty": 2.0}, {"temperature": 0.0}])
+def test_every_row_of_a_batch_is_drawn_as_it_is_alone(setting):
+    random = np.random.default_rng(3)
+    logits, uniform = random.normal(0, 2, (6, 50)).astype(np.float32), random.random(6)
+    recent, allowed = random.integers(-1, 50, (6, 4)), random.random((6, 50)) < 0.3
+    barred = [random.integers(50, size=3) for _ in range(6)]
+    allowed[4] = False
+    config = SamplingConfig().replace(**setting)
+    together = next_ids(logits, uniform, config, recent, barred, allowed).tolist()
+    rows = (slice(row, row + 1) for row in range(6))
+    alone = [next_ids(logits[r], uniform[r], config, recent[r], barred[r], allowed[r]).item() for r in rows]
+    assert together == alone
+    assert [id_ == -1 for id_ in together] == [row == 4 for row in range(6)]
+
+
+def test_every_filter_has_a_form_for_many_ids():
+    assert list(KEEP) == list(KEPT) == list(FILTERS)
 
 
 @pytest.mark.parametrize("spread", [0.01, 1, 3, 8])  # of the logarithms; 0.01 is nearly even
@@ -221,7 +258,7 @@ def test_of_many_ids_the_filters_keep_what_they_keep_of_few(spread, share, monke
     def results(many: int) -> list[np.ndarray]:
         monkeypatch.setattr(sampling, "MANY_IDS", many)
         lowered = penalised(weights.copy(), recent, penalties)
-        return [lowered, *(filter_weights(weights, SamplingConfig(**setting)) for setting in settings_)]
+        return [lowered, *(left_of(row, **setting) for setting in settings_ for row in weights)]
 
     for few, many in zip(results(10**9), results(1), strict=True):
         assert np.array_equal(few, many)
@@ -367,8 +404,7 @@ def kept_by_reference(weights: list[int], top_k: int, top_p: float, min_p: float
 @settings(max_examples=300)
 @given(rows, st.integers(0, 14), shares, st.integers(0, 64).map(lambda n: n / 64))
 def test_the_filters_agree_with_fractions(weights, top_k, top_p, min_p):
-    config = SamplingConfig(top_k=top_k, top_p=top_p, min_p=min_p)
-    kept = filter_weights(np.array([weights], float), config)[0]
+    kept = left_of(weights, top_k=top_k, top_p=top_p, min_p=min_p)
     assert kept.tolist() == kept_by_reference(weights, top_k, top_p, min_p)
     assert kept[np.argmax(weights)] == max(weights)
 

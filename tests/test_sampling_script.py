@@ -12,9 +12,10 @@ import pytest
 
 from textgen.config import FILTERS, SamplingConfig
 from textgen.generation.ending import Ending
+from textgen.generation.filters import KEEP
 from textgen.generation.past import Runs
 from textgen.generation.philox import uniforms
-from textgen.generation.sampling import KEEP, next_ids, penalised
+from textgen.generation.sampling import next_ids, penalised
 from textgen.generation.state import MAX_RECENT
 from textgen.pages.template import asset
 from textgen.tokenizers import WordTokenizer

@@ -2,6 +2,7 @@
 
     philox        random numbers, a function of seed, sample and position       graph_philox
     sampling      logits and a random number -> the next id                     graph_sampling
+    filters       which ids top-k, top-p, min-p and typical sampling keep
     banning       which ids would write a banned text                           graph_banning
     barred        which ids a word model does not write after which
     past          what the rules know of a text so far                          graph_past

@@ -15,7 +15,8 @@ from typing import Any
 import tensorflow as tf
 
 from textgen.config import FILTERS, SamplingConfig
-from textgen.generation.sampling import AS_NEAR, COLDEST, PENALTIES
+from textgen.generation.filters import AS_NEAR
+from textgen.generation.sampling import COLDEST, PENALTIES
 
 Rules = Mapping[str, tf.Tensor]  # setting -> its number, a scalar tensor: changing it traces nothing again
 # Setting -> whether it acts: bool while tracing, else a bool scalar tensor; None where its numbers take turns.

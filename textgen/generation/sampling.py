@@ -10,7 +10,8 @@ by these numbers; a test compares the two for random settings:
    not follow the latest id, or that a steering does not allow. Where none is left there is no next id, which is -1.
 4. Temperature 0 takes the likeliest id, the first of equals. The rules below are not asked.
 5. The scores are divided by the temperature; their exponentials are the weights.
-6. Filters set weights to zero, in the order of SamplingConfig's fields. Of equally likely ids they keep all or none.
+6. Filters set weights to zero, in the order of SamplingConfig's fields (`filters.py`). Of equally likely ids they keep
+   all or none.
 7. The first id whose cumulative share, in id order, exceeds the uniform number is drawn.
 
 That is the order of transformers, in `_get_logits_processor` of `generation/utils.py`: repetition penalty, no-repeat
@@ -19,17 +20,16 @@ commit 000034a44ef8, which came after 4.49.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from textgen.config import FILTERS, SamplingConfig
+from textgen.config import SamplingConfig
+from textgen.generation.filters import GROUP, active, filter_row, filter_weights
 
 PENALTIES = {"repeat_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}  # and where they are off
-AS_NEAR = 1e-12  # nats: two ids may be equally near from two sides, and a rounding must not part them
-MANY_IDS, GROUP = 4096, 128  # from so many on, ids are drawn by groups of so many
+MANY_IDS = 4096  # from so many on, rows are drawn one after the other, and ids by groups
 COLDEST = 1e-250  # a temperature below this one changes no weight, which are 0 and 1; dividing by it does not overflow
-LEAST = float(np.finfo(np.float64).tiny)  # a weight that is less counts as so much: it has a logarithm
 
 
 def next_ids(
@@ -52,6 +52,20 @@ def next_ids(
     Returns:
         int64 [B], -1 where no id may be drawn.
     """
+    if logits.shape[-1] >= MANY_IDS and len(logits) > 1:  # a row alone stays in the processor's cache
+        return np.concatenate(
+            [
+                next_ids(
+                    logits[row : row + 1],
+                    uniform[row : row + 1],
+                    config,
+                    recent[row : row + 1],
+                    None if barred is None else barred[row : row + 1],
+                    None if allowed is None else allowed[row : row + 1],
+                )
+                for row in range(len(logits))
+            ]
+        )
     scores = penalised(logits.astype(np.float64), recent, config) if config.penalises else logits.astype(np.float64)
     if barred is not None:  # rule 3
         for row, ids in enumerate(barred):
@@ -67,13 +81,23 @@ def next_ids(
 
 
 def chosen(scores: np.ndarray, best: np.ndarray, uniform: np.ndarray, config: SamplingConfig) -> np.ndarray:
-    """The id of each row, int64 [B], by its scores, float64 [B, V], which are changed, and the best of them, [B, 1]."""
+    """The id of each row, int64 [B], by its scores, float64 [B, V], which are changed, and the best of them, [B, 1].
+
+    Of many ids there is one row.
+    """
     if config.temperature == 0:  # rule 4
         return scores.argmax(axis=-1)
     scores -= best  # before the division: a tiny temperature must not make two infinities
     scores /= max(config.temperature, COLDEST)  # rule 5
-    weights = filter_weights(np.exp(scores, out=scores), config)
-    return draw(weights, uniform)
+    filters = active(config)
+    logs = scores if "typical" in filters else None
+    weights = np.exp(scores, out=scores if logs is None else None)
+    if not filters:
+        return draw(weights, uniform)
+    if weights.shape[-1] < MANY_IDS:
+        return draw(filter_weights(weights, config, logs), uniform)
+    ids, left = filter_row(weights[0], config, None if logs is None else logs[0])
+    return ids[draw(left[None], uniform)]
 
 
 def penalised(scores: np.ndarray, recent: np.ndarray, config: SamplingConfig) -> np.ndarray:
@@ -119,143 +143,6 @@ def repeat_penalty(scores: np.ndarray, counts: np.ndarray, penalty: float) -> np
     Source: the idea is Keskar et al. 2019, "CTRL", section 4.1, which divides the logits themselves.
     """
     return np.where(counts > 0, scores - math.log(penalty), scores)
-
-
-def filter_weights(weights: np.ndarray, config: SamplingConfig) -> np.ndarray:
-    """The weights that the filters leave. Weights are float64 [B, V], not normalised."""
-    for name, field in FILTERS.items():  # rule 6
-        number = getattr(config, name)
-        if number != field.default:
-            weights = KEEP[name](weights, number)
-    return weights
-
-
-def keep_top_k(weights: np.ndarray, k: int) -> np.ndarray:
-    """Keep the k largest of each row, and whatever equals the k-th."""
-    k = min(k, weights.shape[-1])
-    if weights.shape[-1] >= MANY_IDS:
-        return _only(weights, (np.flatnonzero(row >= _kth_of(row, k)) for row in weights))
-    return np.where(weights >= np.sort(weights, axis=-1)[:, -k, None], weights, 0.0)
-
-
-def _kth_of(row: np.ndarray, k: int) -> np.ndarray:
-    """The k-th largest of many weights, [V]. It is not below the k-th largest of what is the largest of each group."""
-    largest = row[: len(row) // GROUP * GROUP].reshape(-1, GROUP).max(axis=-1)
-    if k <= len(largest):
-        row = row[row >= np.sort(largest)[-k]]
-    return np.partition(row, -k)[-k]
-
-
-def keep_top_p(weights: np.ndarray, top_p: float) -> np.ndarray:
-    """Keep the smallest set of ids whose share of the sum reaches `top_p`, and whatever equals its least likely.
-
-    Source: Holtzman et al. 2019, "The Curious Case of Neural Text Degeneration", section 3.1.
-    """
-    mass = top_p * weights.sum(axis=-1, keepdims=True)
-    if weights.shape[-1] >= MANY_IDS:
-        rows = zip(weights, mass, strict=True)
-        return _only(weights, (np.flatnonzero(row >= _least_of(_likely(row, m)[0], m)) for row, m in rows))
-    return np.where(weights >= _least_of(weights, mass), weights, 0.0)
-
-
-def _least_of(weights: np.ndarray, mass: np.ndarray) -> np.ndarray:
-    """The least weight of the fewest that reach `mass`, [..., 1]; of weights [..., N]."""
-    best_first = np.sort(weights, axis=-1)[..., ::-1]
-    mass_before = np.cumsum(best_first, axis=-1) - best_first
-    num_kept = (mass_before < mass).sum(axis=-1, keepdims=True)
-    return np.take_along_axis(best_first, np.maximum(num_kept, 1) - 1, axis=-1)
-
-
-def _likely(row: np.ndarray, mass: np.ndarray) -> tuple[np.ndarray, float]:
-    """The weights of a row, [V], without small ones that `mass` does not need; and a number that none is below.
-
-    Of many few are left as a rule, so that there is less to put in order.
-    """
-    for _ in range(2):
-        least = (row.sum() - mass.item()) / len(row)
-        row = row[row >= least]
-    return row, least
-
-
-def _only(weights: np.ndarray, kept: Iterable[np.ndarray]) -> np.ndarray:
-    """The weights of the ids that are kept, int [N] of each row; few of many are written faster than all."""
-    left = np.zeros_like(weights)
-    for row, source, ids in zip(left, weights, kept, strict=True):
-        row[ids] = source[ids]
-    return left
-
-
-def keep_min_p(weights: np.ndarray, min_p: float) -> np.ndarray:
-    """Keep the ids that are at least `min_p` times as likely as the likeliest."""
-    return np.where(weights >= min_p * weights.max(axis=-1, keepdims=True), weights, 0.0)
-
-
-def keep_typical(weights: np.ndarray, mass: float) -> np.ndarray:
-    """Keep the ids whose surprise is nearest to the expected one, as many as reach this share of the sum.
-
-    Those stay that are as near as the last that it needs, within rounding.
-
-    Source: Meister et al. 2023, "Locally Typical Sampling", equation 6.
-    """
-    if weights.shape[-1] >= MANY_IDS:
-        room = np.empty_like(weights[0])  # for every row, so that memory is asked for once
-        return _only(weights, (_typical_ids(row, mass, room) for row in weights))
-    total = weights.sum(axis=-1)
-    distance, expected = _logarithms(weights, total)
-    distance -= expected[:, None]
-    nearest_first = _nearest_first(np.abs(distance, out=distance))
-    if len(weights) > 1:  # places in flat arrays, which are read faster
-        nearest_first += np.arange(0, weights.size, weights.shape[-1])[:, None]
-    reached = weights.take(nearest_first).cumsum(axis=-1)
-    is_enough = reached >= np.minimum(mass * total, reached[:, -1])[:, None]  # the sums may be rounded otherwise
-    last = distance.take(nearest_first[np.arange(len(weights)), is_enough.argmax(axis=-1)])[:, None]
-    return np.where(distance <= last + AS_NEAR, weights, 0.0)
-
-
-def _logarithms(
-    weights: np.ndarray, total: np.ndarray, room: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """The logarithms of weights [..., V] and the expected one, [...]; what would normalise them is in both."""
-    logs = np.maximum(weights, LEAST, out=room)
-    np.log(logs, out=logs)
-    return logs, np.einsum("...v,...v->...", weights, logs) / total
-
-
-def _nearest_first(distance: np.ndarray) -> np.ndarray:
-    """The ids of each row by distance, float64 [B, V]; those that are as near, within rounding, by id.
-
-    Distances are not negative, so that their bits, read as whole numbers, are in the same order. The lowest bits make
-    room for the id: sorting numbers takes a third of the time that sorting places does.
-    """
-    ids = (1 << (distance.shape[-1] - 1).bit_length()) - 1
-    bits = distance.view(np.int64) & ~ids | np.arange(distance.shape[-1])
-    bits.sort(axis=-1)
-    return bits & ids
-
-
-def _typical_ids(row: np.ndarray, mass: float, room: np.ndarray) -> np.ndarray:
-    """Which of many ids are kept, int [N]. Unlikely ones, without which there is enough, are most often too far."""
-    total = row.sum()
-    logs, expected = _logarithms(row, total, room)
-    _, least = _likely(row, mass * total)
-    while True:
-        ids = np.flatnonzero(row >= least)
-        distance = np.abs(logs[ids] - expected)
-        nearest_first = distance.argsort()
-        reached = row[ids[nearest_first]].cumsum()
-        last = distance[nearest_first[(reached >= min(mass * total, reached[-1])).argmax()]] + AS_NEAR
-        if least <= 0 or last < expected - math.log(least):  # than which the others are further
-            return ids[distance <= last]
-        least = 0.0
-
-
-# What each filter of SamplingConfig does; weights [B, V] and its number in, weights out.
-KEEP: dict[str, Callable[..., np.ndarray]] = {
-    "top_k": keep_top_k,
-    "top_p": keep_top_p,
-    "min_p": keep_min_p,
-    "typical": keep_typical,
-}
 
 
 def draw(weights: np.ndarray, uniform: np.ndarray) -> np.ndarray:

@@ -1,0 +1,178 @@
+"""Which ids the filters of sampling keep: rule 6 of `sampling.py`.
+
+Each filter is here twice. `KEEP` has those that set weights of a batch to zero. `KEPT` has those for one row of many
+ids: they say which ids stay, and each after the first looks at those alone. A test compares the two.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from textgen.config import FILTERS, SamplingConfig
+
+AS_NEAR = 1e-12  # nats: two ids may be equally near from two sides, and a rounding must not part them
+GROUP = 128  # so many ids of a row are looked at as one first
+LEAST = float(np.finfo(np.float64).tiny)  # a weight that is less counts as so much: it has a logarithm
+LOG_LEAST = math.log(LEAST)
+
+
+def filter_weights(weights: np.ndarray, config: SamplingConfig, logs: np.ndarray | None = None) -> np.ndarray:
+    """The weights that the filters leave. Weights are float64 [B, V], not normalised.
+
+    `logs`, float64 [B, V], are their logarithms where these are at hand.
+    """
+    for name, number in active(config).items():
+        weights = keep_typical(weights, number, logs) if name == "typical" else KEEP[name](weights, number)
+    return weights
+
+
+def filter_row(
+    row: np.ndarray, config: SamplingConfig, logs: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """What `filter_weights` leaves of one row, float64 [V]: ids, int64 [N], in order, and their weights, [N]."""
+    ids = None
+    for name, number in active(config).items():
+        kept = typical_ids(row, number, logs) if name == "typical" else KEPT[name](row, number)
+        row, ids = row[kept], kept if ids is None else ids[kept]
+        logs = None if logs is None else logs[kept]
+    return np.arange(len(row)) if ids is None else ids, row
+
+
+def active(config: SamplingConfig) -> dict[str, float]:
+    """The filters that do something, in the order in which they act, with their numbers."""
+    return {name: number for name, field in FILTERS.items() if (number := getattr(config, name)) != field.default}
+
+
+def keep_top_k(weights: np.ndarray, k: int) -> np.ndarray:
+    """Keep the k largest of each row, and whatever equals the k-th."""
+    k = min(k, weights.shape[-1])
+    return np.where(weights >= np.sort(weights, axis=-1)[:, -k, None], weights, 0.0)
+
+
+def top_k_ids(row: np.ndarray, k: int) -> np.ndarray:
+    """What `keep_top_k` keeps of a row: the k-th largest is not below the k-th of what is the largest of each group."""
+    k = min(k, len(row))
+    largest = row[: len(row) // GROUP * GROUP].reshape(-1, GROUP).max(axis=-1)
+    if k > len(largest):
+        return np.flatnonzero(row >= np.partition(row, -k)[-k])
+    ids = np.flatnonzero(row >= np.sort(largest)[-k])
+    large = row[ids]
+    return ids[large >= np.partition(large, -k)[-k]]
+
+
+def keep_top_p(weights: np.ndarray, top_p: float) -> np.ndarray:
+    """Keep the smallest set of ids whose share of the sum reaches `top_p`, and whatever equals its least likely.
+
+    Source: Holtzman et al. 2019, "The Curious Case of Neural Text Degeneration", section 3.1.
+    """
+    return np.where(weights >= _least_of(weights, top_p * weights.sum(axis=-1, keepdims=True)), weights, 0.0)
+
+
+def top_p_ids(row: np.ndarray, top_p: float) -> np.ndarray:
+    """What `keep_top_p` keeps of a row."""
+    total = row.sum()
+    ids, likely, _ = _likely(row, total, top_p * total)
+    return ids[likely >= _least_of(likely, top_p * total)]
+
+
+def _least_of(weights: np.ndarray, mass: np.ndarray) -> np.ndarray:
+    """The least weight of the fewest that reach `mass`, [..., 1]; of weights [..., N]."""
+    best_first = np.sort(weights, axis=-1)[..., ::-1]
+    mass_before = np.cumsum(best_first, axis=-1) - best_first
+    num_kept = (mass_before < mass).sum(axis=-1, keepdims=True)
+    return np.take_along_axis(best_first, np.maximum(num_kept, 1) - 1, axis=-1)
+
+
+def _likely(row: np.ndarray, total: float, mass: float) -> tuple[np.ndarray, np.ndarray, float]:
+    """The ids of a row without unlikely ones that `mass` does not need, their weights, and what the others are below.
+
+    Of many few are left as a rule, so that there is less to put in order.
+    """
+    ids = np.flatnonzero(row >= (total - mass) / len(row))
+    likely = row[ids]
+    least = (likely.sum() - mass) / len(likely)
+    is_likely = likely >= least
+    return ids[is_likely], likely[is_likely], least
+
+
+def keep_min_p(weights: np.ndarray, min_p: float) -> np.ndarray:
+    """Keep the ids that are at least `min_p` times as likely as the likeliest."""
+    return np.where(weights >= min_p * weights.max(axis=-1, keepdims=True), weights, 0.0)
+
+
+def min_p_ids(row: np.ndarray, min_p: float) -> np.ndarray:
+    """What `keep_min_p` keeps of a row."""
+    return np.flatnonzero(row >= min_p * row.max())
+
+
+def keep_typical(weights: np.ndarray, mass: float, logs: np.ndarray | None = None) -> np.ndarray:
+    """Keep the ids whose surprise is nearest to the expected one, as many as reach this share of the sum.
+
+    Those stay that are as near as the last that it needs, within rounding. `logs` are as in `filter_weights`; what a
+    filter has set to zero may have kept its own.
+
+    Source: Meister et al. 2023, "Locally Typical Sampling", equation 6.
+    """
+    logs = _logarithms(weights, logs)
+    total = weights.sum(axis=-1)
+    # What would normalise the logarithms is in the expected one, too.
+    distance = logs - (np.einsum("bv,bv->b", weights, logs) / total)[:, None]
+    nearest_first = _nearest_first(np.abs(distance, out=distance))
+    if len(weights) > 1:  # places in flat arrays, which are read faster
+        nearest_first += np.arange(0, weights.size, weights.shape[-1])[:, None]
+    reached = weights.take(nearest_first).cumsum(axis=-1)
+    is_enough = reached >= np.minimum(mass * total, reached[:, -1])[:, None]  # the sums may be rounded otherwise
+    last = distance.take(nearest_first[np.arange(len(weights)), is_enough.argmax(axis=-1)])[:, None]
+    return np.where(distance <= last + AS_NEAR, weights, 0.0)
+
+
+def typical_ids(row: np.ndarray, mass: float, logs: np.ndarray | None = None) -> np.ndarray:
+    """What `keep_typical` keeps of a row: unlikely ids, without which there is enough, are most often too far."""
+    logs = _logarithms(row, logs)
+    total = row.sum()
+    expected, enough = np.einsum("v,v->", row, logs) / total, mass * total
+    ids, likely, least = _likely(row, total, enough)
+    while True:
+        distance = np.abs(logs[ids] - expected)
+        nearest_first = distance.argsort()
+        reached = likely[nearest_first].cumsum()
+        last = distance[nearest_first[(reached >= min(enough, reached[-1])).argmax()]] + AS_NEAR
+        if least <= 0 or last < expected - math.log(least):  # than which the others are further
+            return ids[distance <= last]
+        ids, likely, least = np.arange(len(row)), row, 0.0
+
+
+def _logarithms(weights: np.ndarray, logs: np.ndarray | None) -> np.ndarray:
+    """The logarithms of weights, as they are at hand or made; no less than LOG_LEAST."""
+    if logs is None:
+        return np.log(np.maximum(weights, LEAST))
+    return np.maximum(logs, LOG_LEAST) if logs.min() < LOG_LEAST else logs
+
+
+def _nearest_first(distance: np.ndarray) -> np.ndarray:
+    """The ids of each row by distance, float64 [B, V]; those that are as near, within rounding, by id.
+
+    The lowest bits of the distances make room for the id, which orders those that were equal: sorting numbers takes a
+    third of the time that sorting places does.
+    """
+    ids = (1 << (distance.shape[-1] - 1).bit_length()) - 1
+    bits = distance.view(np.int64) & ~ids | np.arange(distance.shape[-1])
+    bits.view(np.float64).sort(axis=-1)
+    return bits & ids
+
+
+# What each filter of SamplingConfig does; weights [B, V] and its number in, weights out.
+KEEP: dict[str, Callable[..., np.ndarray]] = {
+    "top_k": keep_top_k,
+    "top_p": keep_top_p,
+    "min_p": keep_min_p,
+    "typical": keep_typical,
+}
+# The same for one row of many ids: weights [V] and a number in, the ids that stay out, int64 [N], in order.
+KEPT: dict[str, Callable[..., np.ndarray]] = {
+    "top_k": top_k_ids,
+    "top_p": top_p_ids,
+    "min_p": min_p_ids,
+    "typical": typical_ids,
+}
