@@ -1,7 +1,7 @@
 "use strict";
 
-/* From scores to the next token, and to the end of a text, by the rules of `philox.py`, `sampling.py`, `barred.py`,
-   `past.py` and `ending.py`. */
+/* From scores to the next token, and to the end of a text, by the rules of `philox.py`, `sampling.py`, `filters.py`,
+   `barred.py`, `past.py` and `ending.py`. */
 
 const RECENT = 4096; // tokens among which one is looked for that is there again
 const WORD = (1n << 32n) - 1n;
