@@ -89,7 +89,7 @@ def chosen(scores: np.ndarray, best: np.ndarray, uniform: np.ndarray, config: Sa
         return scores.argmax(axis=-1)
     scores -= best  # before the division: a tiny temperature must not make two infinities
     scores /= max(config.temperature, COLDEST)  # rule 5
-    filters = active(config)
+    filters = active(config)  # rule 6
     logs = scores if "typical" in filters else None
     weights = np.exp(scores, out=scores if logs is None else None)
     if not filters:
