@@ -20,7 +20,7 @@ LOG_LEAST = math.log(LEAST)
 def filter_weights(weights: np.ndarray, config: SamplingConfig, logs: np.ndarray | None = None) -> np.ndarray:
     """The weights that the filters leave. Weights are float64 [B, V], not normalised.
 
-    `logs`, float64 [B, V], are their logarithms where these are at hand.
+    `logs`, float64 [B, V], are their logarithms where these are at hand; of a weight of 0 it may be anything.
     """
     for name, number in active(config).items():
         weights = keep_typical(weights, number, logs) if name == "typical" else KEEP[name](weights, number)
@@ -30,7 +30,7 @@ def filter_weights(weights: np.ndarray, config: SamplingConfig, logs: np.ndarray
 def filter_row(
     row: np.ndarray, config: SamplingConfig, logs: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What `filter_weights` leaves of one row, float64 [V]: ids, int64 [N], in order, and their weights, [N]."""
+    """What `filter_weights` leaves of one row, float64 [V]: ids, int64 [N] in order, and their weights, [N]."""
     ids = None
     for name, number in active(config).items():
         kept = typical_ids(row, number, logs) if name == "typical" else KEPT[name](row, number)
@@ -169,7 +169,7 @@ KEEP: dict[str, Callable[..., np.ndarray]] = {
     "min_p": keep_min_p,
     "typical": keep_typical,
 }
-# The same for one row of many ids: weights [V] and a number in, the ids that stay out, int64 [N], in order.
+# Which ids each of them keeps of one row of many: weights [V] and its number in, ids out, int64 [N] in order.
 KEPT: dict[str, Callable[..., np.ndarray]] = {
     "top_k": top_k_ids,
     "top_p": top_p_ids,
