@@ -9,8 +9,16 @@ from hypothesis import strategies as st
 from plans import RATE, plan_of, resume, run_plan
 from watching import Watcher, ask_to_stop
 
+from textgen.records import Progress
 from textgen.training.measuring import SAVING_SECONDS, Speed
-from textgen.training.pace import MIN_STEPS, MOST_OF_PLANNED, WORTH_CUTTING, WORTH_RAISING, Pace
+from textgen.training.pace import (
+    MIN_STEPS,
+    MOST_OF_PLANNED,
+    WORTH_CUTTING,
+    WORTH_RAISING,
+    Pace,
+    is_evaluation_due,
+)
 from textgen.training.schedule import FINAL_SHARE
 
 EVERY = 10  # steps between evaluations
@@ -114,6 +122,27 @@ def test_after_going_back_it_is_measured_from_there():
     assert pace.settle(100, 16, 910.0) == 100  # 84 steps of a second each, in 84
     pace.restart(6, 900.0)
     assert pace.settle(100, 16, 920.0) == 16 + 37  # of two seconds each, in 74
+
+
+# ---- which steps are evaluated
+
+
+def evaluated(total: int, every: int, *, is_asked_for: bool) -> list[int]:
+    steps = (Progress(step=step, total_steps=total, evaluate_every=every) for step in range(1, total + 1))
+    return [progress.step for progress in steps if is_evaluation_due(progress, is_asked_for=is_asked_for)]
+
+
+@pytest.mark.parametrize(
+    ("total", "expected"),
+    [(174, [58, 116, 174]), (176, [58, 116, 176]), (188, [58, 116, 188]), (189, [58, 116, 174, 189]), (3, [3])],
+)
+def test_an_evaluation_just_before_the_last_one_is_left_out(total, expected):
+    assert evaluated(total, 58, is_asked_for=False) == expected
+
+
+def test_each_evaluation_that_was_asked_for_is_made():
+    assert evaluated(176, 58, is_asked_for=True) == [58, 116, 174, 176]
+    assert evaluated(3, 1, is_asked_for=False) == [1, 2, 3]
 
 
 # ---- whole runs

@@ -186,6 +186,21 @@ def test_echo_gives_the_prompt_the_probabilities_that_evaluate_gives_it(run):
         assert len(top) in (1, 2)
 
 
+def test_a_prompt_is_a_text_or_ids_or_a_list_of_either(run):
+    texts = ["the cat", "a dog"]
+    ids = [STORED.tokenizer.encode(text).tolist() for text in texts]
+
+    async def ask_all(client):
+        forms = [texts[0], ids[0], texts, ids]
+        return [(await client.ask("/v1/completions", WRITTEN | {"prompt": form})).json["choices"] for form in forms]
+
+    one, one_by_ids, two, two_by_ids = [[choice["text"] for choice in choices] for choices in run(ask_all)]
+    assert one == one_by_ids == [written_by_sample({})[0].completion]
+    assert two == two_by_ids
+    assert len(set(two)) == 2
+    assert two[0] == one[0]
+
+
 def test_the_end_of_a_document_has_a_probability_and_shows_nothing(tmp_path):
     """Clients that sum up log-probabilities leave out the one token that was written after an echoed prompt."""
     stored = make_stored_model(tokenizer=make_word_tokenizer("\n\n"))
@@ -241,6 +256,11 @@ REFUSED = {
     "endless": ("/v1/completions", {"model": "tiny", "endless": True}, 400),
     "suffix": ("/v1/completions", {"model": "tiny", "suffix": "x"}, 400),
     "token ids": ("/v1/completions", {"model": "tiny", "prompt": [10**6]}, 400),
+    "ids beside texts": ("/v1/completions", {"model": "tiny", "prompt": ["a", 1]}, 400),
+    "ids beside lists": ("/v1/completions", {"model": "tiny", "prompt": [[1], 1]}, 400),
+    "texts in lists": ("/v1/completions", {"model": "tiny", "prompt": [["a"]]}, 400),
+    "no prompts": ("/v1/completions", {"model": "tiny", "prompt": []}, 400),
+    "true for an id": ("/v1/completions", {"model": "tiny", "prompt": [True]}, 400),
     "negative token ids": ("/v1/completions", {"model": "tiny", "prompt": [-1]}, 400),
     "huge token ids": ("/v1/completions", {"model": "tiny", "prompt": [10**60]}, 400),
     "regex": ("/v1/completions", {"model": "tiny", "regex": "("}, 400),
@@ -268,7 +288,17 @@ REFUSED = {
 PARAMS = {
     "n": ("n", "many texts", "many prompts"),
     "max_tokens": ("max_tokens", "max_tokens 0"),
-    "prompt": ("token ids", "negative token ids", "huge token ids", "long echo"),
+    "prompt": (
+        "ids beside texts",
+        "ids beside lists",
+        "texts in lists",
+        "no prompts",
+        "true for an id",
+        "token ids",
+        "negative token ids",
+        "huge token ids",
+        "long echo",
+    ),
     "regex": ("regex", "large regex"),
     "model": ("no model", "another model", "a path", "a path of a model"),
     "text": ("text", "long text"),

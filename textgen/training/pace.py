@@ -1,8 +1,24 @@
-"""How many steps a run makes so that it ends in its minutes."""
+"""How many steps a run makes so that it ends in its minutes, and at which of them it evaluates."""
+
+from textgen.records import Progress
 
 MIN_STEPS = 20  # below that, nothing is learned; a tiny budget is overrun instead
 MOST_OF_PLANNED = 1.25  # of the steps; with more of them another size, dropout and decay would have been chosen
 WORTH_CUTTING, WORTH_RAISING = 0.02, 0.05  # of the steps; what is less is not worth another schedule
+NEAR_THE_END = 0.25  # of the steps between two evaluations
+
+
+def is_evaluation_due(progress: Progress, *, is_asked_for: bool) -> bool:
+    """Whether a run evaluates now: after its last step, and every so many steps before, unless the last one is near.
+
+    As the number of steps is settled on the way, an evaluation would else come a few steps before the last one.
+
+    Args:
+        is_asked_for: somebody has said how many steps lie between evaluations, and gets each of them.
+    """
+    every, left = progress.evaluate_every, progress.total_steps - progress.step
+    is_near = left < NEAR_THE_END * every and not is_asked_for
+    return left == 0 or (progress.step % every == 0 and not is_near)
 
 
 class Pace:

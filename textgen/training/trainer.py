@@ -29,7 +29,7 @@ from textgen.training.divergence import (
 )
 from textgen.training.learner import Learner
 from textgen.training.measuring import CHECKPOINT_SECONDS, Measured
-from textgen.training.pace import Pace
+from textgen.training.pace import Pace, is_evaluation_due
 from textgen.training.plan import Plan
 from textgen.training.reporting import Reporter
 from textgen.training.results import Metrics, record_of, sample_of
@@ -153,7 +153,7 @@ class Trainer:
         while self.progress.step < self.progress.total_steps:
             self._advance()
             done = self.progress.step
-            if done % self.progress.evaluate_every == 0 or done == self.progress.total_steps:
+            if is_evaluation_due(self.progress, is_asked_for=self.plan.training.sample_every is not None):
                 with self.step.averaged():
                     self._evaluate()
                 if done < self.progress.total_steps:
