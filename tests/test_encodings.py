@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,68 @@ def test_of_short_sentences_none_is_read_wrongly_and_few_are_not_clear():
             continue
         assert found == content.decode(encoding), encoding
     assert unclear == UNCLEAR
+
+
+CAPITALS = [(language, encoding) for language, encoding in PARAGRAPHS if encoding not in ("cp1258",)]
+
+
+@pytest.mark.parametrize("form", ["capitals", "heading and capitals", "names"])
+def test_capitals_are_read_rightly_or_refused(form):
+    """Of Cyrillic and Greek, which one encoding has in capitals where another has small letters, all is read."""
+    unclear = set()
+    for language, encoding in CAPITALS:
+        paragraph = TEXTS[language][1]
+        capitals = paragraph.upper().replace("ẞ", "SS")
+        if language == "Greek":  # in capitals it has no accents
+            capitals = "".join(c for c in unicodedata.normalize("NFD", capitals) if not unicodedata.combining(c))
+        text = {
+            "capitals": capitals,
+            "heading and capitals": paragraph.split(".")[0] + ".\n" + capitals,
+            "names": "\n".join(word for word in paragraph.title().split() if word.isalpha()) + "\n",
+        }[form]
+        content = text.encode(encoding, "ignore")
+        if content.isascii():
+            continue
+        try:
+            assert read(content)[0] == content.decode(encoding), (language, encoding)
+        except CorpusError:
+            unclear.add((language, encoding))
+    assert not {language for language, _ in unclear} & {"Russian", "Ukrainian", "Bulgarian", "Serbian", "Greek"}
+    assert len(unclear) <= 3
+
+
+LIST = ["milk and eggs", "two loaves of bread", "butter, cheese", "call the bank about the loan", "paint the fence"]
+SIGNS = {
+    "bullets": "".join(f"• {item}\n" for item in LIST),
+    "bullets and tabs": "".join(f"•\t{item}\n" for item in LIST),
+    "dots": "".join(f"· {item}\n" for item in LIST),
+    "marks": "Frobnicator™ is here.\nBuy the Frobnicator™ today, the best of Widget™.\n",
+    "rights": "Copyright © 1998 by the Society. All rights reserved.\n© 1999 The Society\n",
+    "degrees": "It was 25° outside and 30°C in the house.\n",
+    "per mille": "About 5‰ of the salt was lost and 7‰ of the rest.\n",
+    "halves": "Take 2½ cups of flour and ½ cup of sugar.\n",
+    "sections": "See § 5 and §12 of the act.\n",
+    "ellipsis": "And then… nothing happened. She waited…\n",
+    "box": "╔══════════════╗\n║  RELEASE     ║\n╚══════════════╝\nThis is the file list of the disk.\n",
+    "table": "┌────────┐\n│ name   │\n├────────┤\n│ readme │\n└────────┘\n",
+    "bars": "████████ 50%\n░░░░░░░░ 10%\n",
+}
+USUAL_OF_SIGNS = {"box": "cp437", "table": "cp437", "bars": "cp437"}
+
+
+@pytest.mark.parametrize("kind", SIGNS)
+def test_signs_amid_english_are_read_rightly_or_refused(kind):
+    """However often they are repeated; and in the encoding that most such texts are in, long ones are read."""
+    usual = USUAL_OF_SIGNS.get(kind, "cp1252")
+    for encoding in ("cp1252", "mac-roman", "cp437", "cp850", "iso8859-15"):
+        for times in (1, 10, 100):
+            content = (SIGNS[kind] * times).encode(encoding, "ignore")
+            if content.decode(encoding) != SIGNS[kind] * times:
+                continue
+            try:
+                assert read(content)[0] == SIGNS[kind] * times, (encoding, times)
+            except CorpusError:
+                assert encoding != usual or times == 1, (encoding, times)
 
 
 @pytest.mark.parametrize(

@@ -90,8 +90,33 @@ LANGUAGES = {
     ),
 }  # fmt: skip
 
+# Letters beyond ASCII that are words, and those that words end in where that is not any.
+ALONE_LETTERS = {
+    "French": "àô",
+    "Spanish": "óúé",
+    "Portuguese": "éàáó",
+    "Italian": "è",
+    "Nordic": "åöéø",
+    "Icelandic": "áíó",
+    "Polish": "ó",
+    "Czech": "íó",
+    "Hungarian": "őóé",
+    "Russian": "авикосуяёэ",
+    "Ukrainian": "аіїзйвоуєя",
+    "Bulgarian": "авиосуй",
+    "Serbian": "аиоусјк",
+    "Kazakh": "о",
+    "Tajik": "уо",
+    "Greek": "ηοήώό",
+    "Arabic": "و",
+}
+LAST_LETTERS = {"English": "éëö"}
+
+# What stands alone, at the beginnings of lines or between numbers; behind letters; and at numbers, on either side.
+BULLETS, TRADE_MARKS = "•·–—×÷±§©®¶†‡►■●", "™®©†‡ªº°²³¹"
+BEFORE_NUMBERS, AFTER_NUMBERS = "£€¥§±×÷¶–", "°²³¹€½¼¾‰%×÷±ªº–"
 # The most usual first.
-USUAL_SIGNS = "’“”—–«»…„‘\xa0°€£•µ±©§×½²‚›‹®·³™¼¾¹†¶¢¥ªº"
+USUAL_SIGNS = "’“”—–«»…„‘\xa0°€£•µ±©§×½²‚›‹®·³™¼¾¹†¶¢¥ªº‰÷‡"
 CJK_SIGNS = "，。、：；？！“”「」『』（）…—《》·‘’〈〉ー〜～　【】・—―［］々"
 
 APOSTROPHE, DASHES = "’", "–—"
@@ -116,7 +141,7 @@ ENCODINGS: dict[str, tuple[tuple[str, ...], float]] = {
     "mac-roman": (WESTERN, 2),
     "cp850": (WESTERN, 4),
     "cp437": (WESTERN, 5),
-    "hp-roman8": (WESTERN, 9),
+    "hp-roman8": (WESTERN, 12),
     "cp1250": (CENTRAL, 2),
     "iso8859-2": (CENTRAL, 3),
     "cp852": (CENTRAL, 5),

@@ -11,10 +11,15 @@ import functools
 import itertools
 import re
 import unicodedata
-from typing import NamedTuple
+from collections.abc import Hashable, Iterable
+from typing import NamedTuple, TypeVar
 
 from textgen.corpus.alphabets import (
+    AFTER_NUMBERS,
+    ALONE_LETTERS,
     APOSTROPHE,
+    BEFORE_NUMBERS,
+    BULLETS,
     CJK_SIGNS,
     CLOSING,
     CLOSING_ALONE,
@@ -22,16 +27,21 @@ from textgen.corpus.alphabets import (
     EAST_ASIAN,
     ENCODINGS,
     LANGUAGES,
+    LAST_LETTERS,
     OPENING,
     OPENING_ALONE,
     SENTENCE_SIGNS,
+    TRADE_MARKS,
     USUAL_SIGNS,
     Language,
 )
 from textgen.corpus.misfits import ERRORS, MARK, MARK_ON
 
+T = TypeVar("T", bound=Hashable)
 LETTERS = ("lower", "upper", "letter")
 WORDS = (*LETTERS, "digit")
+EAST_ASIAN_LANGUAGES = frozenset(name for name in LANGUAGES if LANGUAGES[name].script in EAST_ASIAN)
+DIGITS = frozenset("0123456789")
 
 ASCII_BITS = 4.5
 CONTROL_BITS = 14.0
@@ -40,10 +50,20 @@ FOREIGN_BITS = 15.0  # a letter that the language does not have
 UNLIKELY_BITS = 18.0  # what is no letter and not usual
 INVALID_BITS = 25.0
 WORD_BITS, MOST_WORD_BITS = 2.5, 40.0  # what a word of the language is worth, and all of them
-AMID_BITS, MOST_AMID_BITS = 1.0, 8.0  # what a Latin word says against a language of other letters, and all of them
+ALONE_BITS, BULLET_BITS = 6.0, -4.0  # of a letter that is no word, and of a sign that stands so
+LAST_BITS = 3.0  # of a letter in which no word of the language ends
+CAPITALS_BITS = -1.5  # of a word in capitals, whose first one costs as much as one of a name
+RUN_BITS, MOST_RUN = 8.0, 10  # of a letter that stands a fourth time, and of as many others
+FEW_BYTES, MOST_OF_FEW, MOSTLY = 6, 4, 0.9  # of so few bytes in a text of ASCII, so many of each say something
+BOX_BITS, LINE_BITS, CORNER_BITS = 14.0, -10.0, -3.0  # of what boxes are drawn with, beside the same, beside others
+AMID_BITS, MOST_AMID_BITS = 1.0, 16.0  # what a Latin word says against a language of other letters, and all of them
 
 WORD = re.compile(rb"(?<![A-Za-z\x80-\xff])[A-Za-z]+(?![A-Za-z\x80-\xff])")
+RUN = re.compile(r"([^\x00-\x7f])\1{3,}")
+HIGH_BYTES, NOT_ASCII = frozenset(range(0x80, 0x100)), re.compile(rb"[\x80-\xff]+")
 HIGH = re.compile(r"[^\x00-\x7f]")
+ALONE = re.compile(r"(?<![^\s(\"'])[^\x00-\x7f](?![^\s)\"',.;:!?])")
+LAST = re.compile(r"(?<=[A-Za-z])[^\x00-\x7f](?![^\W_])")
 
 
 class Readings(NamedTuple):
@@ -56,11 +76,11 @@ class Readings(NamedTuple):
 
 def readings_of(sample: bytes, encodings: tuple[str, ...] = tuple(ENCODINGS)) -> Readings:
     """What `sample` says in each of `encodings`, the likeliest first."""
-    words = _words_of(sample)
+    words, most = _words_of(sample), _most_of(sample)
     bits, texts = {}, {}
     for encoding in encodings:
         texts[encoding] = text = sample.decode(encoding, ERRORS)
-        bits[encoding] = bits_of(text, encoding, words)
+        bits[encoding] = bits_of(text, encoding, words, most)
     order = sorted(bits, key=bits.__getitem__)
     num_high = {encoding: len(HIGH.findall(texts[encoding])) for encoding in order}
     return Readings({e: bits[e] for e in order}, {e: texts[e] for e in order}, num_high)
@@ -68,28 +88,50 @@ def readings_of(sample: bytes, encodings: tuple[str, ...] = tuple(ENCODINGS)) ->
 
 def bits_of_sample(text: str, encoding: str, sample: bytes) -> float:
     """Bits of `text`, as `sample` was read in some way, in the language of `encoding` that it is cheapest in."""
-    return bits_of(text, encoding, _words_of(sample))
+    return bits_of(text, encoding, _words_of(sample), _most_of(sample))
+
+
+def _counted(parts: Iterable[T], most: int) -> dict[T, int]:
+    return {part: min(n, most) for part, n in collections.Counter(parts).items()}
 
 
 def _words_of(sample: bytes) -> collections.Counter[str]:
     return collections.Counter(word.lower().decode() for word in WORD.findall(sample))
 
 
-def bits_of(text: str, encoding: str, words: collections.Counter[str]) -> float:
-    """Bits of `text`, read in `encoding`, in the language that it is cheapest in."""
+def _most_of(sample: bytes) -> int:
+    """How often the same character counts: a text of few bytes beyond ASCII says the same again and again."""
+    is_rare = len(NOT_ASCII.sub(b"", sample)) > MOSTLY * len(sample)
+    return MOST_OF_FEW if is_rare and len(set(sample) & HIGH_BYTES) <= FEW_BYTES else len(sample)
+
+
+def bits_of(text: str, encoding: str, words: collections.Counter[str], most: int) -> float:
+    """Bits of `text`, read in `encoding`, in the language that it is cheapest in; of the same, `most` count."""
     languages, prior = ENCODINGS[encoding]
     num_words = words.total()
-    counts = collections.Counter(text)
+    num_known = {name: sum(n for word, n in words.items() if word in LANGUAGES[name].words) for name in LANGUAGES}
+    most_known = max(num_known.values())
+    counts = _counted(text, most)
     high = {c: n for c, n in counts.items() if c >= "\x7f" or c < " "}
-    pairs = {p: n for p, n in collections.Counter(itertools.pairwise(text)).items() if max(p) > "\x7f"}
+    pairs = {p: n for p, n in _counted(itertools.pairwise(text), most).items() if max(p) > "\x7f"}
     shared = ASCII_BITS * sum(n for c, n in counts.items() if c not in high)
     shared += sum(_beside_bits(before, after) * n for (before, after), n in pairs.items())
 
+    alone, last = (_counted(pattern.findall(text), most) for pattern in (ALONE, LAST))
+    runs = _counted((found[0] for found in RUN.finditer(text)), most)
+    shared += RUN_BITS * sum(n * min(MOST_RUN, len(run) - 3) for run, n in runs.items() if _kind(run[0]) in LETTERS)
+    capitals = _counted((word for word in text.split() if len(word) > 1 and word.isupper()), most)
+    shared += CAPITALS_BITS * sum(n for word, n in capitals.items() if not word.isascii())
+
     def bits_in(name: str) -> float:
-        known = sum(n for word, n in words.items() if word in LANGUAGES[name].words)
+        language = LANGUAGES[name]
         letters = sum(_bits(name, c) * n for c, n in high.items())
-        amid_others = min(MOST_AMID_BITS, AMID_BITS * num_words) if LANGUAGES[name].script != "LATIN" else 0.0
-        return letters + amid_others - min(MOST_WORD_BITS, WORD_BITS * known)
+        letters += sum(_alone_bits(name, c) * n for c, n in alone.items())
+        if (usual := LAST_LETTERS.get(name)) is not None:
+            letters += LAST_BITS * sum(n for c, n in last.items() if _kind(c) in LETTERS and c not in usual)
+        amid_others = min(MOST_AMID_BITS, AMID_BITS * num_words) if language.script != "LATIN" else 0.0
+        share = num_known[name] / max(1, most_known)  # a language that has but some of the words in common is another
+        return letters + amid_others - share * min(MOST_WORD_BITS, WORD_BITS * most_known)
 
     return prior + shared + min(map(bits_in, languages))
 
@@ -106,7 +148,7 @@ def _bits(language_name: str, character: str) -> float:
         return CONTROL_BITS
     if "\x80" <= character < "\xa0":
         return C1_BITS
-    if language.script in ("CJK", "HIRAGANA", "HANGUL"):
+    if language_name in EAST_ASIAN_LANGUAGES:
         return _east_asian_bits(language, character)
     small = character.lower()
     place = language.letters.find(small)
@@ -118,6 +160,8 @@ def _bits(language_name: str, character: str) -> float:
         return least + 4 * share + 3 * share**4 + (2.5 if small != character else 0.0)
     if character in USUAL_SIGNS:
         return 6.0 + 8.0 * USUAL_SIGNS.index(character) / len(USUAL_SIGNS)
+    if _is_box(character):
+        return BOX_BITS
     category = unicodedata.category(character)
     if category in ("Cn", "Co", "Cs"):
         return INVALID_BITS
@@ -125,6 +169,15 @@ def _bits(language_name: str, character: str) -> float:
     if not is_own:
         return UNLIKELY_BITS
     return FOREIGN_BITS if language.script == "LATIN" else UNLIKELY_BITS
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _alone_bits(language_name: str, character: str) -> float:
+    """What it says against a reading that a character beyond ASCII stands alone; below zero, for it."""
+    if character in BULLETS:
+        return BULLET_BITS
+    is_word = character.lower() in ALONE_LETTERS.get(language_name, "") or language_name in EAST_ASIAN_LANGUAGES
+    return 0.0 if is_word or _kind(character) not in LETTERS else ALONE_BITS
 
 
 def _east_asian_bits(language: Language, character: str) -> float:
@@ -146,6 +199,11 @@ def _east_asian_bits(language: Language, character: str) -> float:
     except UnicodeEncodeError:
         return 20.0
     return (11.0 if language.script == "HANGUL" else 12.0) if 0xA4 <= first <= last_usual else 16.0
+
+
+def _is_box(character: str) -> bool:
+    """Whether it is one of those that boxes, lines and bars are drawn with."""
+    return "\u2500" <= character <= "\u259f"
 
 
 @functools.lru_cache(maxsize=1 << 16)
@@ -176,13 +234,19 @@ def _beside_bits(before: str, after: str) -> float:
     first, second = _kind(before), _kind(after)
     bits = 0.0
     if first in LETTERS and second in LETTERS:
-        bits += 8.0 * ((first, second) == ("lower", "upper")) - 1.5 * (first == second == "upper")
+        bits += 8.0 * ((first, second) == ("lower", "upper")) - 2.5 * (first == second == "upper")
         bits += _mixed_bits(before, after)
     is_latin = after < "\u0370" and first in LETTERS  # its accents are signs of their own in cp1258 alone
     if second == "accent" and first not in ("letter", "accent") and not is_latin:
         bits += 8.0
-    if first in LETTERS and before > "\x7f" and second == "digit":
-        bits += 2.0
+    is_amid_digits = max(before, after) > "\x7f" and (before in DIGITS or after in DIGITS)
+    if is_amid_digits and not {before, after} & set("ªº") and not {_script(before), _script(after)} & EAST_ASIAN:
+        is_letter = first in LETTERS or second in LETTERS
+        bits += (6.0 if max(before, after) < "\u0250" else 2.0) if is_letter else 0.0
+    if _is_box(before) or _is_box(after):
+        bits += LINE_BITS if before == after else CORNER_BITS if {before, after} & {"\n", " "} else 0.0
+    if "\xa0" in (before, after) and first == second == "space":
+        bits += 3.0
     return bits + _sign_bits(before, after, first, second)
 
 
@@ -199,8 +263,16 @@ def _sign_bits(before: str, after: str, first: str, second: str) -> float:
         return -1.5
     if (after in DASHES and is_space) or (before in DASHES and second == "space"):
         return -1.5
-    if (before in "£€¥$" and second == "digit") or (after in "€°²³" and first == "digit"):
+    if after in "ªº" and first == "digit":
+        return -7.0
+    if (before in BEFORE_NUMBERS and second == "digit") or (after in AFTER_NUMBERS and first == "digit"):
         return -3.0
+    if after in "§¶" and first == "digit":
+        return 4.0
+    if after in TRADE_MARKS and first in LETTERS:
+        return -1.5
     if second == "sign" and after > "\x7f" and after not in SENTENCE_SIGNS and first in LETTERS:
         return 5.0
-    return 5.0 if first == "sign" and before > "\x7f" and before not in SENTENCE_SIGNS and second in LETTERS else 0.0
+    is_unit = after in "CF" and before == "°"
+    is_sign = first == "sign" and before > "\x7f" and before not in SENTENCE_SIGNS
+    return 5.0 if is_sign and second in LETTERS and not is_unit else 0.0
