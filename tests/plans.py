@@ -35,6 +35,7 @@ TRAINING = {"steps": STEPS, "batch_size": 4, "sequence_length": 8, "learning_rat
     "activation_reg": 0.0,
     "weight_decay": 0.0,
     "num_sampled": 0,
+    "bias_rate": 1.0,
     "checkpoint_every": CHECKPOINT_EVERY,
     "sample_every": EVALUATE_EVERY,
 }

@@ -78,6 +78,7 @@ TRAINING_VALUES = {
     "dropout": st.floats(0, 0.9),
     "activation_reg": st.floats(0, 100),
     "weight_decay": st.floats(0, 10),
+    "bias_rate": st.floats(0, 1000),
     "num_sampled": st.integers(0, 2_000),
     "storage": st.sampled_from(STORAGES),
     "sequence_length": st.integers(1, 256),
@@ -160,6 +161,7 @@ def test_help_says_of_every_setting_that_is_decided_by_a_rule_that_it_suits_or_w
         "epochs": "",
         "steps": "",
         "num_sampled": "0 up to 4096 ids, else 1024, or 2048 to adapt a model that knows the text well",
+        "bias_rate": "20 to adapt a model of words that knows the text well, else 1",
         "storage": "that of the model it begins with, else float32",
         "cores": "those there are when it begins",
     }
@@ -201,7 +203,7 @@ def test_two_minutes_on_two_cores_worked_by_hand():
     assert found.model == ModelConfig(**shape)
     decay = float(f"{1 / (0.012 * DECAY_PASSES * 1e6 / (16 * 64)):.2g}")
     expected = {"batch_size": 16, "dropout": 0.2, "learning_rate": 0.012, "weight_decay": decay, "activation_reg": 0.0}
-    expected |= {"storage": "float32", "cores": available_cores()}
+    expected |= {"bias_rate": 1.0, "storage": "float32", "cores": available_cores()}
     assert found.training == TrainingConfig(minutes=2.0, num_sampled=0, **expected)  # of 32 it would be 2,800 steps
     assert found.reason == f"{tokens / weights:.1f} tokens for each weight, {tokens / 1e6:.1f} passes"
 
@@ -374,6 +376,17 @@ def test_a_text_that_is_known_well_is_taught_with_more_words_a_step(begins_at, n
     asked = Asked(ModelConfig(), TrainingConfig(epochs=3.0))
     assert fill(asked, facts).training.num_sampled == num_sampled
     assert fill(asked, facts._replace(num_ids=MOST_SCORED)).training.num_sampled == 0
+
+
+@pytest.mark.parametrize(
+    ("level", "begins_at", "bias_rate"),
+    [("word", 0.5, 20.0), ("word", 0.9, 1.0), ("word", None, 1.0), ("char", 0.5, 1.0)],
+)
+def test_how_often_words_occur_is_learned_sooner_where_a_model_knows_the_text_well(level, begins_at, bias_rate):
+    facts = facts_of(level, begins_at=begins_at)
+    assert fill(Asked(ModelConfig(), TrainingConfig(epochs=3.0)), facts).training.bias_rate == bias_rate
+    asked = Asked(ModelConfig(), TrainingConfig(epochs=3.0, bias_rate=2.0))
+    assert fill(asked, facts).training.bias_rate == 2.0
 
 
 def test_what_a_trained_model_knows_does_not_fade_unless_that_is_asked_for():

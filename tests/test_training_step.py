@@ -92,6 +92,22 @@ def test_weight_decay_pulls_on_matrices_only(cell):
             np.testing.assert_allclose(with_decay[name] - without[name], -rate * decay * array, rtol=1e-2, atol=1e-6)
 
 
+@pytest.mark.parametrize("settings", [{}, {"num_sampled": 2}, {"tied": True, "units": 2}], ids=["", "sampled", "tied"])
+def test_the_output_bias_learns_at_a_multiple_of_the_rate_and_nothing_else_does(settings):
+    rate = 0.02
+    plain, faster = step_of(**settings), step_of(bias_rate=5.0, **settings)
+    start = plain.model.get_named_weights()
+    for step in (plain, faster):
+        run(step, [batch_of()], rate)
+    once, five_times = plain.model.get_named_weights(), faster.model.get_named_weights()
+    for name, array in start.items():
+        if name == "output.bias":
+            np.testing.assert_allclose(five_times[name] - array, 5 * (once[name] - array), rtol=1e-4, atol=1e-6)
+            assert np.abs(once[name] - array).max() == pytest.approx(rate, rel=1e-3)
+        else:
+            assert five_times[name].tobytes() == once[name].tobytes()
+
+
 # ---- against a sample of the tokens
 
 

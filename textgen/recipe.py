@@ -69,6 +69,7 @@ ADAPTING_RATE = {  # up to so many passes that the minutes would pay for, by whe
     False: ((8.0, 0.003), (math.inf, 0.002)),
 }
 ADAPTING_SAMPLED = 2_048  # likewise, instead of NUM_SAMPLED: there are few steps, which that makes truer
+ADAPTING_BIAS_RATE = 20.0  # of words: how often each occurs is learned sooner than what it stands beside
 ADAPTING_PASSES = 8.0
 MISJUDGED = 1.5  # a speed that is wrong by less does not change what is best by much
 
@@ -170,7 +171,8 @@ def fill(asked: Asked, facts: Facts) -> Recipe:
     if facts.begins_at is not None and facts.begins_well:
         num_sampled = ADAPTING_SAMPLED
         adapting_rate = up_to(ADAPTING_RATE[facts.begins_at < KNOWS_VERY_WELL], passes)
-        budget = budget.filled(ADAPTING | {"learning_rate": adapting_rate})
+        bias_rate = ADAPTING_BIAS_RATE if is_word else 1.0
+        budget = budget.filled(ADAPTING | {"learning_rate": adapting_rate, "bias_rate": bias_rate})
     training = budget.filled(
         {
             "batch_size": batch_size,
@@ -179,6 +181,7 @@ def fill(asked: Asked, facts: Facts) -> Recipe:
             "activation_reg": up_to(ACTIVATION_REG[facts.level], passes),
             # What a trained model knows must not fade.
             "weight_decay": 0.0 if facts.begins_trained else weight_decay(facts.num_tokens / step_tokens, rate),
+            "bias_rate": 1.0,
             "num_sampled": num_sampled if facts.num_ids > MOST_SCORED else 0,
             "storage": facts.storage,
             "cores": available_cores(),

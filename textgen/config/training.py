@@ -84,6 +84,14 @@ class TrainingConfig(Settings):
         maximum=1_048_576,
         unset="0 up to 4096 ids, else 1024, or 2048 to adapt a model that knows the text well",
     )
+    bias_rate: float = setting(
+        None,
+        "Learning rate of the output layer's bias, as a multiple of the others'.",
+        minimum=0,
+        maximum=1000,
+        unset="20 to adapt a model of words that knows the text well, else 1",
+        before=1.0,
+    )
     clip_norm: float = setting(
         1.0, "Largest norm of the gradient, which is scaled down beyond it; 0 is off.", minimum=0
     )

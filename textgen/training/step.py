@@ -195,7 +195,14 @@ class TrainStep:
         if self.config.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.config.clip_norm, use_norm=_global_norm(gradients))
         self.optimizer.learning_rate.assign(learning_rate)
+        bias = self.model.named_weights()["output.bias"]
+        before = tf.convert_to_tensor(bias)
         self.optimizer.apply(gradients, self.model.trainable_variables)
+        if self.config.bias_rate not in (
+            None,
+            1,
+        ):  # the optimizer's step is in proportion to its rate; a bias does not decay
+            bias.assign(before + self.config.bias_rate * (bias - before))
         if self.averages:  # move towards the weights, faster in the first steps: they begin at random weights
             steps = tf.cast(self.optimizer.iterations, tf.float32)
             decay = tf.minimum(self.config.ema, (1 + steps) / (10 + steps))
