@@ -78,7 +78,7 @@ def model_config(**changes) -> ModelConfig:
 def training_config(**changes) -> TrainingConfig:
     """Settings in which nothing is left to the recipe; for two minutes, unless another budget is given."""
     decided = {"batch_size": 16, "learning_rate": 0.006, "dropout": 0.05, "activation_reg": 0.0, "weight_decay": 0.0}
-    decided |= {"num_sampled": 0, "bias_rate": 1.0, "storage": "float32"} | (
+    decided |= {"num_sampled": 0, "bias_rate": 1.0, "schedule": "one-cycle", "storage": "float32"} | (
         {} if {"epochs", "steps"} & changes.keys() else {"minutes": 2.0}
     )
     return TrainingConfig(**decided | changes)

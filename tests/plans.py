@@ -36,6 +36,7 @@ TRAINING = {"steps": STEPS, "batch_size": 4, "sequence_length": 8, "learning_rat
     "weight_decay": 0.0,
     "num_sampled": 0,
     "bias_rate": 1.0,
+    "schedule": "one-cycle",
     "checkpoint_every": CHECKPOINT_EVERY,
     "sample_every": EVALUATE_EVERY,
 }

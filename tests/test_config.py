@@ -45,7 +45,7 @@ RANGES = [
     (TrainingConfig, "sequence_length", (1, 65_536), (0, 65_537)),
     (TrainingConfig, "batch_size", (1, 65_536, None), (0, 65_537)),
     (TrainingConfig, "learning_rate", (1e-9, 10, None), (0, 10.1)),
-    (TrainingConfig, "schedule", ("one-cycle", "constant"), ("cosine", "")),
+    (TrainingConfig, "schedule", ("one-cycle", "slanted", "constant"), ("cosine", "")),
     (TrainingConfig, "recurrent_initializer", ("orthogonal", "glorot"), ("zeros", "")),
     (TrainingConfig, "forget_bias", (-100, 0, 100), (-100.1, 100.1)),
     (TrainingConfig, "unigram_bias", (True, False), (None, 1, "no")),

@@ -198,7 +198,8 @@ def test_a_model_of_words_and_documents_learns_new_words(models):
     assert new.record.parent.words_added == 4
     assert new.record.text == TextConfig(level="word", documents="line")
     assert new.record.model == old.record.model.replace(vocabulary_size=tokenizer.vocabulary_size)
-    suited = {"num_sampled": 0, "storage": "float32", "learning_rate": 0.012}  # the old model knows little of the text
+    # The old model knows little of the text.
+    suited = {"num_sampled": 0, "bias_rate": 1.0, "schedule": "one-cycle", "storage": "float32", "learning_rate": 0.012}
     suited |= {"activation_reg": 0.0, "weight_decay": 0.0, "cores": available_cores()}
     given = {name: value for name, value in settings.items() if name != "models_dir"}
     assert new.record.training == TrainingConfig(**given, **suited | {"dropout": 0.2})

@@ -79,6 +79,7 @@ TRAINING_VALUES = {
     "activation_reg": st.floats(0, 100),
     "weight_decay": st.floats(0, 10),
     "bias_rate": st.floats(0, 1000),
+    "schedule": st.sampled_from(["one-cycle", "slanted", "constant"]),
     "num_sampled": st.integers(0, 2_000),
     "storage": st.sampled_from(STORAGES),
     "sequence_length": st.integers(1, 256),
@@ -161,6 +162,7 @@ def test_help_says_of_every_setting_that_is_decided_by_a_rule_that_it_suits_or_w
         "epochs": "",
         "steps": "",
         "num_sampled": "0 up to 4096 ids, else 1024, or 2048 to adapt a model that knows the text well",
+        "schedule": "slanted to adapt a model of words that knows the text very well, else one-cycle",
         "bias_rate": "20 to adapt a model of words that knows the text well, else 1",
         "storage": "that of the model it begins with, else float32",
         "cores": "those there are when it begins",
@@ -203,7 +205,7 @@ def test_two_minutes_on_two_cores_worked_by_hand():
     assert found.model == ModelConfig(**shape)
     decay = float(f"{1 / (0.012 * DECAY_PASSES * 1e6 / (16 * 64)):.2g}")
     expected = {"batch_size": 16, "dropout": 0.2, "learning_rate": 0.012, "weight_decay": decay, "activation_reg": 0.0}
-    expected |= {"bias_rate": 1.0, "storage": "float32", "cores": available_cores()}
+    expected |= {"bias_rate": 1.0, "schedule": "one-cycle", "storage": "float32", "cores": available_cores()}
     assert found.training == TrainingConfig(minutes=2.0, num_sampled=0, **expected)  # of 32 it would be 2,800 steps
     assert found.reason == f"{tokens / weights:.1f} tokens for each weight, {tokens / 1e6:.1f} passes"
 
@@ -387,6 +389,23 @@ def test_how_often_words_occur_is_learned_sooner_where_a_model_knows_the_text_we
     assert fill(Asked(ModelConfig(), TrainingConfig(epochs=3.0)), facts).training.bias_rate == bias_rate
     asked = Asked(ModelConfig(), TrainingConfig(epochs=3.0, bias_rate=2.0))
     assert fill(asked, facts).training.bias_rate == 2.0
+
+
+@pytest.mark.parametrize(
+    ("level", "begins_at", "schedule"),
+    [
+        ("word", 0.5, "slanted"),
+        ("word", 0.7, "one-cycle"),
+        ("word", 0.9, "one-cycle"),
+        ("word", None, "one-cycle"),
+        ("char", 0.5, "one-cycle"),
+    ],
+)
+def test_the_rate_rises_for_longer_where_a_model_knows_the_text_very_well(level, begins_at, schedule):
+    facts = facts_of(level, begins_at=begins_at)
+    assert fill(Asked(ModelConfig(), TrainingConfig(epochs=3.0)), facts).training.schedule == schedule
+    asked = Asked(ModelConfig(), TrainingConfig(epochs=3.0, schedule="constant"))
+    assert fill(asked, facts).training.schedule == "constant"
 
 
 def test_what_a_trained_model_knows_does_not_fade_unless_that_is_asked_for():

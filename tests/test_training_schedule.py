@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textgen.training.schedule import FINAL_SHARE, WARMUP_SHARE, learning_rate, peak_after
+from textgen.training.schedule import FINAL_SHARE, SLANTED_WARMUP_SHARE, WARMUP_SHARE, learning_rate, peak_after
+
+SHARES = {"one-cycle": WARMUP_SHARE, "slanted": SLANTED_WARMUP_SHARE}
 
 
-def rates(total: int, peak: float = 1.0) -> list[float]:
-    return [learning_rate(step, total, peak) for step in range(total)]
+def rates(total: int, peak: float = 1.0, schedule: str = "one-cycle") -> list[float]:
+    return [learning_rate(step, total, peak, schedule) for step in range(total)]
 
 
 def test_a_hundred_steps_by_hand():
@@ -21,15 +23,20 @@ def test_a_hundred_steps_by_hand():
     assert found[-1] == pytest.approx(0.0002)
 
 
-@given(st.integers(1, 3000), st.floats(1e-6, 10))
-def test_the_rate_rises_to_the_peak_and_then_only_falls(total, peak):
-    found = rates(total, peak)
+def test_ten_slanted_steps_by_hand():
+    """Two steps up to the peak, and eight down in a straight line."""
+    assert rates(10, 0.8, "slanted") == pytest.approx([0.4, 0.8, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1])
+
+
+@given(st.integers(1, 3000), st.floats(1e-6, 10), st.sampled_from(list(SHARES)))
+def test_the_rate_rises_to_the_peak_and_then_only_falls(total, peak, schedule):
+    found = rates(total, peak, schedule)
     top = found.index(max(found))
     assert max(found) == pytest.approx(peak)
     assert min(found) > 0
     assert all(a < b for a, b in itertools.pairwise(found[: top + 1]))
     assert all(a >= b for a, b in itertools.pairwise(found[top:]))
-    assert top <= max(1, round(WARMUP_SHARE * total))
+    assert top <= max(1, round(SHARES[schedule] * total))
 
 
 @given(st.integers(3, 100_000))

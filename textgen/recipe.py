@@ -69,7 +69,8 @@ ADAPTING_RATE = {  # up to so many passes that the minutes would pay for, by whe
     False: ((8.0, 0.003), (math.inf, 0.002)),
 }
 ADAPTING_SAMPLED = 2_048  # likewise, instead of NUM_SAMPLED: there are few steps, which that makes truer
-ADAPTING_BIAS_RATE = 20.0  # of words: how often each occurs is learned sooner than what it stands beside
+SCHEDULES = {True: "slanted", False: "one-cycle"}  # likewise, of words
+ADAPTING_WORDS = {"bias_rate": 20.0}  # how often each occurs is learned sooner than what it stands beside
 ADAPTING_PASSES = 8.0
 MISJUDGED = 1.5  # a speed that is wrong by less does not change what is best by much
 
@@ -159,20 +160,13 @@ def fill(asked: Asked, facts: Facts) -> Recipe:
     is_long = facts.level == "char" and facts.num_tokens >= LONG_TEXT * chosen.weights
     rate = budget.learning_rate or (HIGH_RATE if is_long else up_to(RATE_BY_STEPS, chosen.tokens / step_tokens))
     is_word = facts.level == "word"
-    model = asked.model.replace(vocabulary_size=facts.num_ids).filled(
-        {
-            "units": chosen.size.units,
-            "embedding_size": chosen.embedding_size,
-            "tied": is_word,
-            "skip": not is_word,
-        }
-    )
-    num_sampled = NUM_SAMPLED
+    shape = {"units": chosen.size.units, "embedding_size": chosen.embedding_size, "tied": is_word, "skip": not is_word}
+    model = asked.model.replace(vocabulary_size=facts.num_ids).filled(shape)
+    num_sampled = ADAPTING_SAMPLED if facts.begins_well else NUM_SAMPLED
     if facts.begins_at is not None and facts.begins_well:
-        num_sampled = ADAPTING_SAMPLED
-        adapting_rate = up_to(ADAPTING_RATE[facts.begins_at < KNOWS_VERY_WELL], passes)
-        bias_rate = ADAPTING_BIAS_RATE if is_word else 1.0
-        budget = budget.filled(ADAPTING | {"learning_rate": adapting_rate, "bias_rate": bias_rate})
+        is_known = facts.begins_at < KNOWS_VERY_WELL
+        budget = budget.filled(ADAPTING | {"learning_rate": up_to(ADAPTING_RATE[is_known], passes)})
+        budget = budget.filled(ADAPTING_WORDS | {"schedule": SCHEDULES[is_known]} if is_word else {})
     training = budget.filled(
         {
             "batch_size": batch_size,
@@ -182,6 +176,7 @@ def fill(asked: Asked, facts: Facts) -> Recipe:
             # What a trained model knows must not fade.
             "weight_decay": 0.0 if facts.begins_trained else weight_decay(facts.num_tokens / step_tokens, rate),
             "bias_rate": 1.0,
+            "schedule": "one-cycle",
             "num_sampled": num_sampled if facts.num_ids > MOST_SCORED else 0,
             "storage": facts.storage,
             "cores": available_cores(),

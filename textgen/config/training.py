@@ -22,10 +22,12 @@ class TrainingConfig(Settings):
     batch_size: int = setting(None, "Streams of text in a batch (B).", minimum=1, maximum=65_536, unset=SUITS)
     learning_rate: float = setting(None, "Peak learning rate.", above=0, maximum=10.0, unset=SUITS)
     schedule: str = setting(
-        "one-cycle",
-        "Course of the learning rate: a rise to the peak and a fall to almost zero, or the peak throughout.",
-        choices=("one-cycle", "constant"),
-        is_new=True,
+        None,
+        "Course of the learning rate: a short rise to the peak and a fall to almost zero, a longer rise and a straight "
+        "fall, or the peak throughout.",
+        choices=("one-cycle", "slanted", "constant"),
+        unset="slanted to adapt a model of words that knows the text very well, else one-cycle",
+        before="one-cycle",
     )
     recurrent_initializer: str = setting(
         "orthogonal",

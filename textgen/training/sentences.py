@@ -51,8 +51,9 @@ def model_lines(plan: Plan, *, is_verbose: bool) -> list[tuple[str, str]]:
     else:
         shape += f", embedding {m.embedding_size}{' (tied)' if m.tied else ''}{', skip connections' if m.skip else ''}"
         lines.append(("model", f"{shape}, vocabulary {m.vocabulary_size:,}, {numbers}"))
-        constant = " (constant)" if t.schedule == "constant" else ""
-        rates = f"learning rate {t.learning_rate:g}{constant}, dropout {t.dropout:g}, weight decay {t.weight_decay:g}"
+        course = f" ({t.schedule})" if t.schedule != "one-cycle" else ""
+        course += f", of the output bias {t.bias_rate:g} times that" if t.bias_rate != 1 else ""
+        rates = f"learning rate {t.learning_rate:g}{course}, dropout {t.dropout:g}, weight decay {t.weight_decay:g}"
         rates += f", activation penalty {t.activation_reg:g}" if t.activation_reg else ""
         sampled = f", {t.num_sampled:,} sampled tokens per step" if t.num_sampled else ""
         batches = f"batches of {t.batch_size} x {t.sequence_length}"
