@@ -345,6 +345,56 @@ def test_a_page_is_in_the_encoding_that_it_declares(case):
     assert declared_encoding(content) == expected
 
 
+RUSSIAN = "Все счастливые семьи похожи друг на друга, каждая несчастливая семья несчастлива по-своему."
+POLISH = "Zażółć gęślą jaźń. W Szczebrzeszynie chrząszcz brzmi w trzcinie."
+JAPANESE = "すべての人間は、生まれながらにして自由であり、かつ、尊厳と権利とについて平等である。"
+DECLARING = '<html><meta charset="{}"><p>{}</p></html>'
+MENU = "Nächste » © 2003 · ½ Tag "
+
+
+@pytest.mark.parametrize(
+    ("declared", "encoding", "text"),
+    [
+        ("iso-8859-1", "cp1251", RUSSIAN),
+        ("us-ascii", "koi8-r", RUSSIAN),
+        ("windows-1251", "koi8-r", RUSSIAN),
+        ("windows-1252", "cp1250", POLISH),
+        ("iso-8859-2", "cp1250", POLISH),
+        ("iso-8859-1", "euc_jp", JAPANESE),
+        ("utf-8", "cp1252", FRENCH),
+    ],
+)
+def test_a_page_that_declares_the_wrong_encoding_is_read_by_its_bytes_and_that_is_said(declared, encoding, text):
+    reader = open_corpus(write("a.html", DECLARING.format(declared, text).encode(encoding)), TextConfig())
+    for _ in range(2):  # passes, of which the second knows the encoding
+        assert whole(reader).text == text + "\n"
+        assert reader.encodings == (encoding,)
+        note, piece = reader.notes[0].rsplit(": ", 1)
+        assert note == f"a.html: read as {encoding}, though it declares {declared}"
+        assert piece in text
+
+
+@pytest.mark.parametrize(
+    ("declared", "encoding", "text"),
+    [
+        ("windows-1251", "cp1251", RUSSIAN),
+        ("koi8-r", "koi8-r", RUSSIAN.upper()),
+        ("iso-8859-2", "iso8859-2", POLISH),
+        ("shift_jis", "cp932", JAPANESE),
+        ("iso-8859-1", "cp1252", FRENCH),
+        ("iso-8859-1", "cp1252", MENU * 50),
+        ("iso-8859-3", "iso8859-3", "Ĉiuj homoj estas denaske liberaj kaj egalaj laŭ digno kaj rajtoj."),
+        ("ibm437", "cp437", "╔══╗ Menu ╚══╝ " * 20),
+        ("utf-16", "utf-16", FRENCH),
+    ],
+)
+def test_a_page_stays_in_the_encoding_that_it_declares_rightly_which_is_said(declared, encoding, text):
+    corpus = read_corpus([write("a.html", DECLARING.format(declared, text).encode(encoding))])
+    assert corpus.text.strip() == text.strip()
+    assert corpus.notes[0].startswith(f"a.html: read as {encoding}: ")
+    assert not any("declares" in note for note in corpus.notes)
+
+
 # ---- what looks like something else
 
 LOOKALIKES = {

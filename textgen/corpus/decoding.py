@@ -247,7 +247,8 @@ class _TextOfFile:
         if len(met := [f"{number:,} {kind}" for kind, number in kinds.items() if number]) > 1:
             tally.mixed_line_ends.append(f"{self.shown_name} mixes line ends: {', '.join(met)}")
         if decoding.piece:
-            tally.guesses.append(f"{self.shown_name}: read as {self.encoding}: {decoding.piece}")
+            though = f", though it declares {decoding.declared}" if decoding.declared else ""
+            tally.guesses.append(f"{self.shown_name}: read as {self.encoding}{though}: {decoding.piece}")
 
 
 def _unified(text: str) -> str:

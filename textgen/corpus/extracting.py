@@ -8,14 +8,23 @@ import dataclasses
 import io
 from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import partial
 
 from textgen.config import TextConfig
 from textgen.corpus.containers import ARCHIVES, container_of
 from textgen.corpus.decoding import BLOCK_BYTES, ByteStream, Tally, check_pieces, iter_text, read_block
+from textgen.corpus.detecting import piece_of
 from textgen.corpus.formats import FORMATS, LARGEST_DOCUMENT, DocumentError, Extract, extract
 from textgen.corpus.formats.archives import format_of, what_ole_is
 from textgen.corpus.formats.kept import KeptTexts
-from textgen.corpus.formats.page_encoding import declared_encoding, fits
+from textgen.corpus.formats.page_encoding import (
+    declared_encoding,
+    declared_name,
+    fits,
+    is_contradicted,
+    without_tags,
+    words_of,
+)
 from textgen.corpus.formats.telling import HEAD_BYTES, TABLES, is_text, looks_like
 from textgen.corpus.misfits import AUTO, Decoding
 from textgen.corpus.sources import PassingBytes, SourceFile
@@ -183,10 +192,16 @@ def _misnamed(kind: str, file: SourceFile, head: bytes) -> DocumentError:
 def _decoded(kind: str, file: SourceFile, decoding: Decoding, data: bytes, tally: Tally) -> str:
     """The text of a document that is made of text, in the encoding that was named, is declared in it, or is found."""
     used = decoding
-    declared = declared_encoding(data) if kind == "html" and decoding.known == AUTO else None
-    if declared and (decoding.errors != "strict" or fits(data, declared)):  # else it declares what it is not
-        used = Decoding(declared, decoding.errors)
-    pieces = iter_text(io.BytesIO(data), file.shown_name, used, tally, reopen=lambda: nullcontext(io.BytesIO(data)))
+    if kind == "html" and decoding.known == AUTO and (declared := declared_encoding(data)) and declared != "utf-16":
+        fits_it = decoding.errors != "strict" or fits(data, declared)
+        if fits_it and not is_contradicted(data, declared):
+            used = Decoding(declared, decoding.errors)
+            if declared != "utf-8":
+                used.piece = piece_of(words_of(data).decode(declared, "replace"))
+        else:
+            decoding.declared = declared_name(data)
+    told = partial(without_tags, data) if kind == "html" else lambda: data  # what tells the encoding
+    pieces = iter_text(io.BytesIO(data), file.shown_name, used, tally, reopen=lambda: nullcontext(io.BytesIO(told())))
     text = "".join(check_pieces(pieces, file.shown_name))
-    decoding.found = used.found
+    decoding.found, decoding.piece = used.found, used.piece
     return text

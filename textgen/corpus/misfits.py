@@ -30,6 +30,7 @@ class Decoding:
     hints: tuple[str, ...] = ()  # encodings that other texts of the user are in
     found: str = ""  # the encoding, once it is known
     piece: str = ""  # of the text as it is read, where the encoding is a guess
+    declared: str = ""  # the encoding that a page declares and is not in
     num_strays: int = 0  # sequences that do not fit it, where there are known to be some
 
     @property

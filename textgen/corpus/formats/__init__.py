@@ -6,7 +6,7 @@
     word       .docx
     epub       .epub, in the order of its spine; its chapters are HTML
     odt        .odt
-    html       .html               (page_encoding: which encoding a page declares)
+    html       .html               (page_encoding: which encoding a page declares, and whether it is in that)
     notebook   .ipynb: the sources of its cells
     subtitles  .srt and .vtt: what is said
     rtf, pdf   with the libraries of the extra `documents`
