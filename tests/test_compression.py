@@ -81,7 +81,7 @@ def test_what_is_damaged_or_cut_is_named_in_one_line(zstd):
         Path("bad.txt.zst").write_bytes(content)
         assert message_of("bad.txt.zst").startswith("bad.txt.zst is damaged: Unable to decompress Zstandard data")
     Path("empty.txt.zst").write_bytes(b"")
-    assert message_of("empty.txt.zst") == "empty.txt.zst is empty. Give a text to learn from."
+    assert message_of("empty.txt.zst") == "empty.txt.zst is empty. Give a file that holds text."
 
 
 def test_memory_is_bounded_however_much_a_file_unpacks_to(zstd):

@@ -220,7 +220,7 @@ def test_an_unknown_encoding_is_wrong_usage_and_names_the_flag(encoding):
 @pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf"])
 def test_an_empty_file_that_was_named_is_refused_even_among_others(content):
     write("full.txt", "text")
-    assert message_of("full.txt", write("empty.txt", content)) == "empty.txt is empty. Give a text to learn from."
+    assert message_of("full.txt", write("empty.txt", content)) == "empty.txt is empty. Give a file that holds text."
 
 
 def test_a_corpus_of_white_space_or_of_empty_files_is_refused():

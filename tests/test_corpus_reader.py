@@ -228,7 +228,7 @@ def test_a_compressed_file_that_is_cut_damaged_or_none_is_named():
     Path("plain.txt.gz").write_bytes(b"plain text")
     assert message_of("plain.txt.gz").startswith("plain.txt.gz is damaged: Not a gzipped file")
     Path("empty.txt.gz").write_bytes(b"")
-    assert message_of("empty.txt.gz") == "empty.txt.gz is empty. Give a text to learn from."
+    assert message_of("empty.txt.gz") == "empty.txt.gz is empty. Give a file that holds text."
 
 
 @given(st.integers(0, 200))
@@ -265,7 +265,7 @@ def test_a_corpus_without_a_document_is_refused():
     assert "nothing but white space" in message_of(write("newlines.txt", "\n\n\n"))
     assert "nothing but white space" in message_of(write("header.csv", "id,text\n"), config=COLUMN)
     assert "nothing but white space" in message_of(write("blank.txt", " \n\t\n"))
-    assert message_of(write("empty.csv", ""), config=COLUMN) == "empty.csv is empty. Give a text to learn from."
+    assert message_of(write("empty.csv", ""), config=COLUMN) == "empty.csv is empty. Give a file that holds text."
 
 
 @pytest.mark.parametrize(

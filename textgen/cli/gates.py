@@ -50,7 +50,7 @@ def gates(model: str, text: str | None, file: str | None, on_unknown: str, html:
     if (text is None) == (file is None):
         raise SettingError("give either --text or --file")
     stored = load_model(model, models_dir)
-    blocks = [text] if text is not None else FileText(file or "", stored, {}).blocks()
+    blocks = [text] if text is not None else FileText(file or "", stored).blocks()
     known = readable_blocks(
         blocks, stored.tokenizer, lambda replaced: tell(f"textgen: {describe_replacements(replaced)}"), on_unknown
     )

@@ -115,7 +115,7 @@ class CorpusReader:
             names = shown(", ".join(self.sources))
             if pass_.met.unread:
                 raise CorpusError(f"{names}: nothing in it can be read. {pass_.met.unread[0]}")
-            raise CorpusError(f"{names}: there is nothing but white space. Give a text to learn from.")
+            raise CorpusError(f"{names}: there is nothing but white space. Give a file that holds text.")
         self.notes, self.passed = (*_notes(pass_.tally), *pass_.met.notes()), pass_.digest.hexdigest()
 
     def fingerprint(self, progress: Advance = unwatched) -> str:
@@ -203,7 +203,7 @@ class _Pass:
             self.progress(self.done_bytes + passing.num_bytes, self.total_bytes)
             yield piece
         if is_empty and not is_in_folder:
-            raise CorpusError(f"{file.shown_name} is empty. Give a text to learn from.")
+            raise CorpusError(f"{file.shown_name} is empty. Give a file that holds text.")
         self.tally.empty_files += is_empty and len(self.met.unread) == num_unread
         self.tally.files += not is_empty
 

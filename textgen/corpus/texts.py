@@ -55,7 +55,7 @@ class TextsReader(CorpusReader):
             progress(done, total)
             yield block
         if is_blank:
-            raise CorpusError("the texts hold nothing but white space. Give a text to learn from.")
+            raise CorpusError("the texts hold nothing but white space. Give a text that holds more.")
         self.notes, self.passed = _notes(tally), self._fingerprint
 
     def fingerprint(self, progress: Advance = unwatched) -> str:

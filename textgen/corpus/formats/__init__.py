@@ -108,4 +108,4 @@ def clean(text: str) -> str:
 def _advice(name: str) -> str:
     if name == "pdf":
         return "Pages that are pictures need a program that recognises letters (OCR)."
-    return "Give a text to learn from." if FORMATS[name].is_binary else "--file-format text reads it as it is."
+    return "Give a file that holds text." if FORMATS[name].is_binary else "--file-format text reads it as it is."
