@@ -263,7 +263,13 @@ def test_a_column_of_what_is_no_table_is_refused():
 
 def test_a_corpus_without_a_document_is_refused():
     assert "nothing but white space" in message_of(write("newlines.txt", "\n\n\n"))
-    assert "nothing but white space" in message_of(write("header.csv", "id,text\n"), config=COLUMN)
+    for name, content in {"header.csv": "id,text\n", "empty.json": "[]"}.items():
+        assert message_of(write(name, content), config=COLUMN).endswith(
+            f"{name}: there is no row of a table in it. Give a table that has some."
+        )
+    assert message_of(write("blank.csv", "id,text\n1,\n"), config=COLUMN).endswith(
+        "blank.csv: the column 'text' holds nothing but white space. Name another one."
+    )
     assert "nothing but white space" in message_of(write("blank.txt", " \n\t\n"))
     assert message_of(write("empty.csv", ""), config=COLUMN) == "empty.csv is empty. Give a file that holds text."
 

@@ -1,4 +1,4 @@
-"""What reading met and changed in the bytes of a corpus, in sentences; and bytes that may be compressed."""
+"""What reading met and changed in files and their bytes, in sentences; and bytes that may be compressed."""
 
 import io
 
@@ -22,6 +22,24 @@ def notes_on_bytes(tally: Tally) -> list[str]:
         (tally.c1_controls.count, _c1_controls(tally.c1_controls)),
     )
     return [*few(tally.guesses, MOST_GUESSES), *(sentence for is_said, sentence in facts if is_said)]
+
+
+def notes_on_files(tally: Tally) -> tuple[str, ...]:
+    """What a user should know of files and tables, and of their bytes."""
+    facts = (
+        (tally.files > 1 or tally.empty_files, counted(tally.files, "file") + " read"),
+        (tally.empty_files, counted(tally.empty_files, "empty file") + " skipped"),
+        (tally.empty_documents, counted(tally.empty_documents, "empty document") + " skipped"),
+        *((True, note) for note in notes_on_bytes(tally)),
+        (tally.tables_as_text, _tables_note(tally.tables_as_text)),
+    )
+    met = [f"{counted(number, noun)} {what} (first: {first})" for (noun, what), (number, first) in tally.met.items()]
+    return (*(sentence for is_said, sentence in facts if is_said), *met)
+
+
+def _tables_note(names: list[str]) -> str:
+    others = f" and {counted(len(names) - 1, 'other table')} are" if len(names) > 1 else " is"
+    return f"{''.join(names[:1])}{others} read as plain text; --column NAME takes one column"
 
 
 def _misfits(oddity: Oddity, what: str) -> str:

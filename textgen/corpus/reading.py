@@ -24,12 +24,12 @@ from textgen.corpus.folders import ending_of
 from textgen.corpus.formats import BY_ENDING, DocumentError
 from textgen.corpus.formats.kept import KeptTexts
 from textgen.corpus.misfits import AUTO, Decoding
-from textgen.corpus.noting import notes_on_bytes
-from textgen.corpus.rows import Rows
+from textgen.corpus.noting import notes_on_files
+from textgen.corpus.rows import NO_ROWS, Rows
 from textgen.corpus.sources import PassingBytes, Source, SourceFile, entry_source, open_bytes, open_passing, resolve
 from textgen.corpus.tables import TABLE_FORMATS, column_documents
 from textgen.errors import CorpusError
-from textgen.messages import Advance, counted, shown, unwatched
+from textgen.messages import Advance, shown, unwatched
 
 
 class CorpusReader:
@@ -115,8 +115,8 @@ class CorpusReader:
             names = shown(", ".join(self.sources))
             if pass_.met.unread:
                 raise CorpusError(f"{names}: nothing in it can be read. {pass_.met.unread[0]}")
-            raise CorpusError(f"{names}: there is nothing but white space. Give a file that holds text.")
-        self.notes, self.passed = (*_notes(pass_.tally), *pass_.met.notes()), pass_.digest.hexdigest()
+            raise CorpusError(f"{names}: {_nothing(self.config.column, pass_.tally)}")
+        self.notes, self.passed = (*notes_on_files(pass_.tally), *pass_.met.notes()), pass_.digest.hexdigest()
 
     def fingerprint(self, progress: Advance = unwatched) -> str:
         """SHA-256 over the bytes of all files and over how they are to be read, without decoding them."""
@@ -276,21 +276,12 @@ def text_of(content: bytes, name: str) -> tuple[str, list[str]]:
     text = "".join(pass_.blocks([(file, False)], [Decoding(AUTO)]))
     pass_.tally.tables_as_text.clear()
     pass_.met.lookalikes.clear()  # there are no flags that would read it otherwise
-    return text, [*_notes(pass_.tally), *pass_.met.notes()]
+    return text, [*notes_on_files(pass_.tally), *pass_.met.notes()]
 
 
-def _notes(tally: Tally) -> tuple[str, ...]:
-    facts = (
-        (tally.files > 1 or tally.empty_files, counted(tally.files, "file") + " read"),
-        (tally.empty_files, counted(tally.empty_files, "empty file") + " skipped"),
-        (tally.empty_documents, counted(tally.empty_documents, "empty document") + " skipped"),
-        *((True, note) for note in notes_on_bytes(tally)),
-        (tally.tables_as_text, _tables_note(tally.tables_as_text)),
-    )
-    met = [f"{counted(number, noun)} {what} (first: {first})" for (noun, what), (number, first) in tally.met.items()]
-    return (*(sentence for is_said, sentence in facts if is_said), *met)
-
-
-def _tables_note(names: list[str]) -> str:
-    others = f" and {counted(len(names) - 1, 'other table')} are" if len(names) > 1 else " is"
-    return f"{''.join(names[:1])}{others} read as plain text; --column NAME takes one column"
+def _nothing(column: str | None, tally: Tally) -> str:
+    if column is None:
+        return "there is nothing but white space. Give a file that holds text."
+    if tally.empty_documents or ("table", NO_ROWS) not in tally.met:
+        return f"the column {shown(column)!r} holds nothing but white space. Name another one."
+    return "there is no row of a table in it. Give a table that has some."
