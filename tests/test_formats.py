@@ -395,6 +395,14 @@ def test_a_page_stays_in_the_encoding_that_it_declares_rightly_which_is_said(dec
     assert not any("declares" in note for note in corpus.notes)
 
 
+@pytest.mark.parametrize("name", ["a.rtf", "a.txt"])
+def test_marks_that_are_letters_are_read_as_they_are_where_text_is_asked_for(name):
+    for content in ("{\\rtf1\\ansi Hello\\par}\n", "%!PS-Adobe-3.0\n(Hello) show\n"):
+        assert text_of(name, content, file_format="text") == content
+    assert "which has no columns" in message_of("b.csv", "{\\rtf1\\ansi Hello\\par}\n", column="text")
+    assert "is a picture (PNG), not plain text" in message_of(name, b"\x89PNG\r\n\x1a\n", file_format="text")
+
+
 # ---- what looks like something else
 
 LOOKALIKES = {

@@ -40,6 +40,16 @@ def test_they_are_read_as_the_files_of_a_folder(tmp_path_factory, kind, texts):
         assert read(text_reader(texts[0], config)) == expected
 
 
+def test_what_is_odd_in_them_is_said_with_its_place():
+    reader = TextsReader(["fine\n", "a\nb\0\0c", "{\\rtf\r\n\x93d\x94"], TextConfig())
+    assert read(reader) == "fine\na\nb\0\0c\n{\\rtf\n\x93d\x94"
+    assert reader.notes == (
+        "1 CRLF line end turned into LF",
+        "2 NUL characters, the first in line 2 of text 2",
+        "2 C1 control characters, the first in line 2 of text 3 (U+0093): it may be cp1252 that was read as latin-1",
+    )
+
+
 def test_long_texts_come_in_blocks_and_short_ones_together():
     lines = ["word " * 3] * 100_000
     blocks = list(TextsReader(lines, TextConfig(documents="file")).blocks())

@@ -10,7 +10,7 @@ error that names its offset and its line, or is replaced or skipped, and counted
 import codecs
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Protocol
 
 from textgen.corpus import compression
@@ -96,15 +96,17 @@ def iter_text(
     block_bytes: int = BLOCK_BYTES,
     *,
     reopen: Reopen | None = None,
+    is_text: bool = False,
 ) -> Iterator[str]:
     """Decode `file` piece by piece; pieces may be empty. A CorpusError calls it `shown_name`.
 
     Args:
         encoding: its name, or how to decode; at the end of the file that says what the encoding was.
         reopen: gives the bytes from the start again; needed where the encoding is to be found.
+        is_text: whether it is wanted as text whatever it begins with, such as the marks of RTF.
     """
     decoding = Decoding(encoding) if isinstance(encoding, str) else encoding
-    return _TextOfFile(file, shown_name, decoding, tally, block_bytes, reopen).pieces()
+    return _TextOfFile(file, shown_name, decoding, tally, block_bytes, reopen).pieces(is_text)
 
 
 class _TextOfFile:
@@ -126,10 +128,11 @@ class _TextOfFile:
         self.first_bad = ""  # where the first byte stands that does not fit, once there is one
         self.is_ascii = self.is_at_start = True  # so far
 
-    def pieces(self) -> Iterator[str]:
+    def pieces(self, is_text: bool) -> Iterator[str]:
         decoding = self.decoding
         block = read_block(self.file, self.shown_name, self.block_bytes)
-        check_no_container(block, self.shown_name)
+        if not is_text:
+            check_no_container(block, self.shown_name)
         if decoding.known == AUTO:
             self._take(find_marked(block, self.shown_name))
         self._begin("utf-8" if decoding.known == AUTO else decoding.known)
@@ -265,33 +268,6 @@ def read_block(file: ByteStream, shown_name: str, block_bytes: int) -> bytes:
         raise CorpusError(f"{shown_name} is damaged: {shown(error)}. Compress or copy it again.") from None
     except OSError as error:
         raise unreadable(shown_name, error) from error
-
-
-def check_pieces(pieces: Iterable[str], shown_name: str) -> Iterator[str]:
-    """The same pieces. Raises CorpusError at half of a surrogate pair, which is not text.
-
-    Only encodings such as utf-7 and unicode_escape let one through.
-    """
-    num_characters = 0
-    for piece in pieces:
-        if (place := find_surrogate(piece)) >= 0:
-            raise CorpusError(
-                f"{shown_name} holds half of a surrogate pair (U+{ord(piece[place]):04X} at character "
-                f"{num_characters + place:,}). Convert it to UTF-8, and leave --encoding out."
-            )
-        num_characters += len(piece)
-        yield piece
-
-
-def find_surrogate(text: str) -> int:
-    """Where the first half of a surrogate pair stands in `text`; -1 where there is none."""
-    if text.isascii():
-        return -1
-    try:
-        text.encode("utf-8")
-        return -1
-    except UnicodeEncodeError as error:
-        return error.start
 
 
 def unreadable(shown_name: str, error: OSError) -> CorpusError:

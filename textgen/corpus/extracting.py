@@ -12,7 +12,7 @@ from functools import partial
 
 from textgen.config import TextConfig
 from textgen.corpus.containers import ARCHIVES, container_of
-from textgen.corpus.decoding import BLOCK_BYTES, ByteStream, Tally, check_pieces, iter_text, read_block
+from textgen.corpus.decoding import BLOCK_BYTES, ByteStream, Tally, iter_text, read_block
 from textgen.corpus.detecting import piece_of
 from textgen.corpus.formats import FORMATS, LARGEST_DOCUMENT, DocumentError, Extract, extract
 from textgen.corpus.formats.archives import format_of, what_ole_is
@@ -28,6 +28,7 @@ from textgen.corpus.formats.page_encoding import (
 from textgen.corpus.formats.telling import HEAD_BYTES, TABLES, is_text, looks_like
 from textgen.corpus.misfits import AUTO, Decoding
 from textgen.corpus.sources import PassingBytes, SourceFile
+from textgen.corpus.surrogates import check_pieces
 from textgen.corpus.tables import TABLE_FORMATS
 from textgen.messages import counted
 
@@ -99,11 +100,16 @@ def format_to_read(file: SourceFile, head: bytes, config: TextConfig) -> str:
     if config.column is not None or file.encoding is not None:  # a table, or a text of the catalogue
         return "text"
     container = container_of(head)
-    if container in (*ARCHIVES, "doc", "pdf") or (container == "rtf" and config.file_format != "text"):
+    if container in (*ARCHIVES, "doc", "pdf", "rtf") and not is_readable_as_text(head, config):
         return container
     if config.file_format != "auto":
         return config.file_format
     return file.file_format if file.file_format in FORMATS else "text"
+
+
+def is_readable_as_text(head: bytes, config: TextConfig) -> bool:
+    """Whether a file is a document whose marks are letters, and is wanted as it stands."""
+    return config.file_format == "text" and config.column is None and container_of(head) in ("rtf", "ps")
 
 
 def note_lookalike(file: SourceFile, head: bytes, config: TextConfig, met: Met, tally: Tally) -> None:

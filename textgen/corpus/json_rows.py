@@ -11,8 +11,8 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from textgen.corpus.decoding import find_surrogate
 from textgen.corpus.rows import LONGEST_LINE, Rows, joined, no_column, split_names, whole_lines
+from textgen.corpus.surrogates import find_surrogate
 from textgen.messages import shown
 
 BEGINNING = re.compile(r'\s*(?:\[\s*)?(?P<row>\{\s*["}])')  # of rows

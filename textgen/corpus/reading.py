@@ -17,9 +17,16 @@ from typing import BinaryIO, Self
 from textgen.config import END_OF_DOCUMENT, TextConfig
 from textgen.corpus import columnar
 from textgen.corpus.catalogue import CatalogueEntry
-from textgen.corpus.decoding import BLOCK_BYTES, ByteStream, Tally, check_encoding, check_pieces, iter_text, read_block
+from textgen.corpus.decoding import BLOCK_BYTES, ByteStream, Tally, check_encoding, iter_text, read_block
 from textgen.corpus.documents import documents_between, end_documents
-from textgen.corpus.extracting import Met, PeekedBytes, document_pieces, format_to_read, note_lookalike
+from textgen.corpus.extracting import (
+    Met,
+    PeekedBytes,
+    document_pieces,
+    format_to_read,
+    is_readable_as_text,
+    note_lookalike,
+)
 from textgen.corpus.folders import ending_of
 from textgen.corpus.formats import BY_ENDING, DocumentError
 from textgen.corpus.formats.kept import KeptTexts
@@ -27,6 +34,7 @@ from textgen.corpus.misfits import AUTO, Decoding
 from textgen.corpus.noting import notes_on_files
 from textgen.corpus.rows import NO_ROWS, Rows
 from textgen.corpus.sources import PassingBytes, Source, SourceFile, entry_source, open_bytes, open_passing, resolve
+from textgen.corpus.surrogates import check_pieces
 from textgen.corpus.tables import TABLE_FORMATS, column_documents
 from textgen.errors import CorpusError
 from textgen.messages import Advance, shown, unwatched
@@ -192,7 +200,14 @@ class _Pass:
         kind = format_to_read(file, stream.head, self.config)
         if kind == "text":
             note_lookalike(file, stream.head, self.config, self.met, self.tally)
-            pieces = iter_text(stream, file.shown_name, decoding, self.tally, reopen=partial(open_bytes, file))
+            pieces = iter_text(
+                stream,
+                file.shown_name,
+                decoding,
+                self.tally,
+                reopen=partial(open_bytes, file),
+                is_text=is_readable_as_text(stream.head, self.config),
+            )
             if decoding.known not in (AUTO, "utf-8"):
                 pieces = check_pieces(pieces, file.shown_name)
         else:
