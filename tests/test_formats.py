@@ -453,6 +453,16 @@ def test_a_text_that_is_just_text_is_not_said_to_be_something_else(case):
     assert read_corpus([write("a.txt", f"{LIKE_NOTHING[case]}x")]).notes == ()
 
 
+@pytest.mark.parametrize("encoding", ["iso2022_jp", "utf-16-le", "utf-16-be", "utf-16"])
+def test_what_a_text_looks_like_is_told_by_its_letters_and_not_by_their_bytes(encoding):
+    """The bytes of this Japanese in ISO-2022-JP have a bar in each line."""
+    prose = "今日はとても良い天気です。\n明日もとても良い天気です。\n昨日もとても良い天気です。\n"
+    assert not any("looks like" in note for note in read_corpus([write("a.txt", prose.encode(encoding))]).notes)
+    content = f"<html><body><p>a</p><p>{prose if '2022' in encoding else 'b'}</p></body></html>"
+    notes = read_corpus([write("b.txt", content.encode(encoding))]).notes
+    assert notes[-1].startswith("b.txt looks like HTML")
+
+
 @pytest.mark.parametrize("case", ["blocks of a page", "a notebook", "subtitles", "subtitles for the web"])
 def test_the_flag_that_is_named_reads_it(case):
     name, content, expected = DOCUMENTS[case]
