@@ -294,6 +294,10 @@ def test_a_document_is_known_by_its_content(case):
 
 
 def test_what_was_read_is_said():
+    cells = notebook(("code", "x"), ("raw", "y"), ("raw", " "))
+    assert read_corpus([write("a.ipynb", cells)]).notes == (
+        "a.ipynb: 1 cell, 1 raw cell left out, 2 characters of text",
+    )
     assert read_corpus([write("a.epub", DOCUMENTS["the reading order of a book"][1])]).notes == (
         "a.epub: 2 chapters, 10 characters of text",
     )

@@ -13,6 +13,8 @@ def notes_on_bytes(tally: Tally) -> list[str]:
     """What a user should know of how bytes became text: guesses first."""
     facts = (
         (tally.byte_order_marks, counted(tally.byte_order_marks, "byte-order mark") + " removed"),
+        (tally.inner_marks.count, _inner_marks(tally.inner_marks)),
+        (tally.end_marks, f"the end-of-file mark of DOS (0x1A) removed from {counted(tally.end_marks, 'file')}"),
         (tally.crlf_line_ends, counted(tally.crlf_line_ends, "CRLF line end") + " turned into LF"),
         (tally.cr_line_ends, counted(tally.cr_line_ends, "CR line end") + " turned into LF"),
         *((True, sentence) for sentence in few(tally.mixed_line_ends)),
@@ -45,6 +47,12 @@ def _tables_note(names: list[str]) -> str:
 def _misfits(oddity: Oddity, what: str) -> str:
     verb = "does" if oddity.count == 1 else "do"
     return f"{counted(oddity.count, 'byte')} that {verb} not fit the encoding {what}, the first in {oddity.first}"
+
+
+def _inner_marks(oddity: Oddity) -> str:
+    verb = "is" if oddity.count == 1 else "are"
+    found = f"{counted(oddity.count, 'byte-order mark')} that {verb} not at the beginning, the first in {oddity.first}"
+    return f"{found}: files may have been joined there"
 
 
 def _c1_controls(oddity: Oddity) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 
 from textgen.config import END_OF_DOCUMENT, TextConfig
-from textgen.corpus.decoding import BYTE_ORDER_MARK, C1, Tally, iter_text
+from textgen.corpus.decoding import BYTE_ORDER_MARK, C1, END_MARK, Tally, iter_text
 from textgen.corpus.documents import documents_between, end_documents
 from textgen.corpus.noting import notes_on_bytes
 from textgen.corpus.reading import CorpusReader
@@ -125,7 +125,7 @@ def _check_text(text: str, name: str) -> None:
 
 def _unified(text: str, shown_name: str, tally: Tally) -> str:
     """`text` as it leaves a file: LF line ends, no byte-order mark; what is odd in it is counted."""
-    is_odd = "\r" in text or "\0" in text or text.startswith(BYTE_ORDER_MARK)
+    is_odd = "\r" in text or "\0" in text or BYTE_ORDER_MARK in text or text.endswith(END_MARK)
     if is_odd or (not text.isascii() and C1.search(text)):
         return "".join(iter_text(io.BytesIO(text.encode()), shown_name, ENCODING, tally, is_text=True))
     return text
