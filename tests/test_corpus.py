@@ -236,6 +236,11 @@ def test_an_empty_file_that_was_named_is_refused_even_among_others(content):
     assert message_of("full.txt", write("empty.txt", content)) == "empty.txt is empty. Give a file that holds text."
 
 
+def test_a_stray_byte_that_shows_nothing_is_named_in_words():
+    content = "é\n".encode() * 9 + b"a\xa0b"
+    assert ", which is a no-break space in cp1252 (“a\xa0b”)" in message_of(write("a.txt", content))
+
+
 def test_a_corpus_of_white_space_or_of_empty_files_is_refused():
     assert "nothing but white space" in message_of(write("a.txt", " \n"), write("b.txt", "\t\u2003"))
     write("folder/empty.txt", "")
@@ -245,6 +250,7 @@ def test_a_corpus_of_white_space_or_of_empty_files_is_refused():
 def test_a_missing_file_names_its_nearest_neighbour_or_catalogue_name():
     write("tales/novel.txt", "text")
     assert message_of("tales/novle.txt") == "tales/novle.txt does not exist. Did you mean tales/novel.txt?"
+    assert "Did you mean" not in message_of("tales/三国.txt")  # an ending is all that it has in common
     assert message_of("chronicle") == "chronicle does not exist. Did you mean chronicles?"
     assert "Give a file, a folder, '-' for stdin" in message_of("nowhere/near/xyzzy")
     assert message_of("").startswith("'' does not exist.")
@@ -254,7 +260,7 @@ def test_a_missing_file_names_its_nearest_neighbour_or_catalogue_name():
 def test_a_folder_without_text_files_is_refused():
     write("pictures/cat.png", b"\x89PNG\r\n\x1a\n")
     assert message_of("pictures") == (
-        "pictures holds nothing to read; left out: 1 .png (cat.png). Name the files to read instead."
+        "pictures holds nothing to read; left out: cat.png. Name the files to read instead."
     )
 
 

@@ -104,7 +104,7 @@ def test_a_folder_gives_its_texts_or_its_tables_in_one_order():
     assert documents("data", config=COLUMN) == ["J", "C", "T"]
     write("texts/a.txt", "1")
     assert message_of("texts", config=COLUMN) == (
-        "texts holds no *.csv, *.tsv, *.jsonl, *.ndjson or *.json file; left out: 1 .txt (a.txt). "
+        "texts holds no *.csv, *.tsv, *.jsonl, *.ndjson or *.json file; left out: a.txt. "
         "Name the files to read instead."
     )
 
@@ -226,7 +226,14 @@ def test_a_compressed_file_that_is_cut_damaged_or_none_is_named():
     Path("bits.txt.gz").write_bytes(damaged)
     assert message_of("bits.txt.gz").startswith("bits.txt.gz is damaged: Error -3 while decompressing data")
     Path("plain.txt.gz").write_bytes(b"plain text")
-    assert message_of("plain.txt.gz").startswith("plain.txt.gz is damaged: Not a gzipped file")
+    assert message_of("plain.txt.gz").startswith(
+        "plain.txt.gz is not compressed by gzip, whatever its name says. Take .gz off its name."
+    )
+    Path("twice.txt.gz").write_bytes(gzip.compress(gzip.compress(b"text")))
+    assert message_of("twice.txt.gz") == (
+        "twice.txt.gz is compressed more than once, at last by gzip, not plain text. Unpack it (gunzip), and give the "
+        "file in it."
+    )
     Path("empty.txt.gz").write_bytes(b"")
     assert message_of("empty.txt.gz") == "empty.txt.gz is empty. Give a file that holds text."
 

@@ -541,6 +541,14 @@ def test_obscured_fonts_are_no_lock_and_a_missing_chapter_is_said():
     )
 
 
+def test_a_damaged_part_of_an_archive_is_named_with_what_is_wrong_with_it():
+    whole = bytearray(word(paragraph("Fish and chips, and some more of it.")))
+    place = whole.index(b"word/document.xml") + len("word/document.xml")
+    whole[place : place + 4] = bytes(byte ^ 0xFF for byte in whole[place : place + 4])
+    message = message_of("a.docx", bytes(whole))
+    assert "its part 'word/document.xml' cannot be read (Error -3 while decompressing" in message
+
+
 def test_in_a_folder_what_cannot_be_read_is_left_out_and_said():
     for number, case in enumerate(["a cut archive", "a PDF with a password", "an old Word document"]):
         name, content, _ = REFUSED[case]
@@ -552,7 +560,7 @@ def test_in_a_folder_what_cannot_be_read_is_left_out_and_said():
     assert [note.split(".")[0] for note in corpus.notes if note.startswith("left out")] == [
         "left out: mine/0", "left out: mine/1"
     ]  # fmt: skip
-    assert "1 .doc" in reader.left_out[0]
+    assert "2.doc" in reader.left_out[0]
     assert reader.passed == reader.fingerprint()
 
 
@@ -563,7 +571,7 @@ def test_without_its_library_a_document_is_named_with_what_installs_it(monkeypat
     write("mine/z.txt", "text")
     write("mine/a.pdf", pdf(["x"]))
     assert open_corpus(["mine"], TextConfig()).left_out == (
-        "left out of mine: 1 .pdf (a.pdf); pip install 'textgen[documents]' reads .pdf",
+        "left out of mine: a.pdf; pip install 'textgen[documents]' reads .pdf",
     )
 
 
