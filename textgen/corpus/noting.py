@@ -4,7 +4,8 @@ import io
 
 from textgen.corpus.compression import decompressed, kind_of
 from textgen.corpus.decoding import Oddity, Tally, read_block
-from textgen.messages import counted, few
+from textgen.corpus.rows import NO_ROWS
+from textgen.messages import counted, few, shown
 
 MOST_GUESSES = 10  # files whose piece is shown each
 
@@ -42,6 +43,15 @@ def notes_on_files(tally: Tally) -> tuple[str, ...]:
 def _tables_note(names: list[str]) -> str:
     others = f" and {counted(len(names) - 1, 'other table')} are" if len(names) > 1 else " is"
     return f"{''.join(names[:1])}{others} read as plain text; --column NAME takes one column"
+
+
+def what_is_missing(column: str | None, tally: Tally) -> str:
+    """Why a corpus holds nothing to read, and what to do."""
+    if column is None:
+        return "there is nothing but white space. Give a file that holds text."
+    if tally.empty_documents or ("table", NO_ROWS) not in tally.met:
+        return f"the column {shown(column)!r} holds nothing but white space. Name another one."
+    return "there is no row of a table in it. Give a table that has some."
 
 
 def _misfits(oddity: Oddity, what: str) -> str:

@@ -31,8 +31,8 @@ from textgen.corpus.folders import ending_of
 from textgen.corpus.formats import BY_ENDING, DocumentError
 from textgen.corpus.formats.kept import KeptTexts
 from textgen.corpus.misfits import AUTO, Decoding
-from textgen.corpus.noting import notes_on_files
-from textgen.corpus.rows import NO_ROWS, Rows
+from textgen.corpus.noting import notes_on_files, what_is_missing
+from textgen.corpus.rows import Rows
 from textgen.corpus.sources import PassingBytes, Source, SourceFile, entry_source, open_bytes, open_passing, resolve
 from textgen.corpus.surrogates import check_pieces
 from textgen.corpus.tables import TABLE_FORMATS, column_documents
@@ -123,7 +123,7 @@ class CorpusReader:
             names = shown(", ".join(self.sources))
             if pass_.met.unread:
                 raise CorpusError(f"{names}: nothing in it can be read. {pass_.met.unread[0]}")
-            raise CorpusError(f"{names}: {_nothing(self.config.column, pass_.tally)}")
+            raise CorpusError(f"{names}: {what_is_missing(self.config.column, pass_.tally)}")
         self.notes, self.passed = (*notes_on_files(pass_.tally), *pass_.met.notes()), pass_.digest.hexdigest()
 
     def fingerprint(self, progress: Advance = unwatched) -> str:
@@ -292,11 +292,3 @@ def text_of(content: bytes, name: str) -> tuple[str, list[str]]:
     pass_.tally.tables_as_text.clear()
     pass_.met.lookalikes.clear()  # there are no flags that would read it otherwise
     return text, [*notes_on_files(pass_.tally), *pass_.met.notes()]
-
-
-def _nothing(column: str | None, tally: Tally) -> str:
-    if column is None:
-        return "there is nothing but white space. Give a file that holds text."
-    if tally.empty_documents or ("table", NO_ROWS) not in tally.met:
-        return f"the column {shown(column)!r} holds nothing but white space. Name another one."
-    return "there is no row of a table in it. Give a table that has some."
