@@ -46,7 +46,7 @@ def test_escapes_are_for_a_prompt_that_is_typed(model, arguments):
 def test_a_prompt_that_is_not_utf_8_is_refused(model):
     result = CliRunner().invoke(sample, ["tiny", "-p", "It\udce9"])
     assert result.exit_code == 2
-    assert "'-p' / '--prompt': it is not UTF-8: byte 0xE9 as character 3. Give it in a file." in result.stderr
+    assert "'-p' / '--prompt': it is not UTF-8: byte 0xE9 at character 3. Give it in a file." in result.stderr
 
 
 def test_bans_temperatures_and_a_seed_are_read_as_they_are_written(model):

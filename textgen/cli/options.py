@@ -97,7 +97,7 @@ class _Text(click.ParamType):
         """`value`, if it is text."""
         if found := UNDECODED.search(value):
             byte, place = ord(found[0]) - 0xDC00, found.start() + 1
-            self.fail(f"it is not UTF-8: byte 0x{byte:02X} as character {place:,}. Give it in a file.", param, ctx)
+            self.fail(f"it is not UTF-8: byte 0x{byte:02X} at character {place:,}. Give it in a file.", param, ctx)
         return str(value)
 
 
