@@ -210,7 +210,10 @@ WRONG = [
     *[("load", "models_dir", value) for value in NO_PATH[1:]],
     *[("load", "engine", value) for value in ["jax", None, 5, ["numpy"], np.array(["numpy"])]],
     *[("train", "sources", value) for value in [*NO_PATHS, [], [None], [["a"]], {"a"}, {"a": 1}, io.BytesIO()]],
-    *[("train", "sources", value) for value in ["It was a dark night.\nIt rained.", np.array(5), object()]],
+    *[
+        ("train", "sources", value)
+        for value in ["It was a dark night.\nIt rained.", "It was. " * 40, np.array(5), object()]
+    ],
     *[("train", "texts", value) for value in [b"It was", 5, True, [], "", [b"a"], ["a", 5], {"a"}, Path("a")]],
     *[("train", "models_dir", value) for value in NO_PATH[1:]],
     *[("train", "name", value) for value in [b"x", 5, True, Path("x"), ["x"]]],
@@ -246,6 +249,7 @@ def test_what_an_argument_cannot_be_is_refused_by_name_in_one_line(place, model,
     message = str(caught.value)
     assert f"`{argument}" in message
     assert "\n" not in message
+    assert ("texts=..." in message) == (isinstance(value, str) and value.startswith("It was") and name == "train")
     assert len(message) < 500
     assert isinstance(caught.value, ValueError)
     assert "Received: " in message or argument in ("cache_size", "encoding") or not value

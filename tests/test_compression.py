@@ -61,7 +61,7 @@ def test_rows_folders_and_prompts_are_read_too(zstd):
     Path("mine/d.zst").write_bytes(zstd.compress(bytes(range(256))))
     assert text_of("mine", column="text") == f"one{END_OF_DOCUMENT}two{END_OF_DOCUMENT}"
     assert text_of("mine") == "three\nfour"
-    left_out = "left out of mine: 1 .jsonl, 1 without an ending (a.jsonl.zst, d.zst); --column NAME reads tables"
+    left_out = "left out of mine: a.jsonl.zst, d.zst; --column NAME reads tables"
     assert open_corpus(["mine"], TextConfig()).left_out == (left_out,)
     Path("long.zst").write_bytes(zstd.compress(TEXT.encode() * 100))
     result = CliRunner().invoke(cli, ["inspect", "long.zst", "--json"])
@@ -77,11 +77,15 @@ def test_what_is_damaged_or_cut_is_named_in_one_line(zstd):
         assert message_of("cut.txt.zst").startswith("cut.txt.zst is cut: its compressed data end too early."), length
     changed = bytearray(whole)
     changed[-2] ^= 1  # the checksum
-    for content in (changed, b"plain text", whole + b"and more"):
+    for content in (changed, whole + b"and more"):
         Path("bad.txt.zst").write_bytes(content)
         assert message_of("bad.txt.zst").startswith("bad.txt.zst is damaged: Unable to decompress Zstandard data")
+    Path("bad.txt.zst").write_bytes(b"plain text")
+    assert message_of("bad.txt.zst") == (
+        "bad.txt.zst is not compressed by Zstandard, whatever its name says. Take .zst off its name."
+    )
     Path("empty.txt.zst").write_bytes(b"")
-    assert message_of("empty.txt.zst") == "empty.txt.zst is empty. Give a text to learn from."
+    assert message_of("empty.txt.zst") == "empty.txt.zst is empty. Give a file that holds text."
 
 
 def test_memory_is_bounded_however_much_a_file_unpacks_to(zstd):
@@ -109,4 +113,4 @@ def test_where_the_library_is_missing_one_line_says_how_to_have_it(monkeypatch):
     Path("mine/b.txt").write_text("text")
     reader = open_corpus(["mine"], TextConfig())
     assert "".join(reader.blocks()) == "text"
-    assert reader.left_out == ("left out of mine: 1 .txt (a.txt.zst); pip install 'textgen[zstd]' reads .zst",)
+    assert reader.left_out == ("left out of mine: a.txt.zst; pip install 'textgen[zstd]' reads .zst",)

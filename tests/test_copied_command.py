@@ -9,6 +9,7 @@ from plans import TEXT, plan_of, resume, run_plan
 from watching import Watcher, ask_to_stop
 
 from textgen.cli import main
+from textgen.corpus.advising import without_flags
 from textgen.dataset.split import Split
 from textgen.generation.max_copy import open_index
 from textgen.store import model_directory
@@ -46,6 +47,67 @@ def test_copied_runs_are_shown_with_their_places(run):
         assert written[start:end] == tale[place : place + end - start]
     assert document["copied"] == 43
     assert document["share"] == pytest.approx(43 / len(written))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "copied tiny stray.txt --corpus tale.txt",
+        "copied tiny written.txt --corpus stray.txt",
+        "sample tiny --max-copy 9 --corpus stray.txt",
+        "sample tiny -f stray.txt",
+        "sample tiny --prompts stray.txt",
+        "gates tiny --file stray.txt",
+    ],
+)
+def test_advice_is_of_no_flag_that_the_command_lacks(run, arguments, tmp_path):
+    (tmp_path / "stray.txt").write_bytes("café\n".encode() * 9 + b"\xe9\n")
+    status, _, said = run(*arguments.split())
+    assert status == 1
+    assert said.startswith("textgen: stray.txt is UTF-8 with 1 stray byte: byte 0xE9 at offset 54 (line 10)")
+    assert said.endswith(". Save it as UTF-8.\n")
+    assert "--" not in said
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("a is empty. Give a file that holds text.", "a is empty. Give a file that holds text."),
+        (
+            "a was taken for x, as in “b. c”. --encoding-errors skip reads the rest.",
+            "a was taken for x, as in “b. c”. Save it as UTF-8.",
+        ),
+        (
+            "a is not clear. Give the right one: --encoding x reads “b. c”, --encoding y reads “d”.",
+            "a is not clear. Save it as UTF-8.",
+        ),
+        (
+            "a holds no subtitles. --file-format text reads it.",
+            "a holds no subtitles. Save its text alone, as a .txt file.",
+        ),
+        (
+            "a is a sheet. Save the sheet as CSV; --column NAME takes one column of it.",
+            "a is a sheet. Save the sheet as CSV.",
+        ),
+        (
+            "a is no table. Leave out --column, or say --file-format csv.",
+            "a is no table. Give a table, as the corpus of the model was.",
+        ),
+        (
+            "a holds tables; left out: b.csv; --column NAME reads tables. Name the files.",
+            "a holds tables; left out: b.csv. Name the files.",
+        ),
+        ("a, line 3: it is bad. --bad-rows skip leaves such rows out.", "a, line 3: it is bad. Mend that row."),
+    ],
+)
+def test_advice_of_flags_becomes_advice_for_any_command(message, expected):
+    assert without_flags(message) == expected
+
+
+def test_a_note_on_a_text_to_look_in_names_no_flag(run, tmp_path):
+    (tmp_path / "page.txt").write_text(f"<html><p>{TALE}</p></html>\n")
+    status, _, said = run("copied", "tiny", "written.txt", "--corpus", "page.txt")
+    assert (status, said) == (0, "textgen: page.txt looks like HTML, and it is read as plain text\n")
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from whole_texts import Corpus, read_corpus, write
 
+from textgen.config import END_OF_DOCUMENT, TextConfig
 from textgen.corpus.decoding import BLOCK_BYTES, Tally, iter_text
 from textgen.corpus.names import model_name
 from textgen.errors import CorpusError, SettingError
@@ -117,12 +118,22 @@ def test_byte_order_marks_and_other_line_ends_are_removed_and_noted():
     assert corpus.notes == (
         "2 files read",
         "1 byte-order mark removed",
+        "1 byte-order mark that is not at the beginning, the first in line 1 of b.txt: files may have been joined "
+        "there",
         "2 CRLF line ends turned into LF",
         "2 CR line ends turned into LF",
         "a.txt mixes line ends: 2 CRLF, 2 CR",
     )
     corpus = read_corpus([write("c.txt", b"one\rtwo\rthree\r")])
     assert (corpus.text, corpus.notes) == ("one\ntwo\nthree\n", ("3 CR line ends turned into LF",))
+
+
+def test_the_mark_that_dos_ended_files_with_is_removed_and_noted():
+    note = "the end-of-file mark of DOS (0x1A) removed from 1 file"
+    corpus = read_corpus([write("a.txt", b"one\x1atwo\n\x1a\x1a"), write("b.txt", b"three")])
+    assert (corpus.text, corpus.notes) == ("one\x1atwo\nthree", ("2 files read", note))
+    corpus = read_corpus([write("a.csv", b"id,text\n1,a\n2,b\n\x1a")], config=TextConfig(column="text"))
+    assert (corpus.text, corpus.notes) == (f"a{END_OF_DOCUMENT}b{END_OF_DOCUMENT}", (note,))
 
 
 def test_no_sources_are_the_starter_corpus_and_a_path_wins_over_a_catalogue_name():
@@ -145,7 +156,7 @@ def with_lf(text: str) -> str:
 
 
 @given(
-    text=st.text("ab\r\n\ufeffé€\U0001f600") | st.text(),
+    text=st.text("ab\r\n\x1a\ufeffé€\U0001f600") | st.text(),
     encoding=st.sampled_from(("utf-8", "utf-16", "utf-16-le", "utf-32", "gb18030")),
     size=block_sizes,
 )
@@ -153,7 +164,9 @@ def with_lf(text: str) -> str:
 def test_decoding_in_blocks_of_any_size_gives_the_whole_text(text, encoding, size):
     tally = Tally()
     pieces = iter_text(io.BytesIO(text.encode(encoding)), "t", encoding, tally, block_bytes=size)
-    assert "".join(pieces) == with_lf(text.removeprefix("\ufeff"))
+    assert "".join(pieces) == with_lf(text.removeprefix("\ufeff")).rstrip("\x1a")
+    assert tally.end_marks == text.endswith("\x1a")
+    assert tally.inner_marks.count == text.removeprefix("\ufeff").count("\ufeff")
     assert tally.crlf_line_ends == text.count("\r\n")
     assert tally.cr_line_ends == text.count("\r") - text.count("\r\n")
     assert tally.byte_order_marks == text.startswith("\ufeff")
@@ -189,7 +202,7 @@ def test_any_invalid_bytes_are_found_where_the_whole_file_would_show_them(conten
         )
     pieces = iter_text(io.BytesIO(content), "t", codecs.lookup(encoding).name, Tally(), block_bytes=size)
     if expected[1] is None:
-        assert "".join(pieces) == with_lf(expected[0].removeprefix("\ufeff"))
+        assert "".join(pieces) == with_lf(expected[0].removeprefix("\ufeff")).rstrip("\x1a")
     else:
         with pytest.raises(CorpusError) as caught:
             "".join(pieces)
@@ -220,7 +233,12 @@ def test_an_unknown_encoding_is_wrong_usage_and_names_the_flag(encoding):
 @pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf"])
 def test_an_empty_file_that_was_named_is_refused_even_among_others(content):
     write("full.txt", "text")
-    assert message_of("full.txt", write("empty.txt", content)) == "empty.txt is empty. Give a text to learn from."
+    assert message_of("full.txt", write("empty.txt", content)) == "empty.txt is empty. Give a file that holds text."
+
+
+def test_a_stray_byte_that_shows_nothing_is_named_in_words():
+    content = "é\n".encode() * 9 + b"a\xa0b"
+    assert ", which is a no-break space in cp1252 (“a\xa0b”)" in message_of(write("a.txt", content))
 
 
 def test_a_corpus_of_white_space_or_of_empty_files_is_refused():
@@ -232,6 +250,7 @@ def test_a_corpus_of_white_space_or_of_empty_files_is_refused():
 def test_a_missing_file_names_its_nearest_neighbour_or_catalogue_name():
     write("tales/novel.txt", "text")
     assert message_of("tales/novle.txt") == "tales/novle.txt does not exist. Did you mean tales/novel.txt?"
+    assert "Did you mean" not in message_of("tales/三国.txt")  # an ending is all that it has in common
     assert message_of("chronicle") == "chronicle does not exist. Did you mean chronicles?"
     assert "Give a file, a folder, '-' for stdin" in message_of("nowhere/near/xyzzy")
     assert message_of("").startswith("'' does not exist.")
@@ -241,7 +260,7 @@ def test_a_missing_file_names_its_nearest_neighbour_or_catalogue_name():
 def test_a_folder_without_text_files_is_refused():
     write("pictures/cat.png", b"\x89PNG\r\n\x1a\n")
     assert message_of("pictures") == (
-        "pictures holds nothing to read; left out: 1 .png (cat.png). Name the files to read instead."
+        "pictures holds nothing to read; left out: cat.png. Name the files to read instead."
     )
 
 

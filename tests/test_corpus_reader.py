@@ -104,7 +104,7 @@ def test_a_folder_gives_its_texts_or_its_tables_in_one_order():
     assert documents("data", config=COLUMN) == ["J", "C", "T"]
     write("texts/a.txt", "1")
     assert message_of("texts", config=COLUMN) == (
-        "texts holds no *.csv, *.tsv, *.jsonl, *.ndjson or *.json file; left out: 1 .txt (a.txt). "
+        "texts holds no *.csv, *.tsv, *.jsonl, *.ndjson or *.json file; left out: a.txt. "
         "Name the files to read instead."
     )
 
@@ -226,9 +226,16 @@ def test_a_compressed_file_that_is_cut_damaged_or_none_is_named():
     Path("bits.txt.gz").write_bytes(damaged)
     assert message_of("bits.txt.gz").startswith("bits.txt.gz is damaged: Error -3 while decompressing data")
     Path("plain.txt.gz").write_bytes(b"plain text")
-    assert message_of("plain.txt.gz").startswith("plain.txt.gz is damaged: Not a gzipped file")
+    assert message_of("plain.txt.gz").startswith(
+        "plain.txt.gz is not compressed by gzip, whatever its name says. Take .gz off its name."
+    )
+    Path("twice.txt.gz").write_bytes(gzip.compress(gzip.compress(b"text")))
+    assert message_of("twice.txt.gz") == (
+        "twice.txt.gz is compressed more than once, at last by gzip, not plain text. Unpack it (gunzip), and give the "
+        "file in it."
+    )
     Path("empty.txt.gz").write_bytes(b"")
-    assert message_of("empty.txt.gz") == "empty.txt.gz is empty. Give a text to learn from."
+    assert message_of("empty.txt.gz") == "empty.txt.gz is empty. Give a file that holds text."
 
 
 @given(st.integers(0, 200))
@@ -263,9 +270,15 @@ def test_a_column_of_what_is_no_table_is_refused():
 
 def test_a_corpus_without_a_document_is_refused():
     assert "nothing but white space" in message_of(write("newlines.txt", "\n\n\n"))
-    assert "nothing but white space" in message_of(write("header.csv", "id,text\n"), config=COLUMN)
+    for name, content in {"header.csv": "id,text\n", "empty.json": "[]"}.items():
+        assert message_of(write(name, content), config=COLUMN).endswith(
+            f"{name}: there is no row of a table in it. Give a table that has some."
+        )
+    assert message_of(write("blank.csv", "id,text\n1,\n"), config=COLUMN).endswith(
+        "blank.csv: the column 'text' holds nothing but white space. Name another one."
+    )
     assert "nothing but white space" in message_of(write("blank.txt", " \n\t\n"))
-    assert message_of(write("empty.csv", ""), config=COLUMN) == "empty.csv is empty. Give a text to learn from."
+    assert message_of(write("empty.csv", ""), config=COLUMN) == "empty.csv is empty. Give a file that holds text."
 
 
 @pytest.mark.parametrize(

@@ -68,12 +68,24 @@ def message_of(source: str, **settings) -> str:
     return str(caught.value)
 
 
+def test_kinds_that_are_not_named_are_counted():
+    for number in range(8):
+        write(f"many/{number}.x{number}", b"\1\2" * 9)
+    assert (
+        "many holds nothing to read; left out: 0.x0, 1.x1, 2.x2 and 5 more (1 .x0, 1 .x1, 1 .x2, 1 .x3, 1 .x4, 1 .x5, "
+        in (message_of("many"))
+    )
+    assert ", 2 others). Name the files" in message_of("many")
+    Path("many/7.x7").unlink()
+    assert ", 1 other). Name the files" in message_of("many")
+
+
 def test_all_that_is_text_is_read_in_the_order_of_the_paths_and_the_rest_is_said():
     assert names_of() == sorted(MINE) == names_of(f"{Path('mine').resolve()}/")
     (line,) = open_corpus(["mine"], TextConfig()).left_out
     assert line == (
-        "left out of mine: 2 .png, 1 .txz, 1 without an ending, 1 .tar, 1 .svg, 1 .csv (a/cat.png, a/dog.PNG, "
-        "a/noise.txz, ...), node_modules/, venv/, saved_models/novel/, 2 more folders, 3 hidden; "
+        "left out of mine: a/cat.png, a/dog.PNG, a/noise.txz and 4 more (2 .png, 1 .txz, 1 without an ending, 1 .tar, "
+        "1 .svg, 1 .csv), node_modules/, venv/, saved_models/novel/, 2 more folders, 3 hidden; "
         "--column NAME reads tables"
     )
 
@@ -126,7 +138,7 @@ def test_a_folder_without_text_says_what_it_holds():
     write("tables/a.csv", "a,b\n")
     write("tables/b.tsv", "a\tb\n")
     assert message_of("tables") == (
-        "tables holds tables, and no text; left out: 1 .csv, 1 .tsv (a.csv, b.tsv); --column NAME reads tables. "
+        "tables holds tables, and no text; left out: a.csv, b.tsv; --column NAME reads tables. "
         "Name the files to read instead."
     )
     write("none/.x", "")

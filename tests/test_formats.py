@@ -294,6 +294,10 @@ def test_a_document_is_known_by_its_content(case):
 
 
 def test_what_was_read_is_said():
+    cells = notebook(("code", "x"), ("raw", "y"), ("raw", " "))
+    assert read_corpus([write("a.ipynb", cells)]).notes == (
+        "a.ipynb: 1 cell, 1 raw cell left out, 2 characters of text",
+    )
     assert read_corpus([write("a.epub", DOCUMENTS["the reading order of a book"][1])]).notes == (
         "a.epub: 2 chapters, 10 characters of text",
     )
@@ -345,6 +349,64 @@ def test_a_page_is_in_the_encoding_that_it_declares(case):
     assert declared_encoding(content) == expected
 
 
+RUSSIAN = "Все счастливые семьи похожи друг на друга, каждая несчастливая семья несчастлива по-своему."
+POLISH = "Zażółć gęślą jaźń. W Szczebrzeszynie chrząszcz brzmi w trzcinie."
+JAPANESE = "すべての人間は、生まれながらにして自由であり、かつ、尊厳と権利とについて平等である。"
+DECLARING = '<html><meta charset="{}"><p>{}</p></html>'
+MENU = "Nächste » © 2003 · ½ Tag "
+
+
+@pytest.mark.parametrize(
+    ("declared", "encoding", "text"),
+    [
+        ("iso-8859-1", "cp1251", RUSSIAN),
+        ("us-ascii", "koi8-r", RUSSIAN),
+        ("windows-1251", "koi8-r", RUSSIAN),
+        ("windows-1252", "cp1250", POLISH),
+        ("iso-8859-2", "cp1250", POLISH),
+        ("iso-8859-1", "euc_jp", JAPANESE),
+        ("utf-8", "cp1252", FRENCH),
+    ],
+)
+def test_a_page_that_declares_the_wrong_encoding_is_read_by_its_bytes_and_that_is_said(declared, encoding, text):
+    reader = open_corpus(write("a.html", DECLARING.format(declared, text).encode(encoding)), TextConfig())
+    for _ in range(2):  # passes, of which the second knows the encoding
+        assert whole(reader).text == text + "\n"
+        assert reader.encodings == (encoding,)
+        note, piece = reader.notes[0].rsplit(": ", 1)
+        assert note == f"a.html: read as {encoding}, though it declares {declared}"
+        assert piece in text
+
+
+@pytest.mark.parametrize(
+    ("declared", "encoding", "text"),
+    [
+        ("windows-1251", "cp1251", RUSSIAN),
+        ("koi8-r", "koi8-r", RUSSIAN.upper()),
+        ("iso-8859-2", "iso8859-2", POLISH),
+        ("shift_jis", "cp932", JAPANESE),
+        ("iso-8859-1", "cp1252", FRENCH),
+        ("iso-8859-1", "cp1252", MENU * 50),
+        ("iso-8859-3", "iso8859-3", "Ĉiuj homoj estas denaske liberaj kaj egalaj laŭ digno kaj rajtoj."),
+        ("ibm437", "cp437", "╔══╗ Menu ╚══╝ " * 20),
+        ("utf-16", "utf-16", FRENCH),
+    ],
+)
+def test_a_page_stays_in_the_encoding_that_it_declares_rightly_which_is_said(declared, encoding, text):
+    corpus = read_corpus([write("a.html", DECLARING.format(declared, text).encode(encoding))])
+    assert corpus.text.strip() == text.strip()
+    assert corpus.notes[0].startswith(f"a.html: read as {encoding}: ")
+    assert not any("declares" in note for note in corpus.notes)
+
+
+@pytest.mark.parametrize("name", ["a.rtf", "a.txt"])
+def test_marks_that_are_letters_are_read_as_they_are_where_text_is_asked_for(name):
+    for content in ("{\\rtf1\\ansi Hello\\par}\n", "%!PS-Adobe-3.0\n(Hello) show\n"):
+        assert text_of(name, content, file_format="text") == content
+    assert "which has no columns" in message_of("b.csv", "{\\rtf1\\ansi Hello\\par}\n", column="text")
+    assert "is a picture (PNG), not plain text" in message_of(name, b"\x89PNG\r\n\x1a\n", file_format="text")
+
+
 # ---- what looks like something else
 
 LOOKALIKES = {
@@ -393,6 +455,16 @@ def test_a_text_that_looks_like_something_else_is_said_with_the_flag_that_reads_
 @pytest.mark.parametrize("case", LIKE_NOTHING)
 def test_a_text_that_is_just_text_is_not_said_to_be_something_else(case):
     assert read_corpus([write("a.txt", f"{LIKE_NOTHING[case]}x")]).notes == ()
+
+
+@pytest.mark.parametrize("encoding", ["iso2022_jp", "utf-16-le", "utf-16-be", "utf-16"])
+def test_what_a_text_looks_like_is_told_by_its_letters_and_not_by_their_bytes(encoding):
+    """The bytes of this Japanese in ISO-2022-JP have a bar in each line."""
+    prose = "今日はとても良い天気です。\n明日もとても良い天気です。\n昨日もとても良い天気です。\n"
+    assert not any("looks like" in note for note in read_corpus([write("a.txt", prose.encode(encoding))]).notes)
+    content = f"<html><body><p>a</p><p>{prose if '2022' in encoding else 'b'}</p></body></html>"
+    notes = read_corpus([write("b.txt", content.encode(encoding))]).notes
+    assert notes[-1].startswith("b.txt looks like HTML")
 
 
 @pytest.mark.parametrize("case", ["blocks of a page", "a notebook", "subtitles", "subtitles for the web"])
@@ -469,6 +541,14 @@ def test_obscured_fonts_are_no_lock_and_a_missing_chapter_is_said():
     )
 
 
+def test_a_damaged_part_of_an_archive_is_named_with_what_is_wrong_with_it():
+    whole = bytearray(word(paragraph("Fish and chips, and some more of it.")))
+    place = whole.index(b"word/document.xml") + len("word/document.xml")
+    whole[place : place + 4] = bytes(byte ^ 0xFF for byte in whole[place : place + 4])
+    message = message_of("a.docx", bytes(whole))
+    assert "its part 'word/document.xml' cannot be read (Error -3 while decompressing" in message
+
+
 def test_in_a_folder_what_cannot_be_read_is_left_out_and_said():
     for number, case in enumerate(["a cut archive", "a PDF with a password", "an old Word document"]):
         name, content, _ = REFUSED[case]
@@ -480,7 +560,7 @@ def test_in_a_folder_what_cannot_be_read_is_left_out_and_said():
     assert [note.split(".")[0] for note in corpus.notes if note.startswith("left out")] == [
         "left out: mine/0", "left out: mine/1"
     ]  # fmt: skip
-    assert "1 .doc" in reader.left_out[0]
+    assert "2.doc" in reader.left_out[0]
     assert reader.passed == reader.fingerprint()
 
 
@@ -491,7 +571,7 @@ def test_without_its_library_a_document_is_named_with_what_installs_it(monkeypat
     write("mine/z.txt", "text")
     write("mine/a.pdf", pdf(["x"]))
     assert open_corpus(["mine"], TextConfig()).left_out == (
-        "left out of mine: 1 .pdf (a.pdf); pip install 'textgen[documents]' reads .pdf",
+        "left out of mine: a.pdf; pip install 'textgen[documents]' reads .pdf",
     )
 
 

@@ -255,6 +255,15 @@ def test_the_command_says_it_in_words():
     assert last.startswith(start.replace("tiny", last.split()[1]))
 
 
+@pytest.mark.parametrize("speed", [1e6, 1e9, 1e13])
+def test_whether_a_text_is_too_small_depends_on_the_text_alone(monkeypatch, speed):
+    monkeypatch.setattr(inspection, "recurrent_rate", lambda: speed)
+    Path("small.txt").write_text("a cat sat\n" * 1900)
+    assert "too small to learn from" in run("small.txt").stdout
+    Path("large.txt").write_text("a cat sat\n" * 2100)
+    assert "too small" not in run("large.txt").stdout
+
+
 def test_the_command_says_it_in_json():
     Path("names.txt").write_text("Ann\nBo\nAnn\n")
     result = run("names.txt", "--documents", "line", "--json")

@@ -490,7 +490,7 @@ def test_a_run_without_any_whole_checkpoint_cannot_be_resumed():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("\n".join(map("".join, itertools.product("abcdefghij", repeat=4))), "1 word, which cover 0.0%"),
+        ("\n".join(map("".join, itertools.product("abcdefghij", repeat=4))), "1 word, which covers 0.0%"),
         ("\u5929\u5730\u5c71\u6c34\u98ce\u3002\n" * 200, "0 words, which cover 0.0%"),
         (TEXT, None),
     ],

@@ -43,6 +43,12 @@ def test_escapes_are_for_a_prompt_that_is_typed(model, arguments):
         sampled("--escapes", *arguments)
 
 
+def test_a_prompt_that_is_not_utf_8_is_refused(model):
+    result = CliRunner().invoke(sample, ["tiny", "-p", "It\udce9"])
+    assert result.exit_code == 2
+    assert "'-p' / '--prompt': it is not UTF-8: byte 0xE9 at character 3. Give it in a file." in result.stderr
+
+
 def test_bans_temperatures_and_a_seed_are_read_as_they_are_written(model):
     flags = ["--ban", r"\n", "--ban", "[a-b]", "-t", "1,0", "-n", "200"]
     result = CliRunner().invoke(sample, ["tiny", "--seed", "random", "--json", *flags])

@@ -118,6 +118,14 @@ READ = {
     "tabs in .csv": ("csv", TSV + "1\ta, b\n", "text", "a, b", {"parted by a tab": 1}),
     "commas in .tsv": ("tsv", "id,text\n1,a\n", "text", "a", {"parted by a comma": 1}),
     "a first line with the delimiter": ("csv", "sep=;\nid;text\n1;a, b\n", "text", "a, b", {"parted by ';'": 1}),
+    "a header over several lines": ("csv", '"a\nb; c",text\n1,"d\ne"\n', "text", "d\ne", {"a line end inside": 1}),
+    "a column whose name has several lines": (
+        "csv",
+        'id;"a\n\nb"\n1;c\n',
+        "2",
+        "c",
+        {"parted by ';'": 1, r"calls the wanted column 'a\n\nb'": 1},
+    ),
     "spaces around names": ("csv", " id , text \n1,a\n", "text", "a", {"spaces around the names": 1}),
     "spaces and quotes around names": ("csv", 'id, "text"\n1,"a, b"\n', "text", "a, b", {"spaces around the names": 1}),
     "spaces behind delimiters": ("csv", 'id, text\n1, "a, b"\n2, c\n', "text", "a, b|c", {"a space behind": 1}),
@@ -356,7 +364,34 @@ def test_a_missing_column_names_the_nearest_and_all():
     assert message_of("id;texts\n1;a\n", "csv").endswith("There are: id, texts")
     assert message_of("id,text\n1,a\n", "csv", "text,body").startswith("t, line 1: there is no column 'body'.")
     assert message_of("id,text\n1,a\n", "csv", "3") == "t, line 1: there is no column 3. There are 2 columns"
+    assert message_of("text\na\n", "csv", "3") == "t, line 1: there is no column 3. There is 1 column"
     assert message_of("id,text\n1,a\n", "csv", "0").startswith("t, line 1: there is no column 0.")
+
+
+def test_a_missing_column_of_a_table_without_a_header_is_asked_for_by_number():
+    for text in ("1,the cat\n2,the dog\n", "Ann,b\nAnn,c\n"):
+        assert message_of(text, "csv", "text").endswith(
+            f"it seems to have no header ({text.splitlines()[0].replace(',', ', ')}). Give a number, from 1 to 2"
+        )
+
+
+def test_what_lies_in_a_list_within_a_row_is_named_with_what_to_do():
+    nested = '{"data": [{"text": "a"}]}'
+    assert message_of(nested, "json", "data.text") == (
+        "t, line 1: there is no column 'data.text', for 'data' is a list; make a row of each of its items"
+    )
+    assert "Received: a list; make a row of each of its items. " in message_of(nested, "json", "data")
+    assert "Received: an object; name a field of it. " in message_of('{"a": {"text": "b"}}', "jsonl", "a")
+
+
+def test_a_row_that_is_a_list_is_shown_whole():
+    message = message_of('["a", "text one"]\n["b", "text two"]\n', "jsonl", "text")
+    assert message.startswith('t, line 1: every row must be an object. Received: ["a", "text one"]')
+
+
+def test_json_that_ends_in_a_string_is_said_to_be_cut():
+    message = message_of('[{"text": "a"},\n{"text": "b', "json", "text")
+    assert "not JSON: Unterminated string starting in line 2. Is the file cut? --bad-rows skip" in message
 
 
 def test_a_column_that_stands_twice_is_ambiguous():

@@ -19,13 +19,13 @@ def read(reader) -> str:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@given(texts=st.lists(st.text("ab é\ufeff\r\n", max_size=12), min_size=1, max_size=4))
+@given(texts=st.lists(st.text("ab é\ufeff\r\n\x1a", max_size=12), min_size=1, max_size=4))
 def test_they_are_read_as_the_files_of_a_folder(tmp_path_factory, kind, texts):
     folder, config = tmp_path_factory.mktemp("texts"), TextConfig(documents=kind)
     for number, text in enumerate(texts):
         (folder / f"{number}.txt").write_bytes(text.encode())
     from_files, reader = open_corpus(folder, config), TextsReader(texts, config)
-    if not "".join(text.removeprefix("\ufeff") for text in texts).strip():
+    if not "".join(text.removeprefix("\ufeff").rstrip("\x1a") for text in texts).strip():
         for blank in (from_files, reader):
             with pytest.raises(CorpusError, match="nothing but white space"):
                 read(blank)
@@ -38,6 +38,16 @@ def test_they_are_read_as_the_files_of_a_folder(tmp_path_factory, kind, texts):
     assert [note.replace("text", "file") for note in reader.notes] == files
     if len(texts) == 1:
         assert read(text_reader(texts[0], config)) == expected
+
+
+def test_what_is_odd_in_them_is_said_with_its_place():
+    reader = TextsReader(["fine\n", "a\nb\0\0c", "{\\rtf\r\n\x93d\x94"], TextConfig())
+    assert read(reader) == "fine\na\nb\0\0c\n{\\rtf\n\x93d\x94"
+    assert reader.notes == (
+        "1 CRLF line end turned into LF",
+        "2 NUL characters, the first in line 2 of text 2",
+        "2 C1 control characters, the first in line 2 of text 3 (U+0093): it may be cp1252 that was read as latin-1",
+    )
 
 
 def test_long_texts_come_in_blocks_and_short_ones_together():

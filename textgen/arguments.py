@@ -34,6 +34,7 @@ OTHERS = (
 SWITCHES = ("dynamic", "cache", "resume", "overwrite")
 POLICIES = ("replace", "skip", "error")
 FLAG = re.compile(r"--([a-z][a-z-]*)(?: (?P<value>NAME\b|[\w.-]*\w))?")
+LONGEST_FILE_NAME = 255  # bytes, on nearly every file system
 PACKAGE = __name__.partition(".")[0]
 
 
@@ -173,9 +174,14 @@ def sources_of(sources: Iterable[object]) -> tuple[str, ...]:
             raise SettingError("`sources` must hold paths, or be left out for the starter corpus. Received: []")
         paths += several
     for path in paths:
-        if "\n" in path and not os.path.exists(path):
+        if ("\n" in path or _is_too_long(path)) and not os.path.exists(path):
             raise SettingError(f"`sources` must be paths; give a text as texts=... Received: {received(path)}")
     return tuple(paths)
+
+
+def _is_too_long(path: str) -> bool:
+    """Whether no file can be called so, as a text that was given in the place of a path."""
+    return max(map(len, path.encode(errors="surrogateescape").split(os.sep.encode()))) > LONGEST_FILE_NAME
 
 
 def texts_of(name: str, texts: object) -> str | tuple[str, ...]:

@@ -104,10 +104,22 @@ def few(lines: list[str], most: int = 3) -> list[str]:
     return lines[:most] + ([f"and {len(lines) - most:,} more"] if len(lines) > most else [])
 
 
-def nearest(name: str, candidates: Iterable[str]) -> str:
-    """A question such as `Did you mean novel.txt?`, or nothing when no candidate is near."""
-    matches = difflib.get_close_matches(name, list(candidates), n=2, cutoff=0.5)
+def nearest(name: str, candidates: Iterable[str], without: Callable[[str], str] = str) -> str:
+    """A question such as `Did you mean novel.txt?`, or nothing when no candidate is near.
+
+    Args:
+        without: what of a name is compared, as a file's name without its ending, which half of all files share.
+    """
+    known: dict[str, list[str]] = {}
+    for candidate in candidates:
+        known.setdefault(without(candidate), []).append(candidate)
+    near = difflib.get_close_matches(without(name), list(known), n=2, cutoff=0.5)
+    matches = sorted((one for key in near for one in known[key]), key=lambda one: -_likeness(name, one))[:2]
     return f"Did you mean {' or '.join(map(shown, matches))}?" if matches else ""
+
+
+def _likeness(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, other, one).ratio()
 
 
 def followed(sentence: str, other: str) -> str:

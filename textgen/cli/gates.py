@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from textgen.cli.options import models_dir_option, on_unknown_option
+from textgen.cli.options import TEXT, models_dir_option, on_unknown_option
 from textgen.cli.pages import html_option, write_page
 from textgen.messages import visible
 from textgen.streams import tell, write_lines
@@ -23,7 +23,7 @@ LABEL = 10  # columns before the text
 
 @click.command()
 @click.argument("model")
-@click.option("--text", default=None, help="Text to read.")
+@click.option("--text", type=TEXT, default=None, help="Text to read.")
 @click.option("-f", "--file", default=None, help="Read the text from this file; - is standard input.")
 @on_unknown_option
 @html_option("heat maps of all parts, and the text in the colours of each unit,")
@@ -50,7 +50,7 @@ def gates(model: str, text: str | None, file: str | None, on_unknown: str, html:
     if (text is None) == (file is None):
         raise SettingError("give either --text or --file")
     stored = load_model(model, models_dir)
-    blocks = [text] if text is not None else FileText(file or "", stored, {}).blocks()
+    blocks = [text] if text is not None else FileText(file or "", stored).blocks()
     known = readable_blocks(
         blocks, stored.tokenizer, lambda replaced: tell(f"textgen: {describe_replacements(replaced)}"), on_unknown
     )

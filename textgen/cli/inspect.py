@@ -91,7 +91,7 @@ def _lines(found: "Inspection") -> Iterator[str]:
         if advice.read_before is not None:
             yield f"              ({advice.begins_with} has read about {advice.read_before:.0%} of this text before)"
     yield f"try           {advice.command}"
-    if advice.epochs > BY_HEART and facts.characters < A_BEGINNING:
+    if advice.begins_with is None and facts.characters < A_BEGINNING:  # however fast this machine is at the moment
         yield "              The text is too small to learn from: it would be learned by heart."
         yield f"              It has {counted(facts.characters, 'character')}; some {A_BEGINNING:,} are a beginning"
         return

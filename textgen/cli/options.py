@@ -5,6 +5,7 @@ dataclass alone.
 """
 
 import dataclasses
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from textgen.schema import Settings, fields_with_kinds, flag_of, off_flag_of
 from textgen.streams import tell
 
 SHORT_FLAGS = {"length": "-n", "temperature": "-t"}
+
+UNDECODED = re.compile("[\udc80-\udcff]")  # what stands for a byte that is not UTF-8
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -83,6 +86,22 @@ class _Written(click.ParamType):
             return self._reads(value)
         except ValueError:
             self.fail(f"{value!r} is not a valid {self.name}.", param, ctx)
+
+
+class _Text(click.ParamType):
+    """Text, without the halves of surrogate pairs that stand for bytes of an argument that is not UTF-8."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """`value`, if it is text."""
+        if found := UNDECODED.search(value):
+            byte, place = ord(found[0]) - 0xDC00, found.start() + 1
+            self.fail(f"it is not UTF-8: byte 0x{byte:02X} at character {place:,}. Give it in a file.", param, ctx)
+        return str(value)
+
+
+TEXT = _Text()
 
 
 def given(values: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from textgen.cli.options import (
+    TEXT,
     engine_option,
     json_option,
     models_dir_option,
@@ -28,7 +29,7 @@ MAX_PROMPTS_BYTES = 16 * MAX_PROMPT_BYTES
 
 @click.command()
 @click.argument("model")
-@click.option("-p", "--prompt", default="", help="Text to continue; - reads it from standard input.")
+@click.option("-p", "--prompt", type=TEXT, default="", help="Text to continue; - reads it from standard input.")
 @click.option("--escapes", is_flag=True, help=r"Read \n, \t and \\ in --prompt as a new line, a tab and a backslash.")
 @click.option("-f", "--file", "prompt_file", type=click.Path(path_type=Path), help="Read the prompt from this file.")
 @click.option(

@@ -13,7 +13,9 @@
       likelihood bits that a reading of some bytes takes; the least is the right one
       alphabets  what is frequent in which writing: data
       misfits    bytes that do not fit an encoding, and what is said of them
+      surrogates halves of surrogate pairs, which are not text
       noting     what was met and changed -> sentences
+      advising   errors and notes without flags, for commands that have none for reading
       documents  text -> documents: files, lines, or what stands between blank lines or marks
       tables     CSV, TSV, JSON -> documents: the cells of a column
       delimited  the rows of CSV and TSV, and what becomes of wrong quotes

@@ -47,7 +47,7 @@ def kind_of(file: "SourceFile") -> str:
     kind = next((kind for kind, pattern in BEGINNINGS.items() if pattern.match(head)), "")
     if not kind and file.ending in ENDINGS and not file.is_compressed:
         if not head:
-            raise CorpusError(f"{file.shown_name} is empty. Give a text to learn from.")
+            raise CorpusError(f"{file.shown_name} is empty. Give a file that holds text.")
         raise CorpusError(f"{file.shown_name} is no table of Parquet or Arrow, or is damaged. Copy it again, whole.")
     return kind
 

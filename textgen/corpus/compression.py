@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 GZIP_MAGIC, ZSTD_MAGIC = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"
 MAGIC_BYTES = 4
+SKIPPED = tuple(bytes([0x50 + number, 0x2A, 0x4D, 0x18]) for number in range(16))  # frames that hold something else
+BEGINNINGS = {"gz": (GZIP_MAGIC,), "zst": (ZSTD_MAGIC, *SKIPPED)}
 ENDINGS = (".gz", ".zst")
 LARGEST_WINDOW = 27  # log 2 of its bytes; what `zstd` takes without being asked for more
 EXTRA = "pip install 'textgen[zstd]'"
@@ -47,6 +49,19 @@ def kind_of(head: bytes, name: str = "") -> str:
     if head.startswith(ZSTD_MAGIC):
         return "zst"
     return next((end[1:] for end in ENDINGS if head and name.lower().endswith(end)), "")
+
+
+def check_kind(kind: str, head: bytes, shown_name: str) -> None:
+    """Raise CorpusError for a file that only its name calls compressed.
+
+    Args:
+        head: its first bytes, as of `kind_of`; fewer of a file that is cut.
+    """
+    if kind and not any(head[: len(begin)] == begin[: len(head)] for begin in BEGINNINGS[kind]):
+        name, ending = {"gz": "gzip", "zst": "Zstandard"}[kind], f".{kind}"
+        raise CorpusError(
+            f"{shown_name} is not compressed by {name}, whatever its name says. Take {ending} off its name."
+        )
 
 
 def is_installed(name: str) -> bool:

@@ -1,16 +1,17 @@
 """Bytes to text: block by block, in the encoding that is named or found, with LF line ends.
 
-A file becomes pieces of text. A leading byte-order mark is removed; CRLF and a lone CR become LF; NULs and other
-control characters stay, and are counted. A file whose encoding nobody has named is read as UTF-8 as long as it is
-that. At the first byte that is not, the whole file is looked at (see `detecting`), and then goes on in what it was
-found to be: what came before was ASCII, or UTF-8. A byte that does not fit a known encoding ends the reading with an
-error that names its offset and its line, or is replaced or skipped, and counted.
+A file becomes pieces of text. A leading byte-order mark is removed, as is the mark that DOS put at the end of a file;
+CRLF and a lone CR become LF; NULs and other control characters stay, and are counted. A file whose encoding nobody has
+named is read as UTF-8 as long as it is that. At the first byte that is not, the whole file is looked at (see
+`detecting`), and then goes on in what it was found to be: what came before was ASCII, or UTF-8. A byte that does not
+fit a known encoding ends the reading with an error that names its offset and its line, or is replaced or skipped, and
+counted.
 """
 
 import codecs
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Protocol
 
 from textgen.corpus import compression
@@ -23,6 +24,7 @@ from textgen.tokenizers.text_blocks import count_bytes
 
 BLOCK_BYTES = 1 << 20
 BYTE_ORDER_MARK = "\ufeff"
+END_MARK = "\x1a"  # what DOS ended texts with, and CP/M filled their last record with
 FROM_UTF_8 = re.compile(rb"\xc2[\x80-\x9f]")
 C1 = re.compile("[\x80-\x9f]")
 
@@ -54,6 +56,8 @@ class Tally:
     files: int = 0
     empty_files: int = 0
     byte_order_marks: int = 0
+    inner_marks: Oddity = dataclasses.field(default_factory=Oddity)  # byte-order marks that are not at the beginning
+    end_marks: int = 0  # files that ended in some
     crlf_line_ends: int = 0
     cr_line_ends: int = 0
     mixed_line_ends: list[str] = dataclasses.field(default_factory=list)  # what is in each file that mixes them
@@ -96,15 +100,17 @@ def iter_text(
     block_bytes: int = BLOCK_BYTES,
     *,
     reopen: Reopen | None = None,
+    is_text: bool = False,
 ) -> Iterator[str]:
     """Decode `file` piece by piece; pieces may be empty. A CorpusError calls it `shown_name`.
 
     Args:
         encoding: its name, or how to decode; at the end of the file that says what the encoding was.
         reopen: gives the bytes from the start again; needed where the encoding is to be found.
+        is_text: whether it is wanted as text whatever it begins with, such as the marks of RTF.
     """
     decoding = Decoding(encoding) if isinstance(encoding, str) else encoding
-    return _TextOfFile(file, shown_name, decoding, tally, block_bytes, reopen).pieces()
+    return _TextOfFile(file, shown_name, decoding, tally, block_bytes, reopen).pieces(is_text)
 
 
 class _TextOfFile:
@@ -123,13 +129,15 @@ class _TextOfFile:
         self.block_bytes, self.reopen = block_bytes, reopen
         self.num_bytes = self.num_lines = self.num_crlf = self.num_cr = 0
         self.held = ""  # a CR at the end of a piece, whose LF may be the next piece's first character
+        self.num_end_marks = 0  # the same of end marks, behind which there may be more
         self.first_bad = ""  # where the first byte stands that does not fit, once there is one
         self.is_ascii = self.is_at_start = True  # so far
 
-    def pieces(self) -> Iterator[str]:
+    def pieces(self, is_text: bool) -> Iterator[str]:
         decoding = self.decoding
         block = read_block(self.file, self.shown_name, self.block_bytes)
-        check_no_container(block, self.shown_name)
+        if not is_text:
+            check_no_container(block, self.shown_name)
         if decoding.known == AUTO:
             self._take(find_marked(block, self.shown_name))
         self._begin("utf-8" if decoding.known == AUTO else decoding.known)
@@ -145,7 +153,8 @@ class _TextOfFile:
             block = read_block(self.file, self.shown_name, self.block_bytes)
         if self.held:
             self.num_cr, self.num_lines = self.num_cr + 1, self.num_lines + 1
-            yield "\n"
+            yield END_MARK * self.num_end_marks + "\n"
+            self.num_end_marks = 0
         self._finish()
 
     def _begin(self, encoding: str, errors: str = "strict") -> None:
@@ -211,6 +220,9 @@ class _TextOfFile:
             if text[0] == BYTE_ORDER_MARK:
                 self.tally.byte_order_marks += 1
                 text = text[1:]
+        if not text.isascii() and BYTE_ORDER_MARK in text:
+            place = self._place(text, text.index(BYTE_ORDER_MARK))
+            self.tally.inner_marks.add(text.count(BYTE_ORDER_MARK), place)
         if self.first_bad and (MARK in text or MARK_ON in text):
             text = self._without_marks(text)
         if self.held or has_cr:
@@ -227,7 +239,17 @@ class _TextOfFile:
             place = self._place(text, controls[0].start())
             self.tally.c1_controls.add(len(controls), f"{place} (U+{ord(controls[0][0]):04X})")
         self.num_lines += count_bytes(block, b"\n") if has_own_line_ends else text.count("\n")
-        return text
+        return self._without_end_marks(text)
+
+    def _without_end_marks(self, text: str) -> str:
+        """`text` behind the end marks that were held, without those at its own end."""
+        if self.num_end_marks and text:
+            text, self.num_end_marks = END_MARK * self.num_end_marks + text, 0
+        if not text.endswith(END_MARK):
+            return text
+        kept = text.rstrip(END_MARK)
+        self.num_end_marks = len(text) - len(kept)
+        return kept
 
     def _place(self, text: str, position: int) -> str:
         return f"line {self.num_lines + text.count(chr(10), 0, position) + 1:,} of {self.shown_name}"
@@ -241,13 +263,15 @@ class _TextOfFile:
     def _finish(self) -> None:
         decoding, tally = self.decoding, self.tally
         decoding.found = self.encoding
+        tally.end_marks += self.num_end_marks > 0
         tally.crlf_line_ends += self.num_crlf
         tally.cr_line_ends += self.num_cr
         kinds = {"CRLF": self.num_crlf, "CR": self.num_cr, "LF": self.num_lines - self.num_crlf - self.num_cr}
         if len(met := [f"{number:,} {kind}" for kind, number in kinds.items() if number]) > 1:
             tally.mixed_line_ends.append(f"{self.shown_name} mixes line ends: {', '.join(met)}")
         if decoding.piece:
-            tally.guesses.append(f"{self.shown_name}: read as {self.encoding}: {decoding.piece}")
+            though = f", though it declares {decoding.declared}" if decoding.declared else ""
+            tally.guesses.append(f"{self.shown_name}: read as {self.encoding}{though}: {decoding.piece}")
 
 
 def _unified(text: str) -> str:
@@ -264,33 +288,6 @@ def read_block(file: ByteStream, shown_name: str, block_bytes: int) -> bytes:
         raise CorpusError(f"{shown_name} is damaged: {shown(error)}. Compress or copy it again.") from None
     except OSError as error:
         raise unreadable(shown_name, error) from error
-
-
-def check_pieces(pieces: Iterable[str], shown_name: str) -> Iterator[str]:
-    """The same pieces. Raises CorpusError at half of a surrogate pair, which is not text.
-
-    Only encodings such as utf-7 and unicode_escape let one through.
-    """
-    num_characters = 0
-    for piece in pieces:
-        if (place := find_surrogate(piece)) >= 0:
-            raise CorpusError(
-                f"{shown_name} holds half of a surrogate pair (U+{ord(piece[place]):04X} at character "
-                f"{num_characters + place:,}). Convert it to UTF-8, and leave --encoding out."
-            )
-        num_characters += len(piece)
-        yield piece
-
-
-def find_surrogate(text: str) -> int:
-    """Where the first half of a surrogate pair stands in `text`; -1 where there is none."""
-    if text.isascii():
-        return -1
-    try:
-        text.encode("utf-8")
-        return -1
-    except UnicodeEncodeError as error:
-        return error.start
 
 
 def unreadable(shown_name: str, error: OSError) -> CorpusError:

@@ -57,7 +57,7 @@ def delimited_cells(
     first_row = table.first_row()
     if first_row is None:
         return
-    below = [dialect.split(line) for line in sample if not line.isspace()][1 + dialect.is_stated :]
+    below = dialect.rows_of([line for line in sample if not line.isspace()][dialect.is_stated :])[1:]
     columns = find_columns(column, first_row, below, table.line, rows)
     if dialect.delimiter != usual and columns.width > 1:
         name = DELIMITER_NAMES.get(dialect.delimiter, repr(dialect.delimiter))

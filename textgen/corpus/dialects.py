@@ -4,6 +4,7 @@ The first lines decide. A delimiter under which the wanted column has its name i
 under which the lines have equally many cells.
 """
 
+import contextlib
 import csv
 import re
 import statistics
@@ -20,6 +21,7 @@ DELIMITERS = (",", ";", "\t", "|")
 DELIMITER_NAMES = {",": "a comma", "\t": "a tab", ";": "';'", "|": "'|'"}
 STATED = re.compile(r'"?sep=([^"\w\n])"?\s*')  # what spreadsheets write into a first line of its own
 NAME = re.compile(r"[^\W\d][\w./-]*(?: [\w./-]+){0,2}")  # a header's cell has three words at most, and no punctuation
+MOST_WORDS = 10  # of a header's cell that is a question of a form
 IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -40,6 +42,17 @@ class Dialect(NamedTuple):
             return next(self.reader([line]), [])
         except csv.Error:
             return []
+
+    def rows_of(self, lines: Sequence[str]) -> list[list[str]]:
+        """The rows of a table's first lines: each is a row by itself, but a header may run over several in quotes."""
+        if not lines:
+            return []
+        num_lines, header = 1, self.split(lines[0])
+        if lines[0].count(self.quote) % 2:
+            reader = self.reader(lines, is_strict=True)
+            with contextlib.suppress(csv.Error, StopIteration):
+                header, num_lines = next(reader), reader.line_num
+        return [header, *map(self.split, lines[num_lines:])]
 
     def reader(self, lines: Iterable[str], *, is_strict: bool = False) -> "Reader":
         """The rows of `lines`, as the csv module reads them; a strict one raises csv.Error at wrong quotes."""
@@ -75,7 +88,7 @@ def find_dialect(sample: Sequence[str], column: str, usual: str) -> Dialect:
 
     def merit(delimiter: str) -> tuple[bool, bool, float, float]:
         dialect = Dialect(delimiter, quote=_quote(delimiter, lines))
-        rows = [dialect.split(line) for line in lines]
+        rows = dialect.rows_of(lines)
         names, width = [_bare(name) for name in rows[0]], len(rows[0])
         wanted = split_names(column, lambda name: name in rows[0] or name in names)
         is_named = any(name in rows[0] or name in names for name in wanted)
@@ -125,15 +138,16 @@ def find_columns(column: str, first_row: list[str], below: Sequence[list[str]], 
             is_named = True
         elif is_numeral:
             if not 1 <= int(name[:9]) <= len(first_row):
-                raise rows.wrong(line, f"there is no column {shown(name)}. There are {counted(len(names), 'column')}")
+                there = f"There {'is' if len(names) == 1 else 'are'} {counted(len(names), 'column')}"
+                raise rows.wrong(line, f"there is no column {shown(name)}. {there}")
             places.append(int(name) - 1)
         else:
-            raise rows.wrong(line, no_column(name, names))
+            raise rows.wrong(line, _no_header(name, names) if _is_data(names, fitting) else no_column(name, names))
     has_header = is_named or _is_header(names, fitting, places[0])
     if not has_header:
         rows.note("without a header, whose first row is a document", noun="table")
     elif not is_named:
-        rows.note(f"whose header calls the wanted column {shown(names[places[0]], 40)!r}", noun="table")
+        rows.note(f"whose header calls the wanted column {shown(repr(names[places[0]]), 40)}", noun="table")
     if has_header and names != first_row:
         rows.note("with spaces around the names of its columns", noun="table")
     return Columns(tuple(places), len(first_row), has_header)
@@ -163,6 +177,22 @@ def _is_header(first_row: list[str], below: Sequence[list[str]], place: int) -> 
     if IDENTIFIER.fullmatch(name) and not all(map(IDENTIFIER.fullmatch, cells)):
         return True
     return statistics.median(map(len, cells)) > 2 * len(name)
+
+
+def _is_data(first_row: list[str], below: Sequence[list[str]]) -> bool:
+    """Whether a first row is clearly none of names: it holds a number, a sentence, or a cell that comes again."""
+    columns = list(zip(*below, strict=True)) or [()] * len(first_row)
+    return any(
+        is_number(cell) or len(cell.split()) > MOST_WORDS or (cell != "" and cell in cells)
+        for cell, cells in zip(first_row, columns, strict=True)
+    )
+
+
+def _no_header(column: str, first_row: list[str]) -> str:
+    """The problem that there is no such column where the table has no names of columns."""
+    number = "which is 1" if len(first_row) == 1 else f"from 1 to {len(first_row):,}"
+    cells = shown(", ".join(first_row), 80)
+    return f"there is no column {shown(column)!r}; it seems to have no header ({cells}). Give a number, {number}"
 
 
 def is_number(cell: str) -> bool:

@@ -8,17 +8,27 @@ import dataclasses
 import io
 from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import partial
 
 from textgen.config import TextConfig
 from textgen.corpus.containers import ARCHIVES, container_of
-from textgen.corpus.decoding import BLOCK_BYTES, ByteStream, Tally, check_pieces, iter_text, read_block
+from textgen.corpus.decoding import BLOCK_BYTES, ByteStream, Tally, iter_text, read_block
+from textgen.corpus.detecting import piece_of
 from textgen.corpus.formats import FORMATS, LARGEST_DOCUMENT, DocumentError, Extract, extract
 from textgen.corpus.formats.archives import format_of, what_ole_is
 from textgen.corpus.formats.kept import KeptTexts
-from textgen.corpus.formats.page_encoding import declared_encoding, fits
+from textgen.corpus.formats.page_encoding import (
+    declared_encoding,
+    declared_name,
+    fits,
+    is_contradicted,
+    without_tags,
+    words_of,
+)
 from textgen.corpus.formats.telling import HEAD_BYTES, TABLES, is_text, looks_like
 from textgen.corpus.misfits import AUTO, Decoding
 from textgen.corpus.sources import PassingBytes, SourceFile
+from textgen.corpus.surrogates import check_pieces
 from textgen.corpus.tables import TABLE_FORMATS
 from textgen.messages import counted
 
@@ -90,11 +100,16 @@ def format_to_read(file: SourceFile, head: bytes, config: TextConfig) -> str:
     if config.column is not None or file.encoding is not None:  # a table, or a text of the catalogue
         return "text"
     container = container_of(head)
-    if container in (*ARCHIVES, "doc", "pdf") or (container == "rtf" and config.file_format != "text"):
+    if container in (*ARCHIVES, "doc", "pdf", "rtf") and not is_readable_as_text(head, config):
         return container
     if config.file_format != "auto":
         return config.file_format
     return file.file_format if file.file_format in FORMATS else "text"
+
+
+def is_readable_as_text(head: bytes, config: TextConfig) -> bool:
+    """Whether a file is a document whose marks are letters, and is wanted as it stands."""
+    return config.file_format == "text" and config.column is None and container_of(head) in ("rtf", "ps")
 
 
 def note_lookalike(file: SourceFile, head: bytes, config: TextConfig, met: Met, tally: Tally) -> None:
@@ -183,10 +198,16 @@ def _misnamed(kind: str, file: SourceFile, head: bytes) -> DocumentError:
 def _decoded(kind: str, file: SourceFile, decoding: Decoding, data: bytes, tally: Tally) -> str:
     """The text of a document that is made of text, in the encoding that was named, is declared in it, or is found."""
     used = decoding
-    declared = declared_encoding(data) if kind == "html" and decoding.known == AUTO else None
-    if declared and (decoding.errors != "strict" or fits(data, declared)):  # else it declares what it is not
-        used = Decoding(declared, decoding.errors)
-    pieces = iter_text(io.BytesIO(data), file.shown_name, used, tally, reopen=lambda: nullcontext(io.BytesIO(data)))
+    if kind == "html" and decoding.known == AUTO and (declared := declared_encoding(data)) and declared != "utf-16":
+        fits_it = decoding.errors != "strict" or fits(data, declared)
+        if fits_it and not is_contradicted(data, declared):
+            used = Decoding(declared, decoding.errors)
+            if declared != "utf-8":
+                used.piece = piece_of(words_of(data).decode(declared, "replace"))
+        else:
+            decoding.declared = declared_name(data)
+    told = partial(without_tags, data) if kind == "html" else lambda: data  # what tells the encoding
+    pieces = iter_text(io.BytesIO(data), file.shown_name, used, tally, reopen=lambda: nullcontext(io.BytesIO(told())))
     text = "".join(check_pieces(pieces, file.shown_name))
-    decoding.found = used.found
+    decoding.found, decoding.piece = used.found, used.piece
     return text

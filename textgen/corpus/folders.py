@@ -54,19 +54,23 @@ class LeftOut:
 
     def line(self, folder: Path) -> str:
         """What is said of it; nothing where nothing was left out."""
-        kinds = [f"{number:,} {ending}" for ending, number in self.endings.most_common(MOST_KINDS)]
-        others = sum(self.endings.values()) - sum(number for _, number in self.endings.most_common(MOST_KINDS))
-        kinds += [f"{others:,} others"] if others else []
-        if kinds:
-            more = ", ..." if len(self.names) > MOST_NAMES else ""
-            kinds[-1] += f" ({', '.join(map(shown, self.names[:MOST_NAMES]))}{more})"
-        kinds += [f"{shown(name)}/" for name in self.folders[:MOST_NAMES]]
+        parts = [shown(name) for name in self.names[:MOST_NAMES]]
+        if (num_more := len(self.names) - MOST_NAMES) > 0:
+            parts[-1] += f" and {num_more:,} more ({', '.join(self._counts())})"
+        parts += [f"{shown(name)}/" for name in self.folders[:MOST_NAMES]]
         if len(self.folders) > MOST_NAMES:
-            kinds.append(f"{len(self.folders) - MOST_NAMES:,} more folders")
-        kinds += [f"{self.hidden:,} hidden"] if self.hidden else []
-        kinds += [f"{counted(self.by_exclude, 'name')} by --exclude"] if self.by_exclude else []
-        kinds += [f"{counted(self.by_include, 'file')} that --include does not name"] if self.by_include else []
-        return f"left out of {shown(folder)}: {', '.join(kinds)}{self.advice()}" if kinds else ""
+            parts.append(f"{len(self.folders) - MOST_NAMES:,} more folders")
+        parts += [f"{self.hidden:,} hidden"] if self.hidden else []
+        parts += [f"{counted(self.by_exclude, 'name')} by --exclude"] if self.by_exclude else []
+        parts += [f"{counted(self.by_include, 'file')} that --include does not name"] if self.by_include else []
+        return f"left out of {shown(folder)}: {', '.join(parts)}{self.advice()}" if parts else ""
+
+    def _counts(self) -> list[str]:
+        """How many files there are of each kind."""
+        most = self.endings.most_common(MOST_KINDS)
+        counts = [f"{number:,} {ending}" for ending, number in most]
+        others = self.endings.total() - sum(number for _, number in most)
+        return counts + ([counted(others, "other")] if others else [])
 
     def advice(self) -> str:
         """How to read some of it."""

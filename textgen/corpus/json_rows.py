@@ -11,8 +11,8 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from textgen.corpus.decoding import find_surrogate
 from textgen.corpus.rows import LONGEST_LINE, Rows, joined, no_column, split_names, whole_lines
+from textgen.corpus.surrogates import find_surrogate
 from textgen.messages import shown
 
 BEGINNING = re.compile(r'\s*(?:\[\s*)?(?P<row>\{\s*["}])')  # of rows
@@ -23,6 +23,7 @@ MOST_NAMES = 100  # of columns, in an error
 SURE = 16  # characters before the end of a block in which a word or a number may be cut
 LONGEST_GAP = 64  # characters between two objects on one line, or before one at the start of a line
 MISSING = object()
+OF_LISTS = "make a row of each of its items"  # what can be done
 
 # NaN is how pandas writes a missing cell.
 DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=lambda name: None if name == "NaN" else name)
@@ -52,7 +53,7 @@ def json_cells(head: str, pieces: Iterable[str], column: str, rows: Rows) -> Ite
     """
     objects = _lined(pieces, rows) if _is_lined(head) else _listed(pieces, rows)
     found: set[str] = set()  # names of columns that some row has
-    missed: dict[str, int] = {}  # those that some row has not, and its line
+    missed: dict[str, tuple[int, str]] = {}  # those that some row has not, its line, and the list that it has there
     known: dict[str, None] = {}
     for line, row in objects:
         value = row.get(column)
@@ -64,7 +65,7 @@ def json_cells(head: str, pieces: Iterable[str], column: str, rows: Rows) -> Ite
         for name in split_names(column, partial(_has, row)):
             value = _look_up(row, name)
             if value is MISSING:
-                missed.setdefault(name, line)
+                missed.setdefault(name, (line, _list_before(row, name)))
                 if len(known) < MOST_NAMES:
                     known |= dict.fromkeys(_names(row))
                 continue
@@ -77,7 +78,18 @@ def json_cells(head: str, pieces: Iterable[str], column: str, rows: Rows) -> Ite
         else:
             yield [joined(cells)]
     if column not in found and (never := [name for name in missed if name not in found]):
-        raise rows.wrong(missed[never[0]], no_column(never[0], list(known)[:MOST_NAMES]))
+        line, outer = missed[never[0]]
+        if outer:
+            raise rows.wrong(
+                line, f"there is no column {shown(never[0])!r}, for {shown(outer)!r} is a list; {OF_LISTS}"
+            )
+        raise rows.wrong(line, no_column(never[0], list(known)[:MOST_NAMES]))
+
+
+def _list_before(row: dict[str, Any], name: str) -> str:
+    """Of the column `a.b`, `a`, if that is a list; else nothing."""
+    outer = (name[: match.start()] for match in re.finditer(r"\.", name))
+    return next((before for before in outer if isinstance(_look_up(row, before), list)), "")
 
 
 def _has(row: dict[str, Any], name: str) -> bool:
@@ -110,7 +122,7 @@ def _text_of(value: Any) -> tuple[str, str]:
     if isinstance(value, bool):
         return str(value).lower(), ""
     if not isinstance(value, str):
-        kind = "an object" if isinstance(value, dict) else "a list"
+        kind = "an object; name a field of it" if isinstance(value, dict) else f"a list; {OF_LISTS}"
         return "", f"must be text, a number, true or false. Received: {kind}"
     return value, "holds half of a surrogate pair, which is not text" if find_surrogate(value) >= 0 else ""
 
@@ -120,7 +132,7 @@ def _is_lined(head: str) -> bool:
     head = head.lstrip()
     first, *others = head.splitlines()[:NUM_SAMPLED] or [""]
     if head.startswith("["):
-        return False
+        return _is_list_of_cells(first) and any(map(_is_list_of_cells, others))
     if not head.startswith("{") or _is_object(first):
         return True
     try:
@@ -130,11 +142,25 @@ def _is_lined(head: str) -> bool:
     return False
 
 
+def _is_list_of_cells(line: str) -> bool:
+    """Whether a line by itself is a list that holds no rows, as some programs write what should be an object."""
+    try:
+        value = DECODER.decode(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, list) and value != [] and not any(isinstance(item, dict) for item in value)
+
+
 def _is_object(line: str) -> bool:
     try:
         return isinstance(DECODER.decode(line), dict)
     except (ValueError, RecursionError):
         return False
+
+
+def _reason(error: json.JSONDecodeError) -> str:
+    """What is wrong, of which a place follows."""
+    return error.msg.rstrip(": ").removesuffix(" at")
 
 
 def _lined(pieces: Iterable[str], rows: Rows) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -145,7 +171,7 @@ def _lined(pieces: Iterable[str], rows: Rows) -> Iterator[tuple[int, dict[str, A
         try:
             row = _decoded(line)
         except json.JSONDecodeError as error:
-            rows.bad(number, f"it is not JSON: {error.msg} at column {error.colno:,}")
+            rows.bad(number, f"it is not JSON: {_reason(error)} at column {error.colno:,}")
         except (ValueError, RecursionError) as error:  # thousands of brackets
             rows.bad(number, f"it is not JSON that Python reads: {shown(error)}")
         else:
@@ -247,7 +273,8 @@ class _Text:
                 if is_cut and self.more():
                     continue
                 line = self.line + self.buffer.count("\n", self.place, error.pos)
-                return f"it is not JSON: {error.msg} in line {line:,}", 0
+                is_open = ". Is the file cut?" if error.msg.startswith("Unterminated") else ""
+                return f"it is not JSON: {_reason(error)} in line {line:,}{is_open}", 0
             except (ValueError, RecursionError) as error:
                 return f"it is not JSON that Python reads: {shown(error)}", 0
             if isinstance(value, dict) or end <= len(self.buffer) - SURE or not self.more():

@@ -2,6 +2,7 @@
 
 import codecs
 import dataclasses
+import unicodedata
 
 from textgen.errors import CorpusError
 from textgen.messages import counted, harmless, shown
@@ -30,6 +31,7 @@ class Decoding:
     hints: tuple[str, ...] = ()  # encodings that other texts of the user are in
     found: str = ""  # the encoding, once it is known
     piece: str = ""  # of the text as it is read, where the encoding is a guess
+    declared: str = ""  # the encoding that a page declares and is not in
     num_strays: int = 0  # sequences that do not fit it, where there are known to be some
 
     @property
@@ -85,4 +87,5 @@ def _as_windows(error: UnicodeDecodeError) -> str:
     before = content[max(0, start - 12) : start].decode("utf-8", "ignore").splitlines()
     after = content[start + 1 : start + 16].decode("utf-8", "replace").splitlines()
     piece = "".join([*before[-1:], character, *after[:1]]).strip()
-    return f", which is {character} in cp1252 (“{harmless(piece)}”)"
+    name = character if character.isprintable() else f"a {unicodedata.name(character, 'control').lower()}"
+    return f", which is {name} in cp1252 (“{harmless(piece)}”)"

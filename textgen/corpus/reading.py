@@ -17,19 +17,27 @@ from typing import BinaryIO, Self
 from textgen.config import END_OF_DOCUMENT, TextConfig
 from textgen.corpus import columnar
 from textgen.corpus.catalogue import CatalogueEntry
-from textgen.corpus.decoding import BLOCK_BYTES, ByteStream, Tally, check_encoding, check_pieces, iter_text, read_block
+from textgen.corpus.decoding import BLOCK_BYTES, ByteStream, Tally, check_encoding, iter_text, read_block
 from textgen.corpus.documents import documents_between, end_documents
-from textgen.corpus.extracting import Met, PeekedBytes, document_pieces, format_to_read, note_lookalike
+from textgen.corpus.extracting import (
+    Met,
+    PeekedBytes,
+    document_pieces,
+    format_to_read,
+    is_readable_as_text,
+    note_lookalike,
+)
 from textgen.corpus.folders import ending_of
 from textgen.corpus.formats import BY_ENDING, DocumentError
 from textgen.corpus.formats.kept import KeptTexts
 from textgen.corpus.misfits import AUTO, Decoding
-from textgen.corpus.noting import notes_on_bytes
+from textgen.corpus.noting import notes_on_files, what_is_missing
 from textgen.corpus.rows import Rows
 from textgen.corpus.sources import PassingBytes, Source, SourceFile, entry_source, open_bytes, open_passing, resolve
+from textgen.corpus.surrogates import check_pieces
 from textgen.corpus.tables import TABLE_FORMATS, column_documents
 from textgen.errors import CorpusError
-from textgen.messages import Advance, counted, shown, unwatched
+from textgen.messages import Advance, shown, unwatched
 
 
 class CorpusReader:
@@ -115,8 +123,8 @@ class CorpusReader:
             names = shown(", ".join(self.sources))
             if pass_.met.unread:
                 raise CorpusError(f"{names}: nothing in it can be read. {pass_.met.unread[0]}")
-            raise CorpusError(f"{names}: there is nothing but white space. Give a text to learn from.")
-        self.notes, self.passed = (*_notes(pass_.tally), *pass_.met.notes()), pass_.digest.hexdigest()
+            raise CorpusError(f"{names}: {what_is_missing(self.config.column, pass_.tally)}")
+        self.notes, self.passed = (*notes_on_files(pass_.tally), *pass_.met.notes()), pass_.digest.hexdigest()
 
     def fingerprint(self, progress: Advance = unwatched) -> str:
         """SHA-256 over the bytes of all files and over how they are to be read, without decoding them."""
@@ -192,7 +200,14 @@ class _Pass:
         kind = format_to_read(file, stream.head, self.config)
         if kind == "text":
             note_lookalike(file, stream.head, self.config, self.met, self.tally)
-            pieces = iter_text(stream, file.shown_name, decoding, self.tally, reopen=partial(open_bytes, file))
+            pieces = iter_text(
+                stream,
+                file.shown_name,
+                decoding,
+                self.tally,
+                reopen=partial(open_bytes, file),
+                is_text=is_readable_as_text(stream.head, self.config),
+            )
             if decoding.known not in (AUTO, "utf-8"):
                 pieces = check_pieces(pieces, file.shown_name)
         else:
@@ -203,7 +218,7 @@ class _Pass:
             self.progress(self.done_bytes + passing.num_bytes, self.total_bytes)
             yield piece
         if is_empty and not is_in_folder:
-            raise CorpusError(f"{file.shown_name} is empty. Give a text to learn from.")
+            raise CorpusError(f"{file.shown_name} is empty. Give a file that holds text.")
         self.tally.empty_files += is_empty and len(self.met.unread) == num_unread
         self.tally.files += not is_empty
 
@@ -276,21 +291,4 @@ def text_of(content: bytes, name: str) -> tuple[str, list[str]]:
     text = "".join(pass_.blocks([(file, False)], [Decoding(AUTO)]))
     pass_.tally.tables_as_text.clear()
     pass_.met.lookalikes.clear()  # there are no flags that would read it otherwise
-    return text, [*_notes(pass_.tally), *pass_.met.notes()]
-
-
-def _notes(tally: Tally) -> tuple[str, ...]:
-    facts = (
-        (tally.files > 1 or tally.empty_files, counted(tally.files, "file") + " read"),
-        (tally.empty_files, counted(tally.empty_files, "empty file") + " skipped"),
-        (tally.empty_documents, counted(tally.empty_documents, "empty document") + " skipped"),
-        *((True, note) for note in notes_on_bytes(tally)),
-        (tally.tables_as_text, _tables_note(tally.tables_as_text)),
-    )
-    met = [f"{counted(number, noun)} {what} (first: {first})" for (noun, what), (number, first) in tally.met.items()]
-    return (*(sentence for is_said, sentence in facts if is_said), *met)
-
-
-def _tables_note(names: list[str]) -> str:
-    others = f" and {counted(len(names) - 1, 'other table')} are" if len(names) > 1 else " is"
-    return f"{''.join(names[:1])}{others} read as plain text; --column NAME takes one column"
+    return text, [*notes_on_files(pass_.tally), *pass_.met.notes()]

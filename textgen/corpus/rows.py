@@ -8,6 +8,7 @@ from textgen.errors import CorpusError
 from textgen.messages import followed, nearest, shown
 
 LONGEST_LINE = 1 << 26  # characters of a line, or of a row of JSON
+NO_ROWS = "without a row"  # below its header
 ASCII_LINE_ENDS = "\r\x0b\x0c\x1c\x1d\x1e"  # besides LF
 
 
@@ -71,7 +72,8 @@ def no_column(column: str, columns: Iterable[str]) -> str:
     """The problem that there is no such column, with the nearest and all that there are."""
     known = list(columns)
     hint = nearest(column, known)
-    return f"there is no column {shown(column)!r}. {f'{hint} ' if hint else ''}There are: {shown(', '.join(known))}"
+    there = "There is only" if len(known) == 1 else "There are"
+    return f"there is no column {shown(column)!r}. {f'{hint} ' if hint else ''}{there}: {shown(', '.join(known))}"
 
 
 def joined(cells: Iterable[str]) -> str:

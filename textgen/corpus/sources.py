@@ -22,7 +22,7 @@ from typing import IO, BinaryIO
 from textgen.config import TextConfig
 from textgen.corpus import catalogue
 from textgen.corpus.catalogue import CatalogueEntry
-from textgen.corpus.compression import MAGIC_BYTES, decompressed, kind_of, uncompressed
+from textgen.corpus.compression import MAGIC_BYTES, check_kind, decompressed, kind_of, uncompressed
 from textgen.corpus.decoding import BLOCK_BYTES, ByteStream, read_block, unreadable
 from textgen.corpus.download import cached_path
 from textgen.corpus.folders import ending_of, find_files
@@ -95,8 +95,10 @@ def open_passing(source_file: SourceFile) -> Iterator[tuple[ByteStream, PassingB
     with source_file.open() as file:
         passing = PassingBytes(file)
         name = source_file.path.name if source_file.is_compressed and source_file.path else ""
-        kind = kind_of(file.read(MAGIC_BYTES), name)
+        head = file.read(MAGIC_BYTES)
         file.seek(0)
+        kind = kind_of(head, name)
+        check_kind(kind, head, source_file.shown_name)
         yield decompressed(kind, passing, source_file.shown_name), passing
 
 
@@ -213,9 +215,14 @@ def _missing(argument: str) -> CorpusError:
     with contextlib.suppress(OSError, ValueError), os.scandir(folder or ".") as listing:
         visible = (entry.name for entry in listing if not entry.name.startswith("."))
         neighbours = sorted(os.path.join(folder, n) for n in itertools.islice(visible, NUM_NEIGHBOURS))
-    hint = nearest(argument, [*neighbours, *(entry.name for entry in catalogue.CATALOGUE)]) if name else ""
+    known = [*neighbours, *(entry.name for entry in catalogue.CATALOGUE)]
+    hint = nearest(argument, known, without=_stem) if name else ""
     hint = hint or "Give a file, a folder, '-' for stdin, or a name that `textgen corpora list` shows."
     return CorpusError(f"{shown(argument) or repr(argument)} does not exist. {hint}")
+
+
+def _stem(path: str) -> str:
+    return os.path.splitext(os.path.basename(path))[0]
 
 
 def _file_at(path: Path, encoding: str | None = None) -> SourceFile:

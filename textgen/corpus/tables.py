@@ -12,7 +12,7 @@ from itertools import chain
 from textgen.config import END_OF_DOCUMENT
 from textgen.corpus.delimited import delimited_cells
 from textgen.corpus.json_rows import is_json, json_cells
-from textgen.corpus.rows import Rows, whole_lines
+from textgen.corpus.rows import NO_ROWS, Rows, whole_lines
 
 TABLE_FORMATS = ("csv", "tsv", "jsonl", "ndjson", "json")
 BLOCK_CHARACTERS = 1 << 20
@@ -72,6 +72,8 @@ def documents_of(found: Iterator[list[str]], rows: Rows) -> Iterator[str]:
     if held:
         yield _block_of(held, rows)
     rows.finish(is_any_good)
+    if not is_any_good:
+        rows.note(NO_ROWS, noun="table")
 
 
 def _block_of(cells: list[str], rows: Rows) -> str:

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 
 from textgen.config import END_OF_DOCUMENT, TextConfig
-from textgen.corpus.decoding import BYTE_ORDER_MARK, Tally, find_surrogate, iter_text
+from textgen.corpus.decoding import BYTE_ORDER_MARK, C1, END_MARK, Tally, iter_text
 from textgen.corpus.documents import documents_between, end_documents
 from textgen.corpus.noting import notes_on_bytes
 from textgen.corpus.reading import CorpusReader
 from textgen.corpus.sources import Source, SourceFile
+from textgen.corpus.surrogates import find_surrogate
 from textgen.corpus.tables import TABLE_FORMATS
 from textgen.errors import CorpusError
 from textgen.messages import Advance, counted, unwatched
@@ -55,7 +56,7 @@ class TextsReader(CorpusReader):
             progress(done, total)
             yield block
         if is_blank:
-            raise CorpusError("the texts hold nothing but white space. Give a text to learn from.")
+            raise CorpusError("the texts hold nothing but white space. Give a text that holds more.")
         self.notes, self.passed = _notes(tally), self._fingerprint
 
     def fingerprint(self, progress: Advance = unwatched) -> str:
@@ -123,9 +124,10 @@ def _check_text(text: str, name: str) -> None:
 
 
 def _unified(text: str, shown_name: str, tally: Tally) -> str:
-    """`text` as it leaves a file: LF line ends, no byte-order mark."""
-    if "\r" in text or text.startswith(BYTE_ORDER_MARK):
-        return "".join(iter_text(io.BytesIO(text.encode()), shown_name, ENCODING, tally))
+    """`text` as it leaves a file: LF line ends, no byte-order mark; what is odd in it is counted."""
+    is_odd = "\r" in text or "\0" in text or BYTE_ORDER_MARK in text or text.endswith(END_MARK)
+    if is_odd or (not text.isascii() and C1.search(text)):
+        return "".join(iter_text(io.BytesIO(text.encode()), shown_name, ENCODING, tally, is_text=True))
     return text
 
 

@@ -59,7 +59,7 @@ def index_of(corpus: str, stored: StoredModel) -> tuple[CopyIndex, tuple[str, ..
         CorpusError: the text cannot be read.
         TextgenError: there is no room for the index.
     """
-    text = FileText(corpus, stored, {})
+    text = FileText(corpus, stored)
     blocks = normalize_blocks(text.blocks(), stored.tokenizer.normalize)
     try:
         with tempfile.TemporaryDirectory(prefix="textgen-") as folder:

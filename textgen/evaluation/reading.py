@@ -2,12 +2,14 @@
 
 import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 
 from textgen.config import END_OF_DOCUMENT, TextConfig
 from textgen.corpus import CorpusReader, open_corpus, reopen_corpus
+from textgen.corpus.advising import no_flags, note_without_flags
 from textgen.corpus.sources import STDIN
 from textgen.corpus.texts import IN_MEMORY
 from textgen.dataset import prepare
@@ -64,14 +66,15 @@ class GivenText:
 class FileText(GivenText):
     """The text of a file, read as the model's corpus was."""
 
-    def __init__(self, file: str, stored: StoredModel, asked: Mapping[str, Any]):
+    def __init__(self, file: str, stored: StoredModel, asked: Mapping[str, Any] | None = None):
         """Find the file. Raises CorpusError.
 
         Args:
             file: what `open_corpus` takes.
             asked: fields of TextConfig that say how it is read; what is not among them is as it was with the corpus. An
-                encoding that was not named then is found.
+                encoding that was not named then is found. None where nobody can ask, so that no flag is advised.
         """
+        self._has_flags = asked is not None
         config = stored.record.text
         if shipped.is_shipped(stored.path):  # it learned from other files, which say nothing of this one
             config = config.replace(
@@ -79,7 +82,22 @@ class FileText(GivenText):
             )
         if config.encoding == "utf-8":  # that was the default, and is found too
             config = config.replace(encoding="auto")
-        super().__init__(open_corpus([file], config.read_as(asked), hints=stored.record.corpus.encodings), stored)
+        with self._advising():
+            reader = open_corpus([file], config.read_as(asked or {}), hints=stored.record.corpus.encodings)
+        super().__init__(reader, stored)
+
+    def blocks(self) -> Iterator[str]:
+        """The text in blocks. Raises CorpusError."""
+        with self._advising():
+            yield from super().blocks()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Facts about the reading to show, when all blocks were taken."""
+        return super().notes if self._has_flags else tuple(map(note_without_flags, super().notes))
+
+    def _advising(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._has_flags else no_flags()
 
 
 def read_validation_part(

@@ -22,6 +22,7 @@ def read_prompt(path: Path | None, max_bytes: int, notice: Callable[[str], None]
         SettingError: it has more than `max_bytes` bytes.
     """
     # Only a prompt that comes from a file needs what reads files.
+    from textgen.corpus.advising import no_flags  # noqa: PLC0415
     from textgen.corpus.noting import uncompressed  # noqa: PLC0415
     from textgen.corpus.reading import text_of  # noqa: PLC0415
 
@@ -35,7 +36,8 @@ def read_prompt(path: Path | None, max_bytes: int, notice: Callable[[str], None]
         content = uncompressed(content, shown(name), max_bytes + 1)
     if len(content) > max_bytes:
         raise SettingError(f"{name} is too large: expected at most {max_bytes:,} bytes. Give its end alone")
-    text, notes = text_of(content, str(name))
+    with no_flags():
+        text, notes = text_of(content, str(name))
     for note in notes:
         notice(note)
     return text

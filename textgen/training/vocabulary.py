@@ -22,5 +22,5 @@ def notes_on(prepared: Prepared) -> tuple[str, ...]:
     if share >= FEW:
         return ()
     words = f"the vocabulary has {counted(len(tokenizer.words), 'word')}"
-    cover = f"which cover {share:.1%} of the text's characters"
+    cover = f"which {'covers' if len(tokenizer.words) == 1 else 'cover'} {share:.1%} of the text's characters"
     return (f"{words}, {cover}; the rest is spelled. --level char suits such a text",)

@@ -6,7 +6,7 @@
     word       .docx
     epub       .epub, in the order of its spine; its chapters are HTML
     odt        .odt
-    html       .html               (page_encoding: which encoding a page declares)
+    html       .html               (page_encoding: which encoding a page declares, and whether it is in that)
     notebook   .ipynb: the sources of its cells
     subtitles  .srt and .vtt: what is said
     rtf, pdf   with the libraries of the extra `documents`
@@ -108,4 +108,4 @@ def clean(text: str) -> str:
 def _advice(name: str) -> str:
     if name == "pdf":
         return "Pages that are pictures need a program that recognises letters (OCR)."
-    return "Give a text to learn from." if FORMATS[name].is_binary else "--file-format text reads it as it is."
+    return "Give a file that holds text." if FORMATS[name].is_binary else "--file-format text reads it as it is."

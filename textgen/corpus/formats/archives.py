@@ -11,7 +11,7 @@ import zlib
 
 from textgen.corpus.containers import KINDS, NUM_BYTES, container_of
 from textgen.corpus.formats import DocumentError
-from textgen.messages import counted
+from textgen.messages import counted, shown
 
 LARGEST = 1 << 28  # bytes that come out of one archive
 LARGEST_RATIO = 200  # to the bytes of the archive; the markup of real documents stays below 50
@@ -47,7 +47,7 @@ class Archive:
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
         except (*DAMAGED, RuntimeError) as error:
-            raise self.damaged(f"its list of members cannot be read ({type(error).__name__})") from None
+            raise self.damaged(f"its list of members cannot be read ({_reason(error)})") from None
         self._members = {member.filename: member for member in self._zip.infolist()}
         self._folded = {name.casefold(): name for name in self._members}
 
@@ -75,7 +75,7 @@ class Archive:
                     chunks.append(chunk)
                     self._count(len(chunk))
         except (*DAMAGED, RuntimeError) as error:
-            raise self.damaged(f"a part cannot be read ({type(error).__name__})") from None
+            raise self.damaged(f"its part {name!a:.80} cannot be read ({_reason(error)})") from None
         return b"".join(chunks)
 
     def damaged(self, what: str) -> DocumentError:
@@ -124,6 +124,11 @@ def format_of(data: bytes, shown_name: str, named: str = "") -> str:
     what = f"a zip archive of {counted(len(archive.names), 'file')}"
     is_not = f"not {named}, whatever its name says, but " if named else ""
     raise DocumentError(f"{shown_name} is {is_not}{what}. Unpack it, and give the folder.")
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong, in the words of the library that found it."""
+    return shown(str(error) or type(error).__name__, 100)
 
 
 def what_ole_is(data: bytes, shown_name: str) -> DocumentError:

@@ -1,7 +1,7 @@
-"""Notebooks (.ipynb): the sources of the cells of code and of Markdown, each a paragraph; no outputs."""
+"""Notebooks (.ipynb): the sources of the cells of code and of Markdown, each a paragraph; no outputs, no raw cells."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from textgen.corpus.formats import DocumentError, Extract
@@ -18,13 +18,15 @@ def extract(text: str, shown_name: str) -> Extract:
     except (ValueError, RecursionError) as error:
         reason = shown(error, 80)
         raise DocumentError(f"{shown_name} is no notebook: {reason}. --file-format text reads it as it is.") from None
-    sources = [source for source in _sources(notebook) if source.strip()]
-    return Extract(joined(sources), counted(len(sources), "cell"))
+    sources = [source for source in _sources(notebook, READ) if source.strip()]
+    num_raw = sum(bool(source.strip()) for source in _sources(notebook, ("raw",)))
+    left_out = f", {counted(num_raw, 'raw cell')} left out" if num_raw else ""
+    return Extract(joined(sources), counted(len(sources), "cell") + left_out)
 
 
-def _sources(notebook: Any) -> Iterator[str]:
+def _sources(notebook: Any, kinds: Sequence[str]) -> Iterator[str]:
     for cell in _cells(notebook):
-        if isinstance(cell, dict) and cell.get("cell_type") in READ:
+        if isinstance(cell, dict) and cell.get("cell_type") in kinds:
             source = cell.get("source", cell.get("input", ""))
             lines = source if isinstance(source, list) else [source]
             yield "".join(line for line in lines if isinstance(line, str))

@@ -8,6 +8,7 @@ import json
 import re
 
 from textgen.corpus.containers import container_of
+from textgen.corpus.shifting import find_shifted
 
 HEAD_BYTES = 1 << 13  # of a file, that tell what it is
 UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -55,14 +56,23 @@ def _is_utf_16(head: bytes) -> bool:
     return min(even, odd) * 20 < max(even, odd) and max(even, odd) * 2 > len(head) // 2
 
 
+def _text_of(head: bytes) -> str:
+    """The text that a file begins with, as far as markup and delimiters go, which are ASCII nearly everywhere."""
+    if head.startswith(UTF_16_MARKS):
+        return head.decode("utf-16", "ignore")
+    if 0 in head and _is_utf_16(head):
+        return head.decode("utf-16-be" if head[0::2].count(0) > head[1::2].count(0) else "utf-16-le", "ignore")
+    shifted = find_shifted(head)  # whose pairs of bytes look like delimiters
+    return shifted[1] if shifted else head.decode("utf-8", "ignore")
+
+
 def looks_like(head: bytes) -> tuple[str, str] | None:
     """What a text that is not named so looks like, and which flag reads it; None where it is just text.
 
     Args:
         head: the first bytes of the file.
     """
-    encoding = "utf-16" if head.startswith(UTF_16_MARKS) else "utf-8"
-    text = head.decode(encoding, "ignore").removeprefix("\ufeff")
+    text = _text_of(head).removeprefix("\ufeff")
     prologue = PROLOGUE.match(text)
     start = text[prologue.end() :] if prologue else text
     if PAGE.match(start) or (FRAGMENT.match(start) and len(CLOSED.findall(start)) >= 2):
