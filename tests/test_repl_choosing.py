@@ -191,6 +191,24 @@ def test_a_model_that_never_ends_a_word_is_stopped():
     assert len(story("/words 3", engine=AlphabetEngine())) == 3 * 64
 
 
+@pytest.mark.parametrize(
+    ("setting", "line", "names"),
+    [
+        ("regex b.*", "/words 2 x", "regex"),
+        ("must_include do", "/to d", "must_include"),
+        ("regex b.*", "/regen", "regex"),
+    ],
+)
+def test_a_text_that_must_be_something_as_a_whole_is_not_cut(setting, line, names):
+    session = Transcript("/words 2 x", f"/set {setting}", line, engine=Spaced())
+    shown = session.run()
+    assert session.story == "xab cd"
+    assert shown.endswith(
+        f"> {line}\n# /words and /to cut a text, and {names} can be kept by a whole one alone. /set {names} off first, "
+        "or go on without them\n"
+    )
+
+
 @given(st.text(st.sampled_from("ab1 .,'-\n\u738b\u3002\u0e01"), max_size=40), st.integers(1, 5), st.integers(1, 4))
 @settings(max_examples=60)
 def test_so_many_words_are_the_words_that_are_counted(text, words, size):

@@ -33,9 +33,14 @@ class Reach:
     words: int = 0  # so many
     to: str = ""  # up to this text, and with it
 
+    @property
+    def cuts(self) -> bool:
+        """Whether it ends a text where the settings do not."""
+        return bool(self.words or self.to)
+
     def settings(self, config: SamplingConfig, level: str) -> SamplingConfig:
         """`config` with a length that is enough. A model that never ends a word is stopped all the same."""
-        if not (self.words or self.to):
+        if not self.cuts:
             return config
         length = self.words * MAX_PIECE if self.words else max(config.length, LONGEST_TO[level])
         least = min(config.min_length, length)
@@ -43,7 +48,7 @@ class Reach:
 
     def limit(self, pieces: Iterable[str]) -> Iterator[str]:
         """`pieces` up to where the turn ends."""
-        if not (self.words or self.to):
+        if not self.cuts:
             yield from pieces
             return
         ends = _WordEnds(self.words) if self.words else _TextEnd(self.to)

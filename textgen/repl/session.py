@@ -206,6 +206,7 @@ class Session:
 
     def _write_turn(self, earlier: Story, turn: Turn) -> None:
         """Let the model write after `turn.given`, and make that the story's last turn."""
+        self._check_uncut(turn.reach)
         written, is_stopped = self._write(self.reader.context(turn.prompted), turn.reach)
         if written or turn.given:
             self.change(earlier.add(turn.with_written(written)))
@@ -215,6 +216,16 @@ class Session:
             self.notice(f"the model wrote nothing: {self._why_nothing()}")
         elif turn.reach.is_missed_by(written):
             self.notice(f"{turn.reach.to!r:.60} did not come within {len(written):,} characters")
+
+    def _check_uncut(self, reach: Reach) -> None:
+        """Raise CommandError where a text would be cut that has to be something as a whole."""
+        wanted = [name for name in ("must_include", "regex") if getattr(self.config, name)]
+        if reach.cuts and wanted:
+            off = " and ".join(f"/set {name} off" for name in wanted)
+            raise CommandError(
+                f"/words and /to cut a text, and {' and '.join(wanted)} can be kept by a whole one alone. {off} first, "
+                "or go on without them"
+            )
 
     def _why_nothing(self) -> str:
         if self.generator.tokenizer.eod_id is None or self.config.passes_ends:
