@@ -91,6 +91,23 @@ def test_variants_stand_side_by_side_and_one_is_chosen():
     assert story("a", "/variants 3", "2", "/undo", engine=engine) == "abcd"
 
 
+@pytest.mark.parametrize("settings", [{"temperature": 1}, {"beams": 2, "temperature": 0}])
+def test_a_piece_that_is_chosen_stays_whole_however_often_it_goes_on(settings, tmp_path):
+    """Its probability is that white space follows; a model of characters could go on with a letter."""
+    generator = open_generator(make_stored_model(symbols=SYMBOLS))
+    session = Transcript("it was", "/alt 20", generator=generator, length=1, **settings)
+    session.run()
+    begin, offer = session.story, session.session.offer
+    number = next(n for n, is_whole in enumerate(offer.whole, 1) if is_whole)
+    piece = offer.texts[number - 1]
+    session.lines += [str(number), *["/regen"] * 5, f"/session {tmp_path}/kept", "/exit"]
+    session.run()
+    assert re.fullmatch(r"\s", session.story.removeprefix(begin + piece))
+    again = Transcript(f"/session {tmp_path}/kept", *["/regen"] * 5, generator=generator)
+    again.run()
+    assert re.fullmatch(r"\s", again.story.removeprefix(begin + piece))
+
+
 def test_on_a_narrow_screen_variants_stand_one_below_another():
     shown = transcript("a", "/variants 2", engine=AlphabetEngine(skips=True), length=30, columns=40)
     lines = [line[2:] for line in shown.splitlines() if line.startswith("| ")]

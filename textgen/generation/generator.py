@@ -126,15 +126,19 @@ class Generator:
         check_together(config)
         return Following(self.tokenizer, context, config, lambda: self._rules_of_copying(config))
 
-    def write(self, context: Context, config: SamplingConfig, sample: int = 0) -> Iterator[str]:
+    def write(
+        self, context: Context, config: SamplingConfig, sample: int = 0, first: np.ndarray | None = None
+    ) -> Iterator[str]:
         """Pieces of one sample's text after `context`, which is not changed.
+
+        Args: first: bool [V], the ids of which the text begins with one; None is any.
 
         Raises what `following` raises before the first piece is asked for.
         """
         following = self.following(context, config)
         if config.beams > 1:
-            return iter([self._likeliest(context, config)[0]])
-        return (shown for _, shown in self._written(following, sample))
+            return iter([self._likeliest(context, config, first)[0]])
+        return (shown for _, shown in self._written(following, sample, first))
 
     def score(
         self, context: Context, config: SamplingConfig, num_others: int, sample: int = 0
@@ -147,9 +151,11 @@ class Generator:
         written = self._written(following, sample)
         return shown_tokens((scorer.read(token_ids), shown) for token_ids, shown in written)
 
-    def _written(self, following: Following, sample: int) -> Iterator[tuple[np.ndarray, str]]:
+    def _written(
+        self, following: Following, sample: int, first: np.ndarray | None = None
+    ) -> Iterator[tuple[np.ndarray, str]]:
         """Block by block the ids of one text, int [T], and what can be shown after them."""
-        (ending,), steering = following.rows(1)
+        (ending,), steering = following.rows(1, first)
         for block in self.blocks(following.context, following.config, np.array([sample]), steering):
             before = ending.num_tokens
             shown = ending.feed(block[:, 0])
@@ -237,11 +243,13 @@ class Generator:
         if ending.reason == "nothing":
             self.on_ended("a text ends early: whatever could follow is banned, repeated or copied")
 
-    def _likeliest(self, context: Context, config: SamplingConfig) -> tuple[str, str, np.ndarray]:
+    def _likeliest(
+        self, context: Context, config: SamplingConfig, first: np.ndarray | None = None
+    ) -> tuple[str, str, np.ndarray]:
         """The text of a beam search, why it ends, and its ids."""
         from textgen.generation.beams import beam_search  # noqa: PLC0415
 
-        return beam_search(self.engine.in_numpy(), self.tokenizer, context, config)
+        return beam_search(self.engine.in_numpy(), self.tokenizer, context, config, first)
 
     def _scored(
         self, context: Context, token_ids: np.ndarray, text: str, num_others: int | None

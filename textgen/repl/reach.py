@@ -1,4 +1,4 @@
-"""How far one turn goes on, where somebody said it for this turn: so many words, or to a text.
+"""How one turn goes on, where somebody said it for this turn: for so many words, up to a text, behind a whole piece.
 
 A word is a run of symbols without a space that holds a letter or a number; in writing without spaces it is one
 character.
@@ -28,10 +28,11 @@ def count_words(text: str) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Reach:
-    """How far a turn goes. Neither: as far as the settings say."""
+    """How a turn goes on. With nothing of this: as the settings say."""
 
     words: int = 0  # so many
     to: str = ""  # up to this text, and with it
+    after_piece: bool = False  # behind a piece that was chosen, which stays as it was offered
 
     @property
     def cuts(self) -> bool:

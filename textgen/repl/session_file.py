@@ -171,7 +171,7 @@ def _to_json(session: Session) -> dict[str, Any]:
     def story_row(story: Story, earlier: int) -> list[Any]:
         turn: Any = story.last
         places = passages.number(turn.prompted), passages.number(turn.after)
-        return [earlier, *places, turn.reach.words, turn.reach.to]
+        return [earlier, *places, turn.reach.words, turn.reach.to, *([1] if turn.reach.after_piece else [])]
 
     stories = _Table(lambda story: _unless_empty(story.earlier), story_row)
 
@@ -206,10 +206,10 @@ def _from_json(document: dict[str, Any]) -> tuple[History, SamplingConfig, int, 
         before = None if previous == -1 else passages[_number(previous, len(passages) - 1)]
         passages.append(Passage(_text(text), before))
     stories: list[Story] = []
-    for number, prompted, after, words, to in document["stories"]:
+    for number, prompted, after, words, to, *others in document["stories"]:
         earlier = Story() if number == -1 else stories[_number(number, len(stories) - 1)]
         begin, end = (passages[_number(place, len(passages) - 1)] for place in (prompted, after))
-        reach = Reach(_number(words, MAX_WORDS), _text(to, MAX_MARK))
+        reach = Reach(_number(words, MAX_WORDS), _text(to, MAX_MARK), after_piece=others == [1])
         stories.append(earlier.add(_turn(earlier.end, begin, end, reach)))
 
     def desk_of(facts: Any) -> Desk:
