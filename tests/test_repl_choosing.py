@@ -251,6 +251,18 @@ def test_where_the_rules_leave_nothing_more_a_line_of_its_own_says_so_and_the_st
     assert said.startswith("# the text came to a place where the rules together allow nothing more")
 
 
+def test_variants_that_come_to_a_dead_end_are_left_out():
+    generator = open_generator(make_stored_model(seed=1))
+    rules = {"regex": "(ab)+c|(ba)+b?", "ban": ("bc",), "length": 8, "temperature": 1}
+    session = Transcript("/variants 20", generator=generator, **rules)
+    said = session.run()
+    left_out = int(
+        re.search(r"# (\d+) of 20 ways to go on came to a place where the rules allow nothing more", said)[1]
+    )
+    assert len(session.session.offer.texts) == 20 - left_out > 0 < left_out
+    assert all(re.fullmatch("(ba)+b?", text) for text in session.session.offer.texts)
+
+
 REFUSED = [
     ("/alt 0", "/alt expects a number from 1 to 50. Received: 0"),
     ("/alt 10000000", "/alt expects a number from 1 to 50. Received: 10000000"),

@@ -130,19 +130,25 @@ def sample(
     index = open_index(stored, corpus) if config.max_copy or mark_copied else None
     if index is not None:
         generator.copy_index = lambda: index
-    job = Job(generator, config, num_samples, logprobs, index if mark_copied else None)
+    marked_by, is_held = index if mark_copied else None, output not in (None, "-")
+    job = Job(generator, config, num_samples, logprobs, marked_by, has_many_prompts=prompts_file is not None)
     if color:
         _paint(job.surprising(prompts, unescape(sample_delimiter), with_prompt=not no_prompt), stored.tokenizer.level)
+        job.check()
         return
     pieces: Iterable[tuple[str, bool]]
     if as_json:
         facts = _facts(stored, config, engine, on_unknown, num_samples)
         documents = (job.documents(each, facts) for each in prompts)
         lines = ([document] for found in documents for document in found) if prompts_file else documents
-        pieces = ((shown_as_json(line), False) for line in lines)
+        is_list = num_samples > 1 and not prompts_file
+        pieces = ((shown_as_json(line, is_list=is_list), False) for line in lines if line)
     else:
-        pieces = job.texts(prompts, unescape(sample_delimiter), with_prompt=not no_prompt)
-    _write(pieces, output)
+        pieces = job.texts(prompts, unescape(sample_delimiter), with_prompt=not no_prompt, are_held=is_held)
+    pieces = list(pieces) if is_held else pieces
+    if pieces or not job.failed:
+        _write(pieces, output)
+    job.check()
 
 
 def _check_forms(output: str | None, *, color: bool, as_json: bool, marks: bool, with_logprobs: bool) -> None:

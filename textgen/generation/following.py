@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from textgen.config import SamplingConfig
-from textgen.errors import SettingError, TextgenError
+from textgen.errors import DeadEndError, SettingError
 from textgen.generation.banning import stands_in
 from textgen.generation.barred import Barred
 from textgen.generation.ending import Ending
@@ -78,12 +78,12 @@ class Following:
                 )
 
     def check(self, ending: Ending) -> None:
-        """Raise TextgenError where the text is over without being what a constraint asks for.
+        """Raise DeadEndError where the text is over without being what a constraint asks for.
 
         A text that keeps to a constraint alone never comes to such a place.
         """
         if ending.reason == "nothing" and self._constraint is not None:
-            raise TextgenError(
+            raise DeadEndError(
                 "the text came to a place where the rules together allow nothing more, before it was what it must be. "
                 "Try another seed, or loosen what is banned, repeated or copied"
             )

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from textgen.config import SamplingConfig
-from textgen.errors import CorpusError, SettingError, TextgenError
+from textgen.errors import CorpusError, DeadEndError, SettingError, TextgenError
+from textgen.generation.completion import Completion
 from textgen.generation.engines import ENGINES
-from textgen.generation.generator import Completion, Generator
+from textgen.generation.generator import Generator
 from textgen.generation.sizes import MAX_SAMPLES, check_samples
 from textgen.messages import shown
 from textgen.store.model_directory import StoredModel, check_name
@@ -123,7 +124,7 @@ def replay(
     Raises TextgenError where a text is not the same, or its model.
     """
     generators: dict[tuple[str, str, str], Generator] = {}
-    batch: tuple[Any, list[Completion]] = (None, [])
+    batch: tuple[Any, dict[int, Completion], dict[int, DeadEndError]] = (None, {}, {})
     for recorded in records:
         key = recorded.model, recorded.engine, recorded.on_unknown
         if key not in generators:
@@ -136,10 +137,14 @@ def replay(
         asked = (key, recorded.given, recorded.config, numbers)
         if batch[0] != asked:
             check_samples(generator.tokenizer, recorded.config, len(numbers))
-            batch = asked, generator.complete(recorded.given, recorded.config, numbers)
-        made = batch[1][recorded.sample - numbers.start]
-        _compare(made, recorded, version)
-        yield made
+            failed: dict[int, DeadEndError] = {}
+            made = generator.complete(recorded.given, recorded.config, numbers, on_failed=failed.__setitem__)
+            batch = asked, {completion.sample: completion for completion in made}, failed
+        if recorded.sample in batch[2]:
+            raise batch[2][recorded.sample]
+        completion = batch[1][recorded.sample]
+        _compare(completion, recorded, version)
+        yield completion
 
 
 def _compare(made: Completion, recorded: Recorded, version: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from textgen.config import SamplingConfig
-from textgen.errors import TextgenError
+from textgen.errors import DeadEndError, TextgenError
 from textgen.generation.alternatives import Alternatives, after_piece, alternatives
 from textgen.generation.generator import Generator
 from textgen.generation.sizes import check_samples
@@ -173,13 +173,22 @@ class Session:
         return found
 
     def variants(self, count: int) -> tuple[str, ...]:
-        """So many next turns, written side by side, which can then be chosen. Each has its own sample number."""
+        """So many next turns, written side by side, which can then be chosen. Each has its own sample number.
+
+        Those that come to a dead end are left out. Raises DeadEndError where all of them do.
+        """
         config = self.config.replace(endless=False, ignore_eod=self.config.passes_ends, beams=1)
         check_samples(self.generator.tokenizer, config, count)
         story, turn = self.story, Turn.make(self.story.end, "")
         context = self.reader.context(turn.prompted)
         first, self.next_sample = self.next_sample, self.next_sample + count
-        texts = self.generator.variants(context, config, range(first, first + count))
+        problems: list[DeadEndError] = []
+        numbers = range(first, first + count)
+        texts = self.generator.variants(context, config, numbers, lambda _, problem: problems.append(problem))
+        if not texts:
+            raise problems[0]
+        if problems:
+            self.notice(f"{len(problems)} of {count} ways to go on came to a place where the rules allow nothing more")
         self._offer = Offer(story, tuple(texts), (True,) * len(texts), is_turn=True)
         return self._offer.texts
 
