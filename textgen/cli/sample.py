@@ -139,6 +139,8 @@ def sample(
     pieces: Iterable[tuple[str, bool]]
     if as_json:
         facts = _facts(stored, config, engine, on_unknown, num_samples)
+        if index is not None and corpus is not None:
+            facts["corpus"] = {"name": corpus, "sha256": index.text_sha256}
         documents = (job.documents(each, facts) for each in prompts)
         lines = ([document] for found in documents for document in found) if prompts_file else documents
         is_list = num_samples > 1 and not prompts_file
