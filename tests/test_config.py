@@ -479,3 +479,14 @@ def test_settings_of_before_there_were_bans_and_runs_still_load():
     new = {"presence_penalty", "frequency_penalty", "no_repeat_ngram", "ban", "min_length", "typical"}
     document = {name: value for name, value in SamplingConfig().to_json().items() if name not in new}
     assert SamplingConfig.from_json(document) == SamplingConfig()
+
+
+def test_of_keys_that_are_not_those_of_the_settings_only_the_odd_ones_are_named():
+    document = SamplingConfig().to_json()
+    document |= {"unheard": 1, "also": 2}
+    del document["length"]
+    with pytest.raises(SettingError) as raised:
+        SamplingConfig.from_json(document)
+    assert str(raised.value) == (
+        "SamplingConfig expects exactly the keys of its settings. Unknown: 'also', 'unheard'. Missing: 'length'"
+    )

@@ -120,7 +120,10 @@ def written(**changes) -> dict:
         ({"settings": {"seed": 8}}, "a setting differs, or the machine"),
         ({"settings": {"temperature": 0.1}}, "a setting differs, or the machine"),
         ({"settings": {"length": 29}}, "the text differs from character 37 on: '' here"),
-        ({"settings": {"unheard": 1}}, "a setting differs from those of this version"),
+        (
+            {"settings": {"unheard": 1}},
+            "a setting differs from those of this version: .* settings. Unknown: 'unheard'$",
+        ),
         ({"settings": {"top_p": 7}}, "a setting differs from those of this version: `top_p`"),
         ({"settings": {"top_p": "x"}}, "a setting differs from those of this version: `top_p`"),
         ({"settings": {"endless": True}}, "is endless"),

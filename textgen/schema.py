@@ -88,8 +88,7 @@ class Settings:
         names = {field.name for field, _ in fields}
         new = {field.name for field, _ in fields if field.metadata["is_new"]}
         if not isinstance(document, dict) or not names - new <= set(document) <= names:
-            given = sorted(map(str, document)) if isinstance(document, dict) else type(document).__name__
-            raise SettingError(f"{cls.__name__} expects exactly the keys {sorted(names)}. Received: {given!s:.300}")
+            raise SettingError(f"{cls.__name__} expects exactly the keys of its settings. {_odd(document, names, new)}")
         for field, kinds in fields:
             if field.name in document and document[field.name] is None and types.NoneType not in kinds:
                 raise SettingError(f"`{field.name}` must be {KIND_NAMES[kinds[0]]}. Received: None")
@@ -104,6 +103,14 @@ class Settings:
     def filled(self, values: Mapping[str, Any]) -> Self:
         """A copy in which `values` stand where nothing was decided: in fields that are None."""
         return self.replace(**{name: value for name, value in values.items() if getattr(self, name) is None})
+
+
+def _odd(document: Any, names: set[str], new: set[str]) -> str:
+    """How the keys of `document` differ from `names`, of which those that are `new` may be missing."""
+    if not isinstance(document, dict):
+        return f"Received: {type(document).__name__}"
+    found = {"Unknown": set(map(str, document)) - names, "Missing": names - new - set(document)}
+    return ". ".join(f"{what}: {received(sorted(odd))[1:-1]}" for what, odd in found.items() if odd)
 
 
 def plain(value: Any) -> Any:
