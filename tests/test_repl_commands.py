@@ -30,6 +30,7 @@ def test_help_lists_every_command():
         ("/save", "/save expects the name of a file"),
         ("/set temprature 1", "no setting 'temprature'. Did you mean temperature?"),
         ('/set stop "a', 'a quote is not closed. Received: "a'),
+        ("/set beams 3", "beams looks for the likeliest text and draws nothing. Set temperature=0, too"),
         (
             '/set regex "Go',
             "a pattern that begins with \" is put between ' and ', or begins with \\x22. Received: \"Go",

@@ -99,6 +99,7 @@ def sample(
     --top-k, --top-p, --min-p, --typical.
     """
     from textgen.errors import SettingError
+    from textgen.generation.following import check_together
     from textgen.generation.generator import open_generator
     from textgen.generation.jobs import Job
     from textgen.generation.jobs import as_json as shown_as_json
@@ -106,6 +107,7 @@ def sample(
     from textgen.tokenizers.unknown import describe_replacements
 
     config = sampling_config(**flags)
+    check_together(config)
     _check_forms(output, color=color, as_json=as_json, marks=mark_copied, with_logprobs=logprobs is not None)
     if config.endless and (num_samples != 1 or output not in (None, "-") or as_json or prompts_file):
         raise SettingError(

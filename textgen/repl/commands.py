@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from textgen.config import SamplingConfig
+from textgen.generation.following import check_together
 from textgen.messages import counted, nearest, shown, unescape
 from textgen.repl.branching import go_to_branch, list_branches, make_branch, show_difference
 from textgen.repl.choosing import go_on_to, go_on_words, show_alternatives, show_variants
@@ -58,7 +59,9 @@ def set_value(session: Session, argument: str) -> None:
     if not text:
         session.notice(_settings_table(session.config, [name] if name else list(SETTINGS)))
         return
-    session.config = session.config.replace(**{name: parse_setting(name, text)})
+    config = session.config.replace(**{name: parse_setting(name, text)})
+    check_together(config)
+    session.config = config
     if name == "seed":
         session.next_sample = 0
     session.notice(f"{name} = {shown_value(getattr(session.config, name))}")
