@@ -51,7 +51,7 @@ WAYS = {
     "unknown symbols": ["-p", "The C\u00e4t", "--on-unknown", "skip"],
     "a blank at the end": ["-p", "the  "],
     "several": ["--num-samples", "5"],
-    "prompts": ["-p", "", "--prompts", "prompts", "--num-samples", "2"],
+    "prompts": ["--prompts", "prompts", "--num-samples", "2"],
     "all rules": ["-t", "1.3,0,0.7", "--typical", "0.9", "--top-p", "0.9", "--ban", "[ae]", "--no-repeat-ngram", "3"],
     "penalties": ["--presence-penalty", "0.5", "--frequency-penalty", "-0.5", "--repeat-penalty", "1.2"],
     "ends": ["--stop", r"\n", "--stop", "e", "--min-length", "5"],
@@ -68,7 +68,7 @@ WAYS = {
 @pytest.mark.parametrize("model", ["letters", "words", "lines"])
 @pytest.mark.parametrize("way", WAYS)
 def test_every_way_of_writing_is_written_again(way, model):
-    arguments = [*PLAIN, *WAYS[way]]
+    arguments = [*(flag for flag in PLAIN if way != "prompts" or flag not in ("-p", "the cat")), *WAYS[way]]
     run(sample, model, "--json", "-o", "out.json", *arguments)
     lines = [json.loads(line) for line in Path("out.json").read_text().splitlines()]
     documents = [document for line in lines for document in (line if isinstance(line, list) else [line])]

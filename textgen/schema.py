@@ -91,7 +91,7 @@ class Settings:
             raise SettingError(f"{cls.__name__} expects exactly the keys of its settings. {_odd(document, names, new)}")
         for field, kinds in fields:
             if field.name in document and document[field.name] is None and types.NoneType not in kinds:
-                raise SettingError(f"`{field.name}` must be {KIND_NAMES[kinds[0]]}. Received: None")
+                raise SettingError(f"`{field.name}` must be {form_of(field, kinds)}. Received: None")
         older = {field.name: field.metadata["before"] for field, _ in fields if field.metadata["before"] is not None}
         values = (older | document).items()
         return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values})
@@ -220,12 +220,17 @@ def with_flags(message: str) -> str:
     return re.sub(r"`(\w+)(?:=([^`]*))?`", spelled, message)
 
 
+def form_of(field: dataclasses.Field[Any], kinds: tuple[type, ...]) -> str:
+    """What the value of a field is, as an error says it."""
+    return field.metadata.get("form") or KIND_NAMES[kinds[0]]
+
+
 def _check(field: dataclasses.Field[Any], kinds: tuple[type, ...], value: Any) -> None:
     name, limits = f"`{field.name}`", field.metadata
     if float in kinds:
         kinds = (*kinds, int)
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        raise WrongTypeError(f"{name} must be {KIND_NAMES[kinds[0]]}. Received: {received(value)}")
+        raise WrongTypeError(f"{name} must be {form_of(field, kinds)}. Received: {received(value)}")
     if isinstance(value, tuple) and float in kinds:  # numbers that take turns
         for item in value:
             _check(field, (float,), item)

@@ -28,7 +28,7 @@ MAX_PROMPTS_BYTES = 16 * MAX_PROMPT_BYTES
 
 @click.command()
 @click.argument("model")
-@click.option("-p", "--prompt", default="", help="Text to continue; - reads it from standard input.")
+@click.option("-p", "--prompt", help="Text to continue; - reads it from standard input.")
 @click.option("--escapes", is_flag=True, help=r"Read \n, \t and \\ in --prompt as a new line, a tab and a backslash.")
 @click.option("-f", "--file", "prompt_file", type=click.Path(path_type=Path), help="Read the prompt from this file.")
 @click.option(
@@ -72,7 +72,7 @@ MAX_PROMPTS_BYTES = 16 * MAX_PROMPT_BYTES
 @json_option
 def sample(
     model: str,
-    prompt: str,
+    prompt: str | None,
     escapes: bool,
     prompt_file: Path | None,
     prompts_file: Path | None,
@@ -167,21 +167,21 @@ def _check_forms(output: str | None, *, color: bool, as_json: bool, marks: bool,
         raise SettingError("--mark-copied marks text, and --logprobs writes a table. Leave out one, or give --json")
 
 
-def _prompts(prompt: str, escapes: bool, file: Path | None, prompts_file: Path | None) -> Iterable[str]:
+def _prompts(prompt: str | None, escapes: bool, file: Path | None, prompts_file: Path | None) -> Iterable[str]:
     """The prompts, one or those of a file."""
     from textgen.errors import SettingError
     from textgen.generation.prompts import read_prompt, read_prompts
 
-    if (prompt != "") + (file is not None) + (prompts_file is not None) > 1:
+    if (prompt is not None) + (file is not None) + (prompts_file is not None) > 1:
         raise SettingError("give one of --prompt, --file and --prompts")
-    if escapes and (file or prompts_file or prompt in ("", "-")):
+    if escapes and (file or prompts_file or prompt in (None, "", "-")):
         raise SettingError("--escapes is for the text of --prompt. Leave it out, or give the text there")
     notice = lambda note: tell(f"textgen: {note}")  # noqa: E731
     if prompts_file:
         return read_prompts(prompts_file, MAX_PROMPTS_BYTES, notice)
     if file or prompt == "-":
         return [read_prompt(file, MAX_PROMPT_BYTES, notice)]
-    return [unescape(prompt) if escapes else prompt]
+    return [unescape(prompt) if prompt and escapes else prompt or ""]
 
 
 def _check_room(stored: "StoredModel", config: SamplingConfig, num_samples: int) -> None:
