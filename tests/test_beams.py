@@ -157,6 +157,9 @@ def test_beams_that_cannot_be_are_refused_before_anything_is_said(tmp_path, monk
     assert isinstance(result.exception, SettingError)
     assert str(result.exception).startswith("`beams`")
     assert (result.stdout, result.stderr) == ("", "")
+    refused = CliRunner().invoke(sample, ["tiny", "--beams", "3", "-t", "0", "--ban", "[^#]"])
+    assert "`ban` leaves nothing" in str(refused.exception)
+    assert refused.stderr == ""
 
 
 @pytest.mark.parametrize("form", [[], ["--json"], ["--color"], ["--logprobs", "1"]])

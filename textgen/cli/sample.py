@@ -99,6 +99,7 @@ def sample(
     --top-k, --top-p, --min-p, --typical.
     """
     from textgen.errors import SettingError
+    from textgen.generation.barred import Barred
     from textgen.generation.following import check_together
     from textgen.generation.generator import open_generator
     from textgen.generation.jobs import Job
@@ -124,6 +125,7 @@ def sample(
     if output or as_json or num_samples != 1:  # else it is written as it is made
         _check_room(stored, config, num_samples)
     if config.beams > 1:
+        Barred.of(stored.tokenizer, config)  # refuses what cannot be
         tell(f"textgen: a beam of {config.beams:,} texts is followed, which takes as many times as long")
     notify = lambda replaced: tell(f"textgen: {describe_replacements(replaced)}")  # noqa: E731
     generator = open_generator(
