@@ -156,7 +156,6 @@ def half_fails(tmp_path, monkeypatch, generators):
     """A model and flags with which one of two samples comes to a dead end, and what is written of the other."""
     monkeypatch.chdir(tmp_path)
     write_stored_model(tmp_path / "saved_models", make_stored_model(seed=1))
-    (tmp_path / "prompts").write_text("x\ny\n")
     flags = ["tiny", "--regex", "(ab)+c|(ba)+b?", "--ban", "bc", "-n", "8", "-t", "1"]
     for seed in range(40):
         texts = [run_sample(*flags, "--seed", str(seed), "--num-samples", "2")[0].strip()]
@@ -201,7 +200,7 @@ def test_where_no_text_can_be_written_nothing_is_and_each_is_named(tmp_path, mon
         assert shown == ""
         assert "sample 4 of 0 to 6, and 2 more could not be written: " + DEAD_END in said
     shown, said = run_sample(*flags, "--prompts", "prompts")
-    assert shown == "xababab\n---\nyababab\n"
+    assert shown == ""
     assert said.startswith(f"the text behind 'x', the text behind 'y' could not be written: {DEAD_END}")
     assert run_sample(*flags, "-o", "out")[1].startswith(DEAD_END)
     assert not Path("out").exists()

@@ -150,7 +150,8 @@ def sample(
         is_list = num_samples > 1 and not prompts_file
         pieces = ((shown_as_json(line, is_list=is_list), False) for line in lines if line)
     else:
-        pieces = job.texts(prompts, unescape(sample_delimiter), with_prompt=not no_prompt, are_held=is_held)
+        are_held = is_held or job.has_many_prompts
+        pieces = job.texts(prompts, unescape(sample_delimiter), with_prompt=not no_prompt, are_held=are_held)
     pieces = list(pieces) if is_held else pieces
     if pieces or not job.failed:
         _write(pieces, output)

@@ -35,7 +35,7 @@ class Job:
     def texts(self, prompts: Iterable[str], delimiter: str, *, with_prompt: bool, are_held: bool = False) -> Shown:
         """All texts, `delimiter` between them.
 
-        Args: are_held: show nothing of a text that fails, not even as one alone, which is shown as it is made.
+        Args: are_held: show each once it is whole, and nothing of one that fails. Else one is shown as it is made.
         """
         begun = False
         for prompt in prompts:
