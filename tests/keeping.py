@@ -17,7 +17,7 @@ def found(banned: str, text: str) -> list[int]:
         for place, symbol in enumerate(inside):
             ends = sorted(inside[place - 1 : place + 2 : 2]) if symbol == "-" and 0 < place < last else [symbol, symbol]
             members |= {chr(point) for point in range(ord(ends[0]), ord(ends[1]) + 1)}
-        text = text if flags == 0 else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
+        text = text if flags == 0 or negated else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
         return [place + 1 for place, symbol in enumerate(text) if (symbol in members) != negated]
     text = text if flags == 0 else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
     return [match.start() + len(banned) for match in re.finditer(f"(?={pattern})", text)]

@@ -5,7 +5,7 @@ import pytest
 from conftest import make_stored_model
 
 from textgen.generation import alternatives as module
-from textgen.generation.alternatives import Alternative, alternatives
+from textgen.generation.alternatives import Alternative, after_piece, alternatives
 from textgen.generation.generator import Generator, open_generator
 from textgen.generation.state import Context
 from textgen.tokenizers import CharacterTokenizer, WordTokenizer
@@ -119,3 +119,20 @@ def test_no_likelier_piece_is_missed(seed):
     expected = sorted(((p, text) for text, p in every.items() if p >= least * (1 - 1e-9)), reverse=True)
     assert [piece.text for piece in result.pieces] == [text for _, text in expected]
     np.testing.assert_allclose([piece.probability for piece in result.pieces], [p for p, _ in expected], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "piece", "following"),
+    [
+        (CHARACTERS, " cat", "\n "),
+        (CharacterTokenizer("\n a\u738b", "\n\n"), "a", ["\n", " ", "\u738b", ""]),
+        (CharacterTokenizer("\n a\u738b"), "\u738b", None),
+        (CharacterTokenizer(" ab"), " ", None),
+        (WordTokenizer("\n abc", [" ab", "ab"]), " ab", None),
+        (WordTokenizer("\n abc", [" ab", "ab"]), " ac", ["\n", " ", " ab", "ab"]),
+    ],
+)
+def test_what_may_follow_a_piece_is_what_ends_it(tokenizer, piece, following):
+    over = after_piece(tokenizer, piece)
+    found = None if over is None else [tokenizer.pieces[i] for i in np.flatnonzero(over)]
+    assert found == (None if following is None else list(following))

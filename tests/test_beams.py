@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 from conftest import ALPHABET, make_stored_model, make_word_tokenizer, write_stored_model
 
+from textgen.cli.repl import repl
 from textgen.cli.sample import sample
 from textgen.config import SamplingConfig
 from textgen.errors import SettingError
@@ -145,6 +146,20 @@ def test_a_document_that_ends_soon_is_likelier_than_a_long_one_unless_its_end_is
 def test_what_does_not_go_with_beams_is_one_line(stored_model, changes, message):
     with pytest.raises(SettingError, match=message):
         open_generator(stored_model).generate("the", GREEDY.replace(**{"beams": 3} | changes))
+
+
+@pytest.mark.parametrize("command", [sample, repl])
+@pytest.mark.parametrize("flags", [[], ["-t", "0", "--regex", "a"], ["-t", "0", "--max-copy", "5"]])
+def test_beams_that_cannot_be_are_refused_before_anything_is_said(tmp_path, monkeypatch, command, flags):
+    monkeypatch.chdir(tmp_path)
+    write_stored_model(tmp_path / "saved_models", make_stored_model())
+    result = CliRunner().invoke(command, ["tiny", "--beams", "3", *flags], input="a\n")
+    assert isinstance(result.exception, SettingError)
+    assert str(result.exception).startswith("`beams`")
+    assert (result.stdout, result.stderr) == ("", "")
+    refused = CliRunner().invoke(sample, ["tiny", "--beams", "3", "-t", "0", "--ban", "[^#]"])
+    assert "`ban` leaves nothing" in str(refused.exception)
+    assert refused.stderr == ""
 
 
 @pytest.mark.parametrize("form", [[], ["--json"], ["--color"], ["--logprobs", "1"]])

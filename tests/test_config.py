@@ -423,12 +423,12 @@ def test_json_that_is_not_an_object_is_refused(document):
     [
         ('"temperature": NaN', "`temperature` must be a finite number. Received: nan"),
         ('"temperature": 1e999', "`temperature` must be a finite number. Received: inf"),
-        ('"temperature": null', "`temperature` must be a number. Received: None"),
-        ('"temperature": true', "`temperature` must be a number. Received: True"),
-        ('"seed": 1.0', "`seed` must be a whole number. Received: 1.0"),
-        ('"seed": "1"', "`seed` must be a whole number. Received: '1'"),
-        ('"seed": [1]', "`seed` must be a whole number. Received: (1,)"),
-        ('"seed": {}', "`seed` must be a whole number. Received: {}"),
+        ('"temperature": null', "`temperature` must be a number, or several as 1.0,0.5. Received: None"),
+        ('"temperature": true', "`temperature` must be a number, or several as 1.0,0.5. Received: True"),
+        ('"seed": 1.0', "`seed` must be a whole number, or random. Received: 1.0"),
+        ('"seed": "1"', "`seed` must be a whole number, or random. Received: '1'"),
+        ('"seed": [1]', "`seed` must be a whole number, or random. Received: (1,)"),
+        ('"seed": {}', "`seed` must be a whole number, or random. Received: {}"),
         ('"stop": "text"', "`stop` must be a list of strings. Received: 'text'"),
         ('"stop": [["text"]]', "`stop` must hold strings only. Received: (['text'],)"),
         ('"stop": [""]', "`stop` must not be empty. Received: ''"),
@@ -481,3 +481,14 @@ def test_settings_of_before_there_were_bans_and_runs_still_load():
     new = {"presence_penalty", "frequency_penalty", "no_repeat_ngram", "ban", "min_length", "typical"}
     document = {name: value for name, value in SamplingConfig().to_json().items() if name not in new}
     assert SamplingConfig.from_json(document) == SamplingConfig()
+
+
+def test_of_keys_that_are_not_those_of_the_settings_only_the_odd_ones_are_named():
+    document = SamplingConfig().to_json()
+    document |= {"unheard": 1, "also": 2}
+    del document["length"]
+    with pytest.raises(SettingError) as raised:
+        SamplingConfig.from_json(document)
+    assert str(raised.value) == (
+        "SamplingConfig expects exactly the keys of its settings. Unknown: 'also', 'unheard'. Missing: 'length'"
+    )

@@ -239,9 +239,12 @@ def write(generator=None, prompt="", **settings):
         (r"[^\d\D]", "cannot write"),
         (r"\Ba*\Z\b", "cannot write"),
         ("Qu[ai]", "it does not know 'Q'"),
+        ("Qu[ai]\u00e9?", "it does not know 'Q'. Leave that out"),
+        ("[0-9]\u00e9?", "it does not know any of [0-9]. Leave that out"),
+        (r"a?\d(\u00e9|Z\u00fc)", "it does not know any of [\\d], '\u00e9'. Leave that out"),
         ("[a-z]{30}", "takes 30 characters. Give at least `length=30`"),
     ],
-    ids=range(20),
+    ids=range(23),
 )
 def test_a_pattern_that_cannot_be_matched_is_one_line(pattern, said):
     with pytest.raises(SettingError) as problem:
@@ -279,7 +282,16 @@ def test_a_pattern_that_is_hard_for_others_is_matched(pattern, same):
             {"must_include": ("the cat", "cat sat"), "length": 10},
             "`must_include` cannot be met in `length=10`: it takes 11",
         ),
-        ({"must_include": ("cat", "dog"), "ban": ("[^a-z]",)}, "`must_include` asks for a text that this model cannot"),
+        (
+            {"must_include": ("cat", "dog"), "ban": ("q", "[^a-z]")},
+            "asks for a text that this model cannot write beside what `ban` forbids: '[^a-z]'. Leave one of them out",
+        ),
+        (
+            {"regex": r"[a-z]+\.", "ban": (".", "q")},
+            "write beside what `ban` forbids: '.'. Leave one of them out",
+        ),
+        ({"regex": r"Z[a-z]+\.", "ban": (".",)}, "cannot write: it does not know 'Z'. Leave that out"),
+        ({"regex": "[ab]", "ban": ("a", "b")}, "cannot write beside what `ban` forbids. Leave one of them out"),
         ({"must_include": ("cat",), "stop": ("d",)}, "`must_include` decides where a text ends, and `stop`"),
         ({"regex": "a", "stop": ("d",)}, "`regex` decides where a text ends, and `stop`"),
         ({"regex": "[a-c]*", "must_include": ("dog",)}, "`regex` together with `must_include` asks for a text"),
@@ -308,6 +320,11 @@ def test_a_word_model_says_what_would_let_it_write():
     with pytest.raises(SettingError, match=r"behind this prompt\. Let it begin with a space"):
         write(GENERATORS["words"], "a cat", regex="the .*")
     assert write(GENERATORS["words"], "a cat.", regex="the.*").completion.startswith("the")
+    for pattern in ("sat on", "\u00e9?sat on", "(?i)(?s)sat on", "(?x) sat [ ] on"):  # "sat" never begins a text
+        with pytest.raises(SettingError, match=r"behind this prompt\. Let it begin with a space"):
+            write(GENERATORS["words"], "a cat", regex=pattern)
+    with pytest.raises(SettingError, match=r"cannot write beside what `ban` forbids: ' sat'\. Leave one of them out"):
+        write(GENERATORS["words"], "a cat", must_include=("sat",), ban=(" sat", "q"))
 
 
 # ---- where a text ends

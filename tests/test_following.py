@@ -1,7 +1,9 @@
 """All that decides where a text goes, together: every text keeps every promise, or one line says that none could."""
 
+import json
 import random
 import re
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -10,10 +12,12 @@ from keeping import found, index_of, too_long
 from patterns import is_match, made_pattern, made_words
 from test_constraints import stands_in
 
+from textgen.cli.replay import replay
 from textgen.cli.sample import sample
 from textgen.config import SamplingConfig
-from textgen.errors import SettingError, TextgenError
-from textgen.generation.generator import Completion, Generator
+from textgen.errors import DeadEndError, SettingError, TextgenError
+from textgen.generation.completion import Completion
+from textgen.generation.generator import Generator
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.tokenizers import CharacterTokenizer
 
@@ -145,3 +149,58 @@ def test_what_is_said_of_a_text_that_cannot_go_on_begins_a_line(tmp_path, monkey
     result = CliRunner().invoke(sample, ["tiny", "-p", "x", "--regex", "(ab)+c", "--ban", "bc", "-n", "8"])
     assert str(result.exception).startswith(DEAD_END)
     assert result.stdout == "xababab\n"
+
+
+@pytest.fixture
+def half_fails(tmp_path, monkeypatch, generators):
+    """A model and flags with which one of two samples comes to a dead end, and what is written of the other."""
+    monkeypatch.chdir(tmp_path)
+    write_stored_model(tmp_path / "saved_models", make_stored_model(seed=1))
+    flags = ["tiny", "--regex", "(ab)+c|(ba)+b?", "--ban", "bc", "-n", "8", "-t", "1"]
+    for seed in range(40):
+        texts = [run_sample(*flags, "--seed", str(seed), "--num-samples", "2")[0].strip()]
+        if re.fullmatch("(ba)+b?", texts[0]):
+            alone = run_sample(*flags, "--seed", str(seed))
+            return [*flags, "--seed", str(seed)], texts[0], alone
+    pytest.fail("no seed of which one sample fails")
+
+
+def run_sample(*arguments: str) -> tuple[str, str]:
+    """Standard output, and what is said of a text that could not be written."""
+    result = CliRunner().invoke(sample, arguments)
+    assert result.exception is None or isinstance(result.exception, DeadEndError)
+    return result.stdout, str(result.exception or "")
+
+
+def test_one_text_that_cannot_go_on_takes_no_other_with_it(half_fails, tmp_path):
+    flags, text, (alone, _) = half_fails
+    bad = 1 if alone == text + "\n" else 0
+    two, said = [*flags, "--num-samples", "2"], f"sample {bad} of 0 to 1 could not be written: {DEAD_END}"
+    for form in ([], ["-o", "out"], ["--json"], ["--json", "-o", "out"], ["--logprobs", "0"]):
+        shown, problem = run_sample(*two, *form)
+        shown = Path("out").read_text() if "-o" in form else shown
+        assert problem.startswith(said)
+        if "--json" in form:
+            assert [(one["completion"], one["sample"]) for one in json.loads(shown)] == [(text, 1 - bad)]
+        else:
+            assert shown == text + "\n" or form == ["--logprobs", "0"]
+            assert len(shown.splitlines()) == (1 if form != ["--logprobs", "0"] else len(text))
+    assert run_sample(*flags)[1].startswith(DEAD_END if bad == 0 else "")
+    Path("once.json").write_text(run_sample(*two, "--json")[0])
+    assert CliRunner().invoke(replay, ["once.json"]).stdout == text + "\n"
+
+
+def test_where_no_text_can_be_written_nothing_is_and_each_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_stored_model(tmp_path / "saved_models", make_stored_model())
+    Path("prompts").write_text("x\ny\n")
+    flags = ["tiny", "--regex", "(ab)+c", "--ban", "bc", "-n", "8"]
+    for form in ([], ["--json"]):
+        shown, said = run_sample(*flags, "--num-samples", "7", *form)
+        assert shown == ""
+        assert "sample 4 of 0 to 6, and 2 more could not be written: " + DEAD_END in said
+    shown, said = run_sample(*flags, "--prompts", "prompts")
+    assert shown == ""
+    assert said.startswith(f"the text behind 'x', the text behind 'y' could not be written: {DEAD_END}")
+    assert run_sample(*flags, "-o", "out")[1].startswith(DEAD_END)
+    assert not Path("out").exists()

@@ -13,8 +13,9 @@ from textgen import memory
 from textgen.config import SamplingConfig
 from textgen.errors import SettingError, TokenizerError
 from textgen.generation import sizes
+from textgen.generation.completion import Completion
 from textgen.generation.engines import open_engine
-from textgen.generation.generator import Completion, Generator, open_generator
+from textgen.generation.generator import Generator, open_generator
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.tokenizers import CharacterTokenizer, WordTokenizer
 

@@ -10,7 +10,7 @@ from whole_texts import fit_characters
 
 from textgen.config import END_OF_DOCUMENT, TextConfig
 from textgen.dataset import Prepared
-from textgen.generation.generator import Completion
+from textgen.generation.completion import Completion
 from textgen.tokenizers import CharacterTokenizer, new_fitter
 from textgen.training import novelty
 from textgen.training.novelty import (

@@ -91,6 +91,23 @@ def test_variants_stand_side_by_side_and_one_is_chosen():
     assert story("a", "/variants 3", "2", "/undo", engine=engine) == "abcd"
 
 
+@pytest.mark.parametrize("settings", [{"temperature": 1}, {"beams": 2, "temperature": 0}])
+def test_a_piece_that_is_chosen_stays_whole_however_often_it_goes_on(settings, tmp_path):
+    """Its probability is that white space follows; a model of characters could go on with a letter."""
+    generator = open_generator(make_stored_model(symbols=SYMBOLS))
+    session = Transcript("it was", "/alt 20", generator=generator, length=1, **settings)
+    session.run()
+    begin, offer = session.story, session.session.offer
+    number = next(n for n, is_whole in enumerate(offer.whole, 1) if is_whole)
+    piece = offer.texts[number - 1]
+    session.lines += [str(number), *["/regen"] * 5, f"/session {tmp_path}/kept", "/exit"]
+    session.run()
+    assert re.fullmatch(r"\s", session.story.removeprefix(begin + piece))
+    again = Transcript(f"/session {tmp_path}/kept", *["/regen"] * 5, generator=generator)
+    again.run()
+    assert re.fullmatch(r"\s", again.story.removeprefix(begin + piece))
+
+
 def test_on_a_narrow_screen_variants_stand_one_below_another():
     shown = transcript("a", "/variants 2", engine=AlphabetEngine(skips=True), length=30, columns=40)
     lines = [line[2:] for line in shown.splitlines() if line.startswith("| ")]
@@ -191,6 +208,24 @@ def test_a_model_that_never_ends_a_word_is_stopped():
     assert len(story("/words 3", engine=AlphabetEngine())) == 3 * 64
 
 
+@pytest.mark.parametrize(
+    ("setting", "line", "names"),
+    [
+        ("regex b.*", "/words 2 x", "regex"),
+        ("must_include do", "/to d", "must_include"),
+        ("regex b.*", "/regen", "regex"),
+    ],
+)
+def test_a_text_that_must_be_something_as_a_whole_is_not_cut(setting, line, names):
+    session = Transcript("/words 2 x", f"/set {setting}", line, engine=Spaced())
+    shown = session.run()
+    assert session.story == "xab cd"
+    assert shown.endswith(
+        f"> {line}\n# /words and /to cut a text, and {names} can be kept by a whole one alone. /set {names} off first, "
+        "or go on without them\n"
+    )
+
+
 @given(st.text(st.sampled_from("ab1 .,'-\n\u738b\u3002\u0e01"), max_size=40), st.integers(1, 5), st.integers(1, 4))
 @settings(max_examples=60)
 def test_so_many_words_are_the_words_that_are_counted(text, words, size):
@@ -214,6 +249,18 @@ def test_where_the_rules_leave_nothing_more_a_line_of_its_own_says_so_and_the_st
     first, written, said, *rest = session.run().splitlines()
     assert (first, written, rest, session.story) == ("> a", "ababab", [], "")
     assert said.startswith("# the text came to a place where the rules together allow nothing more")
+
+
+def test_variants_that_come_to_a_dead_end_are_left_out():
+    generator = open_generator(make_stored_model(seed=1))
+    rules = {"regex": "(ab)+c|(ba)+b?", "ban": ("bc",), "length": 8, "temperature": 1}
+    session = Transcript("/variants 20", generator=generator, **rules)
+    said = session.run()
+    left_out = int(
+        re.search(r"# (\d+) of 20 ways to go on came to a place where the rules allow nothing more", said)[1]
+    )
+    assert len(session.session.offer.texts) == 20 - left_out > 0 < left_out
+    assert all(re.fullmatch("(ba)+b?", text) for text in session.session.offer.texts)
 
 
 REFUSED = [

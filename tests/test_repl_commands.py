@@ -30,6 +30,15 @@ def test_help_lists_every_command():
         ("/save", "/save expects the name of a file"),
         ("/set temprature 1", "no setting 'temprature'. Did you mean temperature?"),
         ('/set stop "a', 'a quote is not closed. Received: "a'),
+        ("/set beams 3", "beams looks for the likeliest text and draws nothing. Set temperature=0, too"),
+        (
+            '/set regex "Go',
+            "a pattern that begins with \" is put between ' and ', or begins with \\x22. Received: \"Go",
+        ),
+        (
+            "/set regex 'a' 'b'",
+            "a pattern that begins with ' is put between \" and \", or begins with \\x27. Received: 'a' 'b'",
+        ),
     ],
 )
 def test_wrong_lines_give_one_notice_and_change_nothing(line, notice):
@@ -85,6 +94,33 @@ def test_set_changes_one_setting(line, name, value):
     session = Transcript(line.replace(r"\'", '"\'"'), stop=("x",))
     session.run()
     assert session.session.config == SamplingConfig(**({"length": 3, "stop": ("x",)} | {name: value}))
+
+
+@pytest.mark.parametrize(
+    ("line", "pattern"),
+    [
+        ('/set regex " [a-z]+ "', " [a-z]+ "),
+        ("/set regex ' [a-z]+'", " [a-z]+"),
+        ("/set regex '\"[a-z]+\"'", '"[a-z]+"'),
+        ("/set regex [a-z]+ it's", "[a-z]+ it's"),
+        (r'/set regex "a\n|b"', r"a\n|b"),
+        ("/set regex 'off'", "off"),
+        ("/set regex off", None),
+    ],
+)
+def test_a_pattern_may_stand_in_quotes(line, pattern):
+    session = Transcript(line, regex="x")
+    session.run()
+    assert session.session.config.regex == pattern
+
+
+@pytest.mark.parametrize("pattern", [" a", "a ", "off", '"a"', "'a", "a b", "it's"])
+def test_a_pattern_is_shown_as_it_can_be_typed(pattern):
+    description = SETTINGS["regex"].metadata["description"]
+    (line,) = notices("/set regex", regex=pattern)
+    session = Transcript(f"/set {line.removesuffix(description)}")
+    session.run()
+    assert session.session.config.regex == pattern
 
 
 def test_a_pattern_is_set_as_it_is_typed_and_words_as_strings():

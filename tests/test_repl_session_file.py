@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -249,3 +250,24 @@ def test_a_session_too_large_to_be_read_again_is_not_written(tmp_path, monkeypat
     lines = [f"/session {tmp_path}/desk", "/join " + "x" * 3000, "/new"]
     assert notices(*lines)[1] == "the session is too large to be kept: more than 2,000 bytes. /save the story"
     assert (tmp_path / "desk").stat().st_size < 2000
+
+
+FIELDS = ["model", "settings", "next_sample", "present", "past", "future", "stories", "passages"]
+
+
+@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("value", [None, [1], {"a": 1}, [["x"] * 5], ...], ids=["none", "list", "object", "row", "-"])
+def test_of_a_damaged_session_the_field_is_named_and_what_is_expected_there(tmp_path, sound, name, value):
+    document = json.loads(sound)
+    document[name] = value
+    if value is ...:
+        del document[name]
+    path = tmp_path / "desk"
+    path.write_text(json.dumps(document))
+    wanted = "expects exactly the keys" if (name, value) == ("settings", {"a": 1}) else "must (be|hold) an? "
+    said = notices(f"/session {path}", "a")[0]
+    assert re.match(rf".* is a damaged session: (in )?{name}\b.*{wanted}", said), said
+
+
+def test_every_field_of_a_session_is_tried_with_a_wrong_value(sound):
+    assert {"kind", "version", *FIELDS} == {*json.loads(sound)}

@@ -20,6 +20,7 @@ from repl_transcript import Transcript
 
 from textgen.cli.repl import repl
 from textgen.config import SamplingConfig
+from textgen.errors import SettingError
 from textgen.generation.generator import open_generator
 from textgen.repl import keyboard, terminal
 from textgen.repl.completion import CommandCompleter
@@ -352,3 +353,13 @@ def test_a_file_that_is_no_session_ends_the_command_before_it_begins(models_dir,
     assert isinstance(result.exception, CommandError)
     assert str(result.exception).startswith(f"{tmp_path}/novel is no session of textgen")
     assert (tmp_path / "novel").read_text() == "It was."
+
+
+def test_settings_that_contradict_each_other_begin_no_session_and_join_none(models_dir, tmp_path):
+    arguments = ["tiny", "--models-dir", str(models_dir), "--session", str(tmp_path / "desk")]
+    refused = CliRunner().invoke(repl, [*arguments, "--beams", "3"], input=b"a\n")
+    assert str(refused.exception).startswith("`beams` looks for the likeliest text")
+    assert not (tmp_path / "desk").exists()
+    assert CliRunner().invoke(repl, [*arguments, "-t", "0"], input=b"a\n").exit_code == 0
+    assert CliRunner().invoke(repl, [*arguments, "--beams", "3"], input=b"a\n").exit_code == 0
+    assert isinstance(CliRunner().invoke(repl, [*arguments, "-t", "1"], input=b"a\n").exception, SettingError)

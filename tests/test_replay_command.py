@@ -51,7 +51,7 @@ WAYS = {
     "unknown symbols": ["-p", "The C\u00e4t", "--on-unknown", "skip"],
     "a blank at the end": ["-p", "the  "],
     "several": ["--num-samples", "5"],
-    "prompts": ["-p", "", "--prompts", "prompts", "--num-samples", "2"],
+    "prompts": ["--prompts", "prompts", "--num-samples", "2"],
     "all rules": ["-t", "1.3,0,0.7", "--typical", "0.9", "--top-p", "0.9", "--ban", "[ae]", "--no-repeat-ngram", "3"],
     "penalties": ["--presence-penalty", "0.5", "--frequency-penalty", "-0.5", "--repeat-penalty", "1.2"],
     "ends": ["--stop", r"\n", "--stop", "e", "--min-length", "5"],
@@ -68,7 +68,7 @@ WAYS = {
 @pytest.mark.parametrize("model", ["letters", "words", "lines"])
 @pytest.mark.parametrize("way", WAYS)
 def test_every_way_of_writing_is_written_again(way, model):
-    arguments = [*PLAIN, *WAYS[way]]
+    arguments = [*(flag for flag in PLAIN if way != "prompts" or flag not in ("-p", "the cat")), *WAYS[way]]
     run(sample, model, "--json", "-o", "out.json", *arguments)
     lines = [json.loads(line) for line in Path("out.json").read_text().splitlines()]
     documents = [document for line in lines for document in (line if isinstance(line, list) else [line])]
@@ -120,7 +120,10 @@ def written(**changes) -> dict:
         ({"settings": {"seed": 8}}, "a setting differs, or the machine"),
         ({"settings": {"temperature": 0.1}}, "a setting differs, or the machine"),
         ({"settings": {"length": 29}}, "the text differs from character 37 on: '' here"),
-        ({"settings": {"unheard": 1}}, "a setting differs from those of this version"),
+        (
+            {"settings": {"unheard": 1}},
+            "a setting differs from those of this version: .* settings. Unknown: 'unheard'$",
+        ),
         ({"settings": {"top_p": 7}}, "a setting differs from those of this version: `top_p`"),
         ({"settings": {"top_p": "x"}}, "a setting differs from those of this version: `top_p`"),
         ({"settings": {"endless": True}}, "is endless"),
@@ -137,6 +140,8 @@ def written(**changes) -> dict:
         ({"model": "a\0b"}, "may hold letters"),
         ({"model": 3}, "it has no model"),
         ({"given": None}, "it has no given"),
+        ({"corpus": "prompts"}, "its corpus has no name and sha256"),
+        ({"corpus": {"name": "prompts"}}, "its corpus has no name and sha256"),
     ],
 )
 def test_what_differs_is_said_in_one_line_and_nothing_is_written(changes, message):
@@ -197,7 +202,26 @@ def test_what_is_no_file_is_one_line(models):
             run(replay, name)
 
 
-def test_an_index_that_is_not_there_is_said_with_the_way_out():
-    run(sample, "letters", "--json", "-o", "out.json", "--max-copy", "3", "--corpus", "prompts", *PLAIN)
+def test_the_text_that_is_not_copied_is_asked_for_by_its_name_and_compared(models):
+    flags = ["letters", "--json", "-o", "out.json", "--max-copy", "3", "--corpus", "prompts", *PLAIN]
+    run(sample, *flags)
+    with pytest.raises(TextgenError, match=r"was written with --corpus prompts\. Give that, too"):
+        run(replay, "out.json")
+    (models / "others").mkdir(exist_ok=True)
+    Path("others/text").write_text("a cat\n")
+    with pytest.raises(TextgenError, match="others/text is another text than --corpus prompts was, or has changed"):
+        run(replay, "out.json", "--corpus", "others/text")
+    free, bound = written(), json.loads(run(sample, *flags[:2], *flags[4:]))
+    Path("out.json").write_text("".join(json.dumps(document) + "\n" for document in (free, bound)))
+    texts = [document["prompt"] + document["completion"] + "\n" for document in (free, bound)]
+    assert run(replay, "out.json", "--corpus", "prompts") == "---\n".join(texts)
+
+
+def test_a_text_whose_record_names_no_corpus_needs_one_or_an_index():
+    document = json.loads(run(sample, "letters", "--json", "--max-copy", "3", "--corpus", "prompts", *PLAIN))
+    assert document["corpus"]["name"] == "prompts"
+    del document["corpus"]
+    Path("out.json").write_text(json.dumps(document))
     with pytest.raises(TextgenError, match="--corpus FILE"):
         run(replay, "out.json")
+    assert run(replay, "out.json", "--corpus", "prompts") == document["prompt"] + document["completion"] + "\n"

@@ -49,6 +49,19 @@ def test_a_prompt_that_is_not_utf_8_is_refused(model):
     assert "'-p' / '--prompt': it is not UTF-8: byte 0xE9 at character 3. Give it in a file." in result.stderr
 
 
+@pytest.mark.parametrize("prompt", ["", "b"])
+@pytest.mark.parametrize("flag", ["-f", "--prompts"])
+def test_a_prompt_and_a_file_of_one_are_too_many_even_an_empty_one(model, prompt, flag):
+    with pytest.raises(SettingError, match="give one of --prompt, --file and --prompts"):
+        sampled("-p", prompt, flag, "opening.txt")
+
+
+def test_the_help_of_a_flag_says_all_that_it_takes():
+    shown = CliRunner().invoke(sample, ["--help"]).stdout
+    assert "--seed INTEGER|random" in shown
+    assert "--temperature FLOAT[,FLOAT...]" in shown
+
+
 def test_bans_temperatures_and_a_seed_are_read_as_they_are_written(model):
     flags = ["--ban", r"\n", "--ban", "[a-b]", "-t", "1,0", "-n", "200"]
     result = CliRunner().invoke(sample, ["tiny", "--seed", "random", "--json", *flags])
@@ -64,9 +77,9 @@ def test_bans_temperatures_and_a_seed_are_read_as_they_are_written(model):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-t", "1,x"], "'1,x' is not a valid float"),
-        (["-t", "1,"], "'1,' is not a valid float"),
-        (["--seed", "Random"], "'Random' is not a valid integer"),
+        (["-t", "1,x"], "'1,x' is not a number, or several as 1.0,0.5."),
+        (["-t", "1,"], "'1,' is not a number, or several as 1.0,0.5."),
+        (["--seed", "Random"], "'Random' is not a whole number, or random."),
         (["--typical", "0"], "`typical` must be above 0"),
         (["--frequency-penalty", "-2.5"], "`frequency_penalty` must be at least -2"),
         (["--min-length", "201"], "`min_length` must be at most `length=200`"),

@@ -20,6 +20,10 @@ class WrongTypeError(SettingError, TypeError):
     """Seen by users who pass an argument or a setting of a type that it cannot have."""
 
 
+class DeadEndError(TextgenError):
+    """Seen by users whose rules together leave a text nowhere to go before it is what it must be."""
+
+
 class CorpusError(TextgenError):
     """Seen by users who name a text that is missing, empty, too short or not in the stated encoding."""
 

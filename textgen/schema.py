@@ -88,11 +88,10 @@ class Settings:
         names = {field.name for field, _ in fields}
         new = {field.name for field, _ in fields if field.metadata["is_new"]}
         if not isinstance(document, dict) or not names - new <= set(document) <= names:
-            given = sorted(map(str, document)) if isinstance(document, dict) else type(document).__name__
-            raise SettingError(f"{cls.__name__} expects exactly the keys {sorted(names)}. Received: {given!s:.300}")
+            raise SettingError(f"{cls.__name__} expects exactly the keys of its settings. {_odd(document, names, new)}")
         for field, kinds in fields:
             if field.name in document and document[field.name] is None and types.NoneType not in kinds:
-                raise SettingError(f"`{field.name}` must be {KIND_NAMES[kinds[0]]}. Received: None")
+                raise SettingError(f"`{field.name}` must be {form_of(field, kinds)}. Received: None")
         older = {field.name: field.metadata["before"] for field, _ in fields if field.metadata["before"] is not None}
         values = (older | document).items()
         return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values})
@@ -104,6 +103,14 @@ class Settings:
     def filled(self, values: Mapping[str, Any]) -> Self:
         """A copy in which `values` stand where nothing was decided: in fields that are None."""
         return self.replace(**{name: value for name, value in values.items() if getattr(self, name) is None})
+
+
+def _odd(document: Any, names: set[str], new: set[str]) -> str:
+    """How the keys of `document` differ from `names`, of which those that are `new` may be missing."""
+    if not isinstance(document, dict):
+        return f"Received: {type(document).__name__}"
+    found = {"Unknown": set(map(str, document)) - names, "Missing": names - new - set(document)}
+    return ". ".join(f"{what}: {received(sorted(odd))[1:-1]}" for what, odd in found.items() if odd)
 
 
 def plain(value: Any) -> Any:
@@ -213,12 +220,17 @@ def with_flags(message: str) -> str:
     return re.sub(r"`(\w+)(?:=([^`]*))?`", spelled, message)
 
 
+def form_of(field: dataclasses.Field[Any], kinds: tuple[type, ...]) -> str:
+    """What the value of a field is, as an error says it."""
+    return field.metadata.get("form") or KIND_NAMES[kinds[0]]
+
+
 def _check(field: dataclasses.Field[Any], kinds: tuple[type, ...], value: Any) -> None:
     name, limits = f"`{field.name}`", field.metadata
     if float in kinds:
         kinds = (*kinds, int)
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        raise WrongTypeError(f"{name} must be {KIND_NAMES[kinds[0]]}. Received: {received(value)}")
+        raise WrongTypeError(f"{name} must be {form_of(field, kinds)}. Received: {received(value)}")
     if isinstance(value, tuple) and float in kinds:  # numbers that take turns
         for item in value:
             _check(field, (float,), item)

@@ -17,8 +17,9 @@ from textgen.arguments import (
 )
 from textgen.config import STORAGES, CacheConfig, DynamicConfig, SamplingConfig, TextConfig, with_seed
 from textgen.errors import SettingError
+from textgen.generation.completion import Completion
 from textgen.generation.engines import ENGINES, Engine, open_engine
-from textgen.generation.generator import Completion, Generator, copy_index_of
+from textgen.generation.generator import Generator, copy_index_of
 from textgen.generation.sizes import MAX_SAMPLES, needed_bytes
 from textgen.memory import LARGE_BYTES, in_gb
 from textgen.records import ModelRecord

@@ -61,12 +61,13 @@ def _option(field: dataclasses.Field[Any], kind: type, said_default: str | None)
         default = "on" if field.default else ""
     else:
         default = "" if field.default == () else str(field.default)
-    choices, reads = field.metadata["choices"], field.metadata.get("reads")
-    scalar = _Written(kind, reads) if reads else str if kind is tuple else kind
+    choices = field.metadata["choices"]
+    scalar = _Written(field) if "reads" in field.metadata else str if kind is tuple else kind
     return click.option(
         *flags,
         field.name,
         type=click.Choice(choices) if choices else scalar,
+        metavar=field.metadata.get("metavar"),
         is_flag=kind is bool,
         multiple=kind is tuple,
         default=None,
@@ -75,17 +76,17 @@ def _option(field: dataclasses.Field[Any], kind: type, said_default: str | None)
 
 
 class _Written(click.ParamType):
-    """A number that may also be written in another way, which `reads` knows."""
+    """A number that may also be written in another way, which the field's `reads` knows and its `form` tells."""
 
-    def __init__(self, kind: type, reads: Callable[[str], Any]):
-        self.name, self._reads = {int: "integer", float: "float"}[kind], reads
+    def __init__(self, field: dataclasses.Field[Any]):
+        self.name, self._field = field.name, field.metadata
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """What `value` stands for."""
         try:
-            return self._reads(value)
+            return self._field["reads"](value)
         except ValueError:
-            self.fail(f"{value!r} is not a valid {self.name}.", param, ctx)
+            self.fail(f"{value!r} is not {self._field['form']}.", param, ctx)
 
 
 class _Text(click.ParamType):

@@ -1,5 +1,6 @@
 """`textgen repl MODEL`: write a story with a model, turn by turn."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ def repl(model: str, session_file: str | None, on_unknown: str, engine: str, mod
     A line that begins with a slash is a command; /help lists them. Generated text goes to standard output, everything
     else to standard error. A file or a pipe as standard input gives the lines to type.
     """
+    from textgen.generation.following import check_together
     from textgen.generation.generator import open_generator
     from textgen.repl import Repl, Session, keyboard, terminal
     from textgen.repl.session import ModelFacts
@@ -59,6 +61,7 @@ def repl(model: str, session_file: str | None, on_unknown: str, engine: str, mod
         model=ModelFacts(stored.name, description, stored.sha256),
     )
     said = _open_session(session, session_file, given(sampling)) if session_file else ""
+    check_together(session.config)
     terminal.show_notice(f"{description}\nType text and the model goes on; /help lists commands, Ctrl-D leaves.{said}")
     if session.story.text:
         session.say_where()
@@ -68,11 +71,14 @@ def repl(model: str, session_file: str | None, on_unknown: str, engine: str, mod
 
 def _open_session(session: "Session", name: str, flags: dict[str, Any]) -> str:
     """Keep the session in a file. Flags that were given win over the settings that it holds."""
+    from textgen.generation.following import check_together
     from textgen.repl.files import path_of
     from textgen.repl.session_file import SessionFile
 
-    asked = session.config
-    said = SessionFile(path_of(name, "--session")).open(session)
+    asked, path = session.config, path_of(name, "--session")
+    if not os.path.exists(path):
+        check_together(asked)  # before it is made
+    said = SessionFile(path).open(session)
     if flags:
         session.config = session.config.replace(**{name: getattr(asked, name) for name in flags})
     if "seed" in flags:

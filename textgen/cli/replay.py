@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def replay(file: Path, corpus: str | None, models_dir: Path) -> None:
     """Write again the texts of FILE, which `textgen sample --json` has written.
 
-    Exits with 1 where a text is not the same, and says which of model, version or setting differs.
+    Exits with 1 where a text is not the same, and says which of model, version, corpus or setting differs.
     """
     from textgen.cli.sample import open_index
     from textgen.generation.generator import open_generator
@@ -35,7 +35,9 @@ def replay(file: Path, corpus: str | None, models_dir: Path) -> None:
         notify = lambda replaced: tell(f"textgen: {describe_replacements(replaced)}")  # noqa: E731
         generator = open_generator(stored, recorded.engine, on_unknown=recorded.on_unknown, on_replaced=notify)
         if recorded.config.max_copy:
+            recorded.check_corpus(corpus)
             index = open_index(stored, corpus)
+            recorded.check_corpus(corpus, index.text_sha256)
             generator.copy_index = lambda: index
         return generator
 

@@ -29,7 +29,7 @@ MAX_PROMPTS_BYTES = 16 * MAX_PROMPT_BYTES
 
 @click.command()
 @click.argument("model")
-@click.option("-p", "--prompt", type=TEXT, default="", help="Text to continue; - reads it from standard input.")
+@click.option("-p", "--prompt", type=TEXT, help="Text to continue; - reads it from standard input.")
 @click.option("--escapes", is_flag=True, help=r"Read \n, \t and \\ in --prompt as a new line, a tab and a backslash.")
 @click.option("-f", "--file", "prompt_file", type=click.Path(path_type=Path), help="Read the prompt from this file.")
 @click.option(
@@ -73,7 +73,7 @@ MAX_PROMPTS_BYTES = 16 * MAX_PROMPT_BYTES
 @json_option
 def sample(
     model: str,
-    prompt: str,
+    prompt: str | None,
     escapes: bool,
     prompt_file: Path | None,
     prompts_file: Path | None,
@@ -100,6 +100,8 @@ def sample(
     --top-k, --top-p, --min-p, --typical.
     """
     from textgen.errors import SettingError
+    from textgen.generation.barred import Barred
+    from textgen.generation.following import check_together
     from textgen.generation.generator import open_generator
     from textgen.generation.jobs import Job
     from textgen.generation.jobs import as_json as shown_as_json
@@ -107,6 +109,7 @@ def sample(
     from textgen.tokenizers.unknown import describe_replacements
 
     config = sampling_config(**flags)
+    check_together(config)
     _check_forms(output, color=color, as_json=as_json, marks=mark_copied, with_logprobs=logprobs is not None)
     if config.endless and (num_samples != 1 or output not in (None, "-") or as_json or prompts_file):
         raise SettingError(
@@ -123,6 +126,7 @@ def sample(
     if output or as_json or num_samples != 1:  # else it is written as it is made
         _check_room(stored, config, num_samples)
     if config.beams > 1:
+        Barred.of(stored.tokenizer, config)  # refuses what cannot be
         tell(f"textgen: a beam of {config.beams:,} texts is followed, which takes as many times as long")
     notify = lambda replaced: tell(f"textgen: {describe_replacements(replaced)}")  # noqa: E731
     generator = open_generator(
@@ -131,19 +135,28 @@ def sample(
     index = open_index(stored, corpus) if config.max_copy or mark_copied else None
     if index is not None:
         generator.copy_index = lambda: index
-    job = Job(generator, config, num_samples, logprobs, index if mark_copied else None)
+    marked_by, is_held = index if mark_copied else None, output not in (None, "-")
+    job = Job(generator, config, num_samples, logprobs, marked_by, has_many_prompts=prompts_file is not None)
     if color:
         _paint(job.surprising(prompts, unescape(sample_delimiter), with_prompt=not no_prompt), stored.tokenizer.level)
+        job.check()
         return
     pieces: Iterable[tuple[str, bool]]
     if as_json:
         facts = _facts(stored, config, engine, on_unknown, num_samples)
+        if index is not None and corpus is not None:
+            facts["corpus"] = {"name": corpus, "sha256": index.text_sha256}
         documents = (job.documents(each, facts) for each in prompts)
         lines = ([document] for found in documents for document in found) if prompts_file else documents
-        pieces = ((shown_as_json(line), False) for line in lines)
+        is_list = num_samples > 1 and not prompts_file
+        pieces = ((shown_as_json(line, is_list=is_list), False) for line in lines if line)
     else:
-        pieces = job.texts(prompts, unescape(sample_delimiter), with_prompt=not no_prompt)
-    _write(pieces, output)
+        are_held = is_held or job.has_many_prompts
+        pieces = job.texts(prompts, unescape(sample_delimiter), with_prompt=not no_prompt, are_held=are_held)
+    pieces = list(pieces) if is_held else pieces
+    if pieces or not job.failed:
+        _write(pieces, output)
+    job.check()
 
 
 def _check_forms(output: str | None, *, color: bool, as_json: bool, marks: bool, with_logprobs: bool) -> None:
@@ -158,21 +171,21 @@ def _check_forms(output: str | None, *, color: bool, as_json: bool, marks: bool,
         raise SettingError("--mark-copied marks text, and --logprobs writes a table. Leave out one, or give --json")
 
 
-def _prompts(prompt: str, escapes: bool, file: Path | None, prompts_file: Path | None) -> Iterable[str]:
+def _prompts(prompt: str | None, escapes: bool, file: Path | None, prompts_file: Path | None) -> Iterable[str]:
     """The prompts, one or those of a file."""
     from textgen.errors import SettingError
     from textgen.generation.prompts import read_prompt, read_prompts
 
-    if (prompt != "") + (file is not None) + (prompts_file is not None) > 1:
+    if (prompt is not None) + (file is not None) + (prompts_file is not None) > 1:
         raise SettingError("give one of --prompt, --file and --prompts")
-    if escapes and (file or prompts_file or prompt in ("", "-")):
+    if escapes and (file or prompts_file or prompt in (None, "", "-")):
         raise SettingError("--escapes is for the text of --prompt. Leave it out, or give the text there")
     notice = lambda note: tell(f"textgen: {note}")  # noqa: E731
     if prompts_file:
         return read_prompts(prompts_file, MAX_PROMPTS_BYTES, notice)
     if file or prompt == "-":
         return [read_prompt(file, MAX_PROMPT_BYTES, notice)]
-    return [unescape(prompt) if escapes else prompt]
+    return [unescape(prompt) if prompt and escapes else prompt or ""]
 
 
 def _check_room(stored: "StoredModel", config: SamplingConfig, num_samples: int) -> None:

@@ -101,6 +101,8 @@ class SamplingConfig(Settings):
         minimum=0,
         maximum=1000,
         reads=temperature_of,
+        form="a number, or several as 1.0,0.5",
+        metavar="FLOAT[,FLOAT...]",
     )
     top_k: int = setting(0, "Keep only the k likeliest tokens; 0 is off.", minimum=0, maximum=2**31 - 1, tried=12)
     top_p: float = setting(
@@ -131,6 +133,8 @@ class SamplingConfig(Settings):
         minimum=0,
         maximum=2**63 - 1,
         reads=seed_of,
+        form="a whole number, or random",
+        metavar="INTEGER|random",
     )
     stop: tuple[str, ...] = setting(
         (), r"Stop before this text; may be repeated. On a command line \n is a new line, \t a tab, \\ a backslash."

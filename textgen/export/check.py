@@ -15,8 +15,9 @@ from textgen.config import SamplingConfig
 from textgen.errors import ExportError
 from textgen.export.requests import CHECKED, Answers, Requests, request_of
 from textgen.generation.barred import Barred
+from textgen.generation.completion import Completion
 from textgen.generation.ending import Ending, with_start
-from textgen.generation.generator import Completion, open_generator
+from textgen.generation.generator import open_generator
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.generation.past import Past
 from textgen.generation.philox import uniforms

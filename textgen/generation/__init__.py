@@ -20,6 +20,7 @@
     prompts       prompts from files
     sizes         how many texts are written side by side, and what they take
     following     what is barred, steered and ended in texts that go on from one place
+    completion    one text, and what is known of it
     generator     a prompt -> text that streams
     alternatives  the likeliest next words, with their probabilities
     jobs          what `textgen sample` writes, as text or as JSON that repeats it; replaying: that text again

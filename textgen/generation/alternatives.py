@@ -113,6 +113,15 @@ def alternatives(engine: Engine, tokenizer: Tokenizer, context: Context, count: 
     return Alternatives(list(found.values()), end)
 
 
+def after_piece(tokenizer: Tokenizer, text: str) -> np.ndarray | None:
+    """The ids behind which the piece `text` is over, bool [V]: with any other it would go on. None is all of them."""
+    rules, token_ids = _Rules.of(tokenizer), tokenizer.encode(text)
+    if rules.closes[token_ids[-1]]:
+        return None
+    over = rules.ends if rules.begins[token_ids].any() else rules.never
+    return over if over.any() else None
+
+
 def _add(found: dict[str, Alternative], text: str, cost: float, *, is_whole: bool) -> None:
     """Take note of a piece. One that is spelled in two ways is one piece."""
     before = found[text].probability if text in found else 0.0

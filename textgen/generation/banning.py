@@ -4,7 +4,8 @@ follow; `graph_banning.py` holds them as TensorFlow operations, by these numbers
 1. A text that begins with [ and ends with ], with something between, is one character of a set: of those between. There
    a - between two characters stands for all from the one to the other, and a ^ before the others for all but them.
 2. Any other text is its characters, one after the other.
-3. A small letter stands for its capital, too, unless the text holds a capital.
+3. A small letter stands for its capital, too, unless the text holds a capital. After a ^ it stands for itself alone:
+   capitals that are not named there are banned.
 4. A token is banned that holds a whole banned text, and one that completes a banned text which is open: the text so
    far, the prompt's included, ends with the beginning of it.
 5. After a token those banned texts are open whose beginning ends it, and those that it went on with and did not end.
@@ -111,7 +112,7 @@ def places_of(text: str) -> Iterator[tuple[list[tuple[str, str]], bool, bool]]:
     inside = inside[is_negated:]
     last = len(inside) - 1
     ends = [(inside[i - 1], inside[i + 1]) if c == "-" and 0 < i < last else (c, c) for i, c in enumerate(inside)]
-    yield [(min(pair), max(pair)) for pair in ends], is_negated, is_exact
+    yield [(min(pair), max(pair)) for pair in ends], is_negated, is_exact or is_negated
 
 
 def stands_in(banned: str, text: str) -> bool:

@@ -42,11 +42,17 @@ class Hypothesis:
 
 
 def beam_search(
-    engine: NumpyEngine, tokenizer: Tokenizer, context: Context, config: SamplingConfig
+    engine: NumpyEngine,
+    tokenizer: Tokenizer,
+    context: Context,
+    config: SamplingConfig,
+    first: np.ndarray | None = None,
 ) -> tuple[str, str, np.ndarray]:
     """The text that continues `context`, why it ends, as `Ending.reason`, and its ids, int [T].
 
-    `config.beams` is the width of the beam.
+    Args:
+        config: its `beams` is the width of the beam.
+        first: bool [V], the ids of which the text begins with one; None is any.
     """
     hidden, memory, logits = context.hidden[:, None], context.memory[:, None], context.logits[None]
     past = Past(context, config, 1, Barred.of(tokenizer, config))
@@ -55,6 +61,8 @@ def beam_search(
     while True:
         scores = _scores(logits, past, config)
         scores += np.array([[text.score] for text in beam])
+        if first is not None:
+            scores, first = np.where(first, scores, -np.inf), None
         kept: list[tuple[int, int, Hypothesis]] = []  # the row it continues, its last id, and the text
         for row, token_id in _best(scores, config.beams):
             text = beam[row].followed_by(token_id, float(scores[row, token_id]))

@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from textgen.config import SamplingConfig
-from textgen.errors import SettingError, TextgenError
+from textgen.errors import DeadEndError, SettingError
 from textgen.generation.banning import stands_in
 from textgen.generation.barred import Barred
 from textgen.generation.ending import Ending
 from textgen.generation.state import Context
-from textgen.generation.steering import Steering, Together
+from textgen.generation.steering import First, Steering, Together
 from textgen.messages import shown
 from textgen.tokenizers import Tokenizer
 
@@ -40,8 +42,11 @@ class Following:
             self._check_words()
             self._constraint = constraint_of(tokenizer, config, context)
 
-    def rows(self, number: int) -> tuple[list[Ending], Steering | None]:
-        """What follows each of so many texts, and what steers all of them; None is nothing."""
+    def rows(self, number: int, first: np.ndarray | None = None) -> tuple[list[Ending], Steering | None]:
+        """What follows each of so many texts, and what steers all of them; None is nothing.
+
+        Args: first: bool [V], the ids of which each text begins with one; None is any.
+        """
         steerings: list[Steering] = []
         endings = [Ending(self.tokenizer, self.config) for _ in range(number)]
         if self._constraint is not None:
@@ -54,6 +59,8 @@ class Following:
             from textgen.generation.max_copy import MaxCopy  # noqa: PLC0415
 
             steerings.append(MaxCopy(self._copy_rules, self.tokenizer, self.context, number))
+        if first is not None:
+            steerings.append(First(first, number))
         return endings, steerings[0] if len(steerings) == 1 else Together(steerings) if steerings else None
 
     def _check_words(self) -> None:
@@ -71,12 +78,12 @@ class Following:
                 )
 
     def check(self, ending: Ending) -> None:
-        """Raise TextgenError where the text is over without being what a constraint asks for.
+        """Raise DeadEndError where the text is over without being what a constraint asks for.
 
         A text that keeps to a constraint alone never comes to such a place.
         """
         if ending.reason == "nothing" and self._constraint is not None:
-            raise TextgenError(
+            raise DeadEndError(
                 "the text came to a place where the rules together allow nothing more, before it was what it must be. "
                 "Try another seed, or loosen what is banned, repeated or copied"
             )

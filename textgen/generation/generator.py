@@ -7,7 +7,6 @@ shipped model, 5 of 128 texts of 150 words differed between one alone and 64 sid
 have both rounded alike, and took three times as long. `batch_of` gives a sample the same neighbours again.
 """
 
-import dataclasses
 import functools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -15,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from textgen.config import END_OF_DOCUMENT, SamplingConfig
-from textgen.errors import SettingError
+from textgen.errors import DeadEndError, SettingError
 from textgen.generation.barred import Barred
+from textgen.generation.completion import Completion, OnFailed
 from textgen.generation.ending import Ending, with_start
 from textgen.generation.engines import Engine, open_engine
 from textgen.generation.following import Following, check_together
@@ -37,18 +37,6 @@ if TYPE_CHECKING:
     from textgen.store.copy_index import CopyIndex
 
 PROMPT_BYTES = 32  # of a character of a prompt, as it is read; 13 to 25 were measured
-
-
-@dataclasses.dataclass(frozen=True)
-class Completion:
-    """One sample: the prompt as the model read it, and what it wrote."""
-
-    prompt: str
-    completion: str
-    seed: int
-    sample: int
-    finish_reason: str  # "length", "stop", "document", "match", or "nothing" where no token might follow
-    logprobs: list[ScoredToken] | None = None  # of each token that was written, where they were asked for
 
 
 class Generator:
@@ -126,15 +114,19 @@ class Generator:
         check_together(config)
         return Following(self.tokenizer, context, config, lambda: self._rules_of_copying(config))
 
-    def write(self, context: Context, config: SamplingConfig, sample: int = 0) -> Iterator[str]:
+    def write(
+        self, context: Context, config: SamplingConfig, sample: int = 0, first: np.ndarray | None = None
+    ) -> Iterator[str]:
         """Pieces of one sample's text after `context`, which is not changed.
+
+        Args: first: bool [V], the ids of which the text begins with one; None is any.
 
         Raises what `following` raises before the first piece is asked for.
         """
         following = self.following(context, config)
         if config.beams > 1:
-            return iter([self._likeliest(context, config)[0]])
-        return (shown for _, shown in self._written(following, sample))
+            return iter([self._likeliest(context, config, first)[0]])
+        return (shown for _, shown in self._written(following, sample, first))
 
     def score(
         self, context: Context, config: SamplingConfig, num_others: int, sample: int = 0
@@ -147,9 +139,11 @@ class Generator:
         written = self._written(following, sample)
         return shown_tokens((scorer.read(token_ids), shown) for token_ids, shown in written)
 
-    def _written(self, following: Following, sample: int) -> Iterator[tuple[np.ndarray, str]]:
+    def _written(
+        self, following: Following, sample: int, first: np.ndarray | None = None
+    ) -> Iterator[tuple[np.ndarray, str]]:
         """Block by block the ids of one text, int [T], and what can be shown after them."""
-        (ending,), steering = following.rows(1)
+        (ending,), steering = following.rows(1, first)
         for block in self.blocks(following.context, following.config, np.array([sample]), steering):
             before = ending.num_tokens
             shown = ending.feed(block[:, 0])
@@ -165,22 +159,35 @@ class Generator:
         return self.write(self.read(self.readable_prompt(prompt)), config, sample)
 
     def generate(
-        self, prompt: str, config: SamplingConfig, num_samples: int = 1, *, logprobs: int | None = None
+        self,
+        prompt: str,
+        config: SamplingConfig,
+        num_samples: int = 1,
+        *,
+        logprobs: int | None = None,
+        on_failed: OnFailed | None = None,
     ) -> list[Completion]:
         """`num_samples` texts that continue `prompt`, made side by side.
 
         Args:
             logprobs: tell how likely each token was, and so many of the likeliest; None tells nothing.
+            on_failed: told of a text that is left out; None raises DeadEndError for the first.
         """
         if logprobs is not None and logprobs < 0:
             raise SettingError(f"`logprobs` must be at least 0. Received: {received(logprobs)}")
         check_samples(self.tokenizer, config, num_samples)
-        return self.complete(prompt, config, range(num_samples), logprobs=logprobs)
+        return self.complete(prompt, config, range(num_samples), logprobs=logprobs, on_failed=on_failed)
 
     def complete(
-        self, prompt: str, config: SamplingConfig, numbers: range, *, logprobs: int | None = None
+        self,
+        prompt: str,
+        config: SamplingConfig,
+        numbers: range,
+        *,
+        logprobs: int | None = None,
+        on_failed: OnFailed | None = None,
     ) -> list[Completion]:
-        """The samples of these numbers, as many side by side as `batch_of` says."""
+        """The samples of these numbers, as many side by side as `batch_of` says; arguments as of `generate`."""
         text = self.readable_prompt(prompt)
         context = self.read(text)
         following = self.following(context, config)
@@ -189,9 +196,10 @@ class Generator:
             scored = self._scored(context, token_ids, completion, logprobs)
             return [Completion(text, completion, config.seed, 0, reason, scored)]
         completions: list[Completion] = []
-        while len(completions) < len(numbers):
-            batch = self.batch_of(numbers[len(completions)], numbers.stop)
-            completions += self._batch(text, following, np.array(batch), logprobs)
+        while numbers:
+            batch = self.batch_of(numbers.start, numbers.stop)
+            completions += self._batch(text, following, np.array(batch), logprobs, on_failed)
+            numbers = numbers[len(batch) :]
         return completions
 
     def batch_of(self, sample: int, num_samples: int) -> range:
@@ -200,12 +208,16 @@ class Generator:
         first = sample // at_once * at_once
         return range(first, min(first + at_once, num_samples))
 
-    def variants(self, context: Context, config: SamplingConfig, samples: range) -> list[str]:
+    def variants(
+        self, context: Context, config: SamplingConfig, samples: range, on_failed: OnFailed | None = None
+    ) -> list[str]:
         """The texts of several samples after `context`, made side by side in one batch."""
         following = self.following(context, config)
-        return [completion.completion for completion in self._batch("", following, np.array(samples), None)]
+        return [one.completion for one in self._batch("", following, np.array(samples), None, on_failed)]
 
-    def _batch(self, prompt: str, following: Following, samples: np.ndarray, logprobs: int | None) -> list[Completion]:
+    def _batch(
+        self, prompt: str, following: Following, samples: np.ndarray, logprobs: int | None, on_failed: OnFailed | None
+    ) -> list[Completion]:
         endings, steering = following.rows(len(samples))
         texts: list[list[str]] = [[] for _ in samples]
         blocks: list[np.ndarray] = []
@@ -224,7 +236,13 @@ class Generator:
                 break
         completions = []
         for column, (sample, pieces, ending) in enumerate(zip(samples.tolist(), texts, endings, strict=True)):
-            self._check(following, ending)
+            try:
+                self._check(following, ending)
+            except DeadEndError as problem:
+                if on_failed is None:
+                    raise DeadEndError(f"sample {sample}: {problem}" if len(samples) > 1 else str(problem)) from None
+                on_failed(sample, problem)
+                continue
             text, token_ids = "".join(pieces), [block[:, column] for block in blocks]
             kept = np.concatenate([np.zeros(0, int), *token_ids])[: ending.num_tokens]
             scored = self._scored(following.context, kept, text, logprobs)
@@ -232,16 +250,18 @@ class Generator:
         return completions
 
     def _check(self, following: Following, ending: Ending) -> None:
-        """Say that a text ended early; raise TextgenError where it must not."""
+        """Say that a text ended early; raise DeadEndError where it must not."""
         following.check(ending)
         if ending.reason == "nothing":
             self.on_ended("a text ends early: whatever could follow is banned, repeated or copied")
 
-    def _likeliest(self, context: Context, config: SamplingConfig) -> tuple[str, str, np.ndarray]:
+    def _likeliest(
+        self, context: Context, config: SamplingConfig, first: np.ndarray | None = None
+    ) -> tuple[str, str, np.ndarray]:
         """The text of a beam search, why it ends, and its ids."""
         from textgen.generation.beams import beam_search  # noqa: PLC0415
 
-        return beam_search(self.engine.in_numpy(), self.tokenizer, context, config)
+        return beam_search(self.engine.in_numpy(), self.tokenizer, context, config, first)
 
     def _scored(
         self, context: Context, token_ids: np.ndarray, text: str, num_others: int | None

@@ -95,7 +95,8 @@ def places_of(texts: tf.Tensor, spelled: Spelled) -> Places:
     number = tf.cumsum(tf.cast(is_first, tf.int32)) - 1  # [N], of the place that a character belongs to
     num_places = tf.reduce_sum(tf.cast(is_first, tf.int32))
     is_said = ~is_set | ((place >= begin) & (place < sizes - 1))
-    is_exact = tf.gather(tf.math.unsorted_segment_sum(_is_capital(symbols), rows, tf.size(texts)), rows) > 0  # rule 3
+    num_capitals = tf.gather(tf.math.unsorted_segment_sum(_is_capital(symbols), rows, tf.size(texts)), rows)
+    is_exact = (num_capitals > 0) | is_negated  # rule 3
     within = lambda characters: (characters >= lower[:, None]) & (characters <= upper[:, None])  # noqa: E731
     fits = tf.where(is_exact[:, None], within(tf.constant(spelled.points)), within(tf.constant(spelled.small)))
     fits = tf.cast(fits & is_said[:, None], tf.int32)  # [N, U]

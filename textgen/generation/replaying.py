@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from textgen.config import SamplingConfig
-from textgen.errors import CorpusError, SettingError, TextgenError
+from textgen.errors import CorpusError, DeadEndError, SettingError, TextgenError
+from textgen.generation.completion import Completion
 from textgen.generation.engines import ENGINES
-from textgen.generation.generator import Completion, Generator
+from textgen.generation.generator import Generator
 from textgen.generation.sizes import MAX_SAMPLES, check_samples
 from textgen.messages import shown
 from textgen.store.model_directory import StoredModel, check_name
@@ -50,6 +51,7 @@ class Recorded:
     model: str
     model_sha256: str
     textgen: str
+    corpus: tuple[str, str] | None = None  # what --corpus named, and the SHA-256 of its text
 
     @classmethod
     def of(cls, document: Any, what: str) -> "Recorded":
@@ -61,7 +63,8 @@ class Recorded:
             config = SamplingConfig.from_json(document["settings"])
         except SettingError as problem:
             raise CorpusError(f"{what}: a setting differs from those of this version: {problem}") from None
-        recorded = cls(config=config, **{name: document[name] for name in FIELDS if name != "settings"})
+        corpus = _corpus_of(document, what)
+        recorded = cls(config=config, corpus=corpus, **{name: document[name] for name in FIELDS if name != "settings"})
         if config.endless:
             raise CorpusError(f"{what} is endless, and there is no end to compare")
         if not 0 <= recorded.sample < recorded.num_samples <= MAX_SAMPLES:
@@ -70,6 +73,32 @@ class Recorded:
             raise CorpusError(f"{what}: engine or on_unknown differ from those of this version")
         check_name(recorded.model)
         return recorded
+
+    def check_corpus(self, given: str | None, sha256: str | None = None) -> None:
+        """Raise CorpusError where the text was kept from copying another one than `given`.
+
+        Args:
+            given: what `--corpus` names now.
+            sha256: of its text, once that is read.
+        """
+        if self.corpus is None or (given is not None and sha256 in (None, self.corpus[1])):
+            return
+        name = shown(self.corpus[0])
+        if given is None:
+            raise CorpusError(f"the corpus differs: this text was written with --corpus {name}. Give that, too")
+        raise CorpusError(
+            f"the corpus differs: {shown(given)} is another text than --corpus {name} was, or has changed"
+        )
+
+
+def _corpus_of(document: dict[str, Any], what: str) -> tuple[str, str] | None:
+    corpus = document.get("corpus")
+    if corpus is None:
+        return None
+    name, sha256 = (corpus.get("name"), corpus.get("sha256")) if isinstance(corpus, dict) else (None, None)
+    if not (isinstance(name, str) and isinstance(sha256, str)):
+        raise CorpusError(f"{what} is nothing that textgen sample --json wrote: its corpus has no name and sha256")
+    return name, sha256
 
 
 def read_records(path: Path) -> list[Recorded]:
@@ -122,10 +151,10 @@ def replay(
 
     Raises TextgenError where a text is not the same, or its model.
     """
-    generators: dict[tuple[str, str, str], Generator] = {}
-    batch: tuple[Any, list[Completion]] = (None, [])
+    generators: dict[tuple[object, ...], Generator] = {}
+    batch: tuple[Any, dict[int, Completion], dict[int, DeadEndError]] = (None, {}, {})
     for recorded in records:
-        key = recorded.model, recorded.engine, recorded.on_unknown
+        key = recorded.model, recorded.engine, recorded.on_unknown, recorded.corpus, bool(recorded.config.max_copy)
         if key not in generators:
             stored = load(recorded.model)
             if stored.sha256 != recorded.model_sha256:
@@ -136,10 +165,14 @@ def replay(
         asked = (key, recorded.given, recorded.config, numbers)
         if batch[0] != asked:
             check_samples(generator.tokenizer, recorded.config, len(numbers))
-            batch = asked, generator.complete(recorded.given, recorded.config, numbers)
-        made = batch[1][recorded.sample - numbers.start]
-        _compare(made, recorded, version)
-        yield made
+            failed: dict[int, DeadEndError] = {}
+            made = generator.complete(recorded.given, recorded.config, numbers, on_failed=failed.__setitem__)
+            batch = asked, {completion.sample: completion for completion in made}, failed
+        if recorded.sample in batch[2]:
+            raise batch[2][recorded.sample]
+        completion = batch[1][recorded.sample]
+        _compare(completion, recorded, version)
+        yield completion
 
 
 def _compare(made: Completion, recorded: Recorded, version: str) -> None:

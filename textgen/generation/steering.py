@@ -34,3 +34,19 @@ class Together:
         """As in `Steering`."""
         for steering in self.steerings:
             steering.advance(token_ids)
+
+
+class First:
+    """Only some ids may be the first of each text; behind it all are allowed."""
+
+    def __init__(self, first: np.ndarray, number: int):
+        """Args: first: bool [V], at least one; number: of texts."""
+        self._allowed: np.ndarray | None = np.tile(first, (number, 1))
+
+    def allowed(self) -> np.ndarray | None:
+        """As in `Steering`."""
+        return self._allowed
+
+    def advance(self, token_ids: np.ndarray) -> None:
+        """As in `Steering`."""
+        self._allowed = None

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from textgen.config import SamplingConfig
+from textgen.generation.following import check_together
 from textgen.messages import counted, nearest, shown, unescape
 from textgen.repl.branching import go_to_branch, list_branches, make_branch, show_difference
 from textgen.repl.choosing import go_on_to, go_on_words, show_alternatives, show_variants
@@ -34,6 +35,7 @@ A line that begins with // begins with one /.
 """
 
 
+QUOTES = "\"'"
 SWITCH = {"on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
 
 
@@ -57,7 +59,9 @@ def set_value(session: Session, argument: str) -> None:
     if not text:
         session.notice(_settings_table(session.config, [name] if name else list(SETTINGS)))
         return
-    session.config = session.config.replace(**{name: parse_setting(name, text)})
+    config = session.config.replace(**{name: parse_setting(name, text)})
+    check_together(config)
+    session.config = config
     if name == "seed":
         session.next_sample = 0
     session.notice(f"{name} = {shown_value(getattr(session.config, name))}")
@@ -70,7 +74,7 @@ def parse_setting(name: str, text: str) -> Any:
         return _strings(text)
     kinds = typing.get_args(hint) or (hint,)
     if str in kinds:
-        return None if text == "off" else text
+        return None if text == "off" else _unquoted(text)
     if bool in kinds:
         return SWITCH.get(text.lower(), text)
     reads = SETTINGS[name].metadata.get("reads") or (int if int in kinds else float)
@@ -92,6 +96,26 @@ def _strings(text: str) -> tuple[str, ...]:
         raise CommandError(f"a quote is not closed. Received: {text}") from None
 
 
+def _unquoted(text: str) -> str:
+    """A pattern, which quotes may stand around, as where it begins with a space; backslashes are its own."""
+    if text[0] not in QUOTES:
+        return text
+    if len(text) == 1 or text[-1] != text[0] or text[0] in text[1:-1]:
+        other = QUOTES.replace(text[0], "")
+        raise CommandError(
+            f"a pattern that begins with {text[0]} is put between {other} and {other}, or begins with "
+            f"\\x{ord(text[0]):x}. Received: {shown(text, 40)}"
+        )
+    return text[1:-1]
+
+
+def _quoted(text: str) -> str:
+    """A pattern as `_unquoted` reads it, in quotes where it needs some."""
+    if text == text.strip() and text[:1] not in QUOTES and text != "off":
+        return text
+    return next((f"{quote}{text}{quote}" for quote in QUOTES if quote not in text), text)
+
+
 def _settings_table(config: SamplingConfig, names: list[str]) -> str:
     rows = [(name, shown_value(getattr(config, name)), SETTINGS[name].metadata["description"]) for name in names]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
@@ -106,6 +130,8 @@ def shown_value(value: Any) -> str:
         return " ".join(f'"{item}"'.replace("\n", "\\n").replace("\t", "\\t") for item in value) or "off"
     if value is None:
         return "off"
+    if isinstance(value, str):
+        return _quoted(value)
     return str(value) if not isinstance(value, bool) else "on" if value else "off"
 
 
@@ -217,7 +243,7 @@ COMMANDS = {
     command.name: command
     for command in (
         Command("/help", "", "this list", show_help),
-        Command("/set", "[NAME [VALUE]]", "change or show a setting; stop takes strings, or off", set_value, "setting"),
+        Command("/set", "[NAME [VALUE]]", "change or show a setting; text in quotes, or off", set_value, "setting"),
         Command("/status", "", "the model, the settings, the size of the story", show_status),
         Command("/regen", "", "write the last turn again, with other random numbers", regenerate),
         Command("/alt", "[K]", "the K likeliest next pieces (5), to choose from", show_alternatives),

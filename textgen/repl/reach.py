@@ -1,4 +1,4 @@
-"""How far one turn goes on, where somebody said it for this turn: so many words, or to a text.
+"""How one turn goes on, where somebody said it for this turn: for so many words, up to a text, behind a whole piece.
 
 A word is a run of symbols without a space that holds a letter or a number; in writing without spaces it is one
 character.
@@ -28,14 +28,20 @@ def count_words(text: str) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Reach:
-    """How far a turn goes. Neither: as far as the settings say."""
+    """How a turn goes on. With nothing of this: as the settings say."""
 
     words: int = 0  # so many
     to: str = ""  # up to this text, and with it
+    after_piece: bool = False  # behind a piece that was chosen, which stays as it was offered
+
+    @property
+    def cuts(self) -> bool:
+        """Whether it ends a text where the settings do not."""
+        return bool(self.words or self.to)
 
     def settings(self, config: SamplingConfig, level: str) -> SamplingConfig:
         """`config` with a length that is enough. A model that never ends a word is stopped all the same."""
-        if not (self.words or self.to):
+        if not self.cuts:
             return config
         length = self.words * MAX_PIECE if self.words else max(config.length, LONGEST_TO[level])
         least = min(config.min_length, length)
@@ -43,7 +49,7 @@ class Reach:
 
     def limit(self, pieces: Iterable[str]) -> Iterator[str]:
         """`pieces` up to where the turn ends."""
-        if not (self.words or self.to):
+        if not self.cuts:
             yield from pieces
             return
         ends = _WordEnds(self.words) if self.words else _TextEnd(self.to)

@@ -10,11 +10,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from textgen.config import SamplingConfig
-from textgen.errors import TextgenError
-from textgen.generation.alternatives import Alternatives, alternatives
+from textgen.errors import DeadEndError, TextgenError
+from textgen.generation.alternatives import Alternatives, after_piece, alternatives
 from textgen.generation.generator import Generator
 from textgen.generation.sizes import check_samples
-from textgen.generation.state import Context
 from textgen.repl.desk import Desk, History
 from textgen.repl.reach import AS_SET, Reach
 from textgen.repl.story import Reader, Story, Turn, common_beginning, join, last_words
@@ -36,6 +35,7 @@ class Offer:
 
     story: Story
     texts: tuple[str, ...]
+    whole: tuple[bool, ...]  # whether each is; else it is the beginning of a longer piece
     is_turn: bool  # whether each is a whole turn that the model wrote; else it is the next piece, and the model goes on
 
 
@@ -168,18 +168,28 @@ class Session:
         story, turn = self.story, Turn.make(self.story.end, "")
         generator = self.generator
         found = alternatives(generator.engine, generator.tokenizer, self.reader.context(turn.prompted), count)
-        self._offer = Offer(story, tuple(piece.text for piece in found.pieces), is_turn=False)
+        texts, whole = tuple(piece.text for piece in found.pieces), tuple(piece.is_whole for piece in found.pieces)
+        self._offer = Offer(story, texts, whole, is_turn=False)
         return found
 
     def variants(self, count: int) -> tuple[str, ...]:
-        """So many next turns, written side by side, which can then be chosen. Each has its own sample number."""
+        """So many next turns, written side by side, which can then be chosen. Each has its own sample number.
+
+        Those that come to a dead end are left out. Raises DeadEndError where all of them do.
+        """
         config = self.config.replace(endless=False, ignore_eod=self.config.passes_ends, beams=1)
         check_samples(self.generator.tokenizer, config, count)
         story, turn = self.story, Turn.make(self.story.end, "")
         context = self.reader.context(turn.prompted)
         first, self.next_sample = self.next_sample, self.next_sample + count
-        texts = self.generator.variants(context, config, range(first, first + count))
-        self._offer = Offer(story, tuple(texts), is_turn=True)
+        problems: list[DeadEndError] = []
+        numbers = range(first, first + count)
+        texts = self.generator.variants(context, config, numbers, lambda _, problem: problems.append(problem))
+        if not texts:
+            raise problems[0]
+        if problems:
+            self.notice(f"{len(problems)} of {count} ways to go on came to a place where the rules allow nothing more")
+        self._offer = Offer(story, tuple(texts), (True,) * len(texts), is_turn=True)
         return self._offer.texts
 
     def choose(self, number: int) -> None:
@@ -191,7 +201,7 @@ class Session:
         text = offer.texts[number - 1]
         if not offer.is_turn:
             self.write_typed(text)
-            self.append(text)
+            self.append(text, Reach(after_piece=offer.whole[number - 1]))
         elif text:
             self.change(self.story.add(Turn.make(self.story.end, "", text)))
             self.write(text if text.endswith("\n") else text + "\n")
@@ -206,7 +216,8 @@ class Session:
 
     def _write_turn(self, earlier: Story, turn: Turn) -> None:
         """Let the model write after `turn.given`, and make that the story's last turn."""
-        written, is_stopped = self._write(self.reader.context(turn.prompted), turn.reach)
+        self._check_uncut(turn.reach)
+        written, is_stopped = self._write(turn)
         if written or turn.given:
             self.change(earlier.add(turn.with_written(written)))
         if is_stopped:
@@ -216,20 +227,32 @@ class Session:
         elif turn.reach.is_missed_by(written):
             self.notice(f"{turn.reach.to!r:.60} did not come within {len(written):,} characters")
 
+    def _check_uncut(self, reach: Reach) -> None:
+        """Raise CommandError where a text would be cut that has to be something as a whole."""
+        wanted = [name for name in ("must_include", "regex") if getattr(self.config, name)]
+        if reach.cuts and wanted:
+            off = " and ".join(f"/set {name} off" for name in wanted)
+            raise CommandError(
+                f"/words and /to cut a text, and {' and '.join(wanted)} can be kept by a whole one alone. {off} first, "
+                "or go on without them"
+            )
+
     def _why_nothing(self) -> str:
         if self.generator.tokenizer.eod_id is None or self.config.passes_ends:
             return "the text that stops it came first" if self.config.stop else "no token is left that may follow"
         return "for it the text ends here. Type how it goes on, or /set ignore_eod on"
 
-    def _write(self, context: Context, reach: Reach) -> tuple[str, bool]:
-        """What the model wrote and showed, and whether Ctrl-C ended it."""
+    def _write(self, turn: Turn) -> tuple[str, bool]:
+        """What the model wrote and showed after `turn.given`, and whether Ctrl-C ended it."""
+        context, reach = self.reader.context(turn.prompted), turn.reach
         sample, self.next_sample = self.next_sample, self.next_sample + 1
         pieces: list[str] = []
         is_stopped, begun = False, time.perf_counter()
         tokenizer = self.generator.tokenizer
         config = reach.settings(self.config, tokenizer.level)
+        first = after_piece(tokenizer, turn.given) if reach.after_piece else None
         try:
-            for piece in reach.limit(self.generator.write(context, config, sample=sample)):
+            for piece in reach.limit(self.generator.write(context, config, sample=sample, first=first)):
                 pieces.append(piece)
                 self.write(piece)
         except KeyboardInterrupt:

@@ -9,12 +9,12 @@ stories have in common stands in the file once. Each refers to smaller numbers o
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from textgen.config import SamplingConfig
-from textgen.errors import TextgenError
+from textgen.errors import SettingError
 from textgen.messages import shown
 from textgen.repl.desk import MAX_BRANCHES, MAX_NAME, Desk, History
 from textgen.repl.reach import MAX_MARK, MAX_WORDS, Reach
@@ -31,6 +31,8 @@ MAX_BYTES = 16 * 2**20
 MAX_CHANGES = 1000  # to be taken back tomorrow, and as many to be done again
 MAX_PASSAGES_IN_TURN = 4  # what was given, what was written, and where one of them was cut
 MAX_SAMPLE = 2**62
+ADVICE = "It stays as it is. Name another file"
+KINDS = {dict: "an object", list: "a list", str: "a text", int: "a whole number"}
 
 
 class SessionFile:
@@ -62,10 +64,11 @@ class SessionFile:
             )
         try:
             history, config, next_sample, model = _from_json(facts)
-        except (TextgenError, TypeError, ValueError, LookupError, AttributeError) as problem:
-            raise CommandError(
-                f"{shown(self.path)} is a damaged session: {problem or 'it is not whole'!s:.200}"
-            ) from None
+        except SettingError as problem:
+            said = str(problem).replace("`", "")
+            raise CommandError(f"{shown(self.path)} is a damaged session: in settings, {said:.200}. {ADVICE}") from None
+        except ValueError as problem:
+            raise CommandError(f"{shown(self.path)} is a damaged session: {problem!s:.200}. {ADVICE}") from None
         session.history, session.config, session.next_sample = history, config, next_sample
         self._kept, self._stamp, session.file = _state_of(session), stamp, self
         other = "" if model.sha256 == session.model.sha256 else f"; it was written with another model, {model.name}"
@@ -171,7 +174,7 @@ def _to_json(session: Session) -> dict[str, Any]:
     def story_row(story: Story, earlier: int) -> list[Any]:
         turn: Any = story.last
         places = passages.number(turn.prompted), passages.number(turn.after)
-        return [earlier, *places, turn.reach.words, turn.reach.to]
+        return [earlier, *places, turn.reach.words, turn.reach.to, *([1] if turn.reach.after_piece else [])]
 
     stories = _Table(lambda story: _unless_empty(story.earlier), story_row)
 
@@ -199,50 +202,85 @@ def _unless_empty(story: Story) -> Story | None:
 
 
 def _from_json(document: dict[str, Any]) -> tuple[History, SamplingConfig, int, ModelFacts]:
-    """What `_to_json` wrote. Raises what the checks raise, and LookupError where something is missing."""
-    config = SamplingConfig.from_json(SamplingConfig().to_json() | document["settings"])  # older ones had fewer
+    """What `_to_json` wrote. Raises ValueError, which names the field and says what is expected, or SettingError."""
+    given = _field(document, "settings", dict)
+    config = SamplingConfig.from_json(SamplingConfig().to_json() | given)  # older ones had fewer
     passages: list[Passage] = []
-    for previous, text in document["passages"]:
-        before = None if previous == -1 else passages[_number(previous, len(passages) - 1)]
-        passages.append(Passage(_text(text), before))
+    for what, (previous, text) in _rows(document, "passages", 2):
+        passages.append(Passage(_text(text, what), _earlier(previous, what, passages, None)))
     stories: list[Story] = []
-    for number, prompted, after, words, to in document["stories"]:
-        earlier = Story() if number == -1 else stories[_number(number, len(stories) - 1)]
-        begin, end = (passages[_number(place, len(passages) - 1)] for place in (prompted, after))
-        reach = Reach(_number(words, MAX_WORDS), _text(to, MAX_MARK))
-        stories.append(earlier.add(_turn(earlier.end, begin, end, reach)))
+    for what, (number, prompted, after, words, to, *others) in _rows(document, "stories", 5):
+        earlier = _earlier(number, what, stories, Story())
+        begin, end = (passages[_number(place, what, len(passages) - 1)] for place in (prompted, after))
+        reach = Reach(_number(words, what, MAX_WORDS), _text(to, what, MAX_MARK), after_piece=others == [1])
+        stories.append(earlier.add(_turn(what, earlier.end, begin, end, reach)))
 
-    def desk_of(facts: Any) -> Desk:
-        numbers = facts["stories"]
-        if not 1 <= len(numbers) <= MAX_BRANCHES or facts["name"] not in numbers:
-            raise ValueError("its stories are not those of a desk")
-        empty = Story()
-        return Desk(
-            facts["name"],
-            {
-                _text(name, MAX_NAME): empty if number == -1 else stories[_number(number, len(stories) - 1)]
-                for name, number in numbers.items()
-            },
-        )
+    def desk_of(facts: dict[str, Any], what: str) -> Desk:
+        name, numbers, empty = _field(facts, "name", str, what), _field(facts, "stories", dict, what), Story()
+        if not 1 <= len(numbers) <= MAX_BRANCHES or name not in numbers:
+            raise ValueError(f"{what}.stories must be 1 to {MAX_BRANCHES} stories, with {what}.name among them")
+        found = {
+            _text(name, f"{what}.stories", MAX_NAME): _earlier(number, f"{what}.stories", stories, empty)
+            for name, number in numbers.items()
+        }
+        return Desk(name, found)
 
-    past, future = (tuple(map(desk_of, document[name])) for name in ("past", "future"))
-    model = ModelFacts(name=_text(document["model"]["name"], 1000), sha256=_text(document["model"]["sha256"], 1000))
-    return History(desk_of(document["present"]), past, future), config, _number(document["next_sample"]), model
+    past, future = (
+        tuple(desk_of(_kind(facts, dict, what), what) for what, facts in _items(document, name))
+        for name in ("past", "future")
+    )
+    facts = _field(document, "model", dict)
+    name, sha256 = (_text(_field(facts, part, str, "model"), f"model.{part}", 1000) for part in ("name", "sha256"))
+    present = desk_of(_field(document, "present", dict), "present")
+    next_sample = _number(_field(document, "next_sample", int), "next_sample")
+    return History(present, past, future), config, next_sample, ModelFacts(name=name, sha256=sha256)
 
 
-def _number(value: Any, most: int = MAX_SAMPLE) -> int:
-    if type(value) is not int or not 0 <= value <= most:
-        raise ValueError(f"a number from 0 to {most} is expected. Received: {received(value)}")
+def _kind(value: Any, kind: type, what: str) -> Any:
+    if not isinstance(value, kind):
+        raise ValueError(f"{what} must be {KINDS[kind]}. Received: {received(value):.80}")
     return value
 
 
-def _text(value: Any, most: int = MAX_BYTES) -> str:
+def _field(facts: dict[str, Any], name: str, kind: type, within: str = "") -> Any:
+    """The value of a field, of that kind; `within` names what it is a part of."""
+    what = f"{within}.{name}" if within else name
+    if name not in facts:
+        raise ValueError(f"{what} is missing, which must be {KINDS[kind]}")
+    return _kind(facts[name], kind, what)
+
+
+def _items(document: dict[str, Any], name: str) -> list[tuple[str, Any]]:
+    """The items of a list, each with its name."""
+    return [(f"{name}[{number}]", item) for number, item in enumerate(_field(document, name, list))]
+
+
+def _rows(document: dict[str, Any], name: str, size: int) -> Iterator[tuple[str, list[Any]]]:
+    """The rows of a table, each with its name; a story's may have one value more."""
+    for what, row in _items(document, name):
+        if not isinstance(row, list) or not size <= len(row) <= size + (name == "stories"):
+            raise ValueError(f"{what} must be a list of {size} values. Received: {received(row):.80}")
+        yield what, row
+
+
+def _number(value: Any, what: str, most: int = MAX_SAMPLE, least: int = 0) -> int:
+    if type(value) is not int or not least <= value <= most:
+        raise ValueError(f"{what} must hold a whole number from {least} to {most}. Received: {received(value):.80}")
+    return value
+
+
+def _earlier(number: Any, what: str, rows: Sequence[Any], nothing: Any) -> Any:
+    """One of `rows`, of those before it; -1 is `nothing`."""
+    return nothing if _number(number, what, len(rows) - 1, -1) == -1 else rows[number]
+
+
+def _text(value: Any, what: str, most: int = MAX_BYTES) -> str:
     if not isinstance(value, str) or len(value) > most:
-        raise ValueError(f"a text of at most {most} characters is expected. Received: {received(value):.80}")
+        raise ValueError(f"{what} must hold a text of at most {most} characters. Received: {received(value):.80}")
     return value
 
 
-def _turn(before: Passage | None, prompted: Passage, after: Passage, reach: Reach) -> Turn:
+def _turn(what: str, before: Passage | None, prompted: Passage, after: Passage, reach: Reach) -> Turn:
     """A turn of places that follow each other; what lies between is short, so that no file makes it long to find."""
     for begin, end in ((before, prompted), (prompted, after)):
         place: Passage | None = end
@@ -250,5 +288,5 @@ def _turn(before: Passage | None, prompted: Passage, after: Passage, reach: Reac
             if place is not begin and place is not None:
                 place = place.previous
         if place is not begin:
-            raise ValueError("the places of a turn do not follow each other")
+            raise ValueError(f"{what} must have places that follow each other")
     return Turn(before, prompted, after, reach)

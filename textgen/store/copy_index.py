@@ -116,6 +116,11 @@ class CopyIndex:
             raise ModelError(f"{path} is no index of a text: its places are not those of its text. {ADVICE}")
         return cls(text, places)
 
+    @property
+    def text_sha256(self) -> str:
+        """The SHA-256 of the text."""
+        return hashlib.sha256(self.text).hexdigest()
+
     def check(self) -> None:
         """Raise ValueError unless the text is UTF-8 and the places are those of its characters, in their order."""
         self.text.decode()

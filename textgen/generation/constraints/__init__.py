@@ -20,6 +20,7 @@ import dataclasses
 import re
 
 from textgen.config import SamplingConfig
+from textgen.config.sampling import MAX_PATTERN
 from textgen.errors import SettingError
 from textgen.generation.barred import Barred
 from textgen.generation.constraints.including import Including, NoPlanError, graph_of, needed
@@ -28,7 +29,11 @@ from textgen.generation.constraints.matching import Matching
 from textgen.generation.constraints.rows import Constraint
 from textgen.generation.constraints.tokens import Tokens, UnwritableError
 from textgen.generation.state import Context
+from textgen.messages import shown
 from textgen.tokenizers import Tokenizer, WordTokenizer
+
+LONGEST = 2**31 - 1
+MOST_TRIED = 10  # banned texts that are looked at one by one
 
 
 def constraint_of(tokenizer: Tokenizer, config: SamplingConfig, context: Context) -> Constraint:
@@ -39,23 +44,49 @@ def constraint_of(tokenizer: Tokenizer, config: SamplingConfig, context: Context
     try:
         return _constraint(tokenizer, config, context)
     except UnwritableError as problem:
-        if not isinstance(tokenizer, WordTokenizer):
-            raise
-        advice = _advice(tokenizer, config, context)
+        advice = _ban_in_the_way(tokenizer, config, context)
+        if not advice and isinstance(tokenizer, WordTokenizer):
+            advice = _advice(tokenizer, config, context)
         raise SettingError(f"{problem} {advice}") if advice else problem from None
+
+
+def _ban_in_the_way(tokenizer: Tokenizer, config: SamplingConfig, context: Context) -> str:
+    """What of `ban` keeps a text from being written that could be without; "" where that is not the reason."""
+
+    def can_be_written(ban: tuple[str, ...]) -> bool:
+        try:
+            return bool(_constraint(tokenizer, config.replace(length=LONGEST, ban=ban), context))
+        except SettingError:
+            return False
+
+    if not config.ban or not can_be_written(()):
+        return ""
+    banned = [text for text in config.ban[:MOST_TRIED] if not can_be_written((text,))]
+    names = ": " + ", ".join(shown(repr(text)) for text in banned) if banned else ""
+    return f"beside what `ban` forbids{names}. Leave one of them out"
 
 
 def _advice(tokenizer: Tokenizer, config: SamplingConfig, context: Context) -> str:
     """What would let a word model write what it cannot; "" where nothing would."""
-    config = config.replace(length=2**31 - 1)
+    config = config.replace(length=LONGEST)
     blank = dataclasses.replace(context, recent=context.recent[:0])
     spelling = "with the words that it knows. `new_words` lets it spell others"
     beginning = "behind this prompt. Let it begin with a space or a sign, as a word model goes on from a word"
-    for advice, others in ((spelling, (config.replace(new_words=True), context)), (beginning, (config, blank))):
+    tried = [(spelling, config.replace(new_words=True), context), (beginning, config, blank)]
+    if config.regex is not None and len(spaced := _behind_space(config.regex)) <= MAX_PATTERN:
+        tried.append((beginning, config.replace(regex=spaced), context))
+    for advice, other_config, other_context in tried:
         with contextlib.suppress(SettingError):
-            _constraint(tokenizer, *others)
+            _constraint(tokenizer, other_config, other_context)
             return advice
     return ""
+
+
+def _behind_space(pattern: str) -> str:
+    """A pattern of what `pattern` matches with a space before it."""
+    rest = re.sub(r"\A(?:\(\?[aiLmsux]+\))+", "", pattern)
+    flags = pattern.removesuffix(rest)  # which must come first
+    return f"{flags}[ ](?:{rest})"
 
 
 def _constraint(tokenizer: Tokenizer, config: SamplingConfig, context: Context) -> Constraint:

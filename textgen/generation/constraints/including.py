@@ -156,7 +156,7 @@ class _Word:
         if self.anew >= NEVER and any(self.reach.need(found, start_state) < NEVER for found in items.starts):
             raise NoPlanError(f"`must_include` holds {shown(repr(word))}, which can only begin the text")
         if self.anew >= NEVER:
-            unknown = sorted(set(word).difference(tokens.tokenizer.symbols))
+            unknown = [shown(repr(symbol)) for symbol in sorted(set(word).difference(tokens.tokenizer.symbols))]
             raise UnwritableError(f"`must_include` holds {shown(repr(word))}, which this model cannot write", unknown)
 
     def read(self, found: int, text: str) -> int:

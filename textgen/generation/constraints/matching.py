@@ -6,7 +6,7 @@ from functools import reduce
 import numpy as np
 
 from textgen.generation.constraints.items import both, items_of, kinds_of
-from textgen.generation.constraints.patterns import Graph, Reading, symbol_of
+from textgen.generation.constraints.patterns import Graph, unknown_on_the_way
 from textgen.generation.constraints.reach import Reach
 from textgen.generation.constraints.tokens import NEVER, Tokens, UnwritableError, check_length, within
 
@@ -30,9 +30,7 @@ class Matching:
         items = reduce(both, [items_of(graph, [start], kinds) for graph, start in graphs])
         self.start = items.starts[0]
         self._reach = Reach(items, tokens, kinds)
-        self._check(
-            [graph for graph, _ in graphs], ["`regex`"] * (pattern is not None) + ["`must_include`"] * bool(others)
-        )
+        self._check(graphs, ["`regex`"] * (pattern is not None) + ["`must_include`"] * bool(others))
 
     def leads(self, place: int, state: int, units: int, num_tokens: int) -> np.ndarray:
         """As in `Constraint`."""
@@ -49,11 +47,10 @@ class Matching:
         """As in `Constraint`."""
         return self._reach.automaton.may_end(place)
 
-    def _check(self, graphs: list[Graph], settings: list[str]) -> None:
+    def _check(self, graphs: Sequence[tuple[Graph, int]], settings: list[str]) -> None:
         need, what = self._reach.need(self.start, self.start_state), " together with ".join(settings)
         if need >= NEVER:
-            read = [place.what for graph in graphs for place in graph.places if isinstance(place.what, Reading)]
-            symbols = [symbol_of(reading) for reading in read]
-            unknown = sorted(set("".join(symbols)).difference(self.tokens.alphabet))
+            alphabet = self.tokens.alphabet
+            unknown = [name for graph, start in graphs for name in unknown_on_the_way(graph, start, alphabet)]
             raise UnwritableError(f"{what} asks for a text that this model cannot write", unknown)
         check_length(what, need, self.tokens)

@@ -9,6 +9,7 @@ known here is refused. Libraries that make automata (interegular, greenery) read
 make the whole automaton at once, which `(.*a.{20})` blows up.
 """
 
+import collections
 import importlib
 import re
 import warnings
@@ -140,10 +141,37 @@ def parsed(pattern: str) -> Any:
         raise SettingError(f"`regex` is no regular expression: {shown(problem)}") from None
 
 
-def symbol_of(reading: Reading) -> str:
-    """The one character that is read, "" where it may be one of several."""
-    is_one = re.fullmatch(r"\\U[0-9a-f]{8}", reading.pattern)
-    return chr(int(reading.pattern[2:], 16)) if is_one and not reading.flags & re.IGNORECASE else ""
+def unknown_on_the_way(graph: Graph, start: int, alphabet: str) -> list[str]:
+    """What keeps a text of `alphabet` from an end of `graph`, for people: what must be read and is none of it.
+
+    Of all ways from `start` it is that with the least of such characters; [] where there is one without any. Assertions
+    are taken to hold.
+    """
+    readings = {place.what for place in graph.places if isinstance(place.what, Reading)}
+    is_known = {what: re.search(what.pattern, alphabet, what.flags) is not None for what in readings}
+    before: dict[int, int] = {}  # the place that each was first reached from, the start from itself
+    waiting = collections.deque([(start, start)])
+    while END not in before:
+        place, previous = waiting.popleft()
+        if place in before:
+            continue
+        before[place] = previous
+        what, following = graph.places[place]
+        is_free = not isinstance(what, Reading) or is_known[what]
+        (waiting.extendleft if is_free else waiting.extend)((other, place) for other in following)
+    found, place = [], END
+    while place != start:
+        place = before[place]
+        what = graph.places[place].what
+        if isinstance(what, Reading) and not is_known[what]:
+            found.append(_shown(what))
+    return list(dict.fromkeys(reversed(found)))
+
+
+def _shown(reading: Reading) -> str:
+    """What is read, as people write it."""
+    pattern = re.sub(r"\\U([0-9a-f]{8})", lambda match: chr(int(match[1], 16)), reading.pattern)
+    return shown(repr(pattern) if len(pattern) == 1 else f"any of {pattern}", 60)
 
 
 def _pattern_of(name: str, value: Any) -> str:

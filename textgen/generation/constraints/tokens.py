@@ -12,7 +12,7 @@ import numpy as np
 from textgen.config import SamplingConfig
 from textgen.errors import SettingError
 from textgen.generation.barred import Barred
-from textgen.messages import counted, shown
+from textgen.messages import counted
 from textgen.tokenizers import Tokenizer
 from textgen.tokenizers.text_blocks import code_points
 from textgen.tokenizers.word_classes import MARK, classes_of
@@ -97,9 +97,9 @@ def check_length(what: str, need: int, tokens: Tokens, problem: type[SettingErro
 
 
 class UnwritableError(SettingError):
-    """No text of any length is what a setting asks for; characters that the model does not know are named."""
+    """No text of any length is what a setting asks for; what the model does not know and would have to is named."""
 
     def __init__(self, message: str, unknown: Sequence[str] = ()):
-        """Args: message: what, without a stop."""
-        names = ", ".join(shown(repr(symbol)) for symbol in unknown[:5])
+        """Args: message: what, without a stop. unknown: for people."""
+        names = ", ".join(unknown[:5])
         super().__init__(f"{message}: it does not know {names}. Leave that out" if unknown else message)
