@@ -19,6 +19,7 @@ from textgen.generation import alternatives as finding
 from textgen.generation.generator import Generator, open_generator
 from textgen.serving.alone import Alone
 from textgen.serving.app import App
+from textgen.serving.log import Log
 from textgen.serving.server import listen
 from textgen.serving.shelf import Limits, Shelf, paths_of
 from textgen.serving.writer import SLICE, Writer
@@ -35,10 +36,10 @@ def path(tmp_path_factory):
 class Client:
     """Asks an application, and hangs up where it is told to."""
 
-    def __init__(self, path, limits=Limits(), **options):  # noqa: B008
+    def __init__(self, path, limits=Limits(), *, json_logs=False, **options):  # noqa: B008
         self.logged = []
         self.shelf = Shelf({"tiny": path}, limits)
-        self.app = App(self.shelf, log=self.logged.append, **options)
+        self.app = App(self.shelf, log=Log(self.logged.append, is_json=json_logs), **options)
 
     async def ask(
         self, target, document=None, *, method=None, headers=None, body=None, parts=None, hang_up=None, is_whole=True
@@ -588,6 +589,21 @@ def test_the_log_holds_texts_only_where_that_is_wanted(run):
 
     logged, text = run(one, options={"json_logs": True, "log_text": True})
     assert (logged["prompts"], logged["texts"], logged["status"]) == (["the cat"], [text], 200)
+
+
+def test_what_a_stopping_server_cuts_is_told_so_and_logged(run):
+    async def cut(client):
+        asked = asyncio.ensure_future(client.ask("/v1/score", body=b"{", parts=[b"{"], is_whole=False))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        return json.loads(client.logged[0]), (await client.ask("/metrics")).body.decode()
+
+    logged, figures = run(cut, options={"json_logs": True})
+    assert (logged["status"], logged["problem"]) == (503, "the server stopped")
+    assert 'textgen_requests_total{path="/v1/score",status="503"} 1' in figures
 
 
 def test_what_is_left_out_has_openais_values(run):

@@ -5,6 +5,11 @@ from typing import Any
 from textgen.errors import TextgenError
 
 
+def busy() -> "RefusalError":
+    """There is no room now."""
+    return RefusalError(429, "the server is busy. Try again in a second", code="server_busy", retry_after=1)
+
+
 class RefusalError(TextgenError):
     """Seen by clients whose request is not carried out."""
 
@@ -17,8 +22,11 @@ class RefusalError(TextgenError):
         code: str | None = None,
         retry_after: int = 0,
         allow: str = "",
+        details: str = "",
     ):
+        """Args: details: what the log says in place of `message`, where a client is told less."""
         super().__init__(message)
+        self.details = details
         self.status, self.param, self.code = status, param, code
         self.retry_after, self.allow = retry_after, allow
 
