@@ -1,7 +1,9 @@
 """Models behind HTTP, asked as ASGI: no socket, no library."""
 
 import asyncio
+import itertools
 import json
+import threading
 import time
 from types import SimpleNamespace
 
@@ -9,6 +11,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import make_stored_model, make_word_tokenizer, write_stored_model
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from textgen.cli.serve import serve
 from textgen.config import SamplingConfig
@@ -19,6 +23,7 @@ from textgen.generation import alternatives as finding
 from textgen.generation.generator import Generator, open_generator
 from textgen.serving.alone import Alone
 from textgen.serving.app import App
+from textgen.serving.json_parts import as_json, json_parts
 from textgen.serving.log import Log
 from textgen.serving.server import listen
 from textgen.serving.shelf import Limits, Shelf, paths_of
@@ -42,7 +47,17 @@ class Client:
         self.app = App(self.shelf, log=Log(self.logged.append, is_json=json_logs), **options)
 
     async def ask(
-        self, target, document=None, *, method=None, headers=None, body=None, parts=None, hang_up=None, is_whole=True
+        self,
+        target,
+        document=None,
+        *,
+        method=None,
+        headers=None,
+        body=None,
+        parts=None,
+        hang_up=None,
+        is_whole=True,
+        reads=None,
     ):
         if parts is None:
             parts = [json.dumps(document).encode() if body is None else body]
@@ -62,6 +77,8 @@ class Client:
 
         async def send(message):
             await asyncio.sleep(0)
+            if reads is not None:  # a client that does not, until this is set
+                await reads.wait()
             if message["type"] == "http.response.start":
                 found.status = message["status"]
                 found.headers = {name.decode(): value.decode() for name, value in message["headers"]}
@@ -247,6 +264,13 @@ REFUSED = {
     "many texts": ("/v1/completions", {"model": "tiny", "n": 129}, 400),
     "many prompts": ("/v1/completions", {"model": "tiny", "prompt": ["a"] * 9, "n": 128}, 400),
     "many stops": ("/v1/completions", {"model": "tiny", "stop": ["a"] * 17}, 400),
+    "many numbers": ("/v1/completions", {"model": "tiny", "n": 16, "logprobs": 20, "max_tokens": 4096}, 400),
+    "many echoed numbers": (
+        "/v1/completions",
+        {"model": "tiny", "prompt": "a" * 99_000, "echo": True, "logprobs": 2, "max_tokens": 0},
+        400,
+    ),
+    "many echoes": ("/v1/completions", {"model": "tiny", "prompt": "a" * 99_000, "n": 99, "echo": True}, 400),
     "many logprobs": ("/v1/completions", {"model": "tiny", "logprobs": 21}, 400),
     "best_of": ("/v1/completions", {"model": "tiny", "best_of": 2}, 400),
     "min_length": ("/v1/completions", {"model": "tiny", "min_length": 17}, 400),
@@ -304,7 +328,8 @@ PARAMS = {
     "model": ("no model", "another model", "a path", "a path of a model"),
     "text": ("text", "long text"),
     "stop": ("many stops",),
-    "logprobs": ("many logprobs",),
+    "logprobs": ("many logprobs", "many numbers", "many echoed numbers"),
+    "echo": ("many echoes",),
     "temperature": ("infinite",),
     "temprature": ("misspelled",),
     "top_p": ("type",),
@@ -427,14 +452,6 @@ def test_a_busy_server_says_when_to_come_again_and_a_client_that_hangs_up_frees_
     assert sum("hung up" in line for line in logged) == 3
 
 
-def test_a_text_that_waits_for_a_row_is_that_of_sample(run):
-    async def many(client):
-        return await client.ask("/v1/completions", WRITTEN | {"n": 7})
-
-    choices = run(many, options={"limits": Limits(max_rows=2)}).json["choices"]
-    assert [c["text"] for c in choices] == [each.completion for each in written_by_sample({}, num_samples=7)]
-
-
 @pytest.fixture
 def submitted(monkeypatch):
     """The prompts that writers were given."""
@@ -446,6 +463,141 @@ def submitted(monkeypatch):
 
     monkeypatch.setattr(Writer, "submit", seen)
     return prompts
+
+
+def test_a_text_that_is_over_takes_no_place_however_slowly_its_client_reads(run, submitted):
+    async def both(client):
+        reads = asyncio.Event()
+        slow = asyncio.ensure_future(client.ask("/v1/completions", WRITTEN | {"stream": True}, reads=reads))
+        while not (submitted and submitted[0].texts[0].is_over):
+            await asyncio.sleep(0.001)
+        quick, figures = await client.ask("/v1/completions", WRITTEN), (await client.ask("/metrics")).body.decode()
+        was_waiting = not slow.done()
+        reads.set()
+        return was_waiting, quick, figures, await slow, client.shelf.writers["tiny"].num_open
+
+    was_waiting, quick, figures, slow, num_open = run(both, options={"limits": Limits(max_rows=1, queue=0)})
+    text = written_by_sample({})[0].completion
+    assert (was_waiting, quick.status, num_open) == (True, 200, 0)
+    assert "textgen_queue 0\n" in figures
+    told = [json.loads(event)["choices"][0]["text"] for event in events_of(slow.body)[:-1]]
+    assert ("".join(told), quick.json["choices"][0]["text"]) == (text, text)
+
+
+def test_there_is_room_for_so_many_numbers_of_all_requests_together(run, monkeypatch):
+    monkeypatch.setattr("textgen.serving.shelf.MOST_FACTS", 250)
+
+    async def three(client):
+        reads = asyncio.Event()
+        order = WRITTEN | {"logprobs": 4}
+        first = asyncio.ensure_future(client.ask("/v1/completions", order, reads=reads))
+        while not client.shelf.num_facts:
+            await asyncio.sleep(0)
+        refused, plain = await client.ask("/v1/completions", order), await client.ask("/v1/completions", WRITTEN)
+        reads.set()
+        await first
+        return [found.status for found in (refused, plain, await client.ask("/v1/completions", order))]
+
+    assert run(three) == [429, 200, 200]
+
+
+def test_a_large_answer_is_made_while_others_are_served(run):
+    order = {"model": "tiny", "prompt": "the cat " * 1000, "echo": True, "logprobs": 4, "max_tokens": 0}
+
+    async def each(client, stream):
+        turns, large = 0, asyncio.ensure_future(client.ask("/v1/completions", order | {"stream": stream}))
+        while not client.logged:  # until it is answered
+            turns += client.shelf.writers.keys() == {"tiny"} and not client.shelf._num_tasks
+            await asyncio.sleep(0)
+        return turns, await large
+
+    for stream in (False, True):
+        turns, found = run(each, stream)
+        assert turns >= 8  # for slices of a thousand tokens each
+        assert max(map(len, found.parts)) < 2**18
+    tokens = [json.loads(event)["choices"][0]["logprobs"]["tokens"] for event in events_of(found.body)[:-1]]
+    assert "".join(itertools.chain(*tokens)) == order["prompt"]
+
+
+NESTED = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(NESTED, st.integers(1, 3))
+@settings(max_examples=50, deadline=None)
+def test_json_in_parts_is_json(document, at_once):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("textgen.serving.json_parts.AT_ONCE", at_once)
+        parts = [*json_parts(document)]
+    assert b"".join(parts) == as_json(document)
+    assert json.loads(b"".join(parts)) == document
+
+
+LONG = {
+    "/v1/score": {"text": "the cat " * 12_000},
+    "/v1/alternatives": {"text": "the cat " * 12_000},
+    "/v1/completions": {"prompt": "the cat " * 12_000, "echo": True, "logprobs": 0, "max_tokens": 0},
+}
+
+
+@pytest.mark.parametrize("target", LONG)
+def test_long_work_lets_others_in_between_and_ends_with_its_client(run, target):
+    async def each(client):
+        gone = asyncio.Event()
+        await client.ask("/v1/score", {"model": "tiny", "text": "the cat"})
+        document = {"model": "tiny"} | LONG[target]
+        long = [asyncio.ensure_future(client.ask(target, document, hang_up=gone)) for _ in range(4)]
+        while client.shelf._num_tasks < 4:
+            await asyncio.sleep(0)
+        short = await client.ask("/v1/score", {"model": "tiny", "text": "the cat"})
+        were_done = [one.done() for one in long]
+        gone.set()
+        await asyncio.gather(*long)
+        after = await client.ask("/v1/score", {"model": "tiny", "text": "the cat"})
+        return (
+            short.status,
+            were_done,
+            after.status,
+            client.shelf._num_tasks,
+            [json.loads(each) for each in client.logged],
+        )
+
+    status, were_done, after, num_tasks, logged = run(each, options={"json_logs": True})
+    assert (status, were_done, after, num_tasks) == (200, [False] * 4, 200, 0)
+    assert [each["status"] for each in logged] == [200, 200, 499, 499, 499, 499, 200]
+
+
+def test_work_that_nobody_waits_for_goes_no_further(run):
+    done, begun, ended = [], threading.Event(), threading.Event()
+
+    def slices():
+        try:
+            for number in itertools.count():
+                done.append(number)
+                begun.set()
+                yield
+        finally:
+            ended.set()
+
+    async def cut(client):
+        working = asyncio.ensure_future(client.shelf.work(slices))
+        await asyncio.to_thread(begun.wait, 20)
+        working.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await working
+        return await asyncio.to_thread(ended.wait, 20)
+
+    assert run(cut)
+
+
+def test_a_text_that_waits_for_a_row_is_that_of_sample(run):
+    async def many(client):
+        return await client.ask("/v1/completions", WRITTEN | {"n": 7})
+
+    choices = run(many, options={"limits": Limits(max_rows=2)}).json["choices"]
+    assert [c["text"] for c in choices] == [each.completion for each in written_by_sample({}, num_samples=7)]
 
 
 async def begun(prompts):

@@ -18,6 +18,8 @@ from textgen.serving.errors import RefusalError
 
 DEFAULT_TOKENS, DEFAULT_TEMPERATURE = 16, 1.0
 MOST_LOGPROBS, MOST_STOPS, LONGEST_STOP = 20, 16, 200
+MOST_FACTS = 250_000  # numbers beside tokens in one answer: some 6 MB of JSON
+MOST_ECHOED = 4_000_000  # characters of prompts in one answer
 SETTINGS = [name for name in names_of(SamplingConfig) if name not in ("endless", "beams")]
 FIELDS = ("model", "prompt", "max_tokens", "n", "stream", "stream_options", "echo", "logprobs", "user")
 UNUSED: dict[str, tuple[Any, ...]] = {
@@ -40,6 +42,29 @@ class Order:
     include_usage: bool
     echo: bool
     logprobs: int | None
+
+    @property
+    def num_echoed(self) -> int:
+        """Characters, or ids, of prompts that the answer may hold."""
+        return self.n * sum(map(len, self.prompts)) if self.echo else 0
+
+    @property
+    def num_facts(self) -> int:
+        """Numbers that the answer may hold: the probability of each token, and those of the likeliest beside it."""
+        if self.logprobs is None:
+            return 0
+        return (self.n * len(self.prompts) * self.max_tokens + self.num_echoed) * (1 + self.logprobs)
+
+    def check_size(self) -> None:
+        """Raise RefusalError where the answer could be too large."""
+        if self.num_facts > MOST_FACTS:
+            message = (
+                f"`logprobs` of all tokens may be {MOST_FACTS:,} numbers at most, and these are {self.num_facts:,}"
+            )
+            raise RefusalError(400, f"{message}. Ask for fewer logprobs, texts or tokens", param="logprobs")
+        if self.num_echoed > MOST_ECHOED:
+            message = f"`echo` gives {MOST_ECHOED:,} characters at most, and these are {self.num_echoed:,}"
+            raise RefusalError(400, f"{message}. Ask for fewer texts, or leave it out", param="echo")
 
 
 def document_of(body: bytes) -> dict[str, Any]:
@@ -84,7 +109,7 @@ def order_of(document: dict[str, Any], most_tokens: int) -> Order:
         logprobs = whole(given, "logprobs", 0, 0, MOST_LOGPROBS)
     if max_tokens == 0 and not echo:
         raise RefusalError(400, "`max_tokens` of 0 is for `echo` alone", param="max_tokens")
-    return Order(
+    order = Order(
         model=given.get("model"),
         prompts=prompts_of(given.get("prompt", "")),
         config=config_of(given, max_tokens or most_tokens),
@@ -95,6 +120,8 @@ def order_of(document: dict[str, Any], most_tokens: int) -> Order:
         echo=echo,
         logprobs=logprobs,
     )
+    order.check_size()
+    return order
 
 
 def config_of(given: dict[str, Any], max_tokens: int) -> SamplingConfig:

@@ -5,8 +5,11 @@ cuts its tasks into tokens. There `<eod>` alone is the end of a document, where 
 """
 
 from collections.abc import Callable
+from collections.abc import Generator as Slices
 from typing import Any
 
+from textgen.generation.ending import with_start
+from textgen.serving.answers import READ_AT_ONCE
 from textgen.serving.completions import ids_of
 from textgen.serving.errors import RefusalError
 from textgen.serving.orders import text_of, whole
@@ -17,26 +20,34 @@ MOST_READ = 100_000  # characters of a text that is read at once, and not in sli
 END = "<eod>"
 
 
-def alternatives(writer: Writer, document: dict[str, Any]) -> dict[str, Any]:
+def alternatives(writer: Writer, document: dict[str, Any]) -> Slices[None, None, dict[str, Any]]:
     """The likeliest pieces after a text, with their probabilities, and the probability of its end."""
     from textgen.generation import alternatives as finding  # noqa: PLC0415
 
     generator, count = writer.generator, whole(document, "k", 5, 1, MOST_ALTERNATIVES)
-    context = generator.read(generator.readable_prompt(_text(document, "text")))
+    token_ids = generator.token_ids(generator.readable_prompt(_text(document, "text")))
+    read_ids, context = with_start(token_ids, generator.tokenizer), None
+    for start in range(0, max(1, len(read_ids)), READ_AT_ONCE):
+        context = writer.engine.read(read_ids[start : start + READ_AT_ONCE], context)
+        yield
+    assert context is not None
     found = finding.alternatives(writer.engine, generator.tokenizer, context, count)
     pieces = [[piece.text, piece.probability] for piece in found.pieces]
     return {"alternatives": pieces, "end": None if generator.tokenizer.eod_id is None else found.end}
 
 
-def score(writer: Writer, document: dict[str, Any]) -> dict[str, Any]:
+def score(writer: Writer, document: dict[str, Any]) -> Slices[None, None, dict[str, Any]]:
     """The bits of each symbol or word of a text."""
-    from textgen.evaluation.surprisal import ScoredText, score_tokens  # noqa: PLC0415
+    from textgen.evaluation.surprisal import ScoredText, empty_scores, fill_scores  # noqa: PLC0415
     from textgen.evaluation.texts import readable_blocks, tokenize  # noqa: PLC0415
 
     tokenizer = writer.generator.tokenizer
     blocks = readable_blocks([_text(document, "text")], tokenizer, lambda replaced: None)
     tokens = tokenize(blocks, tokenizer)
-    scored = ScoredText(tokens, tokenizer, score_tokens(tokens.token_ids, writer.engine))
+    scores = empty_scores(len(tokens.token_ids) - 1, writer.engine)
+    for _ in fill_scores(scores, tokens.token_ids, writer.engine):
+        yield
+    scored = ScoredText(tokens, tokenizer, scores)
     pieces = [[place.text, place.bits] for place in scored.places()]
     bits = scored.figures.bits_per_character
     return {"pieces": pieces, "total_bits": scored.total_bits, "bits_per_character": bits}
@@ -74,7 +85,7 @@ def _text(document: dict[str, Any], name: str) -> str:
     return text
 
 
-QUESTIONS: dict[str, Callable[[Writer, dict[str, Any]], dict[str, Any]]] = {
+QUESTIONS: dict[str, Callable[[Writer, dict[str, Any]], Any]] = {  # a slice at a time where it may take long
     "/v1/alternatives": alternatives,
     "/v1/score": score,
     "/tokenizer_info": about_tokens,

@@ -1,7 +1,11 @@
 """The models that are served, by name: each is loaded when it is first asked for, and stays."""
 
 import asyncio
+import contextlib
+import inspect
+import threading
 import time
+from collections.abc import Generator as Slices
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,7 +13,7 @@ from typing import Any, NamedTuple
 from textgen.errors import ModelError, TextgenError
 from textgen.generation.generator import open_generator
 from textgen.messages import nearest, shown
-from textgen.serving.errors import RefusalError
+from textgen.serving.errors import RefusalError, busy
 from textgen.serving.writer import Writer
 from textgen.store import shipped
 from textgen.store.model_directory import (
@@ -25,6 +29,7 @@ from textgen.store.model_directory import (
 
 WORKERS = 2  # threads that load, tokenize and score, beside those that write
 MOST_WAITING = 64  # tasks that wait for one
+MOST_FACTS = 1_000_000  # numbers beside tokens that all answers may have to tell: some 200 bytes each
 
 
 class Limits(NamedTuple):
@@ -45,6 +50,7 @@ class Shelf:
         self._levels: dict[str, str] = {}
         self._workers = ThreadPoolExecutor(WORKERS, "textgen-worker")
         self._num_tasks = 0
+        self.num_facts = 0  # that the open requests may have to tell
 
     async def describe(self, name: str) -> dict[str, Any]:
         """A model as OpenAI's list has it, and its level, "char" or "word", unless its files are damaged."""
@@ -90,15 +96,50 @@ class Shelf:
             raise RefusalError(503, str(problem), param="model") from None
         return Writer(generator, loop, self.limits.max_rows, self.limits.queue)
 
+    def take_facts(self, number: int) -> None:
+        """Make room for so many more facts. Raises RefusalError."""
+        if self.num_facts + number > MOST_FACTS and number:
+            raise busy()
+        self.num_facts += number
+
     async def work(self, task: Any, *arguments: Any) -> Any:
-        """What `task` returns, in another thread. Raises RefusalError where too many tasks wait."""
+        """What `task` returns, in another thread.
+
+        A generator function is carried out slice by slice, so that other tasks come in between, and goes no further
+        once nobody waits for it. Raises RefusalError where too many tasks wait.
+        """
         if self._num_tasks >= MOST_WAITING:
-            raise RefusalError(429, "the server is busy. Try again in a second", code="server_busy", retry_after=1)
+            raise busy()
         self._num_tasks += 1
         try:
+            if inspect.isgeneratorfunction(task):
+                return await self._in_slices(task(*arguments))
             return await asyncio.get_running_loop().run_in_executor(self._workers, task, *arguments)
         finally:
             self._num_tasks -= 1
+
+    async def _in_slices(self, slices: Slices[None, None, Any]) -> Any:
+        loop, lock, results = asyncio.get_running_loop(), threading.Lock(), list[Any]()
+
+        def go_on() -> None:
+            with lock:
+                try:
+                    next(slices)
+                except StopIteration as end:
+                    results.append(end.value)
+
+        def end() -> None:
+            with lock:  # once the slice that is being done is over
+                slices.close()
+
+        try:
+            while not results:
+                await loop.run_in_executor(self._workers, go_on)
+            return results[0]
+        finally:
+            if not results:
+                with contextlib.suppress(RuntimeError):  # the server stops
+                    self._workers.submit(end)
 
     def close(self) -> None:
         """Write no more."""

@@ -22,7 +22,7 @@ from textgen.generation.state import Context
 from textgen.messages import shown
 from textgen.serving.alone import Alone
 from textgen.serving.batch import Batch, Text
-from textgen.serving.errors import RefusalError
+from textgen.serving.errors import RefusalError, busy
 
 SLICE = 64  # tokens of prompts that are read between two steps
 News = list[tuple[Text, str, list, bool]]
@@ -59,7 +59,7 @@ class Writer:
         self._is_closing = False
         self._reading: deque[Prompt] = deque()
         self._ready: deque[Text] = deque()  # begun, and waiting for a row
-        self.num_open = 0  # texts that are asked for and not over; in the loop of the requests
+        self.num_open = 0  # texts that are asked for and neither over nor given up; in the loop of the requests
         self._thread = threading.Thread(target=self._run, name="textgen-writer", daemon=True)
         self._thread.start()
 
@@ -73,7 +73,7 @@ class Writer:
         if number > self._most_open:
             raise RefusalError(400, f"a request takes at most {self._most_open} texts. Received: {number}", param="n")
         if self.num_open + number > self._most_open:
-            raise RefusalError(429, "the server is busy. Try again in a second", code="server_busy", retry_after=1)
+            raise busy()
 
     def submit(self, prompts: Iterable[Prompt]) -> None:
         """Write the texts of `prompts`. Raises RefusalError where there are too many."""
@@ -214,14 +214,15 @@ class Writer:
                 text.pieces.append(piece)
                 text.written.append(piece)
             text.tokens += tokens
-            text.is_over = text.is_over or is_over
+            if is_over and not text.is_over:
+                text.is_over = True
+                self.num_open -= not text.is_cancelled  # its place is free, however slowly its client reads
             changed[id(text)] = text
         for text in changed.values():
             text.tell(text)
 
     def forget(self, texts: Iterable[Text]) -> None:
         """The request of these is over, in one way or another."""
-        texts = list(texts)
-        self.num_open -= len(texts)
-        if unfinished := [text for text in texts if not text.is_over]:
+        if unfinished := [text for text in texts if not (text.is_over or text.is_cancelled)]:
+            self.num_open -= len(unfinished)
             self.cancel(unfinished)
