@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import make_stored_model, make_word_tokenizer, write_stored_model
+from conftest import ALPHABET, make_stored_model, make_word_tokenizer, write_stored_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,9 +25,11 @@ from textgen.serving.alone import Alone
 from textgen.serving.app import App
 from textgen.serving.json_parts import as_json, json_parts
 from textgen.serving.log import Log
+from textgen.serving.questions import as_given
 from textgen.serving.server import listen
 from textgen.serving.shelf import Limits, Shelf, paths_of
 from textgen.serving.writer import SLICE, Writer
+from textgen.tokenizers.word import WordTokenizer
 
 STORED = make_stored_model()
 WRITTEN = {"model": "tiny", "prompt": "the cat", "max_tokens": 40, "seed": 3}
@@ -326,7 +328,7 @@ PARAMS = {
     ),
     "regex": ("regex", "large regex"),
     "model": ("no model", "another model", "a path", "a path of a model"),
-    "text": ("text", "long text"),
+    "text": ("text", "long text", "short text"),
     "stop": ("many stops",),
     "logprobs": ("many logprobs", "many numbers", "many echoed numbers"),
     "echo": ("many echoes",),
@@ -714,6 +716,39 @@ def test_alternatives_scores_and_metrics(run):
         assert sorted(buckets) == buckets
         assert buckets[-2:] == [count, count] == [figures[f"textgen_{name}_seconds_count"]] * 2
     assert not any("the cat" in line for line in logged)
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces", "left_out"),
+    [
+        ("the \u2603cat\u2603\u2603", ["t", "h", "e", " \u2603", "c", "a", "t\u2603\u2603"], 3),
+        ("\u2603\u00e9a", ["\u2603\u00e9", "a"], 1),
+        ("tea", ["t", "e", "a"], 0),
+    ],
+)
+def test_the_pieces_of_a_score_are_those_of_the_text(run, text, pieces, left_out):
+    found = run(ask, "/v1/score", {"model": "tiny", "text": text}).json
+    assert ([piece for piece, _ in found["pieces"]], found["left_out"]) == (pieces, left_out)
+
+
+def test_pieces_that_are_not_found_in_a_text_are_those_that_were_read():
+    assert as_given("Ab", ["a", "b"], {}) == ["a", "b"]
+    assert as_given("a\ufb01b", ["a", "f", "i", "b"], {"\ufb01": "fi"}) == ["a", "\ufb01", "", "b"]
+
+
+def test_an_end_of_a_document_is_scored_where_its_separator_stands(tmp_path):
+    tokenizer = WordTokenizer(ALPHABET.replace("\n", ""), ["the", " cat"], "\n", "none", " ")
+    path = write_stored_model(tmp_path, make_stored_model(tokenizer=tokenizer))
+
+    async def score():
+        client = Client(path)
+        found = await client.ask("/v1/score", {"model": "tiny", "text": "the cat\nthe cat"})
+        client.shelf.close()
+        return found.json["pieces"]
+
+    pieces = asyncio.run(score())
+    assert "".join(piece for piece, _ in pieces) == "the cat\nthe cat"
+    assert [bits > 0 for piece, bits in pieces if piece == "\n"] == [True]
 
 
 def test_the_page_and_the_list_know_the_models(run):
