@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import shutil
 import threading
 import time
 from types import SimpleNamespace
@@ -330,6 +331,7 @@ PARAMS = {
     "model": ("no model", "another model", "a path", "a path of a model"),
     "text": ("text", "long text", "short text"),
     "stop": ("many stops",),
+    "max_copy": ("no index",),
     "logprobs": ("many logprobs", "many numbers", "many echoed numbers"),
     "echo": ("many echoes",),
     "temperature": ("infinite",),
@@ -360,6 +362,53 @@ def test_what_is_refused_says_why_and_the_server_goes_on(run):
     assert found["method"].headers["allow"] == "GET"
     assert "temperature" in found["misspelled"].json["error"]["message"]
     assert after.json["choices"][0]["text"] == written_by_sample({})[0].completion
+
+
+SAID = [  # in words of JSON and of fields
+    ({"n": True}, "n", "Received: true"),
+    ({"stop": [None, 1]}, "stop", "Received: [null, 1]"),
+    ({"top_p": False}, "top_p", "Received: false"),
+    ({"min_length": 9, "max_tokens": 7}, "min_length", "`max_tokens=7`"),
+    ({"min_length": 9, "length": 7}, "min_length", "`length=7`"),
+    ({"max_copy": 9}, "max_copy", "this model has none"),
+    ({"seed": 10**400}, None, "401 digits"),
+]
+
+
+@pytest.mark.parametrize(("fields", "param", "said"), SAID)
+def test_an_error_speaks_of_what_was_sent(run, fields, param, said):
+    error = run(ask, "/v1/completions", {"model": "tiny"} | fields).json["error"]
+    assert said in error["message"]
+    assert error["param"] == param
+
+
+def test_a_model_that_cannot_be_opened_is_not_listed_and_where_it_lies_is_for_the_log(run, tmp_path):
+    removed = write_stored_model(tmp_path / "a", STORED, "removed")
+    damaged = write_stored_model(tmp_path / "b", STORED, "damaged")
+    loaded = write_stored_model(tmp_path / "c", STORED, "loaded")
+    write_stored_model(tmp_path / "a", STORED, "secret")
+
+    async def each(client):
+        client.shelf.paths |= {path.name: path for path in (removed, damaged, loaded)}
+        await client.ask("/v1/completions", WRITTEN | {"model": "loaded"})
+        before = (await client.ask("/v1/models")).json["data"]
+        for path in (removed, loaded):
+            shutil.rmtree(path)
+        (damaged / "weights.safetensors").write_bytes(b"")
+        found = [await client.ask("/v1/models"), await client.ask("/v1/models/removed")]
+        found += [await client.ask("/v1/completions", {"model": path.name}) for path in (removed, damaged)]
+        return before, found, client.logged
+
+    before, (listed, *refused), logged = run(each, options={"json_logs": True})
+    assert [model["id"] for model in before] == ["tiny", "removed", "damaged", "loaded"]
+    assert listed.json["data"] == [model for model in before if model["id"] != "removed"]
+    for answer in refused:
+        assert answer.status == 503
+        assert "cannot be opened" in answer.json["error"]["message"]
+        assert "secret" not in answer.body.decode()
+        assert str(tmp_path) not in answer.body.decode()
+    problems = [json.loads(line).get("problem", "") for line in logged[-3:]]
+    assert all(str(tmp_path) in problem for problem in problems)
 
 
 SENDERS = [
@@ -476,7 +525,8 @@ def test_a_text_that_is_over_takes_no_place_however_slowly_its_client_reads(run,
         quick, figures = await client.ask("/v1/completions", WRITTEN), (await client.ask("/metrics")).body.decode()
         was_waiting = not slow.done()
         reads.set()
-        return was_waiting, quick, figures, await slow, client.shelf.writers["tiny"].num_open
+        told = await slow
+        return was_waiting, quick, figures, told, client.shelf.writers["tiny"].num_open
 
     was_waiting, quick, figures, slow, num_open = run(both, options={"limits": Limits(max_rows=1, queue=0)})
     text = written_by_sample({})[0].completion
@@ -840,6 +890,11 @@ def test_a_key_that_no_client_could_send_and_a_place_that_is_taken_are_refused(p
             serve_there("--api-key", key)
     with listen("127.0.0.1", 0) as taken, pytest.raises(TextgenError, match="cannot listen"):
         serve_there("--port", str(taken.getsockname()[1]))
+    with listen("127.0.0.1", 0) as taken, pytest.raises(TextgenError) as caught:
+        listen("127.0.0.1", taken.getsockname()[1])
+    assert str(caught.value).count("127.0.0.1") == 1
+    with pytest.raises(TextgenError, match="--host is empty"):
+        serve_there("--host", "")
 
 
 @pytest.mark.parametrize(

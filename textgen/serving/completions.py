@@ -26,7 +26,7 @@ from textgen.serving.batch import Text
 from textgen.serving.connection import PART, Connection, GoneError
 from textgen.serving.errors import RefusalError
 from textgen.serving.json_parts import as_json
-from textgen.serving.orders import Order, setting_in
+from textgen.serving.orders import Order, in_words_of_json, setting_in
 from textgen.serving.shelf import Shelf
 from textgen.serving.writer import Prompt, Writer
 from textgen.tokenizers import Tokenizer
@@ -139,7 +139,7 @@ class Completions:
             await self._changed.wait()
         for text in self.texts:
             if text.problem:
-                raise refusal_of(text)
+                raise refusal_of(text, self.order)
         choices = []
         for index in range(len(self.reads) * self.order.n):
             shown, tokens = self._echoed(index)
@@ -170,7 +170,7 @@ class Completions:
                 if index in told or not (text.pieces or text.tokens or text.is_over):
                     continue
                 if text.problem:
-                    raise refusal_of(text)
+                    raise refusal_of(text, self.order)
                 if text.is_over:
                     told.add(index)
                 for part in self._new(index, text):
@@ -222,11 +222,12 @@ class Completions:
         self._num_facts = 0
 
 
-def refusal_of(text: Text) -> RefusalError:
+def refusal_of(text: Text, order: Order) -> RefusalError:
     """Why a text failed: of its settings, or of the server."""
     if text.problem.startswith("the text failed"):
         return RefusalError(500, text.problem)
-    return RefusalError(400, text.problem, param=setting_in(text.problem))
+    message = in_words_of_json(text.problem, order.given)
+    return RefusalError(400, message, param=setting_in(message), details=text.details)
 
 
 def event(document: Any) -> bytes:

@@ -3,11 +3,20 @@
 from typing import Any
 
 from textgen.errors import TextgenError
+from textgen.messages import shown
+
+UNOPENED = "model_unavailable"
 
 
 def busy() -> "RefusalError":
     """There is no room now."""
     return RefusalError(429, "the server is busy. Try again in a second", code="server_busy", retry_after=1)
+
+
+def unopened(name: str, problem: Exception) -> "RefusalError":
+    """A model that is served cannot be read; why, and where it lies, is for the log alone."""
+    message = f"the model {shown(repr(name), 80)} cannot be opened. The log of the server says why"
+    return RefusalError(503, message, param="model", code=UNOPENED, details=str(problem))
 
 
 class RefusalError(TextgenError):

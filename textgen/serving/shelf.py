@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import inspect
 import threading
-import time
 from collections.abc import Generator as Slices
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 from textgen.errors import ModelError, TextgenError
 from textgen.generation.generator import open_generator
 from textgen.messages import nearest, shown
-from textgen.serving.errors import RefusalError, busy
+from textgen.serving.errors import UNOPENED, RefusalError, busy, unopened
 from textgen.serving.writer import Writer
 from textgen.store import shipped
 from textgen.store.model_directory import (
@@ -47,26 +46,35 @@ class Shelf:
         self.paths, self.limits, self._engine = paths, limits, engine
         self.writers: dict[str, Writer] = {}
         self._locks: dict[str, asyncio.Lock] = {}
-        self._levels: dict[str, str] = {}
+        self._facts: dict[str, dict[str, Any]] = {}
         self._workers = ThreadPoolExecutor(WORKERS, "textgen-worker")
         self._num_tasks = 0
         self.num_facts = 0  # that the open requests may have to tell
 
     async def describe(self, name: str) -> dict[str, Any]:
-        """A model as OpenAI's list has it, and its level, "char" or "word", unless its files are damaged."""
+        """A model as OpenAI's list has it, and its level, "char" or "word". Raises RefusalError where it is damaged."""
         path = self.path_of(name)
-        created = int(path.stat().st_mtime) if path.exists() else int(time.time())
-        facts = {"id": name, "object": "model", "created": created, "owned_by": "textgen"}
-        if name not in self._levels:
-            try:
-                self._levels[name] = await self.work(_level_of, path)
-            except ModelError:
-                return facts
-        return facts | {"level": self._levels[name]}
+        try:
+            created = int(path.stat().st_mtime)
+            level = self._facts[name]["level"] if name in self._facts else await self.work(_level_of, path)
+        except (ModelError, OSError) as problem:
+            if name in self.writers and name in self._facts:  # it goes on writing, whatever became of its files
+                return self._facts[name]
+            raise unopened(name, problem) from None
+        facts = {"id": name, "object": "model", "created": created, "owned_by": "textgen", "level": level}
+        self._facts[name] = facts
+        return facts
 
     async def describe_all(self) -> list[dict[str, Any]]:
-        """All models."""
-        return [await self.describe(name) for name in self.paths]
+        """All models that can be read."""
+        found = []
+        for name in self.paths:
+            try:
+                found.append(await self.describe(name))
+            except RefusalError as refusal:
+                if refusal.code != UNOPENED:
+                    raise
+        return found
 
     def path_of(self, name: Any) -> Path:
         """Raises RefusalError where no such model is served; a name is looked up and never a path."""
@@ -86,14 +94,14 @@ class Shelf:
             async with self._locks.setdefault(name, asyncio.Lock()):
                 if name not in self.writers:
                     loop = asyncio.get_running_loop()
-                    self.writers[name] = await self.work(self._load, path, loop)
+                    self.writers[name] = await self.work(self._load, name, path, loop)
         return self.writers[name]
 
-    def _load(self, path: Path, loop: asyncio.AbstractEventLoop) -> Writer:
+    def _load(self, name: str, path: Path, loop: asyncio.AbstractEventLoop) -> Writer:
         try:
             generator = open_generator(load_model(path.name, path.parent), self._engine)
-        except ModelError as problem:
-            raise RefusalError(503, str(problem), param="model") from None
+        except (TextgenError, OSError) as problem:
+            raise unopened(name, problem) from None
         return Writer(generator, loop, self.limits.max_rows, self.limits.queue)
 
     def take_facts(self, number: int) -> None:

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from textgen.errors import TextgenError
+from textgen.errors import ModelError, TextgenError
 from textgen.generation.following import Following
 from textgen.generation.generator import Generator
 from textgen.generation.numpy_engine import NumpyEngine
@@ -24,6 +24,7 @@ from textgen.serving.alone import Alone
 from textgen.serving.batch import Batch, Text
 from textgen.serving.errors import RefusalError, busy
 
+NO_INDEX = "`max_copy` needs an index of the training text, and this model has none. Leave it out"
 SLICE = 64  # tokens of prompts that are read between two steps
 News = list[tuple[Text, str, list, bool]]
 
@@ -163,6 +164,10 @@ class Writer:
         assert prompt.context is not None
         try:
             return self.generator.following(prompt.context, prompt.texts[0].config)
+        except ModelError as problem:  # names files, which are for the log
+            for text in prompt.texts:
+                text.details = str(problem)
+            return NO_INDEX
         except TextgenError as problem:
             return str(problem)
         except Exception as problem:  # a fault of ours or no memory
