@@ -528,11 +528,11 @@ def test_a_text_that_is_over_takes_no_place_however_slowly_its_client_reads(run,
         told = await slow
         return was_waiting, quick, figures, told, client.shelf.writers["tiny"].num_open
 
-    was_waiting, quick, figures, slow, num_open = run(both, options={"limits": Limits(max_rows=1, queue=0)})
+    was_waiting, quick, figures, late, num_open = run(both, options={"limits": Limits(max_rows=1, queue=0)})
     text = written_by_sample({})[0].completion
     assert (was_waiting, quick.status, num_open) == (True, 200, 0)
     assert "textgen_queue 0\n" in figures
-    told = [json.loads(event)["choices"][0]["text"] for event in events_of(slow.body)[:-1]]
+    told = [json.loads(event)["choices"][0]["text"] for event in events_of(late.body)[:-1]]
     assert ("".join(told), quick.json["choices"][0]["text"]) == (text, text)
 
 
