@@ -621,6 +621,23 @@ def test_long_work_lets_others_in_between_and_ends_with_its_client(run, target):
     assert [each["status"] for each in logged] == [200, 200, 499, 499, 499, 499, 200]
 
 
+@pytest.mark.parametrize("target", LONG)
+def test_so_much_is_read_at_once_and_more_is_told_to_come_again(run, monkeypatch, target):
+    monkeypatch.setattr("textgen.serving.shelf.MOST_READ_AT_ONCE", 100_000)
+
+    async def each(client):
+        document = {"model": "tiny"} | LONG[target]
+        gone = asyncio.Event()
+        long = [asyncio.ensure_future(client.ask(target, document, hang_up=gone)) for _ in range(2)]
+        done, _ = await asyncio.wait(long, return_when=asyncio.FIRST_COMPLETED)
+        short = await client.ask("/v1/score", {"model": "tiny", "text": "the cat"})
+        gone.set()
+        await asyncio.gather(*long)
+        return [one.result().status for one in done], short.status, client.shelf._size
+
+    assert run(each) == ([429], 200, 0)
+
+
 def test_work_that_nobody_waits_for_goes_no_further(run):
     done, begun, ended = [], threading.Event(), threading.Event()
 

@@ -14,7 +14,7 @@ from textgen.serving.errors import RefusalError
 from textgen.serving.log import Log
 from textgen.serving.metrics import Metrics
 from textgen.serving.orders import document_of, order_of
-from textgen.serving.questions import QUESTIONS
+from textgen.serving.questions import MOST_READ, QUESTIONS
 from textgen.serving.shelf import Shelf
 
 METHODS = {
@@ -189,7 +189,10 @@ class App:
             document.setdefault("model", *self.shelf.paths)
         writer = await self.shelf.open(document.get("model"))
         connection.note["model"] = document["model"]
-        found = await unless_gone(connection, self.shelf.work(QUESTIONS[connection.path], writer, document))
+        text = document.get("text")
+        size = min(len(text), MOST_READ) if isinstance(text, str) else 0
+        task = self.shelf.work(QUESTIONS[connection.path], writer, document, size=size)
+        found = await unless_gone(connection, task)
         await connection.answer_json(200, found)
 
     async def _tell_metrics(self, connection: Connection) -> None:

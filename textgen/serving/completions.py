@@ -85,7 +85,7 @@ class Completions:
         if is_short:
             self.reads = [self._read(prompt) for prompt in order.prompts]
         else:
-            self.reads = await self.shelf.work(self._read_all)
+            self.reads = await self.shelf.work(self._read_all, size=length if is_scored else 0)
         for prompt in self.reads:
             self._offsets += [len(prompt.text) if order.echo else 0] * order.n
         if order.max_tokens == 0:

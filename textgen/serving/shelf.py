@@ -28,6 +28,7 @@ from textgen.store.model_directory import (
 
 WORKERS = 2  # threads that load, tokenize and score, beside those that write
 MOST_WAITING = 64  # tasks that wait for one
+MOST_READ_AT_ONCE = 1_000_000  # characters that all tasks read slice by slice
 MOST_FACTS = 1_000_000  # numbers beside tokens that all answers may have to tell: some 200 bytes each
 
 
@@ -49,6 +50,7 @@ class Shelf:
         self._facts: dict[str, dict[str, Any]] = {}
         self._workers = ThreadPoolExecutor(WORKERS, "textgen-worker")
         self._num_tasks = 0
+        self._size = 0  # characters that these tasks read
         self.num_facts = 0  # that the open requests may have to tell
 
     async def describe(self, name: str) -> dict[str, Any]:
@@ -110,21 +112,25 @@ class Shelf:
             raise busy()
         self.num_facts += number
 
-    async def work(self, task: Any, *arguments: Any) -> Any:
+    async def work(self, task: Any, *arguments: Any, size: int = 0) -> Any:
         """What `task` returns, in another thread.
 
         A generator function is carried out slice by slice, so that other tasks come in between, and goes no further
-        once nobody waits for it. Raises RefusalError where too many tasks wait.
+        once nobody waits for it. Raises RefusalError where too many tasks wait, or have too much to read.
+
+        Args: size: how many characters it reads.
         """
-        if self._num_tasks >= MOST_WAITING:
+        if self._num_tasks >= MOST_WAITING or self._size + size > MOST_READ_AT_ONCE:
             raise busy()
         self._num_tasks += 1
+        self._size += size
         try:
             if inspect.isgeneratorfunction(task):
                 return await self._in_slices(task(*arguments))
             return await asyncio.get_running_loop().run_in_executor(self._workers, task, *arguments)
         finally:
             self._num_tasks -= 1
+            self._size -= size
 
     async def _in_slices(self, slices: Slices[None, None, Any]) -> Any:
         loop, lock, results = asyncio.get_running_loop(), threading.Lock(), list[Any]()
