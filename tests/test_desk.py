@@ -45,6 +45,13 @@ CASES = [
     ('lastOf("\U0001f600\U0001f600", 3)', "\U0001f600"),
     # Events of the server, cut anywhere.
     ('eventsIn("data: a\\n\\n: x\\n\\ndata: b\\r\\n\\r\\ndata: c")', [["a", "b"], "data: c"]),
+    # Undone to where branches part, the story is on the one that redoing leads to.
+    (
+        "(() => { const s = newStory(); for (const text of ['a', 'b', 'c']) { "
+        "take(s, 0, 0, pieceBy('own', text), 'own'); if (text !== 'c') undo(s); } "
+        "undo(s); return [s.now, tips(s), wayOn(s)]; })()",
+        [0, [3, 2, 1], 3],
+    ),
     # Stretches of the model stay where they were when something else changes.
     (
         'joinMarks(pieceBy("model", "ab"), pieceBy("own", "c"), pieceBy("model", "d"), pieceBy("model", "e"))',
@@ -227,6 +234,36 @@ def test_settings_are_sent_and_a_session_is_saved_and_opened(desk):
     assert page.evaluate("at('status').textContent") == "a.json cannot be opened: it is no session of this page."
     page.evaluate("open(new File(['\\ufeffplain\\r\\ntext'], 'a.txt'))")
     assert text_of(page) == "plain\ntext"
+    assert page.evaluate("at('status').textContent") == ""
+    page.evaluate("at('undo').click(); at('undo').click(); listBranches()")
+    assert page.evaluate("[...at('tips').querySelectorAll('[aria-current]')].length") == 1
+
+
+WRONG = {
+    "temperature": (["99", "", "-1"], "Temperature must be a number from 0 to 5."),
+    "max_tokens": (["0", "2.5", ""], "Length must be a whole number from 1 to 100,000."),
+    "top_p": (["0", "1.5"], "Top p must be a number from 0.001 to 1."),
+    "top_k": (["0", "2.5"], "Top k must be a whole number from 1 on."),
+    "seed": (["1" * 20], "Seed must be a whole number from 0 to 9,007,199,254,740,991."),
+    "reads": ([""], "Reads back must be a whole number from 1 to 1,000,000."),
+}
+
+
+@needs_chromium
+def test_a_setting_out_of_its_range_is_said_and_nothing_is_asked(desk):
+    page, server = desk
+    page.evaluate("begin('A tale')")
+    for name, (values, message) in WRONG.items():
+        for value in values:
+            page.evaluate(f"at('{name}').value = '{value}'")
+            page.evaluate("at('status').textContent = ''")
+            page.press("Tab")
+            assert page.evaluate("at('status').textContent") == f"{message} Put it right in Settings."
+        page.evaluate(f"at('{name}').value = at('{name}').defaultValue")
+    assert [path for path, _ in server.asked if "completions" in path] == []
+    page.press("Tab")
+    page.wait("!writing && story.text.length > 20")
+    assert page.evaluate("at('status').textContent") == ""
 
 
 @needs_chromium

@@ -149,6 +149,15 @@ def test_every_rule_chooses_the_id_that_numpy_chooses(exported, number):
     agree()
 
 
+def test_xla_compiles_nothing_again_at_another_position():
+    """Where a slice begins is a constant to XLA, which compiles a program for each of its values."""
+    rules, active = graph_sampling.rules_of(SamplingConfig(temperature=(0.5, 1.0)))
+    at = tf.function(lambda position: graph_sampling.rules_at(position, rules, active)[0]["temperature"])
+    graph = at.get_concrete_function(tf.TensorSpec([], tf.int32)).graph
+    assert not any(operation.type == "StridedSlice" for operation in graph.get_operations())
+    assert [at(tf.constant(position)).numpy() for position in range(3)] == [0.5, 1.0, 0.5]
+
+
 def test_every_setting_is_a_filter_or_has_a_place_of_its_own():
     """A new setting without a value to be tried is none that the table of filters knows."""
     own = {"length", "new_words", "repeat_penalty", "presence_penalty", "frequency_penalty", "repeat_last_n"}

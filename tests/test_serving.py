@@ -1,14 +1,19 @@
 """Models behind HTTP, asked as ASGI: no socket, no library."""
 
 import asyncio
+import itertools
 import json
+import shutil
+import threading
 import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import make_stored_model, make_word_tokenizer, write_stored_model
+from conftest import ALPHABET, make_stored_model, make_word_tokenizer, write_stored_model
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from textgen.cli.serve import serve
 from textgen.config import SamplingConfig
@@ -19,9 +24,13 @@ from textgen.generation import alternatives as finding
 from textgen.generation.generator import Generator, open_generator
 from textgen.serving.alone import Alone
 from textgen.serving.app import App
+from textgen.serving.json_parts import as_json, json_parts
+from textgen.serving.log import Log
+from textgen.serving.questions import as_given
 from textgen.serving.server import listen
 from textgen.serving.shelf import Limits, Shelf, paths_of
 from textgen.serving.writer import SLICE, Writer
+from textgen.tokenizers.word import WordTokenizer
 
 STORED = make_stored_model()
 WRITTEN = {"model": "tiny", "prompt": "the cat", "max_tokens": 40, "seed": 3}
@@ -35,13 +44,23 @@ def path(tmp_path_factory):
 class Client:
     """Asks an application, and hangs up where it is told to."""
 
-    def __init__(self, path, limits=Limits(), **options):  # noqa: B008
+    def __init__(self, path, limits=Limits(), *, json_logs=False, **options):  # noqa: B008
         self.logged = []
         self.shelf = Shelf({"tiny": path}, limits)
-        self.app = App(self.shelf, log=self.logged.append, **options)
+        self.app = App(self.shelf, log=Log(self.logged.append, is_json=json_logs), **options)
 
     async def ask(
-        self, target, document=None, *, method=None, headers=None, body=None, parts=None, hang_up=None, is_whole=True
+        self,
+        target,
+        document=None,
+        *,
+        method=None,
+        headers=None,
+        body=None,
+        parts=None,
+        hang_up=None,
+        is_whole=True,
+        reads=None,
     ):
         if parts is None:
             parts = [json.dumps(document).encode() if body is None else body]
@@ -61,6 +80,8 @@ class Client:
 
         async def send(message):
             await asyncio.sleep(0)
+            if reads is not None:  # a client that does not, until this is set
+                await reads.wait()
             if message["type"] == "http.response.start":
                 found.status = message["status"]
                 found.headers = {name.decode(): value.decode() for name, value in message["headers"]}
@@ -246,6 +267,13 @@ REFUSED = {
     "many texts": ("/v1/completions", {"model": "tiny", "n": 129}, 400),
     "many prompts": ("/v1/completions", {"model": "tiny", "prompt": ["a"] * 9, "n": 128}, 400),
     "many stops": ("/v1/completions", {"model": "tiny", "stop": ["a"] * 17}, 400),
+    "many numbers": ("/v1/completions", {"model": "tiny", "n": 16, "logprobs": 20, "max_tokens": 4096}, 400),
+    "many echoed numbers": (
+        "/v1/completions",
+        {"model": "tiny", "prompt": "a" * 99_000, "echo": True, "logprobs": 2, "max_tokens": 0},
+        400,
+    ),
+    "many echoes": ("/v1/completions", {"model": "tiny", "prompt": "a" * 99_000, "n": 99, "echo": True}, 400),
     "many logprobs": ("/v1/completions", {"model": "tiny", "logprobs": 21}, 400),
     "best_of": ("/v1/completions", {"model": "tiny", "best_of": 2}, 400),
     "min_length": ("/v1/completions", {"model": "tiny", "min_length": 17}, 400),
@@ -301,9 +329,11 @@ PARAMS = {
     ),
     "regex": ("regex", "large regex"),
     "model": ("no model", "another model", "a path", "a path of a model"),
-    "text": ("text", "long text"),
+    "text": ("text", "long text", "short text"),
     "stop": ("many stops",),
-    "logprobs": ("many logprobs",),
+    "max_copy": ("no index",),
+    "logprobs": ("many logprobs", "many numbers", "many echoed numbers"),
+    "echo": ("many echoes",),
     "temperature": ("infinite",),
     "temprature": ("misspelled",),
     "top_p": ("type",),
@@ -332,6 +362,53 @@ def test_what_is_refused_says_why_and_the_server_goes_on(run):
     assert found["method"].headers["allow"] == "GET"
     assert "temperature" in found["misspelled"].json["error"]["message"]
     assert after.json["choices"][0]["text"] == written_by_sample({})[0].completion
+
+
+SAID = [  # in words of JSON and of fields
+    ({"n": True}, "n", "Received: true"),
+    ({"stop": [None, 1]}, "stop", "Received: [null, 1]"),
+    ({"top_p": False}, "top_p", "Received: false"),
+    ({"min_length": 9, "max_tokens": 7}, "min_length", "`max_tokens=7`"),
+    ({"min_length": 9, "length": 7}, "min_length", "`length=7`"),
+    ({"max_copy": 9}, "max_copy", "this model has none"),
+    ({"seed": 10**400}, None, "401 digits"),
+]
+
+
+@pytest.mark.parametrize(("fields", "param", "said"), SAID)
+def test_an_error_speaks_of_what_was_sent(run, fields, param, said):
+    error = run(ask, "/v1/completions", {"model": "tiny"} | fields).json["error"]
+    assert said in error["message"]
+    assert error["param"] == param
+
+
+def test_a_model_that_cannot_be_opened_is_not_listed_and_where_it_lies_is_for_the_log(run, tmp_path):
+    removed = write_stored_model(tmp_path / "a", STORED, "removed")
+    damaged = write_stored_model(tmp_path / "b", STORED, "damaged")
+    loaded = write_stored_model(tmp_path / "c", STORED, "loaded")
+    write_stored_model(tmp_path / "a", STORED, "secret")
+
+    async def each(client):
+        client.shelf.paths |= {path.name: path for path in (removed, damaged, loaded)}
+        await client.ask("/v1/completions", WRITTEN | {"model": "loaded"})
+        before = (await client.ask("/v1/models")).json["data"]
+        for path in (removed, loaded):
+            shutil.rmtree(path)
+        (damaged / "weights.safetensors").write_bytes(b"")
+        found = [await client.ask("/v1/models"), await client.ask("/v1/models/removed")]
+        found += [await client.ask("/v1/completions", {"model": path.name}) for path in (removed, damaged)]
+        return before, found, client.logged
+
+    before, (listed, *refused), logged = run(each, options={"json_logs": True})
+    assert [model["id"] for model in before] == ["tiny", "removed", "damaged", "loaded"]
+    assert listed.json["data"] == [model for model in before if model["id"] != "removed"]
+    for answer in refused:
+        assert answer.status == 503
+        assert "cannot be opened" in answer.json["error"]["message"]
+        assert "secret" not in answer.body.decode()
+        assert str(tmp_path) not in answer.body.decode()
+    problems = [json.loads(line).get("problem", "") for line in logged[-3:]]
+    assert all(str(tmp_path) in problem for problem in problems)
 
 
 SENDERS = [
@@ -426,14 +503,6 @@ def test_a_busy_server_says_when_to_come_again_and_a_client_that_hangs_up_frees_
     assert sum("hung up" in line for line in logged) == 3
 
 
-def test_a_text_that_waits_for_a_row_is_that_of_sample(run):
-    async def many(client):
-        return await client.ask("/v1/completions", WRITTEN | {"n": 7})
-
-    choices = run(many, options={"limits": Limits(max_rows=2)}).json["choices"]
-    assert [c["text"] for c in choices] == [each.completion for each in written_by_sample({}, num_samples=7)]
-
-
 @pytest.fixture
 def submitted(monkeypatch):
     """The prompts that writers were given."""
@@ -445,6 +514,159 @@ def submitted(monkeypatch):
 
     monkeypatch.setattr(Writer, "submit", seen)
     return prompts
+
+
+def test_a_text_that_is_over_takes_no_place_however_slowly_its_client_reads(run, submitted):
+    async def both(client):
+        reads = asyncio.Event()
+        slow = asyncio.ensure_future(client.ask("/v1/completions", WRITTEN | {"stream": True}, reads=reads))
+        while not (submitted and submitted[0].texts[0].is_over):
+            await asyncio.sleep(0.001)
+        quick, figures = await client.ask("/v1/completions", WRITTEN), (await client.ask("/metrics")).body.decode()
+        was_waiting = not slow.done()
+        reads.set()
+        told = await slow
+        return was_waiting, quick, figures, told, client.shelf.writers["tiny"].num_open
+
+    was_waiting, quick, figures, late, num_open = run(both, options={"limits": Limits(max_rows=1, queue=0)})
+    text = written_by_sample({})[0].completion
+    assert (was_waiting, quick.status, num_open) == (True, 200, 0)
+    assert "textgen_queue 0\n" in figures
+    told = [json.loads(event)["choices"][0]["text"] for event in events_of(late.body)[:-1]]
+    assert ("".join(told), quick.json["choices"][0]["text"]) == (text, text)
+
+
+def test_there_is_room_for_so_many_numbers_of_all_requests_together(run, monkeypatch):
+    monkeypatch.setattr("textgen.serving.shelf.MOST_FACTS", 250)
+
+    async def three(client):
+        reads = asyncio.Event()
+        order = WRITTEN | {"logprobs": 4}
+        first = asyncio.ensure_future(client.ask("/v1/completions", order, reads=reads))
+        while not client.shelf.num_facts:
+            await asyncio.sleep(0)
+        refused, plain = await client.ask("/v1/completions", order), await client.ask("/v1/completions", WRITTEN)
+        reads.set()
+        await first
+        return [found.status for found in (refused, plain, await client.ask("/v1/completions", order))]
+
+    assert run(three) == [429, 200, 200]
+
+
+def test_a_large_answer_is_made_while_others_are_served(run):
+    order = {"model": "tiny", "prompt": "the cat " * 1000, "echo": True, "logprobs": 4, "max_tokens": 0}
+
+    async def each(client, stream):
+        turns, large = 0, asyncio.ensure_future(client.ask("/v1/completions", order | {"stream": stream}))
+        while not client.logged:  # until it is answered
+            turns += client.shelf.writers.keys() == {"tiny"} and not client.shelf._num_tasks
+            await asyncio.sleep(0)
+        return turns, await large
+
+    for stream in (False, True):
+        turns, found = run(each, stream)
+        assert turns >= 8  # for slices of a thousand tokens each
+        assert max(map(len, found.parts)) < 2**18
+    tokens = [json.loads(event)["choices"][0]["logprobs"]["tokens"] for event in events_of(found.body)[:-1]]
+    assert "".join(itertools.chain(*tokens)) == order["prompt"]
+
+
+NESTED = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(NESTED, st.integers(1, 3))
+@settings(max_examples=50, deadline=None)
+def test_json_in_parts_is_json(document, at_once):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("textgen.serving.json_parts.AT_ONCE", at_once)
+        parts = [*json_parts(document)]
+    assert b"".join(parts) == as_json(document)
+    assert json.loads(b"".join(parts)) == document
+
+
+LONG = {
+    "/v1/score": {"text": "the cat " * 12_000},
+    "/v1/alternatives": {"text": "the cat " * 12_000},
+    "/v1/completions": {"prompt": "the cat " * 12_000, "echo": True, "logprobs": 0, "max_tokens": 0},
+}
+
+
+@pytest.mark.parametrize("target", LONG)
+def test_long_work_lets_others_in_between_and_ends_with_its_client(run, target):
+    async def each(client):
+        gone = asyncio.Event()
+        await client.ask("/v1/score", {"model": "tiny", "text": "the cat"})
+        document = {"model": "tiny"} | LONG[target]
+        long = [asyncio.ensure_future(client.ask(target, document, hang_up=gone)) for _ in range(4)]
+        while client.shelf._num_tasks < 4:
+            await asyncio.sleep(0)
+        short = await client.ask("/v1/score", {"model": "tiny", "text": "the cat"})
+        were_done = [one.done() for one in long]
+        gone.set()
+        await asyncio.gather(*long)
+        after = await client.ask("/v1/score", {"model": "tiny", "text": "the cat"})
+        return (
+            short.status,
+            were_done,
+            after.status,
+            client.shelf._num_tasks,
+            [json.loads(each) for each in client.logged],
+        )
+
+    status, were_done, after, num_tasks, logged = run(each, options={"json_logs": True})
+    assert (status, were_done, after, num_tasks) == (200, [False] * 4, 200, 0)
+    assert [each["status"] for each in logged] == [200, 200, 499, 499, 499, 499, 200]
+
+
+@pytest.mark.parametrize("target", LONG)
+def test_so_much_is_read_at_once_and_more_is_told_to_come_again(run, monkeypatch, target):
+    monkeypatch.setattr("textgen.serving.shelf.MOST_READ_AT_ONCE", 100_000)
+
+    async def each(client):
+        document = {"model": "tiny"} | LONG[target]
+        gone = asyncio.Event()
+        long = [asyncio.ensure_future(client.ask(target, document, hang_up=gone)) for _ in range(2)]
+        done, _ = await asyncio.wait(long, return_when=asyncio.FIRST_COMPLETED)
+        short = await client.ask("/v1/score", {"model": "tiny", "text": "the cat"})
+        gone.set()
+        await asyncio.gather(*long)
+        return [one.result().status for one in done], short.status, client.shelf._size
+
+    assert run(each) == ([429], 200, 0)
+
+
+def test_work_that_nobody_waits_for_goes_no_further(run):
+    done, begun, ended = [], threading.Event(), threading.Event()
+
+    def slices():
+        try:
+            for number in itertools.count():
+                done.append(number)
+                begun.set()
+                yield
+        finally:
+            ended.set()
+
+    async def cut(client):
+        working = asyncio.ensure_future(client.shelf.work(slices))
+        await asyncio.to_thread(begun.wait, 20)
+        working.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await working
+        return await asyncio.to_thread(ended.wait, 20)
+
+    assert run(cut)
+
+
+def test_a_text_that_waits_for_a_row_is_that_of_sample(run):
+    async def many(client):
+        return await client.ask("/v1/completions", WRITTEN | {"n": 7})
+
+    choices = run(many, options={"limits": Limits(max_rows=2)}).json["choices"]
+    assert [c["text"] for c in choices] == [each.completion for each in written_by_sample({}, num_samples=7)]
 
 
 async def begun(prompts):
@@ -563,6 +785,39 @@ def test_alternatives_scores_and_metrics(run):
     assert not any("the cat" in line for line in logged)
 
 
+@pytest.mark.parametrize(
+    ("text", "pieces", "left_out"),
+    [
+        ("the \u2603cat\u2603\u2603", ["t", "h", "e", " \u2603", "c", "a", "t\u2603\u2603"], 3),
+        ("\u2603\u00e9a", ["\u2603\u00e9", "a"], 1),
+        ("tea", ["t", "e", "a"], 0),
+    ],
+)
+def test_the_pieces_of_a_score_are_those_of_the_text(run, text, pieces, left_out):
+    found = run(ask, "/v1/score", {"model": "tiny", "text": text}).json
+    assert ([piece for piece, _ in found["pieces"]], found["left_out"]) == (pieces, left_out)
+
+
+def test_pieces_that_are_not_found_in_a_text_are_those_that_were_read():
+    assert as_given("Ab", ["a", "b"], {}) == ["a", "b"]
+    assert as_given("a\ufb01b", ["a", "f", "i", "b"], {"\ufb01": "fi"}) == ["a", "\ufb01", "", "b"]
+
+
+def test_an_end_of_a_document_is_scored_where_its_separator_stands(tmp_path):
+    tokenizer = WordTokenizer(ALPHABET.replace("\n", ""), ["the", " cat"], "\n", "none", " ")
+    path = write_stored_model(tmp_path, make_stored_model(tokenizer=tokenizer))
+
+    async def score():
+        client = Client(path)
+        found = await client.ask("/v1/score", {"model": "tiny", "text": "the cat\nthe cat"})
+        client.shelf.close()
+        return found.json["pieces"]
+
+    pieces = asyncio.run(score())
+    assert "".join(piece for piece, _ in pieces) == "the cat\nthe cat"
+    assert [bits > 0 for piece, bits in pieces if piece == "\n"] == [True]
+
+
 def test_the_page_and_the_list_know_the_models(run):
     async def each(client):
         return [await client.ask(target) for target in ("/", "/favicon.ico", "/v1/models", "/v1/models/tiny")]
@@ -588,6 +843,21 @@ def test_the_log_holds_texts_only_where_that_is_wanted(run):
 
     logged, text = run(one, options={"json_logs": True, "log_text": True})
     assert (logged["prompts"], logged["texts"], logged["status"]) == (["the cat"], [text], 200)
+
+
+def test_what_a_stopping_server_cuts_is_told_so_and_logged(run):
+    async def cut(client):
+        asked = asyncio.ensure_future(client.ask("/v1/score", body=b"{", parts=[b"{"], is_whole=False))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        return json.loads(client.logged[0]), (await client.ask("/metrics")).body.decode()
+
+    logged, figures = run(cut, options={"json_logs": True})
+    assert (logged["status"], logged["problem"]) == (503, "the server stopped")
+    assert 'textgen_requests_total{path="/v1/score",status="503"} 1' in figures
 
 
 def test_what_is_left_out_has_openais_values(run):
@@ -637,6 +907,11 @@ def test_a_key_that_no_client_could_send_and_a_place_that_is_taken_are_refused(p
             serve_there("--api-key", key)
     with listen("127.0.0.1", 0) as taken, pytest.raises(TextgenError, match="cannot listen"):
         serve_there("--port", str(taken.getsockname()[1]))
+    with listen("127.0.0.1", 0) as taken, pytest.raises(TextgenError) as caught:
+        listen("127.0.0.1", taken.getsockname()[1])
+    assert str(caught.value).count("127.0.0.1") == 1
+    with pytest.raises(TextgenError, match="--host is empty"):
+        serve_there("--host", "")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ from conftest import make_stored_model, make_word_tokenizer, write_stored_model
 
 pytest.importorskip("uvicorn")
 
-from textgen.serving.server import HEAD_SECONDS, STOP_SECONDS
+from textgen.serving.protocol import HEAD_SECONDS
+from textgen.serving.server import STOP_SECONDS
 
 STORED = make_stored_model()
 SOAK_SECONDS = int(os.environ.get("TEXTGEN_SOAK_SECONDS", "3600"))
@@ -209,6 +210,17 @@ def test_a_client_that_sends_no_head_is_let_go(server):
     with socket.create_connection(("127.0.0.1", server.port), timeout=HEAD_SECONDS + 20) as raw:
         raw.sendall(b"GET / HTTP/1.1\r\n")
         assert raw.recv(10) == b""
+
+
+def test_every_line_of_a_log_in_json_is_json_and_what_is_no_request_is_counted(tmp_path):
+    server = Server(tmp_path, "--json-logs")
+    assert " 400 " in server.send(b"junk\r\n\r\n")
+    assert server.metric('textgen_requests_total{path="other",status="400"}') == 1
+    server.stop(signal.SIGINT)
+    lines = [json.loads(line) for line in server.said]
+    assert lines[0]["message"].startswith("serving tiny at http://")
+    assert [line["status"] for line in lines if "status" in line] == [400, 200]
+    assert lines[-1]["message"] == "stopped"
 
 
 def test_a_server_that_is_told_to_stop_finishes_its_texts(tmp_path):

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 
 import click
@@ -63,6 +64,7 @@ def serve(
     """
     from textgen.errors import SettingError, TextgenError
     from textgen.serving.app import App, is_loopback
+    from textgen.serving.log import Log
     from textgen.serving.server import listen, run, what_is_missing
     from textgen.serving.shelf import Limits, Shelf, paths_of
     from textgen.store.model_directory import load_model
@@ -73,8 +75,9 @@ def serve(
     paths = paths_of(models, models_dir)
     listening = listen(host, port)
     address, bound = listening.getsockname()[:2]
+    log = Log(tell, is_json=json_logs)
     if not is_loopback(address) and key is None:
-        tell(f"textgen: WARNING: anybody who reaches {host} can use this server. Give a key with --api-key")
+        log.say(f"WARNING: anybody who reaches {host} can use this server. Give a key with --api-key")
     if dry_run:
         for path in paths.values():
             load_model(path.name, path.parent)
@@ -84,7 +87,11 @@ def serve(
     if problem := what_is_missing():
         raise TextgenError(problem)
     shelf = Shelf(paths, Limits(max_tokens, max_rows, queue), engine)
-    app = App(shelf, api_key=key, is_loopback=is_loopback(address), log=tell, json_logs=json_logs, log_text=log_text)
+    app = App(shelf, api_key=key, is_loopback=is_loopback(address), log=log, log_text=log_text)
     where = f"[{address}]" if ":" in address else address
-    tell(f"textgen: serving {', '.join(paths)} at http://{where}:{bound}/v1; Ctrl-C stops")
-    run(app, listening, tell)
+    log.say(f"serving {', '.join(paths)} at http://{where}:{bound}/v1; Ctrl-C stops")
+    try:
+        run(app, listening)
+    except KeyboardInterrupt:
+        log.say("stopped")
+        sys.exit(130)

@@ -108,11 +108,23 @@ class ScoredText:
 
 def score_tokens(token_ids: np.ndarray, engine: NumpyEngine, progress: Advance = unwatched) -> Scores:
     """The scores of every token after the first, in one pass that carries the state from zero."""
-    total, size = len(token_ids) - 1, engine.config.vocabulary_size
-    most = min(NUM_LIKELIEST, size)
-    scores = Scores(
+    scores = empty_scores(len(token_ids) - 1, engine)
+    for done in fill_scores(scores, token_ids, engine):
+        progress(done, len(token_ids) - 1)
+    return scores
+
+
+def empty_scores(total: int, engine: NumpyEngine) -> Scores:
+    """Room for those of `total` tokens."""
+    most = min(NUM_LIKELIEST, engine.config.vocabulary_size)
+    return Scores(
         np.empty(total), np.empty(total, np.int32), np.empty((total, most), np.int32), np.empty((total, most), "f4")
     )
+
+
+def fill_scores(scores: Scores, token_ids: np.ndarray, engine: NumpyEngine) -> Iterator[int]:
+    """Do the work of `score_tokens` block by block; after each, how many tokens are done."""
+    most = scores.likeliest.shape[-1]
     for rows, outputs in outputs_in_blocks(token_ids, engine):
         logits = engine.logits(outputs)  # [T, V]
         normalisers = log_normalisers(logits)
@@ -123,8 +135,7 @@ def score_tokens(token_ids: np.ndarray, engine: NumpyEngine, progress: Advance =
         scores.likeliest[rows] = likeliest = likeliest_ids(logits, most)
         best = np.take_along_axis(logits, likeliest, axis=-1)
         scores.probabilities[rows] = np.exp(best - normalisers[:, None])
-        progress(rows.stop, total)
-    return scores
+        yield rows.stop
 
 
 def likeliest_ids(logits: np.ndarray, most: int) -> np.ndarray:

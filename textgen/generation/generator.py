@@ -83,8 +83,12 @@ class Generator:
 
     def token_ids(self, text: str) -> np.ndarray:
         """The ids of `text` as `read` reads it, int [T]."""
-        documents = text.split(self._separator) if self._separator else [text]
+        documents = self.with_ends(text).split(END_OF_DOCUMENT) if self._separator else [text]
         return self.tokenizer.encode(END_OF_DOCUMENT.join(map(self.readable, documents)))
+
+    def with_ends(self, text: str) -> str:
+        """`text` with an end of a document in place of a separator that no document holds."""
+        return text.replace(self._separator, END_OF_DOCUMENT) if self._separator else text
 
     def readable(self, text: str) -> str:
         """`text` in symbols that the model knows."""

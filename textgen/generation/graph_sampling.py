@@ -46,9 +46,12 @@ def acting(numbers: Mapping[str, Any], is_drawn: bool | None = None) -> Active:
 
 
 def rules_at(position: tf.Tensor, rules: Rules, active: Active) -> tuple[Rules, Active]:
-    """The same with the one temperature, float64, of the token at `position`, int32."""
+    """The same with the one temperature, float64, of the token at `position`, int32.
+
+    NOTE: where a slice begins is a constant of XLA. With one in place of `gather` it compiles again at every position.
+    """
     numbers = rules["temperature"]
-    number = numbers[position % tf.size(numbers)]
+    number = tf.gather(numbers, position % tf.size(numbers))
     acts = number > 0 if active["temperature"] is None else active["temperature"]
     return {**rules, "temperature": number}, {**active, "temperature": acts}
 

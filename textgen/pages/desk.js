@@ -92,12 +92,13 @@ for (const button of document.querySelectorAll("[aria-controls]")) {
 const MOST_LISTED = 50;
 function listBranches() {
   const lengths = lengthsOf(story.steps);
+  const here = wayOn(story);
   const items = tips(story).slice(0, MOST_LISTED).map((tip) => {
     const { inserted, removed } = story.steps[tip];
     const text = (inserted.text || removed.text).trim().replace(/\s+/g, " ");
     const end = text.length > 90 ? `\u2026${text.slice(-90)}` : text;
     const words = make("span", { class: "end" }, inserted.text ? end || "an empty sheet" : end ? `without \u201c${end}\u201d` : "an empty sheet");
-    const isHere = lineage(story, tip).includes(story.now);
+    const isHere = tip === here;
     const about = make("span", { class: "small muted" },
       `${shownNumber(lengths[tip])} characters${isHere ? " \u00b7 you are here" : ""}`);
     const button = make("button", isHere ? { "aria-current": "true" } : {}, words, about);
@@ -133,6 +134,7 @@ function save() {
 
 /** Put a whole text there, as a step that can be undone. */
 function begin(text) {
+  tell("");
   stop();
   closeAlternatives();
   take(story, 0, story.text.length, pieceBy("own", unix(text)), "own");

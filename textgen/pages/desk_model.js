@@ -38,6 +38,18 @@ function askForKey() {
   }, { once: true }));
 }
 
+/** What is wrong with a setting, in a line, or "". */
+function wrongSetting(names) {
+  for (const name of names) {
+    const { validity, min, max, step, labels } = at(name);
+    if (validity.valid) continue;
+    const kind = step === "any" ? "a number" : "a whole number";
+    const range = max ? `from ${min} to ${shownNumber(Number(max))}` : `from ${min} on`;
+    return `${labels[0].textContent.split(",")[0]} must be ${kind} ${range}. Put it right in Settings.`;
+  }
+  return "";
+}
+
 /** An answer of the server; an Error with one line to show where it has none. */
 async function ask(path, body, signal) {
   for (;;) {

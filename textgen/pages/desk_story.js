@@ -139,6 +139,13 @@ function tips(story) {
   return story.steps.map((_, index) => index).filter((index) => !parents.has(index)).reverse();
 }
 
+/** The end of the branch on which the story is: where redoing leads. */
+function wayOn(story) {
+  let end = story.now;
+  while (story.steps[end].next >= 0) end = story.steps[end].next;
+  return end;
+}
+
 /** The other ways that were written from where the latest step began, itself among them. */
 function versions(story) {
   const { parent, by } = story.steps[story.now];

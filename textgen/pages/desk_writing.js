@@ -10,7 +10,7 @@ const unix = (text) => text.replace(/\r\n?/g, "\n");
 const whole = (text) => (text.toWellFormed ? text.toWellFormed() : text);
 const model = () => at("model").value;
 const levelOfModel = () => data.models.find((one) => one.id === model())?.level;
-const heard = (text, place) => whole(lastOf(text.slice(0, place), Number(at("reads").value) || 4000));
+const heard = (text, place) => whole(lastOf(text.slice(0, place), Number(at("reads").value)));
 
 function tell(text, isError = false) {
   at("status").textContent = text;
@@ -88,7 +88,7 @@ function stop() {
 function request(text, place) {
   const body = { model: model(), prompt: heard(text, place) };
   for (const name of SETTINGS.slice(0, 7)) {
-    if (at(name).value !== "" && at(name).checkValidity()) body[name] = Number(at(name).value);
+    if (at(name).value !== "") body[name] = Number(at(name).value);
   }
   const end = at("stop-at").value.replace(/\\n/g, "\n");
   if (end) body.stop = [end];
@@ -101,6 +101,11 @@ function request(text, place) {
 async function goOn(place = sheet.selectionEnd) {
   stop();
   closeAlternatives();
+  const wrong = wrongSetting(SETTINGS);
+  if (wrong) {
+    tell(wrong, true);
+    return false;
+  }
   const controller = writing = new AbortController();
   at("continue").textContent = "Stop";
   tell(`${model()} writes\u2026`);
@@ -184,6 +189,8 @@ function closeAlternatives() {
 
 async function openAlternatives(place, { focuses = false } = {}) {
   closeAlternatives();
+  const wrong = wrongSetting(["reads"]);
+  if (wrong) return tell(wrong, true);
   const length = story.text.length;
   const [from, to] = unitAt(story.text, place, levelOfModel()) ?? [length, length]; // what could come next
   const chosen = choosing = { from, to, controller: new AbortController() };

@@ -2,6 +2,8 @@
 
     errors        what is refused, with which status
     metrics       figures for Prometheus
+    log           a line for each request, as text or JSON
+    json_parts    large answers -> JSON, a piece at a time
     connection    one request of ASGI: its body, counted as it arrives, its answer, whether its client is there
     batch         the texts of many requests in one product: they join and leave at every token
     alone         the same without rows, for the TensorFlow engine
@@ -13,7 +15,8 @@
     questions     what is asked beside completions: alternatives, scores, tokens
     page          the writing desk at `/`
     app           which request does what
-    server        sockets, uvicorn, limits of connections
+    protocol      limits of connections
+    server        sockets, uvicorn
 
 No web framework: a table of paths needs none. The server is uvicorn; tests call `app` directly.
 """

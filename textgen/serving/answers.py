@@ -1,7 +1,9 @@
 """What was written -> OpenAI's JSON."""
 
+import asyncio
 import secrets
 import time
+from collections.abc import Generator as Slices
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,6 +13,8 @@ from textgen.generation.generator import Generator
 from textgen.generation.logprobs import ScoredToken, Scorer, piece_of
 from textgen.serving.batch import Text
 
+READ_AT_ONCE = 128  # tokens of a prompt or text that are read in one slice
+FACTS_AT_ONCE = 5000  # tokens, each with the likeliest beside it, that are made into an answer at once
 REASONS = {"length": "length"}  # whatever else ends a text is "stop"
 
 
@@ -76,15 +80,38 @@ def logprobs_of(tokens: list[Scored], most: int, offset: int) -> dict[str, Any]:
     }
 
 
-def scored_prompt(generator: Generator, token_ids: np.ndarray, read_ids: np.ndarray, num_others: int) -> list[Scored]:
-    """The tokens of a prompt with their own log-probabilities.
+def tokens_at_once(most: int) -> int:
+    """How many tokens are made into an answer at once, each with the `most` likeliest."""
+    return FACTS_AT_ONCE // (1 + most)
+
+
+async def all_logprobs_of(tokens: list[Scored], most: int) -> dict[str, Any]:
+    """`logprobs_of` many tokens, of a text that is answered whole. Others are served in between."""
+    found, offset, size = logprobs_of([], most, 0), 0, tokens_at_once(most)
+    for start in range(0, len(tokens), size):
+        block = tokens[start : start + size]
+        for name, values in logprobs_of(block, most, offset).items():
+            if values is not None:
+                found[name] += values
+        offset += sum(len(piece) for piece, _, _ in block)
+        await asyncio.sleep(0)
+    return found
+
+
+def scored_prompt(
+    generator: Generator, token_ids: np.ndarray, read_ids: np.ndarray, num_others: int
+) -> Slices[None, None, list[Scored]]:
+    """The tokens of a prompt with their own log-probabilities, found slice by slice.
 
     Args: read_ids: `token_ids` as they are read: with a start token before them, where the model knows documents.
     Then the first token has a log-probability, too.
     """
     engine, tokenizer = generator.engine.in_numpy(), generator.tokenizer
-    first: list[Scored] = []
+    found: list[Scored] = []
     if len(read_ids) == len(token_ids):  # nothing stands before the first token
-        first = [(piece_of(tokenizer, int(read_ids[0])), None, ())]
+        found = [(piece_of(tokenizer, int(read_ids[0])), None, ())]
     scorer = Scorer(engine, tokenizer, engine.read(read_ids[:1]), num_others)
-    return first + facts_of(scorer.read(read_ids[1:]))
+    for start in range(1, len(read_ids), READ_AT_ONCE):
+        found += facts_of(scorer.read(read_ids[start : start + READ_AT_ONCE]))
+        yield
+    return found

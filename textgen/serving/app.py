@@ -5,16 +5,16 @@ import hmac
 import ipaddress
 import re
 import time
-from collections.abc import Callable
 
 from textgen.errors import TextgenError
-from textgen.messages import json_line, shown
+from textgen.messages import shown
 from textgen.serving.completions import Completions, event, unless_gone
 from textgen.serving.connection import Connection, GoneError, Message, Receive, Send
 from textgen.serving.errors import RefusalError
+from textgen.serving.log import Log
 from textgen.serving.metrics import Metrics
 from textgen.serving.orders import document_of, order_of
-from textgen.serving.questions import QUESTIONS
+from textgen.serving.questions import MOST_READ, QUESTIONS
 from textgen.serving.shelf import Shelf
 
 METHODS = {
@@ -40,12 +40,11 @@ class App:
         *,
         api_key: str | None = None,
         is_loopback: bool = True,
-        log: Callable[[str], None] = lambda line: None,
-        json_logs: bool = False,
+        log: Log | None = None,
         log_text: bool = False,
     ):
         self.shelf, self._key, self._is_loopback = shelf, api_key, is_loopback
-        self._log, self._json_logs, self._log_text = log, json_logs, log_text
+        self.log, self._log_text = log or Log(lambda line: None), log_text
         self.metrics = Metrics()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -75,7 +74,7 @@ class App:
                     if isinstance(problem, RefusalError)
                     else RefusalError(400, str(problem) or "no memory is left")
                 )
-                connection.note["problem"] = str(refusal)
+                connection.note["problem"] = refusal.details or str(refusal)
                 if not connection.status:
                     await connection.refuse(refusal)
         except (GoneError, OSError):
@@ -83,6 +82,8 @@ class App:
             connection.status = connection.status or 499
         except asyncio.CancelledError:
             connection.note["problem"] = "the server stopped"
+            if not connection.status:
+                await connection.refuse(RefusalError(503, "the server stops", retry_after=1))
             raise
         except Exception as problem:
             connection.note["problem"] = f"{type(problem).__name__}: {problem}"
@@ -188,7 +189,10 @@ class App:
             document.setdefault("model", *self.shelf.paths)
         writer = await self.shelf.open(document.get("model"))
         connection.note["model"] = document["model"]
-        found = await unless_gone(connection, self.shelf.work(QUESTIONS[connection.path], writer, document))
+        text = document.get("text")
+        size = min(len(text), MOST_READ) if isinstance(text, str) else 0
+        task = self.shelf.work(QUESTIONS[connection.path], writer, document, size=size)
+        found = await unless_gone(connection, task)
         await connection.answer_json(200, found)
 
     async def _tell_metrics(self, connection: Connection) -> None:
@@ -209,15 +213,12 @@ class App:
         self.metrics.requests[path, connection.status] += 1
         self.metrics.seconds.add(seconds)
         facts = {"method": connection.method, "path": connection.path[:80], "status": connection.status}
-        facts |= {"seconds": round(seconds, 4), **connection.note}
-        if self._json_logs:
-            self._log(json_line({"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **facts}))
-            return
-        self._log(
-            " ".join(
-                f"{name}={shown(value)}" if name in connection.note else str(value) for name, value in facts.items()
-            )
-        )
+        self.log.note(facts | {"seconds": round(seconds, 4)}, connection.note)
+
+    def note_refused(self, status: int, problem: str) -> None:
+        """Take note of what was refused before it was a request."""
+        self.metrics.requests["other", status] += 1
+        self.log.note({"method": "-", "path": "-", "status": status, "seconds": 0.0}, {"problem": problem})
 
 
 def name_in(host: str) -> str | None:

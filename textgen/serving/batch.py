@@ -54,6 +54,7 @@ class Text:
         self.is_cancelled = False  # set by the request, read by the thread that writes
         # Written by that thread:
         self.reason, self.problem, self.num_tokens = "", "", 0
+        self.details = ""  # of the problem, for the log alone
         self.scored: list[ScoredToken] = []  # that do not stand in the text yet
         self.waiting = Waiting()
         # In the loop of the request:

@@ -1,7 +1,8 @@
 """POST /v1/completions: texts in one answer, or piece by piece as server-sent events."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from collections.abc import Generator as Slices
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,23 @@ import numpy as np
 from textgen.errors import TextgenError
 from textgen.generation.ending import with_start
 from textgen.generation.generator import Generator
-from textgen.serving.answers import Answer, Scored, choice, facts_of, logprobs_of, reason_of, scored_prompt, usage_of
+from textgen.serving.answers import (
+    Answer,
+    Scored,
+    all_logprobs_of,
+    choice,
+    facts_of,
+    logprobs_of,
+    reason_of,
+    scored_prompt,
+    tokens_at_once,
+    usage_of,
+)
 from textgen.serving.batch import Text
-from textgen.serving.connection import Connection, GoneError, as_json
+from textgen.serving.connection import PART, Connection, GoneError
 from textgen.serving.errors import RefusalError
-from textgen.serving.orders import Order, setting_in
+from textgen.serving.json_parts import as_json
+from textgen.serving.orders import Order, in_words_of_json, setting_in
 from textgen.serving.shelf import Shelf
 from textgen.serving.writer import Prompt, Writer
 from textgen.tokenizers import Tokenizer
@@ -55,18 +68,24 @@ class Completions:
         self._changed = asyncio.Event()
         self.reads: list[Read] = []
         self.texts: list[Text] = []
+        self._num_facts = 0  # for which there is room
         self._offsets: list[int] = []  # where the next token of each text stands
 
     async def prepare(self) -> None:
         """Read the prompts and hand the texts over. Raises RefusalError."""
         order = self.order
         self.writer.check_room(len(order.prompts) * order.n)
+        self.shelf.take_facts(order.num_facts)
+        self._num_facts = order.num_facts
         length, is_scored = sum(map(len, order.prompts)), order.echo and order.logprobs is not None
         if is_scored and length > MOST_SCORED:
             message = f"`echo` with `logprobs` takes {MOST_SCORED:,} characters at most"
             raise RefusalError(413, message, param="prompt")
         is_short = length <= SHORT and not is_scored
-        self.reads = self._read() if is_short else await self.shelf.work(self._read)
+        if is_short:
+            self.reads = [self._read(prompt) for prompt in order.prompts]
+        else:
+            self.reads = await self.shelf.work(self._read_all, size=length if is_scored else 0)
         for prompt in self.reads:
             self._offsets += [len(prompt.text) if order.echo else 0] * order.n
         if order.max_tokens == 0:
@@ -89,18 +108,22 @@ class Completions:
             num_others=order.logprobs,
         )
 
-    def _read(self) -> list[Read]:
-        order, generator = self.order, self.writer.generator
+    def _read(self, prompt: str | list[int]) -> Read:
+        try:
+            return Read(self.writer.generator, prompt)
+        except RefusalError:
+            raise
+        except TextgenError as problem:
+            raise RefusalError(400, str(problem), param="prompt") from None
+
+    def _read_all(self) -> Slices[None, None, list[Read]]:
         reads = []
-        for prompt in order.prompts:
-            try:
-                read = Read(generator, prompt)
-                if order.echo and order.logprobs is not None:
-                    read.scored = scored_prompt(generator, read.token_ids, read.read_ids, order.logprobs)
-            except RefusalError:
-                raise
-            except TextgenError as problem:
-                raise RefusalError(400, str(problem), param="prompt") from None
+        for prompt in self.order.prompts:
+            read = self._read(prompt)
+            yield
+            if self.order.echo and self.order.logprobs is not None:
+                given = read.token_ids, read.read_ids, self.order.logprobs
+                read.scored = yield from scored_prompt(self.writer.generator, *given)
             reads.append(read)
         return reads
 
@@ -116,7 +139,7 @@ class Completions:
             await self._changed.wait()
         for text in self.texts:
             if text.problem:
-                raise refusal_of(text)
+                raise refusal_of(text, self.order)
         choices = []
         for index in range(len(self.reads) * self.order.n):
             shown, tokens = self._echoed(index)
@@ -125,7 +148,7 @@ class Completions:
                 text = self.texts[index]
                 shown, tokens = shown + "".join(text.pieces), tokens + facts_of(text.tokens)
                 reason = reason_of(text)
-            logprobs = None if self.order.logprobs is None else logprobs_of(tokens, self.order.logprobs, 0)
+            logprobs = None if self.order.logprobs is None else await all_logprobs_of(tokens, self.order.logprobs)
             choices.append(choice(index, shown, logprobs, reason))
         return self.answer.document(choices) | {"usage": self.usage}
 
@@ -134,27 +157,28 @@ class Completions:
 
         Raises RefusalError where a text fails.
         """
-        others: dict[str, Any] = {"usage": None} if self.order.include_usage else {}
-        begun: list[dict[str, Any]] = []
         if self.order.echo:
             reason = None if self.texts else "length"
             for index in range(len(self.reads) * self.order.n):
-                shown, tokens = self._echoed(index)
-                logprobs = None if self.order.logprobs is None else logprobs_of(tokens, self.order.logprobs, 0)
-                begun.append(choice(index, shown, logprobs, reason))
-            yield b"".join(event(self.answer.document([each]) | others) for each in begun)
+                for part in self._events(index, *self._echoed(index), 0, reason):
+                    yield part
         told: set[int] = set()
         while len(told) < len(self.texts):
             self._changed.clear()
-            parts = []
+            parts, size = list[bytes](), 0
             for index, text in enumerate(self.texts):
                 if index in told or not (text.pieces or text.tokens or text.is_over):
                     continue
                 if text.problem:
-                    raise refusal_of(text)
-                parts.append(event(self.answer.document([self._part(index, text)]) | others))
+                    raise refusal_of(text, self.order)
                 if text.is_over:
                     told.add(index)
+                for part in self._new(index, text):
+                    parts.append(part)
+                    size += len(part)
+                    if size > PART:
+                        yield b"".join(parts)
+                        parts, size = [], 0
             if parts:
                 yield b"".join(parts)
             else:
@@ -162,14 +186,30 @@ class Completions:
         end = event(self.answer.document([]) | {"usage": self.usage}) if self.order.include_usage else b""
         yield end + b"data: [DONE]\n\n"
 
-    def _part(self, index: int, text: Text) -> dict[str, Any]:
-        shown, tokens = "".join(text.pieces), facts_of(text.tokens)
+    def _new(self, index: int, text: Text) -> Iterator[bytes]:
+        """What is new of a text."""
+        shown, tokens, offset = "".join(text.pieces), facts_of(text.tokens), self._offsets[index]
         text.pieces, text.tokens = [], []
-        logprobs = None
-        if self.order.logprobs is not None:
-            logprobs = logprobs_of(tokens, self.order.logprobs, self._offsets[index])
-            self._offsets[index] += sum(len(piece) for piece, _, _ in tokens)
-        return choice(index, shown, logprobs, reason_of(text) if text.is_over else None)
+        self._offsets[index] += sum(len(piece) for piece, _, _ in tokens)
+        return self._events(index, shown, tokens, offset, reason_of(text) if text.is_over else None)
+
+    def _events(self, index: int, text: str, tokens: list[Scored], offset: int, reason: str | None) -> Iterator[bytes]:
+        """A piece of a text as one event, or as several where it has many tokens."""
+        most = self.order.logprobs
+        if most is None:
+            yield self._event(choice(index, text, None, reason))
+            return
+        size = tokens_at_once(most)
+        for start in range(0, max(1, len(tokens)), size):
+            block, is_last = tokens[start : start + size], start + size >= len(tokens)
+            length = sum(len(piece) for piece, _, _ in block)
+            logprobs = logprobs_of(block, most, offset)
+            yield self._event(choice(index, text if is_last else text[:length], logprobs, reason if is_last else None))
+            text, offset = text[length:], offset + length
+
+    def _event(self, chosen: dict[str, Any]) -> bytes:
+        others: dict[str, Any] = {"usage": None} if self.order.include_usage else {}
+        return event(self.answer.document([chosen]) | others)
 
     def _echoed(self, index: int) -> tuple[str, list[Scored]]:
         read = self.reads[index // self.order.n]
@@ -178,13 +218,16 @@ class Completions:
     def close(self) -> None:
         """Let go of the texts, whether they are over or not."""
         self.writer.forget(self.texts)
+        self.shelf.num_facts -= self._num_facts
+        self._num_facts = 0
 
 
-def refusal_of(text: Text) -> RefusalError:
+def refusal_of(text: Text, order: Order) -> RefusalError:
     """Why a text failed: of its settings, or of the server."""
     if text.problem.startswith("the text failed"):
         return RefusalError(500, text.problem)
-    return RefusalError(400, text.problem, param=setting_in(text.problem))
+    message = in_words_of_json(text.problem, order.given)
+    return RefusalError(400, message, param=setting_in(message), details=text.details)
 
 
 def event(document: Any) -> bytes:

@@ -1,11 +1,11 @@
 """One request of ASGI: its body, counted as it arrives, and its answer."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from textgen.serving.errors import RefusalError
+from textgen.serving.json_parts import json_parts
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -13,6 +13,8 @@ Send = Callable[[Message], Awaitable[None]]
 
 MOST_BODY = 2**20  # bytes
 BODY_SECONDS = 30.0  # in which a body has to arrive
+LARGE = 2**12  # bytes
+PART = 2**16  # bytes of an answer that are made and sent at once
 
 
 class GoneError(Exception):
@@ -71,17 +73,29 @@ class Connection:
         await self._send({"type": "http.response.start", "status": status, "headers": encoded})
 
     async def send(self, body: bytes, *, more: bool = False) -> None:
-        """Send a part of the answer; waits where the client reads slowly."""
+        """Send a part of the answer; waits where the client reads slowly, and lets others in after a large part."""
         await self._send({"type": "http.response.body", "body": body, "more_body": more})
+        if len(body) >= LARGE:
+            await asyncio.sleep(0)
 
     async def answer(self, status: int, body: bytes, kind: str, others: dict[str, str] | None = None) -> None:
         """Send a whole answer."""
         await self.begin(status, kind, {"content-length": str(len(body))} | (others or {}))
-        await self.send(b"" if self.method == "HEAD" else body)
+        if self.method == "HEAD":
+            body = b""
+        for start in range(0, len(body) - PART, PART):
+            await self.send(body[start : start + PART], more=True)
+        await self.send(body[(len(body) - 1) // PART * PART :] if body else body)
 
     async def answer_json(self, status: int, document: Any, others: dict[str, str] | None = None) -> None:
-        """Send a whole answer in JSON."""
-        await self.answer(status, as_json(document), "application/json", others)
+        """Send a whole answer in JSON. Others are served while a large one is made."""
+        body, rest = bytearray(), PART
+        for part in json_parts(document):
+            body += part
+            if len(body) >= rest:
+                rest = len(body) + PART
+                await asyncio.sleep(0)
+        await self.answer(status, bytes(body), "application/json", others)
 
     async def refuse(self, refusal: RefusalError) -> None:
         """Say what is refused."""
@@ -91,8 +105,3 @@ class Connection:
         if refusal.status == 401:
             others["www-authenticate"] = "Bearer"
         await self.answer_json(refusal.status, refusal.to_json(), others)
-
-
-def as_json(document: Any) -> bytes:
-    """`document` in ASCII, so that any text can be sent."""
-    return json.dumps(document, separators=(",", ":"), allow_nan=False).encode("ascii")

@@ -3,6 +3,20 @@
 from typing import Any
 
 from textgen.errors import TextgenError
+from textgen.messages import shown
+
+UNOPENED = "model_unavailable"
+
+
+def busy() -> "RefusalError":
+    """There is no room now."""
+    return RefusalError(429, "the server is busy. Try again in a second", code="server_busy", retry_after=1)
+
+
+def unopened(name: str, problem: Exception) -> "RefusalError":
+    """A model that is served cannot be read; why, and where it lies, is for the log alone."""
+    message = f"the model {shown(repr(name), 80)} cannot be opened. The log of the server says why"
+    return RefusalError(503, message, param="model", code=UNOPENED, details=str(problem))
 
 
 class RefusalError(TextgenError):
@@ -17,8 +31,11 @@ class RefusalError(TextgenError):
         code: str | None = None,
         retry_after: int = 0,
         allow: str = "",
+        details: str = "",
     ):
+        """Args: details: what the log says in place of `message`, where a client is told less."""
         super().__init__(message)
+        self.details = details
         self.status, self.param, self.code = status, param, code
         self.retry_after, self.allow = retry_after, allow
 

@@ -79,9 +79,9 @@ BODY = """\
   <h2>Settings</h2>
   <div class="fields">
     <label for="max_tokens">Length, in symbols or words</label>
-    <input id="max_tokens" type="number" min="1" max="100000" value="200">
+    <input id="max_tokens" type="number" min="1" max="100000" value="200" required>
     <label for="temperature">Temperature</label>
-    <input id="temperature" type="number" min="0" max="5" step="any" value="0.8">
+    <input id="temperature" type="number" min="0" max="5" step="any" value="0.8" required>
     <label for="top_p">Top p</label>
     <input id="top_p" type="number" min="0.001" max="1" step="any" placeholder="off">
     <label for="min_p">Min p</label>
@@ -95,7 +95,7 @@ BODY = """\
     <label for="stop-at">Stop at</label>
     <input id="stop-at" type="text" placeholder="nothing" title="\\n is the end of a line" autocomplete="off">
     <label for="reads">Reads back, in characters</label>
-    <input id="reads" type="number" min="1" max="1000000" value="4000">
+    <input id="reads" type="number" min="1" max="1000000" value="4000" required>
   </div>
   <button id="defaults">Back to what it was</button>
   <h3>Keys</h3>

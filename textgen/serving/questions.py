@@ -4,9 +4,15 @@ The last are those of vLLM's server (`/tokenizer_info`, `/tokenize`, `/detokeniz
 cuts its tasks into tokens. There `<eod>` alone is the end of a document, where the model knows one.
 """
 
-from collections.abc import Callable
+import itertools
+import re
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Generator as Slices
 from typing import Any
 
+from textgen.errors import TextgenError
+from textgen.generation.ending import with_start
+from textgen.serving.answers import READ_AT_ONCE
 from textgen.serving.completions import ids_of
 from textgen.serving.errors import RefusalError
 from textgen.serving.orders import text_of, whole
@@ -17,29 +23,72 @@ MOST_READ = 100_000  # characters of a text that is read at once, and not in sli
 END = "<eod>"
 
 
-def alternatives(writer: Writer, document: dict[str, Any]) -> dict[str, Any]:
+def alternatives(writer: Writer, document: dict[str, Any]) -> Slices[None, None, dict[str, Any]]:
     """The likeliest pieces after a text, with their probabilities, and the probability of its end."""
     from textgen.generation import alternatives as finding  # noqa: PLC0415
 
     generator, count = writer.generator, whole(document, "k", 5, 1, MOST_ALTERNATIVES)
-    context = generator.read(generator.readable_prompt(_text(document, "text")))
+    token_ids = generator.token_ids(generator.readable_prompt(_text(document, "text")))
+    read_ids, context = with_start(token_ids, generator.tokenizer), None
+    for start in range(0, max(1, len(read_ids)), READ_AT_ONCE):
+        context = writer.engine.read(read_ids[start : start + READ_AT_ONCE], context)
+        yield
+    assert context is not None
     found = finding.alternatives(writer.engine, generator.tokenizer, context, count)
     pieces = [[piece.text, piece.probability] for piece in found.pieces]
     return {"alternatives": pieces, "end": None if generator.tokenizer.eod_id is None else found.end}
 
 
-def score(writer: Writer, document: dict[str, Any]) -> dict[str, Any]:
-    """The bits of each symbol or word of a text."""
-    from textgen.evaluation.surprisal import ScoredText, score_tokens  # noqa: PLC0415
+def score(writer: Writer, document: dict[str, Any]) -> Slices[None, None, dict[str, Any]]:
+    """The bits of each symbol or word of a text, and how many characters the model does not know.
+
+    The pieces are those of the text as it was given, wherever what was read of it can be found there. What the model
+    does not know stands with the piece before it.
+    """
+    from textgen.evaluation.surprisal import ScoredText, empty_scores, fill_scores  # noqa: PLC0415
     from textgen.evaluation.texts import readable_blocks, tokenize  # noqa: PLC0415
 
-    tokenizer = writer.generator.tokenizer
-    blocks = readable_blocks([_text(document, "text")], tokenizer, lambda replaced: None)
-    tokens = tokenize(blocks, tokenizer)
-    scored = ScoredText(tokens, tokenizer, score_tokens(tokens.token_ids, writer.engine))
-    pieces = [[place.text, place.bits] for place in scored.places()]
-    bits = scored.figures.bits_per_character
-    return {"pieces": pieces, "total_bits": scored.total_bits, "bits_per_character": bits}
+    generator, tokenizer, text = writer.generator, writer.generator.tokenizer, _text(document, "text")
+    forms: dict[str, str] = {}
+    try:
+        tokens = tokenize(readable_blocks([generator.with_ends(text)], tokenizer, forms.update), tokenizer)
+    except TextgenError as problem:
+        raise RefusalError(400, str(problem), param="text") from None
+    scores = empty_scores(len(tokens.token_ids) - 1, writer.engine)
+    for _ in fill_scores(scores, tokens.token_ids, writer.engine):
+        yield
+    scored = ScoredText(tokens, tokenizer, scores)
+    end = tokenizer.document_separator or ""
+    read, bits = zip(*((place.text or end, place.bits) for place in scored.places()), strict=True)
+    left_out = sum(text.count(symbol) for symbol, form in forms.items() if not form)
+    figures = {"total_bits": scored.total_bits, "bits_per_character": scored.figures.bits_per_character}
+    return {
+        "pieces": [*map(list, zip(as_given(text, read, forms), bits, strict=True))],
+        **figures,
+        "left_out": left_out,
+    }
+
+
+def as_given(text: str, read: Sequence[str], forms: Mapping[str, str]) -> Sequence[str]:
+    """The pieces `read` as they stand in `text`, of which they are all; or `read`, where they are not found there.
+
+    Args: forms: what was read in place of a symbol, "" where it was left out.
+    """
+    ends, found, at = [0], list[str](), 0  # where each character that was read ends in the text
+    pattern = "|".join(map(re.escape, sorted(forms, key=len, reverse=True))) or "(?!)"
+    for match in re.finditer(pattern, text):
+        form = forms[match[0]]
+        found += text[at : match.start()], form
+        ends += [*range(at + 1, match.start() + 1), *[match.end()] * len(form)]
+        at = match.end()
+        if not form and len(ends) > 1:
+            ends[-1] = at
+    found.append(text[at:])
+    ends += range(at + 1, len(text) + 1)
+    if "".join(found) != "".join(read):
+        return read
+    places = [0, *itertools.accumulate(map(len, read))]
+    return [text[ends[start] : ends[stop]] for start, stop in itertools.pairwise(places)]
 
 
 def about_tokens(writer: Writer, document: dict[str, Any]) -> dict[str, Any]:
@@ -74,7 +123,7 @@ def _text(document: dict[str, Any], name: str) -> str:
     return text
 
 
-QUESTIONS: dict[str, Callable[[Writer, dict[str, Any]], dict[str, Any]]] = {
+QUESTIONS: dict[str, Callable[[Writer, dict[str, Any]], Any]] = {  # a slice at a time where it may take long
     "/v1/alternatives": alternatives,
     "/v1/score": score,
     "/tokenizer_info": about_tokens,

@@ -1,33 +1,30 @@
-"""A socket and uvicorn, with limits on connections that uvicorn does not have."""
+"""A socket, and uvicorn that listens there."""
 
 import asyncio
 import logging
 import socket
-import sys
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Any
 
 from textgen.errors import TextgenError
 from textgen.messages import shown
 from textgen.serving.app import App
 
 MOST_CONNECTIONS = 1000
-HEAD_SECONDS = 20.0  # in which the head of a first request has to arrive
 HEAD_BYTES = 32 * 2**10
+UNREADABLE = "Invalid HTTP request received."  # uvicorn's words for what is no HTTP
 STOP_SECONDS = 10  # in which texts that are being written are finished once the server is told to stop
-CLOSING = b"connection: close\r\ncontent-length: 0\r\n"
-TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n" + CLOSING + b"\r\n"
-TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + CLOSING + b"\r\n"
 
 
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens there. Raises TextgenError."""
+    if not host:
+        raise TextgenError("--host is empty. Give an address, such as 127.0.0.1")
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=512)
     except (OSError, UnicodeError, OverflowError) as problem:
-        reason = getattr(problem, "strerror", None) or problem
+        reason = str(getattr(problem, "strerror", None) or problem).partition(" (while")[0]  # the address again
         advice = "Stop what listens there, or give another --port or --host"
         raise TextgenError(f"cannot listen at {shown(host)} port {port}: {reason}. {advice}") from None
 
@@ -37,42 +34,20 @@ def what_is_missing() -> str:
     return "" if find_spec("uvicorn") else 'Serving needs uvicorn. Install it with: pip install "textgen[serve]"'
 
 
-def run(app: App, listening: socket.socket, tell: Callable[[str], None]) -> None:
+def run(app: App, listening: socket.socket) -> None:
     """Answer requests until a signal comes. Nothing `what_is_missing`."""
     import uvicorn  # noqa: PLC0415
-    from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: PLC0415
 
-    most = _most_connections()
+    from textgen.serving.protocol import LimitedProtocol  # noqa: PLC0415
 
-    class Protocol(H11Protocol):
-        """Refuses connections beyond the most and heads that are too long, and closes those that send no head."""
-
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            if len(self.connections) > most:
-                transport.write(TOO_MANY)
-                transport.close()
-                return
-            self._patience = self.loop.call_later(HEAD_SECONDS, self._lose_patience)
-
-        def send_400_response(self, msg: str) -> None:
-            if getattr(sys.exception(), "error_status_hint", 400) != 431:  # of the h11 that is asked
-                super().send_400_response(msg)
-                return
-            self.transport.write(TOO_LONG)
-            self.transport.close()
-
-        def _lose_patience(self) -> None:
-            if self.cycle is None and not self.transport.is_closing():
-                self.transport.close()
-
-    problems = _Problems(tell)
+    limits = {"most": _most_connections(), "refused": staticmethod(app.note_refused)}
+    problems = _Problems(app.log.say)
     for name in ("uvicorn.error", "asyncio"):
         logging.getLogger(name).addHandler(problems)
         logging.getLogger(name).propagate = False
     config = uvicorn.Config(
         app,
-        http=Protocol,
+        http=type("Protocol", (LimitedProtocol,), limits),
         ws="none",
         loop="asyncio",
         lifespan="on",
@@ -100,11 +75,13 @@ def _most_connections() -> int:
 class _Problems(logging.Handler):
     """What uvicorn warns of, a line each."""
 
-    def __init__(self, tell: Callable[[str], None]):
+    def __init__(self, say: Callable[[str], None]):
         super().__init__(logging.WARNING)
-        self._tell = tell
+        self._say = say
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError):
             return  # a request that was cut, which has its line in the log
-        self._tell(f"textgen: {shown(record.getMessage().splitlines()[0] if record.getMessage() else record.name)}")
+        message = record.getMessage()
+        if message != UNREADABLE:  # which has its line in the log, too
+            self._say(shown(message.splitlines()[0] if message else record.name))

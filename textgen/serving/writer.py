@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from textgen.errors import TextgenError
+from textgen.errors import ModelError, TextgenError
 from textgen.generation.following import Following
 from textgen.generation.generator import Generator
 from textgen.generation.numpy_engine import NumpyEngine
@@ -22,8 +22,9 @@ from textgen.generation.state import Context
 from textgen.messages import shown
 from textgen.serving.alone import Alone
 from textgen.serving.batch import Batch, Text
-from textgen.serving.errors import RefusalError
+from textgen.serving.errors import RefusalError, busy
 
+NO_INDEX = "`max_copy` needs an index of the training text, and this model has none. Leave it out"
 SLICE = 64  # tokens of prompts that are read between two steps
 News = list[tuple[Text, str, list, bool]]
 
@@ -59,7 +60,7 @@ class Writer:
         self._is_closing = False
         self._reading: deque[Prompt] = deque()
         self._ready: deque[Text] = deque()  # begun, and waiting for a row
-        self.num_open = 0  # texts that are asked for and not over; in the loop of the requests
+        self.num_open = 0  # texts that are asked for and neither over nor given up; in the loop of the requests
         self._thread = threading.Thread(target=self._run, name="textgen-writer", daemon=True)
         self._thread.start()
 
@@ -73,7 +74,7 @@ class Writer:
         if number > self._most_open:
             raise RefusalError(400, f"a request takes at most {self._most_open} texts. Received: {number}", param="n")
         if self.num_open + number > self._most_open:
-            raise RefusalError(429, "the server is busy. Try again in a second", code="server_busy", retry_after=1)
+            raise busy()
 
     def submit(self, prompts: Iterable[Prompt]) -> None:
         """Write the texts of `prompts`. Raises RefusalError where there are too many."""
@@ -163,6 +164,10 @@ class Writer:
         assert prompt.context is not None
         try:
             return self.generator.following(prompt.context, prompt.texts[0].config)
+        except ModelError as problem:  # names files, which are for the log
+            for text in prompt.texts:
+                text.details = str(problem)
+            return NO_INDEX
         except TextgenError as problem:
             return str(problem)
         except Exception as problem:  # a fault of ours or no memory
@@ -214,14 +219,15 @@ class Writer:
                 text.pieces.append(piece)
                 text.written.append(piece)
             text.tokens += tokens
-            text.is_over = text.is_over or is_over
+            if is_over and not text.is_over:
+                text.is_over = True
+                self.num_open -= not text.is_cancelled  # its place is free, however slowly its client reads
             changed[id(text)] = text
         for text in changed.values():
             text.tell(text)
 
     def forget(self, texts: Iterable[Text]) -> None:
         """The request of these is over, in one way or another."""
-        texts = list(texts)
-        self.num_open -= len(texts)
-        if unfinished := [text for text in texts if not text.is_over]:
+        if unfinished := [text for text in texts if not (text.is_over or text.is_cancelled)]:
+            self.num_open -= len(unfinished)
             self.cancel(unfinished)
