@@ -153,7 +153,7 @@ class Trainer:
         while self.progress.step < self.progress.total_steps:
             self._advance()
             done = self.progress.step
-            if is_evaluation_due(self.progress, is_asked_for=self.plan.training.sample_every is not None):
+            if is_evaluation_due(self.progress, is_asked_for=bool(self.plan.training.sample_every)):
                 with self.step.averaged():
                     self._evaluate()
                 if done < self.progress.total_steps:
