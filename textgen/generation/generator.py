@@ -76,8 +76,7 @@ class Generator:
         A separator that no document holds, as line ends where lines are documents, is read as the end of one. So text
         that was written past such an end can be read again.
         """
-        what = f"reading {len(text):,} characters"
-        check_fits(PROMPT_BYTES * len(text), what, "Give the end of the text alone")
+        check_fits(PROMPT_BYTES * len(text), f"reading {len(text):,} characters", "Give the end of the text alone")
         token_ids = self.token_ids(text)
         return self.engine.read(with_start(token_ids, self.tokenizer) if context is None else token_ids, context)
 
@@ -140,8 +139,7 @@ class Generator:
         if config.beams > 1:
             text, _, token_ids = self._likeliest(context, config)
             return shown_tokens([(scorer.read(token_ids), text)])
-        written = self._written(following, sample)
-        return shown_tokens((scorer.read(token_ids), shown) for token_ids, shown in written)
+        return shown_tokens((scorer.read(token_ids), shown) for token_ids, shown in self._written(following, sample))
 
     def _written(
         self, following: Following, sample: int, first: np.ndarray | None = None
