@@ -19,6 +19,7 @@ def test_wrong_usage_exits_with_2_and_everything_else_with_1():
         "ExportError": 1,
         "FormatError": 1,
         "CheckpointError": 1,
+        "DeadEndError": 1,
         "ModelError": 1,
         "SettingError": 2,
         "TextgenError": 1,

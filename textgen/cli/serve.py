@@ -90,8 +90,10 @@ def serve(
     app = App(shelf, api_key=key, is_loopback=is_loopback(address), log=log, log_text=log_text)
     where = f"[{address}]" if ":" in address else address
     log.say(f"serving {', '.join(paths)} at http://{where}:{bound}/v1; Ctrl-C stops")
+    status = 0  # where the shell that started it lets it ignore Ctrl-C, which uvicorn then takes as any other end
     try:
         run(app, listening)
     except KeyboardInterrupt:
-        log.say("stopped")
-        sys.exit(130)
+        status = 130
+    log.say("stopped")
+    sys.exit(status)

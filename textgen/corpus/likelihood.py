@@ -269,7 +269,7 @@ def _sign_bits(before: str, after: str, first: str, second: str) -> float:
         return -3.0
     if after in "§¶" and first == "digit":
         return 4.0
-    if after in TRADE_MARKS and first in LETTERS:
+    if after in TRADE_MARKS and first in LETTERS and (before <= "\x7f" or first != "upper"):  # Ã© is é of UTF-8
         return -1.5
     if second == "sign" and after > "\x7f" and after not in SENTENCE_SIGNS and first in LETTERS:
         return 5.0
