@@ -76,11 +76,11 @@ class Readings(NamedTuple):
 
 def readings_of(sample: bytes, encodings: tuple[str, ...] = tuple(ENCODINGS)) -> Readings:
     """What `sample` says in each of `encodings`, the likeliest first."""
-    words, most = _words_of(sample), _most_of(sample)
+    facts = _facts_of(sample)
     bits, texts = {}, {}
     for encoding in encodings:
         texts[encoding] = text = sample.decode(encoding, ERRORS)
-        bits[encoding] = bits_of(text, encoding, words, most)
+        bits[encoding] = _bits_of(text, encoding, facts)
     order = sorted(bits, key=bits.__getitem__)
     num_high = {encoding: len(HIGH.findall(texts[encoding])) for encoding in order}
     return Readings({e: bits[e] for e in order}, {e: texts[e] for e in order}, num_high)
@@ -88,28 +88,34 @@ def readings_of(sample: bytes, encodings: tuple[str, ...] = tuple(ENCODINGS)) ->
 
 def bits_of_sample(text: str, encoding: str, sample: bytes) -> float:
     """Bits of `text`, as `sample` was read in some way, in the language of `encoding` that it is cheapest in."""
-    return bits_of(text, encoding, _words_of(sample), _most_of(sample))
+    return _bits_of(text, encoding, _facts_of(sample))
+
+
+class _Facts(NamedTuple):
+    """What a sample says in every encoding."""
+
+    num_words: int  # in ASCII
+    num_known: dict[str, int]  # of them, by language
+    most: int  # times that the same character counts
+
+
+def _facts_of(sample: bytes) -> _Facts:
+    words = collections.Counter(word.lower().decode() for word in WORD.findall(sample))
+    num_known = {name: sum(words[word] for word in language.words) for name, language in LANGUAGES.items()}
+    # A text of few bytes beyond ASCII says the same again and again.
+    is_rare = len(NOT_ASCII.sub(b"", sample)) > MOSTLY * len(sample)
+    most = MOST_OF_FEW if is_rare and len(set(sample) & HIGH_BYTES) <= FEW_BYTES else len(sample)
+    return _Facts(words.total(), num_known, most)
 
 
 def _counted(parts: Iterable[T], most: int) -> dict[T, int]:
     return {part: min(n, most) for part, n in collections.Counter(parts).items()}
 
 
-def _words_of(sample: bytes) -> collections.Counter[str]:
-    return collections.Counter(word.lower().decode() for word in WORD.findall(sample))
-
-
-def _most_of(sample: bytes) -> int:
-    """How often the same character counts: a text of few bytes beyond ASCII says the same again and again."""
-    is_rare = len(NOT_ASCII.sub(b"", sample)) > MOSTLY * len(sample)
-    return MOST_OF_FEW if is_rare and len(set(sample) & HIGH_BYTES) <= FEW_BYTES else len(sample)
-
-
-def bits_of(text: str, encoding: str, words: collections.Counter[str], most: int) -> float:
-    """Bits of `text`, read in `encoding`, in the language that it is cheapest in; of the same, `most` count."""
+def _bits_of(text: str, encoding: str, facts: _Facts) -> float:
+    """Bits of `text`, read in `encoding`, in the language that it is cheapest in."""
     languages, prior = ENCODINGS[encoding]
-    num_words = words.total()
-    num_known = {name: sum(n for word, n in words.items() if word in LANGUAGES[name].words) for name in LANGUAGES}
+    num_words, num_known, most = facts
     most_known = max(num_known.values())
     counts = _counted(text, most)
     high = {c: n for c, n in counts.items() if c >= "\x7f" or c < " "}
