@@ -12,8 +12,9 @@ from plans import plan_of
 from screens import shown_plan
 from watching import Watcher
 
+from textgen.adapting import MOST_PASSES
 from textgen.config import ModelConfig, TrainingConfig
-from textgen.recipe import ADAPTING_PASSES, PRESETS, Asked, Facts, Recipe, fill
+from textgen.recipe import PRESETS, Asked, Facts, Recipe, fill
 from textgen.store.model_directory import num_parameters
 from textgen.training import measuring
 from textgen.training.learner import Learner
@@ -145,13 +146,15 @@ def seconds_at(plan: Plan, share: float) -> float:
 def test_a_model_that_begins_trained_makes_no_more_steps_than_the_text_is_worth(machine):
     recipe = recipe_of(begins_at=0.5, minutes=20.0, units=256, embedding_size=64)
     plan = plan_with(recipe)
-    worth = plan.batches.steps_for(ADAPTING_PASSES)
-    quick, sluggish = Speed(0.0001, 0.01), Speed(1200 / worth, 0.01)
+    worth = plan.batches.steps_for(MOST_PASSES)
+    quick, sluggish = Speed(0.0001, 0.01), Speed(2400 / worth, 0.01)
     measured = machine.measure(plan, quick, started=1000.0, learner=FakeLearner(plan, 100, 100))
     assert (measured.plan.total_steps, measured.most_steps) == (worth, worth)
     assert Pace(worth, measured.deadline, measured.most_steps).most_steps == worth
+    assert measured.plan.training.learning_rate == 0.001
     measured = machine.measure(plan, sluggish, started=1000.0, learner=FakeLearner(plan, 100, 100))
     assert measured.plan.total_steps < worth
+    assert 0.001 < measured.plan.training.learning_rate <= 0.002
     steps = plan_with(recipe_of(begins_at=0.5, steps=10 * worth, units=256, embedding_size=64))
     assert steps.recipe.most_steps(plan.batches) is None
 

@@ -355,21 +355,37 @@ def test_the_decay_of_a_short_text_leaves_a_weight_some_steps():
 
 
 @pytest.mark.parametrize(
-    ("begins_at", "passes", "rate"),
+    ("begins_at", "passes", "num_tokens", "rate"),
     [
-        (0.5, 3, 0.002),
-        (0.5, 12, 0.002),
-        (0.5, 30, 0.001),
-        (0.5, 60, 0.0005),
-        (0.8, 3, 0.003),
-        (0.8, 12, 0.002),
-        (0.8, 60, 0.002),
+        (0.5, 1, 50_000, 0.003),
+        (0.5, 3, 50_000, 0.002),
+        (0.5, 4, 50_000, 0.002),
+        (0.5, 8, 50_000, 0.001),
+        (0.5, 80, 50_000, 0.0001),
+        (0.5, 8, 5_000, 0.0005),  # a diary
+        (0.8, 3, 50_000, 0.003),
+        (0.8, 12, 50_000, 0.002),
+        (0.8, 60, 5_000, 0.002),
     ],
 )
-def test_the_more_often_a_known_text_is_read_the_gentler_is_the_rate(begins_at, passes, rate):
-    facts = facts_of(begins_at=begins_at)
+def test_the_more_often_a_known_text_is_read_the_gentler_is_the_rate(begins_at, passes, num_tokens, rate):
+    facts = facts_of(begins_at=begins_at)._replace(num_tokens=num_tokens)
     asked = Asked(ModelConfig(), TrainingConfig(epochs=float(passes)))
-    assert fill(asked, facts).training.learning_rate == rate
+    assert fill(asked, facts).training.learning_rate == pytest.approx(rate)
+
+
+def test_the_rate_follows_the_passes_that_the_minutes_were_measured_to_pay_for():
+    model = ModelConfig(units=512, embedding_size=256)
+    recipe = fill(Asked(model, TrainingConfig(minutes=1.0)), facts_of("word", begins_at=0.5))
+    quick, slow = recipe.in_passes(8.0), recipe.in_passes(2.0)
+    assert (quick.training.learning_rate, slow.training.learning_rate) == (0.001, 0.003)
+    assert quick.training == slow.training.replace(learning_rate=0.001)
+    assert quick.model == slow.model == recipe.model
+    given = fill(Asked(model, TrainingConfig(minutes=1.0, learning_rate=0.004)), facts_of("word", begins_at=0.5))
+    assert given.in_passes(8.0).training == given.training
+    for budget, begins_at in ((TrainingConfig(epochs=3.0), 0.5), (TrainingConfig(minutes=1.0), None)):
+        other = fill(Asked(model, budget), facts_of("word", begins_at=begins_at))
+        assert other.in_passes(8.0) is other
 
 
 @pytest.mark.parametrize(("begins_at", "num_sampled"), [(0.5, 2048), (0.8, 2048), (0.9, 1024), (None, 1024)])

@@ -18,6 +18,7 @@ The map, in the order in which text becomes a model and a model becomes text. A 
     store/              the model directory, checkpoints, locks: written whole, read strictly
     corpus/             files, folders, catalogue and downloads -> text
     dataset/            a text -> token ids on disk, split, kept; token ids -> batches, a pure function of (seed, step)
+    adapting            how a model that knows a language is taught a text
     recipe              a text, a budget and a machine -> every setting that nobody has decided
     tensorflow_runtime  importing TensorFlow quietly
     generation/         a model and a prompt -> text, with NumPy         (graph*.py: as TensorFlow operations)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from textgen import pretrained
+from textgen.adapting import MOST_PASSES
 from textgen.config import END_OF_DOCUMENT, ModelConfig, TextConfig, TrainingConfig
 from textgen.corpus import CorpusFacts, CorpusReader
 from textgen.corpus.compression import uncompressed
@@ -21,7 +22,6 @@ from textgen.dataset.jobs import Jobs
 from textgen.dataset.shards import count, cut_shards
 from textgen.errors import ModelError, TokenizerError
 from textgen.recipe import (
-    ADAPTING_PASSES,
     PRESETS,
     Asked,
     Facts,
@@ -232,7 +232,7 @@ def advise(
     facts = Facts(level, num_tokens, corpus.symbols, operations_per_second, begins and begins.share)
     size, passes = PRESETS[up_to(EXPECTED_SIZE, num_tokens)], up_to(EPOCHS, num_tokens)
     if begins is not None:
-        size, passes = size_of(begins.units), min(passes, ADAPTING_PASSES)
+        size, passes = size_of(begins.units), min(passes, MOST_PASSES)
     wanted = num_tokens * passes / tokens_per_second(size, facts) / 60
     minutes = min(MOST_MINUTES, max(FEWEST_MINUTES, math.ceil(wanted)))
     shape = ModelConfig() if begins is None else ModelConfig(units=begins.units)
@@ -247,7 +247,7 @@ def advise(
         read_before=begins and begins.read_before,
         preset=recipe.preset,
         minutes=minutes,
-        epochs=min(recipe.tokens / num_tokens, ADAPTING_PASSES if begins else math.inf),
+        epochs=min(recipe.tokens / num_tokens, MOST_PASSES if begins else math.inf),
         tokens_per_second=recipe.tokens_per_second,
         command=command,
     )

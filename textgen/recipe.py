@@ -16,6 +16,8 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from textgen.adapting import KNOWS_WELL, MOST_PASSES, adapting_settings
+from textgen.adapting import NUM_SAMPLED as ADAPTING_SAMPLED
 from textgen.config import PRESET_NAMES, ModelConfig, TrainingConfig
 from textgen.cores import available_cores
 from textgen.corpus.sources import level_of
@@ -59,19 +61,6 @@ DECAY_STEPS = 200  # but in no fewer steps
 MAX_DECAY = 10.0  # the most that `weight_decay` takes
 COMPARED_WORDS = 1_024  # the output layer's share of a step at word level: a sample of the vocabulary
 MOST_SCORED, NUM_SAMPLED = 4_096, 1_024  # up to so many ids a step scores all of them; else it draws so many
-# A model that reads the text at less than this share of its floor is to keep what it knows, and this suits it. One that
-# knows less has to learn as much as one that begins from nothing, and gets that one's rate.
-KNOWS_WELL = 0.85
-ADAPTING = {"dropout": 0.25, "activation_reg": 0.0, "weight_decay": 0.0}
-KNOWS_VERY_WELL = 0.6  # likewise
-ADAPTING_RATE = {  # up to so many passes that the minutes would pay for, by whether the text is known very well
-    True: ((12.0, 0.002), (40.0, 0.001), (math.inf, 0.0005)),
-    False: ((8.0, 0.003), (math.inf, 0.002)),
-}
-ADAPTING_SAMPLED = 2_048  # likewise, instead of NUM_SAMPLED: there are few steps, which that makes truer
-SCHEDULES = {True: "slanted", False: "one-cycle"}  # likewise, of words
-ADAPTING_WORDS = {"bias_rate": 20.0}  # how often each occurs is learned sooner than what it stands beside
-ADAPTING_PASSES = 8.0
 MISJUDGED = 1.5  # a speed that is wrong by less does not change what is best by much
 
 
@@ -92,6 +81,7 @@ class Facts(NamedTuple):
     operations_per_second: float  # of this machine, see `recurrent_rate`
     begins_at: float | None = None  # bits of the model that the run begins with, of the text's floor; None is no model
     storage: str = "float32"  # of that model
+    passes: float | None = None  # that the run makes, where that was measured
 
     @property
     def begins_trained(self) -> bool:
@@ -122,7 +112,7 @@ class Recipe(NamedTuple):
         It limits minutes, not steps or passes that were asked for.
         """
         is_limited = self.facts.begins_well and self.training.minutes is not None
-        return batches.steps_for(ADAPTING_PASSES) if is_limited else None
+        return batches.steps_for(MOST_PASSES) if is_limited else None
 
     def at_speed(self, tokens_per_second: float) -> "Recipe":
         """The recipe for the speed that training was measured to have; itself where that changes nothing."""
@@ -133,6 +123,11 @@ class Recipe(NamedTuple):
         rate = self.facts.operations_per_second * misjudged
         other = fill(self.asked, self.facts._replace(operations_per_second=rate))
         return self if (other.model, other.training) == (self.model, self.training) else other
+
+    def in_passes(self, passes: float) -> "Recipe":
+        """The recipe for a run whose minutes were measured to pay for so many passes over the text."""
+        is_known = self.facts.begins_well and self.training.minutes is not None
+        return fill(self.asked, self.facts._replace(passes=passes)) if is_known else self
 
 
 def suited_level(sources: Sequence[str]) -> str:
@@ -152,7 +147,7 @@ def fill(asked: Asked, facts: Facts) -> Recipe:
     trials = [_try(name, asked.model, budget, facts) for name in _candidates(asked, facts.level)]
     chosen = next((trial for trial in trials if trial.fits_budget and trial.fits_text), trials[-1])
     limit = any(trial.fits_budget for trial in trials[: trials.index(chosen)])
-    per_weight, passes = chosen.tokens / chosen.weights, chosen.tokens / max(1, facts.num_tokens)
+    per_weight, passes = chosen.tokens / chosen.weights, facts.passes or chosen.tokens / max(1, facts.num_tokens)
     batch_size = chosen.batch_size
     if budget.steps is None and chosen.tokens < FEW_STEPS * batch_size * budget.sequence_length:
         batch_size = min(SMALL_BATCH, batch_size)
@@ -164,9 +159,8 @@ def fill(asked: Asked, facts: Facts) -> Recipe:
     model = asked.model.replace(vocabulary_size=facts.num_ids).filled(shape)
     num_sampled = ADAPTING_SAMPLED if facts.begins_well else NUM_SAMPLED
     if facts.begins_at is not None and facts.begins_well:
-        is_known = facts.begins_at < KNOWS_VERY_WELL
-        budget = budget.filled(ADAPTING | {"learning_rate": up_to(ADAPTING_RATE[is_known], passes)})
-        budget = budget.filled(ADAPTING_WORDS | {"schedule": SCHEDULES[is_known]} if is_word else {})
+        read = passes if budget.minutes is None else min(passes, MOST_PASSES)  # see `most_steps`
+        budget = budget.filled(adapting_settings(facts.begins_at, read, facts.num_tokens, is_word=is_word))
     training = budget.filled(
         {
             "batch_size": batch_size,

@@ -82,6 +82,7 @@ def measure(plan: Plan, learner: Learner, started: float, reporter: Reporter) ->
     steps = steps_in(left, speed, evaluations, final)
     most_steps = plan.recipe and plan.recipe.most_steps(plan.batches)
     plan = dataclasses.replace(plan, total_steps=steps if most_steps is None else min(steps, most_steps))
+    plan = plan.by(plan.recipe.in_passes(plan.epochs)) if plan.recipe is not None else plan
     deadline = max(0.0, seconds - final - SAVING_SECONDS)
     return Measured(plan, learner, *speed, initial_loss, deadline, evaluations, most_steps)
 

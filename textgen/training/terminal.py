@@ -140,6 +140,8 @@ class TerminalReporter(Reporter):
         line = sentences.steps_line(plan, seconds_per_step, first_step)
         if plan.recipe is not None and plan.total_steps == plan.recipe.most_steps(plan.batches):
             line += ", and no more: the text would be learned by heart"
+        if self.is_verbose and plan.recipe is not None and plan.recipe.facts.passes is not None:
+            line += f"; learning rate {plan.training.learning_rate:g} for so many"
         self._say("steps", line)
         if self.is_live:
             self._task = self.bar.add_task("", total=total, completed=first_step, epoch="epoch 0.0", figures="")
