@@ -22,8 +22,10 @@ from textgen.evaluation.surprisal import score_tokens
 from textgen.evaluation.texts import tokenize
 from textgen.generation import alternatives as finding
 from textgen.generation.generator import Generator, open_generator
+from textgen.generation.numpy_engine import NumpyEngine
 from textgen.serving.alone import Alone
 from textgen.serving.app import App
+from textgen.serving.batch import Batch, Text
 from textgen.serving.json_parts import as_json, json_parts
 from textgen.serving.log import Log
 from textgen.serving.questions import as_given
@@ -304,6 +306,7 @@ REFUSED = {
     "a path": ("/v1/completions", {"model": "../models/tiny"}, 404),
     "a path of a model": ("/v1/models/../tiny", None, 404),
     "another path": ("/v1/chat", {}, 404),
+    "a chat": ("/v1/chat/completions", {"messages": []}, 404),
     "method": ("/v1/models", {}, 405),
     "k": ("/v1/alternatives", {"model": "tiny", "text": "a", "k": 0}, 400),
     "text": ("/v1/score", {"model": "tiny"}, 400),
@@ -360,6 +363,7 @@ def test_what_is_refused_says_why_and_the_server_goes_on(run):
     codes = {name: found[name].json["error"]["code"] for name in ("another model", "another path", "method")}
     assert codes == dict(zip(codes, ("model_not_found", "not_found", "method_not_allowed"), strict=True))
     assert found["method"].headers["allow"] == "GET"
+    assert "/v1/completions" in found["a chat"].json["error"]["message"].partition(". ")[2]
     assert "temperature" in found["misspelled"].json["error"]["message"]
     assert after.json["choices"][0]["text"] == written_by_sample({})[0].completion
 
@@ -372,6 +376,9 @@ SAID = [  # in words of JSON and of fields
     ({"min_length": 9, "length": 7}, "min_length", "`length=7`"),
     ({"max_copy": 9}, "max_copy", "this model has none"),
     ({"seed": 10**400}, None, "401 digits"),
+    ({"echo": 1}, "echo", "true or false. Received: 1"),
+    ({"stream_options": []}, "stream_options", "an object. Received: []"),
+    ({"stream_options": {"include_usage": "yes"}}, "include_usage", "true or false"),
 ]
 
 
@@ -424,6 +431,7 @@ SENDERS = [
     ({"sec-fetch-site": "cross-site"}, 403),
     ({"sec-fetch-site": "same-site"}, 403),
     ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}, 403),
+    ({"content-length": "2", "transfer-encoding": "chunked"}, 400),
     ({"host": "127.0.0.1:8000", "origin": "http://127.0.0.1:8000"}, 200),
     ({"host": "[::1]:8000"}, 200),
 ]
@@ -433,7 +441,24 @@ SENDERS = [
 def test_pages_of_other_sites_are_refused(run, headers, status):
     found = run(ask, "/v1/models", headers=headers)
     assert found.status == status
-    assert status == 200 or found.json["error"]["type"] == "permission_error"
+    types = {400: "invalid_request_error", 403: "permission_error"}
+    assert status == 200 or found.json["error"]["type"] == types[status]
+
+
+TARGETS = {
+    "http://localhost:8000/healthz": 200,
+    "HTTP://[::1]/healthz": 200,
+    "http://localhost": 200,
+    "http://evil.example/healthz": 403,
+    "http://localhost@evil.example/": 403,
+    "http:///healthz": 403,
+    "ftp://localhost/healthz": 404,
+}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_target_may_name_its_server(run, target):
+    assert run(ask, target, headers={"host": "b.localhost"}).status == TARGETS[target]
 
 
 def test_a_link_of_another_site_leads_to_the_page_and_a_public_server_has_any_name(run):
@@ -461,8 +486,9 @@ def test_a_key_is_asked_for(run, key, status):
 
 
 def test_a_large_body_is_refused_as_it_arrives(run):
-    endless = run(ask, "/v1/completions", parts=[b" " * 2**18] * 50, body=b"")
-    assert (endless.status, endless.taken) == (413, 5)
+    chunked = {"transfer-encoding": "chunked"}
+    endless = run(ask, "/v1/completions", parts=[b" " * 2**18] * 50, body=b"", headers=chunked)
+    assert (endless.status, endless.taken, endless.headers["connection"]) == (413, 5, "close")
     stated = run(ask, "/v1/completions", body=b"{}", headers={"content-length": str(2**30)})
     assert (stated.status, stated.taken, stated.headers["connection"]) == (413, 0, "close")
 
@@ -752,6 +778,92 @@ def test_a_text_that_fails_leaves_the_others_alone(run, monkeypatch):
     assert other.json["choices"][0]["text"] == written_by_sample({})[0].completion
 
 
+def once(function, breaks):
+    """`function`, which fails the first time that it is called with what `breaks`."""
+    failures = [MemoryError()]
+
+    def broken(*arguments):
+        if failures and breaks(*arguments):
+            raise failures.pop()
+        return function(*arguments)
+
+    return broken
+
+
+# What fails where, and which of three requests fail with it: one that is written, one that is long, one that waits.
+BROKEN = {
+    "reading": (NumpyEngine, "read", lambda engine, ids, *_: len(ids) > 8, [200, 500, 200]),
+    "a step": (Batch, "step", lambda batch: True, [500, 500, 500]),
+    "joining": (Batch, "join", lambda batch, text: batch.texts, [500, 500, 500]),
+    "joining alone": (Alone, "join", lambda batch, text: batch.texts, [500, 500, 500]),
+    "rules": (Generator, "following", lambda generator, context, config: config.top_k == 5, [200, 200, 500]),
+    "beginning": (Text, "begin", lambda text, *_: text.config.top_k == 5, [200, 200, 500]),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_every_request_is_answered_where_something_breaks_and_the_server_goes_on(run, monkeypatch, name):
+    owner, method, breaks, statuses = BROKEN[name]
+    if owner is Alone:
+        monkeypatch.setattr(Writer, "_new_batch", lambda writer, most: Alone(writer.generator, most))
+
+    async def three(client):
+        await client.ask("/v1/completions", WRITTEN)
+        orders = [WRITTEN, WRITTEN | {"prompt": "the cat sat"}, WRITTEN | {"top_k": 5}]
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, method, once(getattr(owner, method), breaks))
+            found = await asyncio.gather(*(client.ask("/v1/completions", order) for order in orders))
+        after = await client.ask("/v1/completions", WRITTEN)
+        return found, after, client.shelf.writers["tiny"].num_open
+
+    found, after, num_open = run(three)
+    assert [each.status for each in found] == statuses
+    assert all("MemoryError" in each.json["error"]["message"] for each in found if each.status == 500)
+    assert (after.json["choices"][0]["text"], num_open) == (written_by_sample({})[0].completion, 0)
+
+
+@pytest.mark.parametrize("level", ["characters", "words"])
+def test_an_engine_without_rows_tells_the_same_probabilities(monkeypatch, tmp_path, level):
+    stored = STORED if level == "characters" else make_stored_model(tokenizer=make_word_tokenizer("\n\n"))
+    path = write_stored_model(tmp_path, stored)
+    order = {"model": "tiny", "prompt": "the", "seed": 1, "n": 8, "logprobs": 2, "max_tokens": 9}
+
+    async def answer():
+        client = Client(path)
+        whole = await client.ask("/v1/completions", order)
+        gone = asyncio.Event()
+        long = client.ask("/v1/completions", order | {"max_tokens": 4096, "stream": True}, hang_up=gone)
+        hung_up = asyncio.ensure_future(long)
+        while not client.shelf.writers["tiny"].num_open:
+            await asyncio.sleep(0)
+        gone.set()
+        await hung_up
+        while client.shelf.writers["tiny"].num_rows:
+            await asyncio.sleep(0.001)
+        client.shelf.close()
+        return whole.json["choices"]
+
+    with_rows = asyncio.run(answer())
+    monkeypatch.setattr(Writer, "_new_batch", lambda writer, most: Alone(writer.generator, most))
+    for one, other in zip(with_rows, asyncio.run(answer()), strict=True):
+        for name in ("tokens", "text_offset"):
+            assert one["logprobs"][name] == other["logprobs"][name]
+        assert one["logprobs"]["token_logprobs"] == pytest.approx(other["logprobs"]["token_logprobs"], abs=1e-4)
+    ended = {choice["finish_reason"] for choice in with_rows}
+    assert ended == ({"length"} if level == "characters" else {"length", "stop"})
+
+
+def test_a_client_that_hangs_up_before_its_body_ends_is_gone(run):
+    async def each(client):
+        gone = asyncio.Event()
+        gone.set()
+        found = await client.ask("/v1/completions", body=b"", parts=[b"{"], is_whole=False, hang_up=gone)
+        return found.status, json.loads(client.logged[0])
+
+    status, logged = run(each, options={"json_logs": True})
+    assert (status, logged["status"], logged["problem"]) == (0, 499, "the client hung up")
+
+
 def test_alternatives_scores_and_metrics(run):
     async def each(client):
         await client.ask("/v1/completions", WRITTEN)
@@ -823,7 +935,8 @@ def test_the_page_and_the_list_know_the_models(run):
         return [await client.ask(target) for target in ("/", "/favicon.ico", "/v1/models", "/v1/models/tiny")]
 
     page, icon, listed, one = run(each)
-    assert (page.status, icon.status, icon.body) == (200, 204, b"")
+    assert [each.status for each in (page, icon, listed, one)] == [200, 204, 200, 200]
+    assert icon.body == b""
     assert '"models":[{"id":"tiny","level":"char"}]' in page.body.decode()
     assert page.headers["content-security-policy"] == "frame-ancestors 'none'"
     assert listed.json == {"object": "list", "data": [one.json]}

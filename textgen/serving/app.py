@@ -28,6 +28,7 @@ METHODS = {
     "/tokenizer_info": "GET",
 }
 OPEN = ("/", "/favicon.ico", "/healthz")  # without a key
+NO_CHATS = ". These models continue texts and know no chats: use /v1/completions"
 HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.-]+))(?::[0-9]*)?", re.ASCII)
 
 
@@ -98,7 +99,8 @@ class App:
         name = path.removeprefix("/v1/models/") if path.startswith("/v1/models/") else None
         method = "GET" if name else METHODS.get(path)
         if method is None:
-            raise RefusalError(404, f"there is no {shown(path, 80)}", code="not_found")
+            advice = NO_CHATS if path.endswith("/chat/completions") else ""
+            raise RefusalError(404, f"there is no {shown(path, 80)}{advice}", code="not_found")
         if connection.method != method and (connection.method, method) != ("HEAD", "GET"):
             raise RefusalError(
                 405,
@@ -127,8 +129,13 @@ class App:
             await self._ask(connection)
 
     def _check_sender(self, connection: Connection) -> None:
-        """Raise RefusalError where a page of another site sends the request, or another name leads to this machine."""
+        """Raise RefusalError where a page of another site sends the request, or another name leads to this machine.
+
+        So it is with a body of two lengths, behind which a proxy may see the beginning of another request.
+        """
         host, headers = connection.headers.get("host", ""), connection.headers
+        if "content-length" in headers and "transfer-encoding" in headers:
+            raise RefusalError(400, "a request has Content-Length or Transfer-Encoding, and this one has both")
         if self._is_loopback and not is_loopback(name_in(host)):
             raise RefusalError(403, "this server answers to the names of its own machine alone", code="wrong_host")
         origin = headers.get("origin")

@@ -1,6 +1,7 @@
 """One request of ASGI: its body, counted as it arrives, and its answer."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -15,6 +16,7 @@ MOST_BODY = 2**20  # bytes
 BODY_SECONDS = 30.0  # in which a body has to arrive
 LARGE = 2**12  # bytes
 PART = 2**16  # bytes of an answer that are made and sent at once
+ABSOLUTE = re.compile(r"https?://([^/]*)(/.*)?", re.IGNORECASE | re.DOTALL)  # a target that names its server, too
 
 
 class GoneError(Exception):
@@ -31,6 +33,8 @@ class Connection:
             name = raw_name.decode("latin-1")
             before = f"{self.headers[name]}, " if name in self.headers else ""
             self.headers[name] = before + value.decode("latin-1")
+        if found := ABSOLUTE.fullmatch(self.path):  # as for a proxy: what it names counts, and not the Host header
+            self.headers["host"], self.path = found[1], found[2] or "/"
         self._receive, self._send = receive, send
         self.status = 0  # of the answer, once it has begun
         self.is_read = "content-length" not in self.headers and "transfer-encoding" not in self.headers

@@ -147,9 +147,13 @@ class Writer:
             if not prompt.texts:
                 continue
             part = prompt.token_ids[prompt.num_read : prompt.num_read + min(budget, SLICE)]
-            prompt.context = self.engine.read(part, prompt.context)
-            prompt.num_read += len(part)
             budget -= max(1, len(part))
+            try:
+                prompt.context = self.engine.read(part, prompt.context)
+            except Exception as problem:  # a fault of ours or no memory: what is being written goes on
+                self._begin(prompt, failed(problem), news)
+                continue
+            prompt.num_read += len(part)
             if prompt.num_read < len(prompt.token_ids):
                 self._reading.append(prompt)
                 continue
@@ -194,9 +198,9 @@ class Writer:
 
     def _admit(self) -> None:
         while self._ready and len(self._batch.texts) < self._batch.most:
-            text = self._ready.popleft()
-            if not text.is_cancelled:
-                self._batch.join(text)
+            if not self._ready[0].is_cancelled:
+                self._batch.join(self._ready[0])
+            self._ready.popleft()  # only now: one that cannot join is given up with the others
 
     def _give_up(self, problem: str) -> list[Text]:
         texts = [*self._batch.texts, *self._ready, *(text for prompt in self._reading for text in prompt.texts)]
