@@ -45,6 +45,8 @@ class DeskServer(ThreadingHTTPServer):
         self.failure: tuple[int, dict[str, Any]] | None = None
         self.seconds = 0.005
         self.words = WORDS
+        self.ways = [(" lamp", 0.5), (" <b>cat</b>", 0.25), ("\n", 0.00001)]
+        self.breaks_off = False
         self.hung_up = 0
 
     @property
@@ -85,8 +87,7 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/v1/completions":
             self.complete()
         elif self.path == "/v1/alternatives":
-            ways = [[" lamp", 0.5], [" <b>cat</b>", 0.25], ["\n", 0.00001]]
-            self.answer(200, json.dumps({"alternatives": ways[: body["k"]], "end": 0.125}).encode())
+            self.answer(200, json.dumps({"alternatives": self.server.ways[: body["k"]], "end": 0.125}).encode())
         else:
             pieces = [[letter, 1.0 + 4 * (letter in "aeiou")] for letter in body["text"]]
             answer = {"pieces": pieces, "total_bits": 1.0, "bits_per_character": 1.0}
@@ -95,6 +96,8 @@ class Handler(BaseHTTPRequestHandler):
     def complete(self) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
+        if self.server.breaks_off:
+            self.send_header("Content-Length", "1000000")
         self.end_headers()
         pause = threading.Event()
         for word in self.server.words:
@@ -102,6 +105,8 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(f"data: {json.dumps(event)}\n\n".encode())
             self.wfile.flush()
             pause.wait(self.server.seconds)
+        if self.server.breaks_off:
+            return
         self.wfile.write(
             b'data: {"choices": [{"index": 0, "text": "", "finish_reason": "length"}]}\n\ndata: [DONE]\n\n'
         )

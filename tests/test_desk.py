@@ -1,5 +1,6 @@
 """The page of `textgen serve`: its story as plain functions in Node, its keys and its sheet in Chromium."""
 
+import itertools
 import json
 import re
 import shutil
@@ -305,3 +306,49 @@ def test_a_long_text_of_many_hands_is_drawn_where_it_is_typed_and_narrow_screens
     page.settle()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     text_of(page)
+
+
+@needs_chromium
+def test_what_was_written_stays_where_the_server_breaks_off(desk):
+    page, server = desk
+    server.breaks_off = True
+    page.write("It was late.")
+    page.press("Tab")
+    page.wait("!writing && at('status').textContent")
+    said = page.evaluate("[at('status').textContent, at('continue').textContent]")
+    assert said == ["The server broke off.", "Continue"]
+    text = text_of(page)
+    assert ("It was late." + WRITTEN).startswith(text)  # a browser may drop what came last
+    assert len(text) > len("It was late.")
+    page.problems.clear()  # the browser says it, too
+
+
+# Whether all that is seen of some elements lies within the window, above the foot, and in one row.
+BOXES = (
+    "(ids) => ids.map((id) => at(id).getBoundingClientRect()).map((box) => [box.left, box.top, box.right, box.bottom])"
+)
+
+
+@needs_chromium
+@pytest.mark.parametrize("height", [500, 800])
+def test_a_phone_has_room_for_the_alternatives_and_one_row_of_buttons(desk, height):
+    page, server = desk
+    server.ways = [(f" {word}", 0.1) for word in WORDS]
+    size = {"width": 390, "height": height, "deviceScaleFactor": 1, "mobile": True}
+    page.call("Emulation.setDeviceMetricsOverride", **size)
+    page.write("It was late. " * 8)
+    for keys in ("Tab", "Ctrl+Shift+Enter"):
+        page.press(keys)
+        page.wait("!writing && at('again').disabled === false")
+    page.wait("at('count').textContent")
+    row = page.evaluate(f"({BOXES})(['count', 'versions', 'again', 'continue'])")
+    assert all(left[2] <= right[0] for left, right in itertools.pairwise(row))
+    assert row[0][0] >= 0
+    assert row[-1][2] <= 390
+    page.evaluate("openAlternatives(story.text.indexOf('late'))")
+    page.wait("!at('alternatives').hidden")
+    panel, foot, last = page.evaluate(f"({BOXES})(['alternatives', 'foot', 'write-on'])")
+    assert panel[0] >= 0
+    assert panel[2] < 390
+    assert last[3] <= panel[3] <= foot[1]
+    page.evaluate("closeAlternatives()")

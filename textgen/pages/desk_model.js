@@ -70,6 +70,16 @@ async function ask(path, body, signal) {
 
 const answerTo = async (path, body, signal) => (await ask(path, body, signal)).json();
 
+/** The next part of an answer; an Error with one line to show where the server, or the way to it, is gone. */
+async function partOf(reader) {
+  const { done, value } = await reader.read().catch((error) => {
+    if (error.name === "AbortError") throw error;
+    return { done: true };
+  });
+  if (done) throw new Error("The server broke off.");
+  return value;
+}
+
 /** Read what the model writes, piece by piece. It returns why the model stopped. */
 async function stream(body, signal, write) {
   const response = await ask("/v1/completions", { ...body, stream: true }, signal);
@@ -77,9 +87,7 @@ async function stream(body, signal, write) {
   let buffer = "";
   let reason = null;
   for (;;) {
-    const { done, value } = await reader.read();
-    if (done) throw new Error("The server broke off.");
-    const [events, rest] = eventsIn(buffer + value);
+    const [events, rest] = eventsIn(buffer + await partOf(reader));
     buffer = rest;
     for (const event of events) {
       if (event === "[DONE]") return reason;

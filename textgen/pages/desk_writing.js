@@ -4,6 +4,7 @@
 const STORE = "textgen desk";
 const MOST_SCORED = 20000; // characters that are coloured
 const NUM_ALTERNATIVES = 8;
+const LEAST_ROOM = 160; // pixels for them
 const SETTINGS = ["max_tokens", "temperature", "top_k", "top_p", "min_p", "repeat_penalty", "seed", "stop-at", "reads"];
 const isOn = (id) => at(id).getAttribute("aria-pressed") === "true";
 const unix = (text) => text.replace(/\r\n?/g, "\n");
@@ -229,11 +230,15 @@ function showAlternatives({ alternatives, end }) {
   const box = rectangleOf(Math.max(0, Math.min(shown, to - 1)), to);
   const panel = at("alternatives");
   panel.hidden = false;
+  panel.style.maxHeight = "none";
   const frame = at("frame").getBoundingClientRect();
-  const left = Math.min(box.left - frame.left - 12, frame.width - panel.offsetWidth);
-  const isLow = box.bottom + panel.offsetHeight + 8 > at("foot").getBoundingClientRect().top && box.top > panel.offsetHeight + 64;
+  const above = box.top - at("head").getBoundingClientRect().bottom - 12;
+  const below = at("foot").getBoundingClientRect().top - box.bottom - 24;
+  const isAbove = panel.offsetHeight > below && above > below;
+  panel.style.maxHeight = `${Math.max(LEAST_ROOM, isAbove ? above : below)}px`; // what has no room is scrolled to
+  const left = Math.min(box.left - frame.left - 12, frame.width - panel.offsetWidth - 12);
   panel.style.left = `${Math.max(0, left)}px`;
-  panel.style.top = `${isLow ? box.top - frame.top - panel.offsetHeight - 6 : box.bottom - frame.top + 6}px`;
+  panel.style.top = `${isAbove ? box.top - frame.top - panel.offsetHeight - 6 : box.bottom - frame.top + 6}px`;
   if (globalThis.Highlight) CSS.highlights.set("chosen", new Highlight(rangeOf(shown, to)));
 }
 

@@ -63,7 +63,7 @@ BODY = """\
 <div id="frame">
   <div id="picture" class="writing" aria-hidden="true"></div>
   <textarea id="sheet" class="writing" aria-label="Your text" aria-describedby="keys" autocomplete="off"
-    placeholder="Begin to write. Tab lets the model go on."></textarea>
+    placeholder="Begin to write. Continue, or Tab, lets the model go on."></textarea>
   <div id="alternatives" class="panel" role="group" aria-label="Other ways to go on here" hidden>
     <ul id="ways" role="listbox" aria-label="The likeliest, by probability"></ul>
     <p id="end" class="small muted"></p>
