@@ -266,6 +266,13 @@ def test_a_long_run_has_a_bounded_page_and_few_samples(tmp_path):
     assert (len(steps), steps[0], steps[-1], 1234 in steps) == (8, 1, 2000, True)
 
 
+# What a cell says, and on how many lines.
+LINES = (
+    "(cell) => { const range = document.createRange(); range.selectNodeContents(cell); "
+    "return [cell.textContent, new Set([...range.getClientRects()].map((box) => box.top)).size]; }"
+)
+
+
 @needs_chromium
 def test_the_page_opens_without_an_error_fits_a_phone_and_is_used_with_keys(chromium, tmp_path):
     page = tmp_path / "page.html"
@@ -277,6 +284,8 @@ def test_the_page_opens_without_an_error_fits_a_phone_and_is_used_with_keys(chro
         chromium.open(page, width=width, dark=width == 390)
         chromium.settle()
         assert chromium.evaluate("document.documentElement.scrollWidth") <= width
+        cells = chromium.evaluate(f"[...document.querySelectorAll('td.number')].map({LINES})")
+        assert max(lines for _, lines in cells) == 1, cells
         size = chromium.evaluate(
             "(() => { const t = document.querySelector('.tick'); return t.getBoundingClientRect().height })()"
         )
