@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import math
 import shutil
 import threading
 import time
@@ -26,6 +27,7 @@ from textgen.generation.numpy_engine import NumpyEngine
 from textgen.serving.alone import Alone
 from textgen.serving.app import App
 from textgen.serving.batch import Batch, Text
+from textgen.serving.connection import PART, Connection
 from textgen.serving.json_parts import as_json, json_parts
 from textgen.serving.log import Log
 from textgen.serving.questions import as_given
@@ -593,8 +595,47 @@ def test_a_large_answer_is_made_while_others_are_served(run):
         turns, found = run(each, stream)
         assert turns >= 8  # for slices of a thousand tokens each
         assert max(map(len, found.parts)) < 2**18
-    tokens = [json.loads(event)["choices"][0]["logprobs"]["tokens"] for event in events_of(found.body)[:-1]]
-    assert "".join(itertools.chain(*tokens)) == order["prompt"]
+        answers = [json.loads(event) for event in events_of(found.body)[:-1]] if stream else [found.json]
+        logprobs = [answer["choices"][0]["logprobs"] for answer in answers]
+        assert "".join(itertools.chain(*(part["tokens"] for part in logprobs))) == order["prompt"]
+        assert [*itertools.chain(*(part["text_offset"] for part in logprobs))] == [*range(len(order["prompt"]))]
+
+
+@pytest.mark.parametrize("size", [0, 1, PART - 1, PART, PART + 1, 2 * PART, 2 * PART + 7])
+def test_an_answer_is_sent_in_parts_that_are_all_of_it(size):
+    body, sent = bytes(size % 251 for size in range(size)), []
+
+    async def send(message):
+        sent.append(message)
+
+    connection = Connection({"method": "GET", "path": "/", "headers": []}, None, send)
+    asyncio.run(connection.answer(200, body, "text/plain"))
+    start, *parts = sent
+    assert dict(start["headers"])[b"content-length"] == str(size).encode()
+    assert b"".join(part["body"] for part in parts) == body
+    assert all(len(part["body"]) <= PART for part in parts)
+    assert [part["more_body"] for part in parts] == [True] * (len(parts) - 1) + [False]
+
+
+def test_a_small_vocabulary_has_fewer_likeliest_tokens_than_are_asked_for(tmp_path):
+    path = write_stored_model(tmp_path, make_stored_model(symbols=" abc"))
+
+    async def all_of_them():
+        client = Client(path)
+        order = {"model": "tiny", "prompt": "ab", "logprobs": 20, "max_tokens": 3, "echo": True}
+        found = await client.ask("/v1/completions", order)
+        ways = await client.ask("/v1/alternatives", {"model": "tiny", "text": "ab", "k": 50})
+        client.shelf.close()
+        return found.json["choices"][0]["logprobs"]["top_logprobs"], ways.status
+
+    tops, status = asyncio.run(all_of_them())
+    assert [sum(map(math.exp, top.values())) for top in tops[1:]] == pytest.approx([1.0] * 4)
+    assert status == 200
+
+
+def test_a_long_prompt_without_its_probabilities_may_be_echoed(run):
+    order = {"model": "tiny", "prompt": "a" * 100_001, "echo": True, "max_tokens": 0}
+    assert run(ask, "/v1/completions", order).json["choices"][0]["text"] == order["prompt"]
 
 
 NESTED = st.recursive(
