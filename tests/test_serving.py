@@ -27,7 +27,7 @@ from textgen.generation.numpy_engine import NumpyEngine
 from textgen.serving.alone import Alone
 from textgen.serving.app import App
 from textgen.serving.batch import Batch, Text
-from textgen.serving.connection import PART, Connection
+from textgen.serving.connection import PART, Connection, Room
 from textgen.serving.json_parts import as_json, json_parts
 from textgen.serving.log import Log
 from textgen.serving.questions import as_given
@@ -495,6 +495,23 @@ def test_a_large_body_is_refused_as_it_arrives(run):
     assert (stated.status, stated.taken, stated.headers["connection"]) == (413, 0, "close")
 
 
+def test_the_bodies_of_all_open_requests_have_so_much_room(run, monkeypatch):
+    monkeypatch.setattr("textgen.serving.connection.MOST_BODIES", 1000)
+
+    async def crowd(client):
+        gone, order = asyncio.Event(), WRITTEN | {"user": "x" * 800}
+        half = client.ask("/v1/completions", body=b"", parts=[b" " * 400], is_whole=False, hang_up=gone)
+        half = asyncio.ensure_future(half)
+        while not client.app._room.taken:
+            await asyncio.sleep(0)
+        found = [await client.ask("/v1/completions", order) for _ in range(2)]
+        gone.set()
+        await half
+        return [each.status for each in [*found, await client.ask("/v1/completions", order)]]
+
+    assert run(crowd) == [429, 429, 200]
+
+
 def test_a_body_that_does_not_end_is_refused_in_time(run, monkeypatch):
     monkeypatch.setattr("textgen.serving.connection.BODY_SECONDS", 0.02)
     assert run(ask, "/v1/completions", parts=[b"{"], body=b"", is_whole=False).status == 408
@@ -608,7 +625,7 @@ def test_an_answer_is_sent_in_parts_that_are_all_of_it(size):
     async def send(message):
         sent.append(message)
 
-    connection = Connection({"method": "GET", "path": "/", "headers": []}, None, send)
+    connection = Connection({"method": "GET", "path": "/", "headers": []}, None, send, Room())
     asyncio.run(connection.answer(200, body, "text/plain"))
     start, *parts = sent
     assert dict(start["headers"])[b"content-length"] == str(size).encode()

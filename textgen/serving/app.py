@@ -9,7 +9,7 @@ import time
 from textgen.errors import TextgenError
 from textgen.messages import shown
 from textgen.serving.completions import Completions, event, unless_gone
-from textgen.serving.connection import Connection, GoneError, Message, Receive, Send
+from textgen.serving.connection import Connection, GoneError, Message, Receive, Room, Send
 from textgen.serving.errors import RefusalError
 from textgen.serving.log import Log
 from textgen.serving.metrics import Metrics
@@ -46,14 +46,14 @@ class App:
     ):
         self.shelf, self._key, self._is_loopback = shelf, api_key, is_loopback
         self.log, self._log_text = log or Log(lambda line: None), log_text
-        self.metrics = Metrics()
+        self.metrics, self._room = Metrics(), Room()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """As ASGI 3."""
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
-            await self._serve(Connection(scope, receive, send))
+            await self._serve(Connection(scope, receive, send, self._room))
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -91,6 +91,7 @@ class App:
             if not connection.status:
                 await connection.refuse(RefusalError(500, "the server failed at this request"))
         finally:
+            connection.close()
             self._note(connection, time.perf_counter() - begin)
 
     async def _route(self, connection: Connection) -> None:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from textgen.serving.errors import RefusalError
+from textgen.serving.errors import RefusalError, busy
 from textgen.serving.json_parts import json_parts
 
 Message = MutableMapping[str, Any]
@@ -13,6 +13,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 MOST_BODY = 2**20  # bytes
+MOST_BODIES = 2**26  # bytes of the bodies of all requests that are open
 BODY_SECONDS = 30.0  # in which a body has to arrive
 LARGE = 2**12  # bytes
 PART = 2**16  # bytes of an answer that are made and sent at once
@@ -23,10 +24,18 @@ class GoneError(Exception):
     """The client has hung up."""
 
 
+class Room:
+    """What the bodies of open requests take of `MOST_BODIES`."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+
 class Connection:
     """A request and its answer."""
 
-    def __init__(self, scope: Message, receive: Receive, send: Send):
+    def __init__(self, scope: Message, receive: Receive, send: Send, room: Room):
+        """Args: room: of all connections; what this one takes is free once it is closed."""
         self.method, self.path = scope["method"], scope["path"]
         self.headers: dict[str, str] = {}
         for raw_name, value in scope["headers"]:
@@ -36,12 +45,13 @@ class Connection:
         if found := ABSOLUTE.fullmatch(self.path):  # as for a proxy: what it names counts, and not the Host header
             self.headers["host"], self.path = found[1], found[2] or "/"
         self._receive, self._send = receive, send
+        self._room, self._taken = room, 0
         self.status = 0  # of the answer, once it has begun
         self.is_read = "content-length" not in self.headers and "transfer-encoding" not in self.headers
         self.note: dict[str, Any] = {}  # for the log
 
     async def body(self) -> bytes:
-        """The body. Raises RefusalError where it is too large or too slow, and GoneError."""
+        """The body. Raises RefusalError where it is too large or too slow or all are too large, and GoneError."""
         stated = self.headers.get("content-length", "0")
         if not stated.isdecimal() or int(stated[:20]) > MOST_BODY:
             raise RefusalError(413, f"the body has more than {MOST_BODY:,} bytes", code="request_too_large")
@@ -52,14 +62,24 @@ class Connection:
                     message = await self._receive()
                     if message["type"] == "http.disconnect":
                         raise GoneError
-                    found += message.get("body", b"")
+                    part = message.get("body", b"")
+                    found += part
+                    self._taken += len(part)
+                    self._room.taken += len(part)
                     if len(found) > MOST_BODY:
                         raise RefusalError(413, f"the body has more than {MOST_BODY:,} bytes", code="request_too_large")
+                    if self._room.taken > MOST_BODIES:
+                        raise busy()
                     if not message.get("more_body"):
                         self.is_read = True
                         return bytes(found)
         except TimeoutError:
             raise RefusalError(408, f"the body did not arrive in {BODY_SECONDS:.0f} seconds") from None
+
+    def close(self) -> None:
+        """The request is over."""
+        self._room.taken -= self._taken
+        self._taken = 0
 
     async def hang_up(self) -> None:
         """Return when the client has hung up."""
