@@ -132,6 +132,8 @@ SETTINGS = {
     "filters": {"top_k": 5, "top_p": 0.9, "min_p": 0.01, "typical": 0.9},
     "penalties": {"repeat_penalty": 1.3, "presence_penalty": 0.5, "frequency_penalty": 0.2, "repeat_last_n": 9},
     "bans": {"ban": ["e", "th"], "no_repeat_ngram": 3},
+    "ban": {"ban": ["e"]},
+    "no repeat": {"no_repeat_ngram": 2},
     "stop": {"stop": ["e", "xyz"], "min_length": 5},
     "regex": {"regex": "[a-z]{3,9}\\."},
     "words": {"must_include": ["dog"]},
@@ -189,6 +191,45 @@ def test_a_streamed_text_is_that_of_one_answer_and_usage_comes_last(run, echo):
         assert [part["finish_reason"] for part in own] == [None] * (len(own) - 1) + [choice["finish_reason"]]
         for token, offset in zip(choice["logprobs"]["tokens"], choice["logprobs"]["text_offset"], strict=True):
             assert choice["text"][offset : offset + len(token)] == token
+
+
+def test_streamed_texts_of_different_lengths_each_end_once(run):
+    order = WRITTEN | {"n": 8, "stop": ["e"], "max_tokens": 300}
+
+    async def both(client):
+        return [await client.ask("/v1/completions", order | {"stream": stream}) for stream in (False, True)]
+
+    whole, streamed = run(both)
+    parts = [json.loads(event)["choices"][0] for event in events_of(streamed.body)[:-1]]
+    assert len({len(choice["text"]) for choice in whole.json["choices"]}) > 2
+    for choice in whole.json["choices"]:
+        own = [part for part in parts if part["index"] == choice["index"]]
+        assert "".join(part["text"] for part in own) == choice["text"]
+        assert [part["finish_reason"] for part in own] == [None] * (len(own) - 1) + ["stop"]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1e12])
+@pytest.mark.parametrize("is_streamed", [True, False])
+def test_a_streamed_text_is_told_at_once_then_after_every_pause_and_any_text_at_its_end(
+    monkeypatch, seconds, is_streamed
+):
+    monkeypatch.setattr("textgen.serving.batch.LEAST_PAUSE", seconds)
+    monkeypatch.setattr("textgen.serving.batch.PAUSE_PER_ROW", 0.0)
+    generator = open_generator(STORED)
+    config = SamplingConfig(length=20, temperature=1.0, seed=3)
+    text = Text(config, 0, 20, lambda _: None, is_streamed=is_streamed)
+    text.begin(generator.following(generator.read("the cat"), config), STORED.tokenizer)
+    batch = Batch(generator.engine, STORED.tokenizer, 4)
+    batch.join(text)
+    news = [batch.step() for _ in range(20)]
+    told = [sum(len(piece) for _, piece, _, _ in new) for new in news]
+    if not seconds and is_streamed:
+        assert told == [1] * 20
+    elif seconds:
+        assert told == [1] + [0] * 18 + [19]
+    else:
+        assert told == [0] * 19 + [20]
+    assert [is_over for new in news for *_, is_over in new][-1]
 
 
 def test_echo_gives_the_prompt_the_probabilities_that_evaluate_gives_it(run):
