@@ -142,11 +142,11 @@ SETTINGS = {
 CASES = [(rules, n) for rules in SETTINGS.values() for n in (1, 3)]
 
 
-def written_by_sample(rules, prompt="the cat", seed=3, num_samples=1):
+def written_by_sample(rules, prompt="the cat", seed=3, num_samples=1, stored=STORED):
     rules = {name: tuple(value) if isinstance(value, list) else value for name, value in rules.items()}
     rules |= {"length": rules.pop("max_tokens", 40)}
     config = SamplingConfig(**{"temperature": 1.0, "seed": seed} | rules)
-    return open_generator(STORED).generate(prompt, config, num_samples)
+    return open_generator(stored).generate(prompt, config, num_samples)
 
 
 @pytest.mark.parametrize("has_rows", [True, False])
@@ -164,6 +164,29 @@ def test_texts_of_all_settings_at_once_are_those_of_sample(run, monkeypatch, has
         assert [choice["text"] for choice in choices] == [each.completion for each in expected], rules
         reasons = ["length" if each.finish_reason == "length" else "stop" for each in expected]
         assert [choice["finish_reason"] for choice in choices] == reasons
+
+
+def test_texts_of_words_are_those_of_sample_whatever_their_prompts_end_with(tmp_path):
+    stored = make_stored_model(tokenizer=make_word_tokenizer())
+    path = write_stored_model(tmp_path, stored)
+    prompts = ["the ", "the", "the cat ", "", "a do"]
+
+    async def all_at_once():
+        client = Client(path)
+        orders = [
+            WRITTEN | {"prompt": prompt, "n": 2, "regex": rule} for prompt in prompts for rule in (None, "[a-z ]+")
+        ]
+        found = await asyncio.gather(*(client.ask("/v1/completions", order) for order in orders))
+        client.shelf.close()
+        return [
+            (order, [choice["text"] for choice in each.json["choices"]])
+            for order, each in zip(orders, found, strict=True)
+        ]
+
+    for order, texts in asyncio.run(all_at_once()):
+        rules = {"regex": order["regex"]} if order["regex"] else {}
+        expected = written_by_sample(rules, order["prompt"], num_samples=2, stored=stored)
+        assert texts == [each.completion for each in expected], order
 
 
 @pytest.mark.parametrize("echo", [True, False])
@@ -654,6 +677,7 @@ def test_a_large_answer_is_made_while_others_are_served(run):
         assert turns >= 8  # for slices of a thousand tokens each
         assert max(map(len, found.parts)) < 2**18
         answers = [json.loads(event) for event in events_of(found.body)[:-1]] if stream else [found.json]
+        assert "".join(answer["choices"][0]["text"] for answer in answers) == order["prompt"]
         logprobs = [answer["choices"][0]["logprobs"] for answer in answers]
         assert "".join(itertools.chain(*(part["tokens"] for part in logprobs))) == order["prompt"]
         assert [*itertools.chain(*(part["text_offset"] for part in logprobs))] == [*range(len(order["prompt"]))]
