@@ -13,6 +13,7 @@ from textgen.config import END_OF_DOCUMENT
 from textgen.corpus import delimited, rows, tables
 from textgen.corpus.decoding import Tally
 from textgen.corpus.rows import Rows
+from textgen.corpus.spans import RowSpans
 from textgen.errors import CorpusError
 
 # What comes out of the decoder: no half surrogate pairs, and no CRLF.
@@ -444,3 +445,14 @@ def test_a_line_of_jsonl_that_is_wrong_is_named(line, problem):
 def test_the_end_of_a_document_can_be_written_as_a_pair_only():
     """A whole surrogate pair in JSON is one character, and its half of a pair is no END_OF_DOCUMENT."""
     assert documents('{"text": "\\ud83d\\udc00"}', "jsonl") == ["\U0001f400"]
+
+
+def test_rows_of_several_lines_are_told_from_those_that_swallowed_others():
+    lines = ["1,a\n", '2,"b\n', "\n", 'c"\n', '3,"d\n', "4,e\n", 'f"\n', '5,"g\n', '6,h"\n', '7,"i, j"']
+    for delimiter in ",§":  # the second takes two bytes
+        spans = RowSpans([line.replace(",", delimiter) for line in lines], [1, 4, 7, 9, 10], delimiter, width=2)
+        assert spans.starts.tolist() == [0, 1, 4, 7, 9]
+        assert spans.holding == [2, 3]
+        assert spans.broken(0, 5) == (1, 1)
+        assert spans.with_more(0, 5) == [9]
+    assert RowSpans(["a\n", '"b\n', "c\n", 'd"\n'], [1, 4], ",", width=1).holding == []

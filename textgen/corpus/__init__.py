@@ -20,6 +20,7 @@
       tables     CSV, TSV, JSON -> documents: the cells of a column
       delimited  the rows of CSV and TSV, and what becomes of wrong quotes
       quoted     rows that hold their delimiter inside quotes
+      spans      rows of several lines, and which of them hold what looks like rows
       json_rows  the rows of JSON: in lines or in a list
       columnar   the columns of Parquet and Arrow, with the library of the extra `parquet`
       dialects   how CSV is written: delimiter, header, columns

@@ -13,13 +13,15 @@ A quote within quotes may also be written as a backslash and a quote, once a row
 
 import contextlib
 import csv
+import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from textgen.corpus.dialects import DELIMITER_NAMES, Columns, Dialect, find_columns, find_dialect, is_number
+from textgen.corpus.dialects import DELIMITER_NAMES, NULL, Columns, Dialect, find_columns, find_dialect, is_number
 from textgen.corpus.quoted import QuotedDelimiters
-from textgen.corpus.rows import LONGEST_LINE, Rows, joined
+from textgen.corpus.rows import LONGEST_LINE, Rows
+from textgen.corpus.spans import RowSpans
 from textgen.messages import counted, shown
 
 if TYPE_CHECKING:
@@ -29,9 +31,9 @@ if TYPE_CHECKING:
 # an article has.
 LONGEST_CELL = 1 << 24
 ESCAPED_QUOTE = re.compile(r'(?<!\\)((?:\\\\)*)\\"')  # an even number of backslashes escapes none
-NULL = r"\N"  # how databases write a missing cell
 HOLDS_ROWS = "with what looks like other rows inside its quotes: is a quote never closed?"
 BROKEN = "with a line end inside its quotes, as behind a quote that is never closed"
+FEW_ROWS = 16  # that are read at once behind one that was not believed, since those read behind it are read again
 NUM_SAMPLED = 200  # lines that show how a table is written
 
 
@@ -51,7 +53,7 @@ def delimited_cells(
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))  # NOTE: one for the process; it is only raised
     sample = sample[:NUM_SAMPLED]
     dialect = find_dialect(sample, column, usual)
-    table = _Table(lines, dialect, rows)
+    table = _Table(lines, dialect, rows, is_plain=not any(line.count(dialect.quote) % 2 for line in sample))
     if dialect.is_stated:
         table.skip_line()
     first_row = table.first_row()
@@ -78,7 +80,7 @@ def delimited_cells(
 class _Table:
     """Rows from lines, of which those that a row took by mistake can be given back."""
 
-    def __init__(self, lines: Iterator[list[str]], dialect: Dialect, rows: Rows):
+    def __init__(self, lines: Iterator[list[str]], dialect: Dialect, rows: Rows, is_plain: bool):
         self.line = 1  # in which the next row begins
         self.above = "the header"  # what tells how many cells a row has
         self._lines, self._dialect, self._rows = lines, dialect, rows
@@ -89,7 +91,8 @@ class _Table:
         self._is_tsv = dialect.delimiter == "\t"
         self._has_escapes = False
         self._num_broken = self._first_broken = 0  # rows of several lines that look as if they were meant so
-        self._is_plain = True  # so far: every line is a row
+        self._num_tried = LONGEST_LINE  # rows that are read at once
+        self._is_plain = is_plain  # every line is a row, for all that is known
         self._needs_quotes = self._has_lone_quotes = False
         self._quoted = QuotedDelimiters(dialect.delimiter)
 
@@ -109,7 +112,7 @@ class _Table:
             self._pass(self._num_taken)
         if row is None:
             self._num_taken = 1
-            row = self._lenient(self._ahead[0])[0]
+            row = self._dialect.lenient(self._ahead[0])[0]
         self._needs_quotes = self._ahead[0].startswith(self._dialect.quote) and self._error is None
         return row
 
@@ -132,7 +135,7 @@ class _Table:
                 row = self._mended(row, width)
             self._pass(self._num_taken)
             if row is not None:
-                yield [_wanted(row, columns)]
+                yield [columns.wanted(row)]
         if self._num_broken:
             self._rows.note(BROKEN, self._first_broken, times=self._num_broken)
         self._quoted.finish(self._rows)
@@ -148,30 +151,42 @@ class _Table:
                     self._quoted.add_plain(lines, self.line, width)
                     return found, len(lines)
         self._is_plain = False
-        found, num_lines = [], 0
-        delimiter, quoted = self._delimiter, self._quoted
-        full = width - 1 or LONGEST_LINE  # delimiters of a line that may be a row
+        found, ends = [], []  # ends: lines up to the end of each row
         reader = self._read(lines)
         with contextlib.suppress(csv.Error):
-            for row in reader:
-                end = reader.line_num
+            for row in itertools.islice(reader, self._num_tried):
                 if len(row) != width:
                     break
-                if end > num_lines + 1:  # only where lines look like rows is there more to ask
-                    inner = lines[num_lines + 1 : end - 1 + (end == num_lines + 2)]
-                    may_hold_rows = "".join(inner).count(delimiter) >= full  # which tells most of them sooner
-                    if may_hold_rows and full in [line.count(delimiter) for line in inner]:
-                        if not self._is_believed(lines[num_lines:end], width, num_lines):
-                            break
-                    else:
-                        self._first_broken = self._first_broken or self.line + num_lines
-                        self._num_broken += 1
-                if quoted.matters and lines[num_lines].count(delimiter) >= width:
-                    quoted.add(self.line + num_lines)
-                found.append(_wanted(row, columns) if several else row[one])
-                num_lines = end
-        quoted.num_rows += len(found)
-        return found, num_lines
+                found.append(columns.wanted(row) if several else row[one])
+                ends.append(reader.line_num)
+        num_good = self._num_believed(ends, width)
+        self._num_tried = min(2 * self._num_tried, LONGEST_LINE) if num_good == len(ends) else FEW_ROWS
+        return found[:num_good], ends[num_good - 1] if num_good else 0
+
+    def _num_believed(self, ends: Sequence[int], width: int) -> int:
+        """How many of the next rows, with those ends, are believed, up to one that is not; what is odd is counted."""
+        num_rows, lines = len(ends), self._ahead
+        if not ends or (ends[-1] == num_rows and not self._quoted.matters):
+            self._quoted.add([], num_rows)
+            return num_rows
+        spans = RowSpans(lines[: ends[-1]], ends, self._delimiter, width)
+        first = next(iter(spans.holding), num_rows)
+        self._count(spans, 0, first)
+        for row in spans.holding:
+            start = int(spans.starts[row])
+            if not self._is_believed(lines[start : ends[row]], width, start):
+                num_rows = row
+                break
+        self._count(spans, first, num_rows)
+        return num_rows
+
+    def _count(self, spans: RowSpans, first: int, end: int) -> None:
+        """Count what is odd about the rows from `first` to `end`."""
+        num_broken, start = spans.broken(first, end)
+        if num_broken:
+            self._first_broken = self._first_broken or self.line + start
+            self._num_broken += num_broken
+        self._quoted.add([self.line + start for start in spans.with_more(first, end)], end - first)
 
     def _read(self, lines: Iterable[str]) -> "Reader":
         if self._has_escapes:
@@ -257,7 +272,7 @@ class _Table:
             self._has_lone_quotes = True
             self._rows.note("with a quote that its cell does not close, read as it stands", self.line)
             return cells
-        cells, is_open = self._lenient(first) if row is None else (row, False)
+        cells, is_open = self._dialect.lenient(first) if row is None else (row, False)
         error = self._error
         interior = self._taken[1:-1]
         if row is None or (interior and all(line.count(self._delimiter) == width - 1 for line in interior)):
@@ -282,17 +297,3 @@ class _Table:
             return row
         self._has_escapes = False
         return None
-
-    def _lenient(self, line: str) -> tuple[list[str], bool]:
-        """The cells of one line with text behind the ends of quoted cells, and whether a quote is open at its end."""
-        reader = self._dialect.reader([line, ""])
-        try:
-            return next(reader), reader.line_num > 1
-        except csv.Error:
-            return [], True
-
-
-def _wanted(row: list[str], columns: Columns) -> str:
-    if len(columns.places) == 1:
-        return row[columns.places[0]]
-    return joined(row[place] for place in columns.places if row[place] != NULL)

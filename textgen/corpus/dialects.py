@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from textgen.corpus.rows import Rows, no_column, split_names
+from textgen.corpus.rows import Rows, joined, no_column, split_names
 from textgen.messages import counted, shown
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ DELIMITER_NAMES = {",": "a comma", "\t": "a tab", ";": "';'", "|": "'|'"}
 STATED = re.compile(r'"?sep=([^"\w\n])"?\s*')  # what spreadsheets write into a first line of its own
 NAME = re.compile(r"[^\W\d][\w./-]*(?: [\w./-]+){0,2}")  # a header's cell has three words at most, and no punctuation
 MOST_WORDS = 10  # of a header's cell that is a question of a form
+NULL = r"\N"  # how databases write a missing cell
 IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -54,6 +55,14 @@ class Dialect(NamedTuple):
                 header, num_lines = next(reader), reader.line_num
         return [header, *map(self.split, lines[num_lines:])]
 
+    def lenient(self, line: str) -> tuple[list[str], bool]:
+        """The cells of one line with text behind the ends of quoted cells, and whether a quote is open at its end."""
+        reader = self.reader([line, ""])
+        try:
+            return next(reader), reader.line_num > 1
+        except csv.Error:
+            return [], True
+
     def reader(self, lines: Iterable[str], *, is_strict: bool = False) -> "Reader":
         """The rows of `lines`, as the csv module reads them; a strict one raises csv.Error at wrong quotes."""
         return csv.reader(
@@ -71,6 +80,12 @@ class Columns(NamedTuple):
     places: tuple[int, ...]
     width: int  # cells in a row
     has_header: bool
+
+    def wanted(self, row: Sequence[str]) -> str:
+        """The text of a row."""
+        if len(self.places) == 1:
+            return row[self.places[0]]
+        return joined(row[place] for place in self.places if row[place] != NULL)
 
 
 def find_dialect(sample: Sequence[str], column: str, usual: str) -> Dialect:

@@ -24,24 +24,29 @@ class QuotedDelimiters:
         self.matters = True  # whether something will be said of them, for all that is known
         self._delimiter, self._is_usual, self._first = delimiter, delimiter in USUAL, 0
 
-    def add(self, line: int) -> None:
-        """Count a row that begins in that line."""
-        self._first = self._first or line
-        self.count += 1
-        self.matters = not self._is_usual or self.count <= MOST_ROWS
+    def add(self, lines: Sequence[int], num_rows: int) -> None:
+        """Count so many rows, of which those hold the delimiter that begin in these lines."""
+        self.num_rows += num_rows
+        if lines and self.matters:
+            self._first = self._first or lines[0]
+            self.count += len(lines)
+            self.matters = not self._is_usual or self.count <= MOST_ROWS
 
     def add_plain(self, lines: Sequence[str], first_line: int, width: int) -> None:
         """Look at rows of a line each, the first of which is `first_line` of the file, with `width` cells each."""
-        self.num_rows += len(lines)
         if not self.matters:
+            self.add([], len(lines))
             return
         text, delimiter = "".join(lines), self._delimiter
         is_ascii = text.isascii()
         count = count_bytes(text.encode(), delimiter.encode()) if is_ascii else text.count(delimiter)
-        if count != (width - 1) * len(lines):
-            for number, line in enumerate(lines, first_line):
-                if line.count(delimiter) >= width:
-                    self.add(number)
+        is_odd = count != (width - 1) * len(lines)
+        odd = (
+            [number for number, line in enumerate(lines, first_line) if line.count(delimiter) >= width]
+            if is_odd
+            else []
+        )
+        self.add(odd, len(lines))
 
     def finish(self, rows: Rows) -> None:
         """The table is over: note what there was."""
