@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import random
 import unicodedata
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from languages import RARER, TEXTS
 
 from textgen.config import TextConfig
 from textgen.corpus import open_corpus, reopen_corpus
+from textgen.corpus.counting import ONE_BYTE, Bytes, counts_of
+from textgen.corpus.misfits import ERRORS
 from textgen.corpus.remembered import remember
 from textgen.dataset import prepare
 from textgen.dataset.split import Split
@@ -423,3 +426,17 @@ def test_control_characters_are_found_where_blocks_are_cut():
     text, notes = read(b"x" * ((1 << 20) - 1) + "\x85\n".encode())
     assert text.endswith("\x85\n")
     assert notes[0].startswith("1 C1 control character")
+
+
+@pytest.mark.parametrize("most", [4, 1000])
+def test_bytes_that_are_counted_once_are_counted_as_each_encoding_reads_them(most):
+    rng = random.Random(1)
+    noise = bytes(rng.choices(range(256), k=300))
+    sample = (
+        b"ABC \xc9\xd4\xc9 \xe9\xe9\xe9\xe9\xe9\xe9 \x85 a\xa0B (\xc0) \xe0, "
+        + noise
+        + "ЕЩЁ НЕ ЩЁ".encode("cp1251") * 3
+    )
+    for encoding in ONE_BYTE:
+        text = sample.decode(encoding, ERRORS)
+        assert Bytes(sample, most).counts(encoding, text) == counts_of(text, most)

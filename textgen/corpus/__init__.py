@@ -11,6 +11,7 @@
       detecting  which encoding a file is in that is not UTF-8
       shifting   encodings that are ASCII and shift out of it
       likelihood bits that a reading of some bytes takes; the least is the right one
+      counting   what stands in bytes, however they are read: counted once
       alphabets  what is frequent in which writing: data
       misfits    bytes that do not fit an encoding, and what is said of them
       surrogates halves of surrogate pairs, which are not text

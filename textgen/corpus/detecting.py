@@ -217,8 +217,8 @@ def _hinted(readings: Readings, hints: Sequence[str]) -> Readings:
 
 
 def _is_text(readings: Readings, encoding: str) -> bool:
-    num_high = readings.num_high[encoding]
-    num_ascii = len(readings.texts[encoding]) - num_high
+    num_ascii = len(readings.texts[encoding].encode("ascii", "ignore"))
+    num_high = len(readings.texts[encoding]) - num_ascii
     return readings.bits[encoding] - ASCII_BITS * num_ascii <= MOST_BITS * max(1, num_high)
 
 

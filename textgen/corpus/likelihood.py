@@ -8,11 +8,9 @@ bits can be compared. Each encoding has the language in which its reading is che
 
 import collections
 import functools
-import itertools
 import re
 import unicodedata
-from collections.abc import Hashable, Iterable
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from textgen.corpus.alphabets import (
     AFTER_NUMBERS,
@@ -35,12 +33,11 @@ from textgen.corpus.alphabets import (
     USUAL_SIGNS,
     Language,
 )
+from textgen.corpus.counting import EAST_ASIAN_LANGUAGES, Bytes, Counts, counted, counts_of
 from textgen.corpus.misfits import ERRORS, MARK, MARK_ON
 
-T = TypeVar("T", bound=Hashable)
 LETTERS = ("lower", "upper", "letter")
 WORDS = (*LETTERS, "digit")
-EAST_ASIAN_LANGUAGES = frozenset(name for name in LANGUAGES if LANGUAGES[name].script in EAST_ASIAN)
 DIGITS = frozenset("0123456789")
 
 ASCII_BITS = 4.5
@@ -49,6 +46,7 @@ C1_BITS = 20.0
 FOREIGN_BITS = 15.0  # a letter that the language does not have
 UNLIKELY_BITS = 18.0  # what is no letter and not usual
 INVALID_BITS = 25.0
+HOPELESS_BITS = 200.0  # more than another reading takes in all, for bytes that do not fit
 WORD_BITS, MOST_WORD_BITS = 2.5, 40.0  # what a word of the language is worth, and all of them
 ALONE_BITS, BULLET_BITS = 6.0, -4.0  # of a letter that is no word, and of a sign that stands so
 LAST_BITS = 3.0  # of a letter in which no word of the language ends
@@ -59,10 +57,7 @@ BOX_BITS, LINE_BITS, CORNER_BITS = 14.0, -10.0, -3.0  # of what boxes are drawn 
 AMID_BITS, MOST_AMID_BITS = 1.0, 16.0  # what a Latin word says against a language of other letters, and all of them
 
 WORD = re.compile(rb"(?<![A-Za-z\x80-\xff])[A-Za-z]+(?![A-Za-z\x80-\xff])")
-RUN = re.compile(r"([^\x00-\x7f])\1{3,}")
 HIGH_BYTES, NOT_ASCII = frozenset(range(0x80, 0x100)), re.compile(rb"[\x80-\xff]+")
-HIGH = re.compile(r"[^\x00-\x7f]")
-ALONE = re.compile(r"(?<![^\s(\"'])[^\x00-\x7f](?![^\s)\"',.;:!?])")
 LAST = re.compile(r"(?<=[A-Za-z])[^\x00-\x7f](?![^\W_])")
 
 
@@ -71,24 +66,31 @@ class Readings(NamedTuple):
 
     bits: dict[str, float]
     texts: dict[str, str]
-    num_high: dict[str, int]  # characters beyond ASCII, of each
 
 
 def readings_of(sample: bytes, encodings: tuple[str, ...] = tuple(ENCODINGS)) -> Readings:
-    """What `sample` says in each of `encodings`, the likeliest first."""
+    """What `sample` says in each of `encodings`, the likeliest first.
+
+    A reading that so many bytes do not fit that it is worse than another one for these alone is measured by them.
+    """
     facts = _facts_of(sample)
-    bits, texts = {}, {}
-    for encoding in encodings:
-        texts[encoding] = text = sample.decode(encoding, ERRORS)
-        bits[encoding] = _bits_of(text, encoding, facts)
+    counted_bytes = Bytes(sample, facts.most)
+    texts = {encoding: sample.decode(encoding, ERRORS) for encoding in encodings}
+    misfits = {e: INVALID_BITS * min(text.count(MARK), facts.most) for e, text in texts.items()}
+    bits = dict(misfits)
+    least = float("inf")
+    for encoding in sorted(encodings, key=misfits.__getitem__):
+        if misfits[encoding] < least + HOPELESS_BITS:
+            bits[encoding] = _bits_of(counted_bytes.counts(encoding, texts[encoding]), encoding, texts[encoding], facts)
+            least = min(least, bits[encoding])
     order = sorted(bits, key=bits.__getitem__)
-    num_high = {encoding: len(HIGH.findall(texts[encoding])) for encoding in order}
-    return Readings({e: bits[e] for e in order}, {e: texts[e] for e in order}, num_high)
+    return Readings({e: bits[e] for e in order}, {e: texts[e] for e in order})
 
 
 def bits_of_sample(text: str, encoding: str, sample: bytes) -> float:
     """Bits of `text`, as `sample` was read in some way, in the language of `encoding` that it is cheapest in."""
-    return _bits_of(text, encoding, _facts_of(sample))
+    facts = _facts_of(sample)
+    return _bits_of(counts_of(text, facts.most), encoding, text, facts)
 
 
 class _Facts(NamedTuple):
@@ -99,6 +101,7 @@ class _Facts(NamedTuple):
     most: int  # times that the same character counts
 
 
+@functools.lru_cache(maxsize=1)
 def _facts_of(sample: bytes) -> _Facts:
     words = collections.Counter(word.lower().decode() for word in WORD.findall(sample))
     num_known = {name: sum(words[word] for word in language.words) for name, language in LANGUAGES.items()}
@@ -108,31 +111,23 @@ def _facts_of(sample: bytes) -> _Facts:
     return _Facts(words.total(), num_known, most)
 
 
-def _counted(parts: Iterable[T], most: int) -> dict[T, int]:
-    return {part: min(n, most) for part, n in collections.Counter(parts).items()}
-
-
-def _bits_of(text: str, encoding: str, facts: _Facts) -> float:
+def _bits_of(counts: Counts, encoding: str, text: str, facts: _Facts) -> float:
     """Bits of `text`, read in `encoding`, in the language that it is cheapest in."""
     languages, prior = ENCODINGS[encoding]
     num_words, num_known, most = facts
     most_known = max(num_known.values())
-    counts = _counted(text, most)
-    high = {c: n for c, n in counts.items() if c >= "\x7f" or c < " "}
-    pairs = {p: n for p, n in _counted(itertools.pairwise(text), most).items() if max(p) > "\x7f"}
-    shared = ASCII_BITS * sum(n for c, n in counts.items() if c not in high)
-    shared += sum(_beside_bits(before, after) * n for (before, after), n in pairs.items())
-
-    alone, last = (_counted(pattern.findall(text), most) for pattern in (ALONE, LAST))
-    runs = _counted((found[0] for found in RUN.finditer(text)), most)
-    shared += RUN_BITS * sum(n * min(MOST_RUN, len(run) - 3) for run, n in runs.items() if _kind(run[0]) in LETTERS)
-    capitals = _counted((word for word in text.split() if len(word) > 1 and word.isupper()), most)
-    shared += CAPITALS_BITS * sum(n for word, n in capitals.items() if not word.isascii())
+    high = [(c, n) for c, n in counts.characters.items() if c >= "\x7f" or c < " "]
+    shared = ASCII_BITS * (sum(counts.characters.values()) - sum(n for _, n in high))
+    shared += sum(_beside_bits(before, after) * n for (before, after), n in counts.pairs.items())
+    runs = ((run, n) for run, n in counts.runs.items() if _kind(run[0]) in LETTERS)
+    shared += RUN_BITS * sum(n * min(MOST_RUN, len(run) - 3) for run, n in runs)
+    shared += CAPITALS_BITS * sum(counts.capitals.values())
+    last = counted(LAST.findall(text), most) if not LAST_LETTERS.keys().isdisjoint(languages) else {}
 
     def bits_in(name: str) -> float:
         language = LANGUAGES[name]
-        letters = sum(_bits(name, c) * n for c, n in high.items())
-        letters += sum(_alone_bits(name, c) * n for c, n in alone.items())
+        letters = sum(_bits(name, c) * n for c, n in high)
+        letters += sum(_alone_bits(name, c) * n for c, n in counts.alone.items())
         if (usual := LAST_LETTERS.get(name)) is not None:
             letters += LAST_BITS * sum(n for c, n in last.items() if _kind(c) in LETTERS and c not in usual)
         amid_others = min(MOST_AMID_BITS, AMID_BITS * num_words) if language.script != "LATIN" else 0.0

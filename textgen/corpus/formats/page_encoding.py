@@ -88,7 +88,7 @@ def is_contradicted(data: bytes, declared: str) -> bool:
     if len(other) == len(text):
         num_different = sum(one != another for one, another in zip(text, other, strict=True))
     else:
-        num_different = min(len(text) - len(text.encode("ascii", "ignore")), readings.num_high[best])
+        num_different = min(len(read) - len(read.encode("ascii", "ignore")) for read in (text, other))
     scripts = [LANGUAGES[ENCODINGS[encoding][0][0]].script for encoding in (declared, best)]
     each = MOST_BITS_EACH[0 if scripts[0] == LATIN else 1 if scripts[0] == scripts[1] else 2]
     return bits - readings.bits[best] > max(MOST_BITS, each * num_different)
