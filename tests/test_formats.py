@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from languages import TEXTS
 from small_documents import archive, encrypted, epub, notebook, odt, paragraph, pdf, word
 from whole_texts import read_corpus, whole, write
 
@@ -352,6 +353,9 @@ def test_a_page_is_in_the_encoding_that_it_declares(case):
 RUSSIAN = "Все счастливые семьи похожи друг на друга, каждая несчастливая семья несчастлива по-своему."
 POLISH = "Zażółć gęślą jaźń. W Szczebrzeszynie chrząszcz brzmi w trzcinie."
 JAPANESE = "すべての人間は、生まれながらにして自由であり、かつ、尊厳と権利とについて平等である。"
+GREEK = "Η Ελλάδα είναι μια χώρα της Ευρώπης, και η Αθήνα είναι η πρωτεύουσά της. Σήμερα ήταν καλός ο καιρός."
+ARABIC = "ذهب الولد إلى المدرسة في الصباح وكان الجو جميلا، ثم عاد إلى البيت مع أصدقائه."
+HEBREW = " ".join(TEXTS["Hebrew"][1].split())
 DECLARING = '<html><meta charset="{}"><p>{}</p></html>'
 MENU = "Nächste » © 2003 · ½ Tag "
 
@@ -366,6 +370,11 @@ MENU = "Nächste » © 2003 · ½ Tag "
         ("iso-8859-2", "cp1250", POLISH),
         ("iso-8859-1", "euc_jp", JAPANESE),
         ("utf-8", "cp1252", FRENCH),
+        ("windows-1251", "cp1253", GREEK),
+        ("koi8-r", "cp1253", GREEK),
+        ("windows-1251", "cp1256", ARABIC),
+        ("windows-1253", "cp1255", HEBREW),
+        ("windows-1251", "cp1255", HEBREW),
     ],
 )
 def test_a_page_that_declares_the_wrong_encoding_is_read_by_its_bytes_and_that_is_said(declared, encoding, text):
@@ -376,6 +385,21 @@ def test_a_page_that_declares_the_wrong_encoding_is_read_by_its_bytes_and_that_i
         note, piece = reader.notes[0].rsplit(": ", 1)
         assert note == f"a.html: read as {encoding}, though it declares {declared}"
         assert piece in text
+
+
+@pytest.mark.parametrize(
+    ("chapter", "text", "fact"),
+    [
+        (b'<?xml version="1.0" encoding="koi8-r"?><p>' + RUSSIAN.encode("cp1251"), RUSSIAN, "cp1251, though koi8-r is"),
+        (b'<?xml version="1.0" encoding="utf-8"?><p>' + FRENCH.encode("cp1252"), FRENCH, "cp1252, though utf-8 is"),
+        (b"<p>" + JAPANESE.encode("euc_jp"), JAPANESE, "euc_jp ("),
+        (b'<?xml version="1.0" encoding="windows-1251"?><p>' + RUSSIAN.encode("cp1251"), RUSSIAN, ""),
+    ],
+)
+def test_a_chapter_is_believed_what_it_declares_as_far_as_a_page_is(chapter, text, fact):
+    book = read_corpus([write("a.epub", epub({"a.xhtml": chapter}))])
+    assert book.text == text + "\n"
+    assert (f"1 chapter read as {fact}" if fact else "a.epub: 1 chapter, ") in book.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -390,6 +414,9 @@ def test_a_page_that_declares_the_wrong_encoding_is_read_by_its_bytes_and_that_i
         ("iso-8859-3", "iso8859-3", "Ĉiuj homoj estas denaske liberaj kaj egalaj laŭ digno kaj rajtoj."),
         ("ibm437", "cp437", "╔══╗ Menu ╚══╝ " * 20),
         ("utf-16", "utf-16", FRENCH),
+        ("windows-1251", "cp1251", "ФЗ №44 п.3 ст.12; ГОСТ 12.1.004; ЖКХ; ЦБ РФ; МВД; ФСБ"),
+        ("koi8-u", "koi8-u", "СВИ ЉУДИ РАЂАЈУ СЕ СЛОБОДНИ".replace("Љ", "Л").replace("Ђ", "Д").replace("Ј", "Й")),
+        ("windows-1255", "cp1255", "יעדער מענטש ווערט געבוירן פריי און גלייך אין כבוד און רעכט"),
     ],
 )
 def test_a_page_stays_in_the_encoding_that_it_declares_rightly_which_is_said(declared, encoding, text):

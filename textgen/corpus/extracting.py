@@ -18,10 +18,9 @@ from textgen.corpus.formats import FORMATS, LARGEST_DOCUMENT, DocumentError, Ext
 from textgen.corpus.formats.archives import format_of, what_ole_is
 from textgen.corpus.formats.kept import KeptTexts
 from textgen.corpus.formats.page_encoding import (
+    believed_encoding,
     declared_encoding,
     declared_name,
-    fits,
-    is_contradicted,
     without_tags,
     words_of,
 )
@@ -198,12 +197,11 @@ def _misnamed(kind: str, file: SourceFile, head: bytes) -> DocumentError:
 def _decoded(kind: str, file: SourceFile, decoding: Decoding, data: bytes, tally: Tally) -> str:
     """The text of a document that is made of text, in the encoding that was named, is declared in it, or is found."""
     used = decoding
-    if kind == "html" and decoding.known == AUTO and (declared := declared_encoding(data)) and declared != "utf-16":
-        fits_it = decoding.errors != "strict" or fits(data, declared)
-        if fits_it and not is_contradicted(data, declared):
-            used = Decoding(declared, decoding.errors)
-            if declared != "utf-8":
-                used.piece = piece_of(words_of(data).decode(declared, "replace"))
+    if kind == "html" and decoding.known == AUTO and declared_encoding(data) not in (None, "utf-16"):
+        if believed := believed_encoding(data, may_misfit=decoding.errors != "strict"):
+            used = Decoding(believed, decoding.errors)
+            if believed != "utf-8":
+                used.piece = piece_of(words_of(data).decode(believed, "replace"))
         else:
             decoding.declared = declared_name(data)
     told = partial(without_tags, data) if kind == "html" else lambda: data  # what tells the encoding

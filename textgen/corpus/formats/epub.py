@@ -27,6 +27,7 @@ def extract(data: bytes, shown_name: str) -> Extract:
     read_xml(archive.read(package), spine, shown_name)
     encrypted = _encrypted(archive)
     chapters, num_missing, num_replaced = [], 0, 0
+    otherwise: dict[tuple[str, str], list[str]] = {}  # pieces of chapters that were read in what they do not declare
     for href in spine.pages():
         names = [_name_in(folder, unquote(urlsplit(href).path)), _name_in(folder, href)]
         name = next((name for name in names if name in archive), names[0])
@@ -35,12 +36,17 @@ def extract(data: bytes, shown_name: str) -> Extract:
         if name not in archive:
             num_missing += 1
             continue
-        page, num_bad = decode_page(archive.read(name))
-        num_replaced += num_bad
-        if chapter := text_of_page(page)[0]:
+        page = decode_page(archive.read(name), shown_name)
+        num_replaced += page.num_bad
+        if page.found:
+            otherwise.setdefault((page.found, page.declared), []).append(page.piece)
+        if chapter := text_of_page(page.text)[0]:
             chapters.append(chapter)
     facts = [counted(len(chapters), "chapter")]
     facts += [f"{counted(num_missing, 'chapter')} missing from the file"] if num_missing else []
+    for (found, declared), pieces in otherwise.items():
+        though = f", though {declared} is declared" if declared else ""
+        facts.append(f"{counted(len(pieces), 'chapter')} read as {found}{though} (“{pieces[0]}”)")
     facts += [f"{counted(num_replaced, 'undecodable byte')} shown as U+FFFD"] if num_replaced else []
     return Extract(joined(chapters), ", ".join(facts))
 
