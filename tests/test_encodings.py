@@ -440,3 +440,29 @@ def test_bytes_that_are_counted_once_are_counted_as_each_encoding_reads_them(mos
     for encoding in ONE_BYTE:
         text = sample.decode(encoding, ERRORS)
         assert Bytes(sample, most).counts(encoding, text) == counts_of(text, most)
+
+
+@pytest.mark.parametrize("cut", ["and then a caf\xc3", "a price of 12 \xe2\x82", "so glad \xf0\x9f\x98"])
+def test_ascii_that_ends_within_a_character_of_utf_8_is_that(cut):
+    content = b"Plain words. " + cut.encode("latin-1")
+    assert "UTF-8 with 1 stray byte: byte 0x" in refused(content)
+    assert "where a character is cut" in refused(content)
+    assert read(content, encoding_errors="replace")[0] == content.decode("utf-8", "replace")
+
+
+@pytest.mark.parametrize("text", ["The caf\xe9", "d\xe9j\xe0 vu, mon vieux, voil\xe0"])
+def test_a_last_letter_of_another_encoding_is_not_taken_for_a_character_that_is_cut(text):
+    assert read(text.encode("cp1252"))[0] == text
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp932", "ﾊﾝｶｸｶﾀｶﾅﾉ ﾌﾞﾝｼｮｳ ﾃﾞｽ｡ ｺﾚﾊ ﾃｽﾄﾃﾞｱﾙ｡"),
+        ("big5hkscs", "привет, как дела, что нового"),
+        ("gb18030", "Все счастливые семьи похожи друг на друга."),
+        ("euc_jp", "ЗАГОЛОВОК ТЕКСТА О ПОГОДЕ"),
+    ],
+)
+def test_other_alphabets_in_encodings_of_east_asia_are_found(encoding, text):
+    assert read(text.encode(encoding))[0] == text

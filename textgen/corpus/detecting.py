@@ -45,6 +45,11 @@ MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 HIGH_BYTE = re.compile(rb"[\x80-\xff]")
+LONGEST_CHARACTER = 4  # bytes of UTF-8
+CUT_END = re.compile(  # with a small letter before it, where another encoding would have a capital behind that
+    rb"([a-z][\xc2-\xde]|[\xc2-\xf4]|\xe0[\xa0-\xbf]|[\xe1-\xef][\x80-\xbf]"
+    rb"|\xf0[\x90-\xbf][\x80-\xbf]?|[\xf1-\xf4][\x80-\xbf]{1,2})\Z"
+)
 LINE_END = re.compile(rb"[\r\n]")
 CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 UTF_16 = ("utf-16-le", "utf-16-be")
@@ -144,13 +149,17 @@ def find(reopen: Reopen, shown_name: str, where: str, hints: Sequence[str] = ())
     others = [encoding for encoding in order if readings.texts[encoding] != text]
     if bits_of_sample(_by_lines(sample, best), best, sample) < readings.bits[best] - MIXED_BITS:
         raise _unclear(shown_name, where, readings, [best], sample)
+    is_clear = readings.bits[others[0]] - readings.bits[best] >= SURE_BITS
+    num_telling = 1 if not _is_text(readings, best) else 2 if not is_clear else LONGEST_CHARACTER  # as many as none has
+    if seen.num_cut >= num_telling:
+        return Found("utf-8", num_strays=1)
     if not _is_text(readings, best):
         _check_text(seen.head, shown_name)
         raise CorpusError(
             f"{shown_name} is not UTF-8: {where}; and it is no text in any encoding that is known here. "
             "If it is one, name its encoding: --encoding NAME."
         )
-    if readings.bits[others[0]] - readings.bits[best] < SURE_BITS:
+    if not is_clear:
         near = [other for other in others if readings.bits[other] - readings.bits[best] < 2 * SURE_BITS]
         raise _unclear(shown_name, where, readings, [best, *near])
     same = [encoding for encoding in order if readings.texts[encoding] == text]
@@ -166,6 +175,7 @@ class _Seen(NamedTuple):
     num_bytes: int
     sample: bytes
     head: bytes
+    num_cut: int  # bytes at its end that say that a character of UTF-8 is cut there, where all else is ASCII
 
 
 def _look(reopen: Reopen) -> _Seen:
@@ -173,10 +183,11 @@ def _look(reopen: Reopen) -> _Seen:
     num_valid = num_strays = 0
     sample: list[bytes] = []
     num_bytes = num_sampled = 0
-    head, block = b"", b" "
+    head, end, block = b"", b"", b" "
     with reopen() as file:
         while block:
             block = file.read(BLOCK_BYTES)
+            end = (end + block)[-LONGEST_CHARACTER:]
             num_bytes += len(block)
             head = head or block[:HEAD_BYTES]
             text = decoder.decode(block, final=not block)
@@ -189,7 +200,8 @@ def _look(reopen: Reopen) -> _Seen:
                 num_sampled += len(line)
                 if num_sampled >= min(quota, SAMPLE_BYTES):
                     break
-    return _Seen(num_valid, num_strays, num_bytes, b"\n".join(sample), head)
+    cut = CUT_END.search(end) if num_strays == 1 and not num_valid else None
+    return _Seen(num_valid, num_strays, num_bytes, b"\n".join(sample), head, len(cut[0]) if cut else 0)
 
 
 def _high_lines(block: bytes) -> Iterator[bytes]:

@@ -54,8 +54,11 @@ CAPITALS_BITS = -1.5  # of a word in capitals, whose first one costs as much as 
 RUN_BITS, MOST_RUN = 8.0, 10  # of a letter that stands a fourth time, and of as many others
 FEW_BYTES, MOST_OF_FEW, MOSTLY = 6, 4, 0.9  # of so few bytes in a text of ASCII, so many of each say something
 BOX_BITS, LINE_BITS, CORNER_BITS = 14.0, -10.0, -3.0  # of what boxes are drawn with, beside the same, beside others
+HALF_WIDTH_BITS, VOICED_BITS, UNVOICED_BITS = 7.0, -3.0, 8.0  # of katakana, and of their marks where they can stand
+ALSO_EAST_ASIAN, ALSO_BITS = ("Russian", "Greek"), 3.0  # what the encodings of East Asia hold too
 AMID_BITS, MOST_AMID_BITS = 1.0, 16.0  # what a Latin word says against a language of other letters, and all of them
 
+VOICING, VOICED = "ﾞﾟ", "ｳｶｷｸｹｺｻｼｽｾｿﾀﾁﾂﾃﾄﾊﾋﾌﾍﾎ"
 WORD = re.compile(rb"(?<![A-Za-z\x80-\xff])[A-Za-z]+(?![A-Za-z\x80-\xff])")
 HIGH_BYTES, NOT_ASCII = frozenset(range(0x80, 0x100)), re.compile(rb"[\x80-\xff]+")
 LAST = re.compile(r"(?<=[A-Za-z])[^\x00-\x7f](?![^\W_])")
@@ -187,12 +190,14 @@ def _east_asian_bits(language: Language, character: str) -> float:
     place = language.letters.find(character)
     if place >= 0:
         return 6.0 + 4.0 * place / len(language.letters)
-    name = unicodedata.name(character, "")
     if language.script == "HIRAGANA" and "\u3041" <= character <= "\u30fe":
         return 5.0 if character < "\u30a0" else 7.0
-    if language.script == "HIRAGANA" and "\uff66" <= character <= "\uff9f":
-        return 9.0
-    if not name.startswith((language.script, "CJK UNIFIED")):
+    if language.script == "HIRAGANA" and "\uff61" <= character <= "\uff9f":
+        return HALF_WIDTH_BITS
+    for name in ALSO_EAST_ASIAN:
+        if character.lower() in LANGUAGES[name].letters:
+            return _bits(name, character) + ALSO_BITS
+    if not unicodedata.name(character, "").startswith((language.script, "CJK UNIFIED")):
         return UNLIKELY_BITS + 2 * (unicodedata.category(character) in ("Cn", "Co", "Cs"))
     codec, last_usual = language.level
     try:
@@ -238,6 +243,8 @@ def _beside_bits(before: str, after: str) -> float:
         bits += 8.0 * ((first, second) == ("lower", "upper")) - 2.5 * (first == second == "upper")
         bits += _mixed_bits(before, after)
     is_latin = after < "\u0370" and first in LETTERS  # its accents are signs of their own in cp1258 alone
+    if after in VOICING:
+        bits += VOICED_BITS if before in VOICED else UNVOICED_BITS
     if second == "accent" and first not in ("letter", "accent") and not is_latin:
         bits += 8.0
     is_amid_digits = max(before, after) > "\x7f" and (before in DIGITS or after in DIGITS)
