@@ -413,6 +413,9 @@ def test_accents_that_are_typed_in_any_order_or_half_apart_join_their_letter():
     half = fit_characters("\u00ea\u0323 \u00ea\u0301")
     assert make_readable("\u1ec7\u1ebf", half).text == "\u00ea\u0323\u00ea\u0301"
     assert make_readable("E\u0301", fit_characters("ab\u00e9")) == ("\u00e9", {"\u00c9": "\u00e9"})  # in the other case
+    full = fit_characters("データパガタハ")
+    assert make_readable("ﾃﾞｰﾀ ﾊﾟｶﾞ", full).text == "データパガ"
+    assert make_readable("ﾀﾟ", full).text == "タ"
     assert make_readable("e\u0301\u0323\u0301", fit_characters("abe")).text == "e"
     assert make_readable("\u0301a", fit_characters("abe")) == ("a", {"\u0301": ""})
     with pytest.raises(TokenizerError, match="never seen '\u2603'"):

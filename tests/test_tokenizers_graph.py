@@ -23,7 +23,7 @@ ENGLISH = "".join(map(chr, range(32, 127))) + "\n"
 VOCABULARIES = {
     "english": ENGLISH,
     "lower case": "abcdefghijklmnopqrstuvwxyz \n'",
-    "composed": "abcde \u00e9\u00ea\u1ebf\u1ec7\ud55c\uad6d\uac01\u2019\u09cb\u1f83\u0439",
+    "composed": "abcde \u00e9\u00ea\u1ebf\u1ec7\ud55c\uad6d\uac01\u2019\u09cb\u1f83\u0439\u30c6\u30c7",
     "decomposed": "abcde \u0302\u0323\u0301\u1112\u1161\u11ab\u2014\u09c7\u0306\u0438",
     "hard": "aefiks0123 \0\r\n\u00e9\u00df\u03c3\u1100\u1161"
     "\u200d\u2764\ufe0f\ufeff\ufffd\uffff\U0001f468\U0001f469\U0010ffff",
@@ -69,7 +69,15 @@ def test_every_code_point_is_read_as_python_reads_it(symbols):
     ]
 )
 @example(
-    ["e\u0301", "e\u0302\u0323\u0301", "\u0301", "E\u0301e", "\u1112\u1161\u11ab\u1100\u1161\u11a8", "\u09c7\u09be"]
+    [
+        "e\u0301",
+        "e\u0302\u0323\u0301",
+        "\u0301",
+        "E\u0301e",
+        "\uff83\uff9e\uff85\uff9e",
+        "\u1112\u1161\u11ab\u1100\u1161\u11a8",
+        "\u09c7\u09be",
+    ]
 )
 def test_any_text_is_read_as_python_reads_it(name, texts):
     assert tokenize(name, texts) == [expected(name, text) for text in texts]

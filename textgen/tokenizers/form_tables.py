@@ -4,13 +4,14 @@ A symbol's form depends on the symbol alone, and what an accent joins on the sym
 """
 
 import functools
+import itertools
 import unicodedata
 
 from textgen.tokenizers.base import SURROGATES
 from textgen.tokenizers.look_alikes import LOOK_ALIKES
 from textgen.tokenizers.normalizing import IGNORABLE, fold_symbol
 from textgen.tokenizers.text_blocks import CODE_POINTS
-from textgen.tokenizers.unknown import joined, nearest_known
+from textgen.tokenizers.unknown import HALF_WIDTH, HALF_WIDTH_MARKS, joined, nearest_known
 
 HANGUL_SYLLABLES = range(0xAC00, 0xD7A4)  # decomposed by a formula that unicodedata.decomposition leaves out
 
@@ -47,6 +48,8 @@ def letters_and_accents() -> tuple[tuple[str, str, str], ...]:
             first = unicodedata.normalize("NFC", parts[:place] + parts[place + 1 :])
             if len(first) == 1 and joined(first, parts[place]) == one:
                 found.append((first, parts[place], one))
+    half_width = itertools.product(map(chr, HALF_WIDTH), HALF_WIDTH_MARKS)
+    found += [(first, mark, one) for first, mark in half_width if (one := joined(first, mark))]
     return tuple(found)
 
 

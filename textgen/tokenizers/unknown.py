@@ -2,7 +2,7 @@
 
 First of all, an accent that stands apart joins its letter where the model does not know the accent: keyboards and file
 systems write `é` in one symbol or in two, and the parts of Korean syllables likewise. That is the same text to Unicode,
-and so it is done under every policy.
+and so it is done under every policy. So do the marks of half-width katakana, which make another letter of theirs.
 
 `replace` (the default) then takes the nearest known form of each code point: its normal form, composed or decomposed;
 the other case; what looks alike (look_alikes.py); its Unicode compatibility decomposition, of which unknown parts (such
@@ -27,6 +27,7 @@ from textgen.tokenizers.normalizing import normalize_text
 
 POLICIES = ("replace", "skip", "error")
 
+HALF_WIDTH, HALF_WIDTH_MARKS = range(0xFF66, 0xFF9E), "\uff9e\uff9f"
 JAMO = range(0x1161, 0x1200)  # the parts of a Korean syllable that follow its first one
 
 
@@ -40,8 +41,12 @@ class ReadablePrompt(NamedTuple):
 def joined(first: str, second: str) -> str:
     """The one symbol that a letter and the accent behind it are, canonically; "" where they are none.
 
-    Both are in the form that accents join: neither has a canonical form of another length.
+    Both are in the form that accents join: neither has a canonical form of another length. Half-width katakana and
+    their marks are one of full width.
     """
+    if second in HALF_WIDTH_MARKS:
+        form = unicodedata.normalize("NFKC", first + second)
+        return form if len(form) == 1 and ord(first) in HALF_WIDTH else ""
     form = unicodedata.normalize("NFC", first + second)
     is_one = len(form) == 1 and unicodedata.normalize("NFC", first) == first
     return form if is_one and unicodedata.normalize("NFD", second) == second else ""
@@ -73,7 +78,7 @@ def join_accents(text: str, known: Collection[str]) -> tuple[str, dict[str, str]
 
 @functools.cache
 def _can_join(symbol: str) -> bool:
-    return unicodedata.category(symbol)[0] == "M" or ord(symbol) in JAMO
+    return unicodedata.category(symbol)[0] == "M" or ord(symbol) in JAMO or symbol in HALF_WIDTH_MARKS
 
 
 def same_known(symbol: str, known: Collection[str]) -> str:
