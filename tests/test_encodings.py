@@ -466,3 +466,14 @@ def test_a_last_letter_of_another_encoding_is_not_taken_for_a_character_that_is_
 )
 def test_other_alphabets_in_encodings_of_east_asia_are_found(encoding, text):
     assert read(text.encode(encoding))[0] == text
+
+
+def test_ebcdic_is_named_and_what_only_looks_like_it_is_not():
+    line = refused("Hello World, this is text of a mainframe\n".encode("cp500"))
+    assert "EBCDIC" in line
+    assert "--encoding cp037 reads “Hello World, this is" in line
+    assert read("café@home@work@all@the@places".encode("cp1252"))[0].startswith("café@")
+
+
+def test_a_mark_at_the_beginning_is_no_part_of_a_piece():
+    assert "(“café is bad”)" in refused(b"\xef\xbb\xbfcaf\xe9 is bad\n")

@@ -10,6 +10,7 @@
       containers what is no plain text, by its first bytes
       detecting  which encoding a file is in that is not UTF-8
       shifting   encodings that are ASCII and shift out of it
+      ebcdic     what mainframes write
       likelihood bits that a reading of some bytes takes; the least is the right one
       counting   what stands in bytes, however they are read: counted once
       alphabets  what is frequent in which writing: data

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 from textgen.corpus.alphabets import ENCODINGS
+from textgen.corpus.ebcdic import check_no_ebcdic
 from textgen.corpus.formats import DocumentError
 from textgen.corpus.likelihood import ASCII_BITS, Readings, bits_of_sample, readings_of
 from textgen.corpus.misfits import ERRORS, MARK, MARK_ON
@@ -32,11 +33,10 @@ HINT_BITS = 12.0  # what it is worth that other texts of the user are in an enco
 CONTROLS_SHARE = 0.3  # of bytes, from which on it is no text
 LEGACY_BITS = 20.0  # that another reading must be better by where half of what is beyond ASCII is UTF-8
 MIXED_BITS = (
-    20.0  # that a file must gain by reading as UTF-8 those of its lines that are, for no encoding to explain it
+    20.0  # that a file must gain by reading those of its lines as UTF-8 that are, for no encoding to explain it
 )
 NUM_CANDIDATES = 3
-PIECE = 40  # characters of a text that are shown
-BEFORE = 12  # of them, before those that decide
+PIECE, BEFORE = 40, 12  # characters of a text that are shown, and those of them before what decides
 
 MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -136,6 +136,7 @@ def find(reopen: Reopen, shown_name: str, where: str, hints: Sequence[str] = ())
         CorpusError: it is not clear, which shows the candidates; or it is no text.
     """
     seen = _look(reopen)
+    check_no_ebcdic(seen.head, shown_name, where)
     is_small = seen.num_bytes <= SMALL_BYTES
     encodings = EIGHT_BIT + (UTF_16 if is_small and seen.num_bytes % 2 == 0 else ())
     sample = seen.head if is_small else seen.sample

@@ -84,7 +84,7 @@ def _as_windows(error: UnicodeDecodeError) -> str:
         return ", where a character is cut"
     if character == "\ufffd":
         return ""
-    before = content[max(0, start - 12) : start].decode("utf-8", "ignore").splitlines()
+    before = content[max(0, start - 12) : start].decode("utf-8", "ignore").lstrip("\ufeff").splitlines()
     after = content[start + 1 : start + 16].decode("utf-8", "replace").splitlines()
     piece = "".join([*before[-1:], character, *after[:1]]).strip()
     name = character if character.isprintable() else f"a {unicodedata.name(character, 'control').lower()}"
