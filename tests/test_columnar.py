@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import struct
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,48 @@ def test_changed_bytes_are_read_or_refused_in_one_line(form):
         Path(path).write_bytes(changed)
         with contextlib.suppress(CorpusError):
             documents(path)
+
+
+@pytest.mark.parametrize("kind", ["string", "large_string", "dictionary"])
+@pytest.mark.parametrize("form", ["file", "stream"])
+def test_a_cell_that_lies_outside_of_the_data_is_damage(form, kind):
+    """pyarrow reads whatever is in memory there, and may end the process."""
+    pa = pytest.importorskip("pyarrow")
+    cells = pa.array(["first", "other", "third"], pa.string() if kind == "dictionary" else getattr(pa, kind)())
+    size = "q" if kind == "large_string" else "i"
+    whole, changed = (struct.pack(f"<3{size}", 0, 5, end) for end in (10, 21))  # of the first two rows
+    if kind == "dictionary":
+        cells = pa.DictionaryArray.from_arrays(pa.array([2, 1, 2], pa.int32()), cells)
+        whole, changed = struct.pack("<2i", 2, 1), struct.pack("<2i", 2, 3)
+    path = Path(write(pa.Table.from_batches([pa.record_batch({"text": cells})]), form))
+    assert documents(str(path))[1] == "other"
+    path.write_bytes(path.read_bytes().replace(whole, changed))
+    assert message_of(str(path)).startswith("t.parquet is damaged, or is not read: ")
+
+
+def test_a_name_that_is_no_utf_8_is_damage():
+    path = Path(write(table_of(), "file"))
+    path.write_bytes(path.read_bytes().replace(b"text", b"te\xfft"))
+    assert message_of(str(path)).startswith("t.parquet is damaged, or is not read: ")
+
+
+def test_a_column_has_a_number_too_and_two_of_a_name_are_refused():
+    pa = pytest.importorskip("pyarrow")
+    path = write(table_of())
+    assert documents(path, column="1") == documents(path, column="text")
+    assert documents(path, column="2,1") == documents(path, column="n,text")
+    for number in ("0", "7"):
+        assert message_of(path, column=number).startswith(f"t.parquet: there is no column '{number}'. There are: text")
+    path = write(pa.table([["a"], ["b"]], names=["text", "text"]))
+    assert message_of(path) == "t.parquet: there are 2 columns 'text'"
+
+
+def test_bad_rows_that_are_left_out_are_named_where_nothing_else_is_there():
+    path = write(table_of())
+    assert message_of(path, column="l", bad_rows="skip").endswith(
+        "t.parquet: the column 'l' holds nothing but white space, and 2 bad rows left out (first: t.parquet, row 1: "
+        "must be text, a number, true or false. Received: a list). Name another one."
+    )
 
 
 def test_a_table_that_is_larger_than_memory_may_be_is_read_in_parts(monkeypatch):

@@ -27,6 +27,7 @@ BEGINNINGS = {
     "stream": re.compile(rb"\xff{4}[\s\S]{3}\0\x10\0\0\0"),  # has no name of its own; the size of its schema
 }
 HEAD_BYTES = 16
+AS_BYTES = {"string": "binary", "large_string": "large_binary", "string_view": "binary_view"}
 NUM_ROWS = 128  # held at once
 BUFFER_BYTES = 1 << 20  # that a column of Parquet is read in
 
@@ -75,13 +76,12 @@ def _cells(raw: IO[bytes], kind: str, column: str, rows: Rows) -> Iterator[list[
     try:
         schema, tables = (_parquet if kind == "parquet" else _arrow)(raw, kind)
         names = split_names(column, lambda one: _path_of(one, schema) is not None)
-        paths = []
-        for one in names:
-            if (path := _path_of(one, schema)) is None:
-                raise CorpusError(f"{name}: {no_column(one, _names_in(schema))}")
-            paths.append(path)
+        paths = [_path_of(one, schema) or _numbered(one, schema, rows) for one in names]
+        if twice := [path[0] for path in paths if schema.names.count(path[0]) > 1]:
+            raise CorpusError(f"{name}: there are {schema.names.count(twice[0])} columns {shown(twice[0])!r}")
         number = 0
         for batch in tables(paths):
+            batch.validate()
             for start in range(0, batch.num_rows, NUM_ROWS):
                 part = batch.slice(start, NUM_ROWS)
                 columns = [_texts(_inner(part, path)) for path in paths]
@@ -95,7 +95,7 @@ def _cells(raw: IO[bytes], kind: str, column: str, rows: Rows) -> Iterator[list[
                         good.append(joined(_cleaned(text, number, rows) for text, _ in cells))
                 if good:
                     yield good
-    except (arrow.ArrowException, OSError, MemoryError) as error:
+    except (arrow.ArrowException, OSError, MemoryError, UnicodeDecodeError) as error:
         said = " ".join(str(error).split())[:200] or type(error).__name__
         raise CorpusError(f"{name} is damaged, or is not read: {shown(said)}. Copy it again, whole.") from None
 
@@ -147,6 +147,15 @@ def _path_of(name: str, fields: Any) -> list[str] | None:
     return None
 
 
+def _numbered(name: str, schema: Any, rows: Rows) -> list[str]:
+    """The column of that number, from 1. Raises CorpusError where there is none."""
+    if not (name.isascii() and name.isdecimal() and 1 <= int(name[:9]) <= len(schema.names)):
+        raise CorpusError(f"{rows.shown_name}: {no_column(name, _names_in(schema))}")
+    found = schema.names[int(name[:9]) - 1]
+    rows.note(f"whose header calls the wanted column {shown(repr(found), 40)}", noun="table")
+    return [found]
+
+
 def _names_in(fields: Any) -> Iterator[str]:
     for field in fields:
         if _arrow_library().types.is_struct(field.type) and field.type.num_fields:
@@ -164,13 +173,13 @@ def _inner(batch: Any, path: list[str]) -> Any:
 
 def _texts(array: Any) -> list[tuple[str, str]]:
     """Each cell as text, and what is wrong with it if it is none."""
+    array = _checked(array)
     arrow, kind = _arrow_library(), array.type
     types = arrow.types
     if types.is_dictionary(kind):
-        known = {
-            index: _texts(array.dictionary.slice(index, 1))[0] for index in set(array.indices.drop_null().to_pylist())
-        }
-        return [known.get(index, ("", "")) for index in array.indices.to_pylist()]
+        indices = array.indices.to_pylist()
+        known = {index: _texts(array.dictionary.slice(index, 1))[0] for index in set(indices) - {None}}
+        return [known.get(index, ("", "")) for index in indices]
     if types.is_floating(kind):
         numbers = array.to_numpy(zero_copy_only=False)
         return [("" if number != number else str(number), "") for number in numbers]  # NaN is a missing cell
@@ -178,10 +187,32 @@ def _texts(array: Any) -> list[tuple[str, str]]:
         what = "an object" if types.is_struct(kind) or types.is_map(kind) else "a list"
         problem = f"must be text, a number, true or false. Received: {what}"
         return [("", problem if valid else "") for valid in array.is_valid().to_pylist()]
-    is_text = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
-    if is_text or types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind):
-        return [_decoded(cell) for cell in array.cast(arrow.large_binary()).to_pylist()]  # what is no UTF-8 is named
+    is_bytes = types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
+    if is_bytes or types.is_fixed_size_binary(kind):
+        return [_decoded(cell) for cell in array.to_pylist()]  # what is no UTF-8 is named
     return [(cell or "", "") for cell in array.cast(arrow.string()).to_pylist()]
+
+
+def _checked(array: Any) -> Any:
+    """The same with text as bytes. Raises ArrowInvalid where a cell lies outside of the file's data.
+
+    NOTE: pyarrow reads whatever address a damaged Arrow file names, and ends the process, unless it is asked to look.
+    """
+    arrow = _arrow_library()
+    array = array.storage if isinstance(array, arrow.ExtensionArray) else array
+    if arrow.types.is_run_end_encoded(array.type):
+        array.validate(full=True)
+        array = _arrow_library("compute").run_end_decode(array)
+    as_bytes = AS_BYTES.get(str(array.type))
+    array = array if as_bytes is None else array.view(getattr(arrow, as_bytes)())
+    if not arrow.types.is_dictionary(array.type):
+        array.validate(full=True)
+        return array
+    array.validate()
+    found = [index for index in array.indices.to_pylist() if index is not None]
+    if found and not 0 <= min(found) <= max(found) < len(array.dictionary):
+        raise arrow.ArrowInvalid("a cell is not in its dictionary")
+    return array
 
 
 def _decoded(cell: bytes | None) -> tuple[str, str]:

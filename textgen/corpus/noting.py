@@ -50,7 +50,9 @@ def what_is_missing(column: str | None, tally: Tally) -> str:
     if column is None:
         return "there is nothing but white space. Give a file that holds text."
     if tally.empty_documents or ("table", NO_ROWS) not in tally.met:
-        return f"the column {shown(column)!r} holds nothing but white space. Name another one."
+        bad, first = tally.met.get(("bad row", "left out"), (0, ""))
+        left_out = f", and {counted(bad, 'bad row')} left out (first: {first})" if bad else ""
+        return f"the column {shown(column)!r} holds nothing but white space{left_out}. Name another one."
     return "there is no row of a table in it. Give a table that has some."
 
 

@@ -71,6 +71,8 @@ def split_names(column: str, is_there: Callable[[str], bool]) -> list[str]:
 def no_column(column: str, columns: Iterable[str]) -> str:
     """The problem that there is no such column, with the nearest and all that there are."""
     known = list(columns)
+    if not known:
+        return f"there is no column {shown(column)!r}, nor any other"
     hint = nearest(column, known)
     there = "There is only" if len(known) == 1 else "There are"
     return f"there is no column {shown(column)!r}. {f'{hint} ' if hint else ''}{there}: {shown(', '.join(known))}"
