@@ -42,6 +42,8 @@ def found(environment: dict[str, str], workers: int | None = None):
         (STEP | {"SLURM_STEP_NODELIST": "gpu-[007-009,12],m3"}, (0, 3, ("gpu-007", 20_113), 0)),
         (STEP | {"SLURM_STEP_NODELIST": "gpu[2]-ib,m3"}, (0, 3, ("gpu2-ib", 20_113), 0)),
         (STEP | {"SLURM_STEP_NODELIST": "m3,gpu[1-2]"}, (0, 3, ("m3", 20_113), 0)),
+        (STEP | {"SLURM_STEP_NODELIST": "rack[1-2]n[03,5],m3"}, (0, 3, ("rack1n03", 20_113), 0)),
+        (tf_config(CHIEF_AND_TWO | {"ps": [], "evaluator": []}, "worker", 1), (2, 3, ("a", 1), 1)),
     ],
 )
 def test_a_process_finds_its_place_and_its_chief(environment, expected):
@@ -102,6 +104,7 @@ def test_where_there_are_no_others_a_process_trains_alone(environment):
         (STEP | {"SLURM_JOB_ID": "x"}, "these variables of srun must be whole numbers. Received: SLURM_PROCID=0, "),
         (STEP | {"SLURM_STEP_NODELIST": "[1"}, "SLURM_STEP_NODELIST must list nodes. Received: [1"),
         (STEP | {"SLURM_STEP_NODELIST": "n" * 64}, "SLURM_STEP_NODELIST must list nodes. Received: nnn"),
+        (STEP | {"SLURM_STEP_NODELIST": "(null)"}, "SLURM_STEP_NODELIST must list nodes. Received: (null)"),
         (STEP | {"SLURM_STEP_NODELIST": ""}, "SLURM_STEP_NODELIST must list nodes. "),
     ],
 )
@@ -154,3 +157,23 @@ def test_a_worker_that_the_chief_starts_knows_what_only_both_know():
     worker = found({LOCAL: chief.to_json(2), **tf_config(CHIEF_AND_TWO)})
     assert (worker.index, worker.count, worker.local_index, worker.is_local) == (2, 3, 2, True)
     assert worker.key == chief.key != found({}, 3).key
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (
+            "Graph execution error:\n\nCollective ops is aborted by: Collective ops is aborted by: no route\n"
+            "Additional GRPC error information from remote target /job:worker/replica:0/task:2 while calling /x:\n"
+            "The error could be from a previous operation. Restart your program to reset.\n"
+            "\t [[{{node CollectiveReduceV2}}]] [Op:__inference__run_1]",
+            "no route (while worker 2 was called)",
+        ),
+        ("Graph execution error:\n\nout of memory\n\t [[{{node x}}]] [Op:y]", "out of memory"),
+        ("", "ValueError"),
+    ],
+)
+def test_an_error_of_tensorflow_is_told_by_its_plainest_line(said, expected):
+    from textgen.workers.communicator import last_line
+
+    assert last_line(ValueError(said)) == expected

@@ -119,7 +119,7 @@ def test_one_that_does_not_know_the_key_is_let_go_and_harms_nobody(cluster):
         (1, {}, "two processes say that they are worker 1"),
         (0, {}, "a process says that it is worker 0 of 3"),
         (3, {}, "a process says that it is worker 3 of 3"),
-        (2, {"workers": 4}, "worker 2 has workers 4, and the chief 3"),
+        (2, {"workers": 4}, "worker 2 is told of 4 workers, and the chief of 3"),
         (2, {"tensorflow": "1.0\x1b"}, "worker 2 has tensorflow '1.0\\x1b', and the chief "),
     ],
 )
@@ -231,7 +231,7 @@ def test_a_port_that_somebody_listens_to_is_one_line(cluster):
     with (
         socket.create_server(("", cluster.chief[1])),
         pytest.raises(
-            TrainingError, match=f"the chief cannot listen on port {cluster.chief[1]}: Address already in use"
+            TrainingError, match=f"the chief cannot listen on port {cluster.chief[1]}: Address already in use\\."
         ),
         Team(cluster, TIMEOUT),
     ):
@@ -244,4 +244,6 @@ def test_a_batch_is_cut_over_all_and_not_over_more_than_it_has_rows(cluster):
     assert team.cluster.rows_of(3) == [range(1), range(1, 2), range(2, 3)]
     with pytest.raises(SettingError, match=r"a batch of 2 rows cannot be cut over 3 workers\. Raise `batch_size`, or "):
         team.cluster.rows_of(2)
+    with pytest.raises(SettingError, match=r"at most 1 worker$"):
+        team.cluster.rows_of(1)
     assert issubclass(WorkerError, TextgenError)

@@ -21,7 +21,7 @@ from textgen.errors import TextgenError, TrainingError, WorkerError
 from textgen.streams import tell
 from textgen.tensorflow_runtime import quiet_import, show_stderr
 from textgen.training.signals import EXIT_BASE, SIGNALS
-from textgen.workers.channel import BEAT, BEAT_SECONDS, Channel, Message, free_port, listener
+from textgen.workers.channel import BEAT, BEAT_SECONDS, Channel, Message, free_port, listener, reason_of
 from textgen.workers.cluster import Cluster
 from textgen.workers.greeting import END, greet
 from textgen.workers.team import ANSWER, PROBLEM
@@ -69,7 +69,7 @@ def _own_port(cluster: Cluster) -> int:
         listener(port).close()
     except OSError as problem:
         raise WorkerError(
-            f"{cluster.name_of(cluster.index)} cannot listen on its port: {problem.strerror}"
+            f"{cluster.name_of(cluster.index)} cannot listen on its port: {reason_of(problem)}"
         ) from problem
     return port
 
@@ -80,7 +80,7 @@ def _reach_chief(cluster: Cluster, timeout: float) -> socket.socket:
         try:
             return socket.create_connection(cluster.chief, max(0.1, ends - time.monotonic()))
         except OSError as problem:
-            reason = problem.strerror or str(problem)
+            reason = reason_of(problem)
         if time.monotonic() > ends:
             host, port = cluster.chief
             raise WorkerError(f"the chief at {host}:{port} cannot be reached within {timeout:g} seconds: {reason}")

@@ -6,6 +6,7 @@ stopped, or cannot be reached.
 
 import contextlib
 import json
+import os
 import socket
 import struct
 import threading
@@ -116,6 +117,12 @@ def listener(port: int, *, is_local: bool = False) -> socket.socket:
     if socket.has_dualstack_ipv6():
         return socket.create_server(("", port), family=socket.AF_INET6, backlog=1024, dualstack_ipv6=True)
     return socket.create_server(("", port), backlog=1024)
+
+
+def reason_of(problem: OSError) -> str:
+    """Why there is no connection, without the address that Python adds."""
+    is_of_system = problem.errno is not None and not isinstance(problem, socket.gaierror)  # which has its own numbers
+    return os.strerror(problem.errno) if is_of_system else problem.strerror or str(problem)
 
 
 def free_port() -> int:

@@ -45,7 +45,7 @@ class Cluster:
         if self.count > batch_size:
             raise SettingError(
                 f"a batch of {counted(batch_size, 'row')} cannot be cut over {self.count} workers. "
-                f"Raise `batch_size`, or take at most {batch_size} workers"
+                f"Raise `batch_size`, or take at most {counted(batch_size, 'worker')}"
             )
         ends = [batch_size * (index + 1) // self.count for index in range(self.count)]
         return [range(begin, end) for begin, end in zip([0, *ends], ends, strict=False)]
@@ -99,7 +99,7 @@ def _from_tf_config(environment: Mapping[str, str]) -> Cluster | None:
     if not cluster:
         return None
     cluster, task = _object(cluster, "its cluster"), _object(task, "its task")
-    if others := sorted(set(cluster) - {*CHIEFS, WORKER}):
+    if others := sorted(role for role in set(cluster) - {*CHIEFS, WORKER} if cluster[role]):
         raise SettingError(f"TF_CONFIG names {shown(others[0])}; textgen has a chief and workers only")
     places = [(role, number) for role in (*CHIEFS, WORKER) for number in range(len(_addresses(cluster, role)))]
     addresses = [address for role in (*CHIEFS, WORKER) for address in _addresses(cluster, role)]
@@ -167,9 +167,9 @@ def _from_srun(environment: Mapping[str, str]) -> Cluster | None:
 
 
 def _first_host(nodes: str) -> str:
-    """The first of the nodes that srun lists, as in `n[07-09,12],m3`."""
-    match = re.match(r"([^,\[\]\s]*)(?:\[(\d+)[\d,-]*\]([^,\[\]\s]*))?(?:,|$)", nodes)
-    host = "" if match is None else "".join(part or "" for part in match.groups())
+    """The first of the nodes that srun lists, as in `n[07-09,12],m3` or `rack[1-2]n[3-4]`."""
+    match = re.match(r"((?:[\w.-]|\[\d[\d,-]*\])+)(?:,|$)", nodes)
+    host = "" if match is None else re.sub(r"\[(\d+)[^]]*\]", r"\1", match[1])
     if not host or not _can_be_looked_up(host):
         raise SettingError(f"SLURM_STEP_NODELIST must list nodes. Received: {shown(nodes)}")
     return host

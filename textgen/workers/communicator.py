@@ -7,6 +7,7 @@ NOTE: once there is a strategy, TensorFlow hears SIGTERM in the place of Python'
 """
 
 import contextlib
+import re
 import signal
 import threading
 from collections.abc import Sequence
@@ -17,6 +18,10 @@ from textgen.errors import WorkerError
 from textgen.tensorflow_runtime import hidden_stderr
 from textgen.workers.cluster import Cluster
 from textgen.workers.guard import guarded
+
+# Where in a graph it was, and what an error of all sums ends with.
+NO_SENTENCE = re.compile(r"\[\[.*?\]\]|\[Op:.*?\]|The error could be from a previous operation\. Restart .*")
+BROKEN_OFF = "Collective ops is aborted by: "
 
 
 class Communicator:
@@ -78,6 +83,10 @@ def choose_gpu(cluster: Cluster) -> None:
 
 
 def last_line(problem: BaseException) -> str:
-    """What an error of TensorFlow says at its end, where it is plainest."""
-    lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
-    return lines[-1] if lines else type(problem).__name__
+    """What an error of TensorFlow says where it is plainest: why a sum was broken off, or else its last sentence."""
+    lines = [NO_SENTENCE.sub("", line).strip() for line in str(problem).splitlines()]
+    if broken_off := next((line for line in lines if line.startswith(BROKEN_OFF)), ""):
+        called = re.search(r"/task:(\d+) while calling", str(problem))
+        place = f" (while worker {called[1]} was called)" if called else ""
+        return broken_off.replace(BROKEN_OFF, "") + place
+    return next(filter(None, reversed(lines)), type(problem).__name__)

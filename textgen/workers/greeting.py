@@ -9,7 +9,7 @@ from typing import Any
 from textgen.errors import TrainingError, WorkerError
 from textgen.messages import shown
 from textgen.records import version_of
-from textgen.workers.channel import Channel, listener
+from textgen.workers.channel import Channel, listener, reason_of
 from textgen.workers.cluster import Cluster
 
 GREETING, END = "greeting", "end"  # a worker's first message, and a chief's last
@@ -54,7 +54,7 @@ class Door:
             self._server = listener(port, is_local=cluster.is_local)
         except OSError as problem:
             raise TrainingError(
-                f"the chief cannot listen on port {port}: {problem.strerror or problem}. "
+                f"the chief cannot listen on port {port}: {reason_of(problem)}. "
                 "End the process that does, or give the chief another port"
             ) from problem
         self.port = int(self._server.getsockname()[1])
@@ -91,7 +91,9 @@ class Door:
 
     def _objection(self, said: dict[str, Any]) -> str:
         index, port = said.get("index"), said.get("port")
-        for what, here in {"workers": self._cluster.count, **versions()}.items():
+        if (count := said.get("workers")) != self._cluster.count:
+            return f"worker {shown(index)} is told of {shown(count)} workers, and the chief of {self._cluster.count}"
+        for what, here in versions().items():
             if said.get(what) != here:
                 return f"worker {shown(index)} has {what} {shown(said.get(what))}, and the chief {here}"
         if type(index) is not int or type(port) is not int or not 0 < index < self._cluster.count:
