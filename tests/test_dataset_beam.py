@@ -56,12 +56,14 @@ def test_the_files_are_those_of_prepare(config, flags, capsys):
 
 def test_a_pattern_names_the_files_in_their_order_and_the_cache_finds_what_is_made():
     for number in (2, 1, 3):
-        write(f"part-{number}.txt", "".join(LINES[number * 20 : number * 20 + 20]))
+        write(f"part-{number}.txt", "".join(LINES[number * 20 : number * 20 + 20]) + number * "\r\n")
     beam.main(["part-*.txt", "--output", "cache/prepared", "--level", "word"])
     stages = set()
     names = [f"part-{number}.txt" for number in (1, 2, 3)]
     prepared_of(*names, config=WORDS, val_fraction=0.1, progress=lambda stage, *_: stages.add(stage))
     assert stages == {"checking"}
+    (facts,) = Path("cache/prepared").glob("*/facts.json")
+    assert '"part-1.txt mixes line ends: 1 CRLF, 20 LF' in facts.read_text()
 
 
 @pytest.mark.parametrize(
@@ -71,13 +73,17 @@ def test_a_pattern_names_the_files_in_their_order_and_the_cache_finds_what_is_ma
         (b"ab\xff\xff" * 9, ["--encoding", "utf-8"], "textgen: t.txt is not UTF-8: byte 0xFF at offset 2 "),
         ("abc", ["-"], "textgen: standard input can be read once"),
         ("abc", ["none-*.txt"], "textgen: there is no none-*.txt. Give paths, URLs or patterns"),
+        ("abc", ["none://x"], "textgen: Unable to get filesystem from specified path"),
+        ("abc", ["--output", "none://x"], "textgen: Unable to get filesystem from specified path"),
+        ("abc", ["--output", "t.txt/x"], "textgen: [Errno 20] Not a directory: 't.txt/x'"),
+        ("abc", ["--runner", "Walker"], "textgen: Unexpected pipeline runner: Walker."),
     ],
-    ids=["one symbol", "encoding", "standard input", "no file"],
+    ids=["one symbol", "encoding", "standard input", "no file", "input", "output", "file as folder", "runner"],
 )
 def test_what_is_wrong_with_a_text_is_one_line(content, arguments, message, capsys):
     write("t.txt", content)
     with pytest.raises(SystemExit) as end:
-        beam.main(["t.txt", *arguments, "--output", "made"])
+        beam.main(["--output", "made", "t.txt", *arguments])
     assert end.value.code == 1
     error = capsys.readouterr().err
     assert error.startswith(message)

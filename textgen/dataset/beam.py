@@ -225,7 +225,8 @@ def _found(source: str, config: TextConfig) -> Sequence[Source]:
         )
     open_ = partial(FileSystems.open, compression_type=CompressionTypes.UNCOMPRESSED)
     found = (named_file(Path(path), partial(open_, path), None) for path in paths)
-    files = tuple(dataclasses.replace(file, shown_name=shown(path)) for file, path in zip(found, paths, strict=True))
+    names = [shown(os.path.relpath(path) if is_here and not os.path.isabs(source) else path) for path in paths]
+    files = tuple(dataclasses.replace(file, shown_name=name) for file, name in zip(found, names, strict=True))
     return [Source(Path(paths[0]).stem, source, files)]
 
 
@@ -248,6 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         split = Split(options.val_fraction, options.seed)
         task = Task(tuple(options.corpus), config, split, options.output, secrets.token_hex(8))
         task = task._replace(config=task.reader().config)
+        FileSystems.get_filesystem(task.output)  # raises where Beam knows none that has such names
         if "://" not in task.output:
             Path(task.output).mkdir(OWNER_ONLY, parents=True, exist_ok=True)
         with beam.Pipeline(options=PipelineOptions(others, save_main_session=False)) as pipeline:
@@ -256,7 +258,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as problem:
         known = next((one for one in _causes(problem) if isinstance(one, TextgenError)), None)
         if known is None:
-            raise
+            is_of_a_step = "[while running" in str(problem)
+            if is_of_a_step or not isinstance(problem, OSError | ValueError):
+                raise
+            known = CorpusError(shown(" ".join(str(problem).split())))  # a place or an option that Beam does not take
         tell(f"textgen: {known}")
         sys.exit(known.exit_status)
     write_line(task.output)
