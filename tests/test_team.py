@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from textgen.errors import SettingError, TextgenError, TrainingError, WorkerError
+from textgen.training.signals import Stopped
 from textgen.workers import team as team_module
 from textgen.workers.channel import BEAT, Channel, free_port
 from textgen.workers.cluster import Cluster
@@ -225,6 +226,19 @@ def test_what_happens_to_a_worker_after_the_last_step_does_no_harm(cluster):
         workers[1].beats = False
         time.sleep(2 * TIMEOUT)
         team.check()
+
+
+@pytest.mark.parametrize("problem", [None, Stopped(15)], ids=["saved", "before a step"])
+def test_all_are_told_by_which_signal_a_run_was_stopped(problem, cluster):
+    with contextlib.suppress(Stopped), Team(cluster, 30) as team:
+        workers = [Worker(cluster, 1), Worker(cluster, 2)]
+        together(team, *workers)
+        if problem is not None:
+            raise problem
+        team.stopped_by = 15
+    for worker in workers:
+        assert worker.ended() == ""
+        assert worker.heard[-1].fields["stopped_by"] == 15
 
 
 def test_a_port_that_somebody_listens_to_is_one_line(cluster):

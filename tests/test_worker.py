@@ -14,6 +14,7 @@ from textgen.training import worker as worker_module
 from textgen.training.worker import Worker
 from textgen.workers.channel import Channel
 from textgen.workers.cluster import Cluster
+from textgen.workers.greeting import END
 
 
 class EndedError(Exception):
@@ -70,3 +71,18 @@ def test_a_worker_says_why_it_ends_though_tensorflow_is_being_imported_out_of_si
         channel.close()
         thread.join(30)
     assert capfd.readouterr().err == f"textgen: {line.format(chief=f'{place[0]}:{place[1]}')}\n"
+
+
+@pytest.mark.parametrize("number", [None, 15])
+def test_a_worker_knows_the_signal_that_has_stopped_the_run(number):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        channel = Channel(socket.create_connection(server.getsockname()), 30)
+        chief = Channel(server.accept()[0], 30)
+        worker = Worker(Cluster(1, 2, server.getsockname()), channel, 30)
+        thread = threading.Thread(target=worker._listen)
+        thread.start()
+        chief.send(END, reason="", stopped_by=number)
+        assert worker.obey() == number
+        thread.join(30)
+        for end in (channel, chief):
+            end.close()

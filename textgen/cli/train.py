@@ -77,7 +77,8 @@ def train(
     asked = WorkersConfig(**given({"workers": workers, "worker_timeout": worker_timeout}))
     cluster = find_cluster(asked)
     if cluster is not None and cluster.index:
-        work(cluster, asked.worker_timeout)
+        if stopped_by := work(cluster, asked.worker_timeout):
+            raise SystemExit(128 + stopped_by)
         return
     request = Request(
         models_dir=models_dir,
@@ -99,6 +100,8 @@ def train(
         ):
             several = Several(reporter, EventFiles(Path(tensorboard), reporter.noted)) if tensorboard else reporter
             result = train(request, several, started=STARTED, team=team)
+            if team is not None and result is not None:
+                team.stopped_by = result.stopped_by
     except Stopped as stopped:
         tell("textgen: stopped before a step was made; nothing has changed")
         raise SystemExit(stopped.exit_status) from None

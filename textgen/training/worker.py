@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 SECONDS_TO_END = 5.0
 
 
-def work(cluster: Cluster, timeout: float) -> None:
-    """Train with the chief of `cluster` until the run is over.
+def work(cluster: Cluster, timeout: float) -> int | None:
+    """Train with the chief of `cluster` until the run is over; the signal that has stopped it before its time, if any.
 
     Raises:
         WorkerError: the chief does not answer, or has ended; this process cannot do what it is asked for.
@@ -50,7 +50,7 @@ def work(cluster: Cluster, timeout: float) -> None:
     worker.listen()
     try:
         quiet_import(starts=False)
-        worker.obey()
+        return worker.obey()
     except (TextgenError, MemoryError) as problem:
         time.sleep(SECONDS_TO_END / 2)  # in which the chief, who may know more, may end this process
         channel.mention(PROBLEM, line=str(problem) or "there is not enough memory")
@@ -135,18 +135,20 @@ class Worker:
             os._exit(WorkerError.exit_status)
         self._messages.put(message)
         if not self._is_over.wait(SECONDS_TO_END):
-            os._exit(0)
+            number = message.fields.get("stopped_by")
+            os._exit(EXIT_BASE + number if number else 0)
 
     def _beat(self) -> None:
         while not self._is_over.wait(BEAT_SECONDS / 4):
             self.channel.mention(BEAT, reached=self._reached, stopped_by=self._stopped_by)
 
-    def obey(self) -> None:
-        """Do what the chief says until the run is over."""
+    def obey(self) -> int | None:
+        """Do what the chief says until the run is over; as `work`."""
         while (message := self._messages.get()).kind != END:
             self._task = message.fields.pop("task")
             TASKS[message.kind](self, message.payload, **message.fields)
         self._is_over.set()
+        return message.fields.get("stopped_by")
 
     def _do_prepare(self, _payload: bytearray, threads: int | None) -> None:
         quiet_import(threads=threads, starts=False)

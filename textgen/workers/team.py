@@ -40,6 +40,7 @@ class Team:
         """Args: timeout: seconds that a worker may take to come, to answer, or for a step."""
         self.cluster, self.timeout = cluster, timeout
         self.asked_to_stop: Callable[[int], None] = lambda number: None  # a worker was, by that signal
+        self.stopped_by: int | None = None  # the signal that has ended the run before its time
         self.leaving: Callable[[], None] = lambda: None  # before the process ends on the spot
         self.break_off: Callable[[str], None] = lambda line: None  # ends a sum over all workers
         self.communicator: Communicator
@@ -66,9 +67,10 @@ class Team:
     def __exit__(self, _kind: object, problem: BaseException | None, _trace: object) -> None:
         self._is_over.set()
         self._door.close()
-        reason = "" if problem is None else str(problem) if isinstance(problem, TextgenError) else "the chief has ended"
+        stopped_by = getattr(problem, "number", self.stopped_by)  # which the exception has that a signal raises
+        reason = str(problem) if isinstance(problem, TextgenError) else "the chief has ended"
         for channel in self._channels.values():
-            channel.mention(END, reason=reason)
+            channel.mention(END, reason="" if problem is None or stopped_by else reason, stopped_by=stopped_by)
         end_workers(self._processes.values())
         for channel in (*self._channels.values(), *self._refused):
             channel.close()
