@@ -121,8 +121,9 @@ def listener(port: int, *, is_local: bool = False) -> socket.socket:
 
 def reason_of(problem: OSError) -> str:
     """Why there is no connection, without the address that Python adds."""
-    is_of_system = problem.errno is not None and not isinstance(problem, socket.gaierror)  # which has its own numbers
-    return os.strerror(problem.errno) if is_of_system else problem.strerror or str(problem)
+    if problem.errno is None or isinstance(problem, socket.gaierror):  # which has numbers of its own
+        return problem.strerror or str(problem)
+    return os.strerror(problem.errno)
 
 
 def free_port() -> int:
