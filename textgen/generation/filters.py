@@ -13,6 +13,7 @@ from textgen.config import FILTERS, SamplingConfig
 
 AS_NEAR = 1e-12  # nats: two ids may be equally near from two sides, and a rounding must not part them
 GROUP = 128  # so many ids of a row are looked at as one first
+DOT_IDS = 10_000  # OpenBLAS shares longer dot products among threads, which may wait for each other
 LEAST = float(np.finfo(np.float64).tiny)  # a weight that is less counts as so much: it has a logarithm
 LOG_LEAST = math.log(LEAST)
 
@@ -35,7 +36,7 @@ def filter_row(
     for name, number in active(config).items():
         kept = typical_ids(row, number, logs) if name == "typical" else KEPT[name](row, number)
         row, ids = row[kept], kept if ids is None else ids[kept]
-        logs = None if logs is None else logs[kept]
+        logs = None if logs is None or name == "typical" else logs[kept]
     return np.arange(len(row)) if ids is None else ids, row
 
 
@@ -129,18 +130,30 @@ def keep_typical(weights: np.ndarray, mass: float, logs: np.ndarray | None = Non
 
 def typical_ids(row: np.ndarray, mass: float, logs: np.ndarray | None = None) -> np.ndarray:
     """What `keep_typical` keeps of a row: unlikely ids, without which there is enough, are most often too far."""
-    logs = _logarithms(row, logs)
-    total = row.sum()
-    expected, enough = np.einsum("v,v->", row, logs) / total, mass * total
-    ids, likely, least = _likely(row, total, enough)
+    logs = _logarithms(row, None) if logs is None else logs
+    total = np.einsum("v->", row)
+    expected, enough = _sum_of_products(row, logs) / total, mass * total
+    least = 16 * (total - enough) / len(row)  # as a rule what is less likely is not needed either
+    ids = (row >= least).nonzero()[0]
+    likely = row.take(ids)
+    if likely.sum() < enough:
+        ids, likely, least = _likely(row, total, enough)
     while True:
-        distance = np.abs(logs[ids] - expected)
+        distance = np.abs(logs.take(ids) - expected)
         nearest_first = distance.argsort()
-        reached = likely[nearest_first].cumsum()
-        last = distance[nearest_first[(reached >= min(enough, reached[-1])).argmax()]] + AS_NEAR
+        reached = likely.take(nearest_first).cumsum()
+        last = distance[nearest_first[reached.searchsorted(min(enough, reached[-1]))]] + AS_NEAR
         if least <= 0 or last < expected - math.log(least):  # than which the others are further
             return ids[distance <= last]
         ids, likely, least = np.arange(len(row)), row, 0.0
+
+
+def _sum_of_products(row: np.ndarray, logs: np.ndarray) -> float:
+    """The sum of a row's weights times their logarithms; what has no weight adds nothing, whatever its logarithm."""
+    pieces = range(0, len(row), DOT_IDS)
+    with np.errstate(invalid="ignore"):
+        found = sum(row[at : at + DOT_IDS].dot(logs[at : at + DOT_IDS]) for at in pieces)
+    return float(np.einsum("v,v->", row, np.maximum(logs, LOG_LEAST))) if math.isnan(found) else found
 
 
 def _logarithms(weights: np.ndarray, logs: np.ndarray | None) -> np.ndarray:
