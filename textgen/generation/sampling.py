@@ -92,7 +92,7 @@ def chosen(scores: np.ndarray, best: np.ndarray, uniform: np.ndarray, config: Sa
     filters = active(config)  # rule 6
     logs = scores if "typical" in filters else None
     weights = np.exp(scores, out=scores if logs is None else None)
-    if not filters or np.isnan(best).any():  # a damaged model's scores are no numbers, and any id is as good
+    if not filters or not np.isfinite(best).all():  # a damaged model's scores are no numbers; any id is as good
         return draw(weights, uniform)
     if weights.shape[-1] < MANY_IDS:
         return draw(filter_weights(weights, config, logs), uniform)
