@@ -14,6 +14,7 @@ from textgen.config import FILTERS, SamplingConfig
 AS_NEAR = 1e-12  # nats: two ids may be equally near from two sides, and a rounding must not part them
 GROUP = 128  # so many ids of a row are looked at as one first
 DOT_IDS = 10_000  # OpenBLAS shares longer dot products among threads, which may wait for each other
+FEW_PLACES = 512  # so many are sorted as fast as they are
 LEAST = float(np.finfo(np.float64).tiny)  # a weight that is less counts as so much: it has a logarithm
 LOG_LEAST = math.log(LEAST)
 
@@ -118,13 +119,14 @@ def keep_typical(weights: np.ndarray, mass: float, logs: np.ndarray | None = Non
     logs = _logarithms(weights, logs)
     total = weights.sum(axis=-1)
     # What would normalise the logarithms is in the expected one, too.
-    distance = logs - (np.einsum("bv,bv->b", weights, logs) / total)[:, None]
+    distance = logs - (np.vecdot(weights, logs) / total)[:, None]
     nearest_first = _nearest_first(np.abs(distance, out=distance))
-    if len(weights) > 1:  # places in flat arrays, which are read faster
-        nearest_first += np.arange(0, weights.size, weights.shape[-1])[:, None]
+    rows = np.arange(0, weights.size, weights.shape[-1])  # where they begin in flat arrays, which are read faster
+    if len(weights) > 1:
+        nearest_first += rows[:, None]
     reached = weights.take(nearest_first).cumsum(axis=-1)
     is_enough = reached >= np.minimum(mass * total, reached[:, -1])[:, None]  # the sums may be rounded otherwise
-    last = distance.take(nearest_first[np.arange(len(weights)), is_enough.argmax(axis=-1)])[:, None]
+    last = distance.take(nearest_first.take(is_enough.argmax(axis=-1) + rows))[:, None]
     return np.where(distance <= last + AS_NEAR, weights, 0.0)
 
 
@@ -164,15 +166,19 @@ def _logarithms(weights: np.ndarray, logs: np.ndarray | None) -> np.ndarray:
 
 
 def _nearest_first(distance: np.ndarray) -> np.ndarray:
-    """The ids of each row by distance, float64 [B, V]; those that are as near, within rounding, by id.
+    """The ids of each row by distance, float64 [B, V]; those that are as near, within rounding, in any order.
 
-    The lowest bits of the distances make room for the id, which orders those that were equal: sorting numbers takes a
-    third of the time that sorting places does.
+    Of more than a few, the lowest bits of the distances make room for the id: sorting numbers takes a third of the time
+    that sorting places does.
     """
+    if distance.size <= FEW_PLACES:
+        return distance.argsort(axis=-1)
     ids = (1 << (distance.shape[-1] - 1).bit_length()) - 1
-    bits = distance.view(np.int64) & ~ids | np.arange(distance.shape[-1])
+    bits = distance.view(np.int64) & ~ids
+    bits |= np.arange(distance.shape[-1])
     bits.view(np.float64).sort(axis=-1)
-    return bits & ids
+    bits &= ids
+    return bits
 
 
 # What each filter of SamplingConfig does; weights [B, V] and its number in, weights out.
