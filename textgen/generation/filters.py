@@ -22,7 +22,7 @@ LOG_LEAST = math.log(LEAST)
 def filter_weights(weights: np.ndarray, config: SamplingConfig, logs: np.ndarray | None = None) -> np.ndarray:
     """The weights that the filters leave. Weights are float64 [B, V], not normalised.
 
-    `logs`, float64 [B, V], are their logarithms where these are at hand; of a weight of 0 it may be anything.
+    `logs`, float64 [B, V], are their logarithms where these are at hand; of a weight of 0 it may be any number.
     """
     for name, number in active(config).items():
         weights = keep_typical(weights, number, logs) if name == "typical" else KEEP[name](weights, number)
@@ -116,7 +116,7 @@ def keep_typical(weights: np.ndarray, mass: float, logs: np.ndarray | None = Non
 
     Source: Meister et al. 2023, "Locally Typical Sampling", equation 6.
     """
-    logs = _logarithms(weights, logs)
+    logs = _logarithms(weights) if logs is None else logs
     total = weights.sum(axis=-1)
     # What would normalise the logarithms is in the expected one, too.
     distance = logs - (np.vecdot(weights, logs) / total)[:, None]
@@ -132,7 +132,7 @@ def keep_typical(weights: np.ndarray, mass: float, logs: np.ndarray | None = Non
 
 def typical_ids(row: np.ndarray, mass: float, logs: np.ndarray | None = None) -> np.ndarray:
     """What `keep_typical` keeps of a row: unlikely ids, without which there is enough, are most often too far."""
-    logs = _logarithms(row, None) if logs is None else logs
+    logs = _logarithms(row) if logs is None else logs
     total = np.einsum("v->", row)
     expected, enough = _sum_of_products(row, logs) / total, mass * total
     least = 16 * (total - enough) / len(row)  # as a rule what is less likely is not needed either
@@ -151,18 +151,11 @@ def typical_ids(row: np.ndarray, mass: float, logs: np.ndarray | None = None) ->
 
 
 def _sum_of_products(row: np.ndarray, logs: np.ndarray) -> float:
-    """The sum of a row's weights times their logarithms; what has no weight adds nothing, whatever its logarithm."""
-    pieces = range(0, len(row), DOT_IDS)
-    with np.errstate(invalid="ignore"):
-        found = sum(row[at : at + DOT_IDS].dot(logs[at : at + DOT_IDS]) for at in pieces)
-    return float(np.einsum("v,v->", row, np.maximum(logs, LOG_LEAST))) if math.isnan(found) else found
+    return sum(row[at : at + DOT_IDS].dot(logs[at : at + DOT_IDS]) for at in range(0, len(row), DOT_IDS))
 
 
-def _logarithms(weights: np.ndarray, logs: np.ndarray | None) -> np.ndarray:
-    """The logarithms of weights, as they are at hand or made; no less than LOG_LEAST."""
-    if logs is None:
-        return np.log(np.maximum(weights, LEAST))
-    return np.maximum(logs, LOG_LEAST) if logs.min() < LOG_LEAST else logs
+def _logarithms(weights: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(weights, LEAST))
 
 
 def _nearest_first(distance: np.ndarray) -> np.ndarray:
