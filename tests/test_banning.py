@@ -75,3 +75,9 @@ def test_the_tables_of_the_graph_are_the_same(tokenizer, banned):
 )
 def test_what_a_banned_text_stands_for(banned, pieces):
     assert "".join(SYMBOLS[i] for i in np.flatnonzero(banned_by((banned,), TOKENIZERS[0], False).holds)) == pieces
+
+
+def test_texts_without_anything_banned_between_others_make_no_tables_again():
+    tables = banned_by(("ab",), TOKENIZERS[0], False)
+    assert banned_by((), TOKENIZERS[0], False) is None
+    assert banned_by(("ab",), TOKENIZERS[0], False) is tables

@@ -1,6 +1,8 @@
 """All that decides where a text goes, together: every text keeps every promise, or one line says that none could."""
 
+import contextlib
 import json
+import pickle
 import random
 import re
 from pathlib import Path
@@ -12,6 +14,7 @@ from keeping import found, index_of, too_long
 from patterns import is_match, made_pattern, made_words
 from test_constraints import stands_in
 
+import textgen
 from textgen.cli.replay import replay
 from textgen.cli.sample import sample
 from textgen.config import SamplingConfig
@@ -204,3 +207,30 @@ def test_where_no_text_can_be_written_nothing_is_and_each_is_named(tmp_path, mon
     assert said.startswith(f"the text behind 'x', the text behind 'y' could not be written: {DEAD_END}")
     assert run_sample(*flags, "-o", "out")[1].startswith(DEAD_END)
     assert not Path("out").exists()
+
+
+def test_in_python_one_text_that_cannot_go_on_takes_no_other_with_it():
+    model = textgen.Model(make_stored_model(seed=1))
+    settings = {"prompt": "x", "regex": "(ab)+c|(ba)+b?", "ban": "bc", "length": 8, "temperature": 1.0, "seed": 3}
+    numbers = range(80)  # more than are made side by side
+    with pytest.raises(DeadEndError, match=DEAD_END + r".* The others are in `completions` of this error$") as caught:
+        model.samples(num_samples=len(numbers), **settings)
+    error = pickle.loads(pickle.dumps(caught.value))
+    assert 0 < len(error.completions) < len(numbers)
+    assert all(re.fullmatch("(ba)+b?", one.completion) for one in error.completions)
+    assert sorted([one.sample for one in error.completions] + [*error.samples]) == [*numbers]
+    assert str(error).startswith(f"sample {error.samples[0]}, sample {error.samples[1]}, ")
+    made = {one.sample: one.completion for one in error.completions}
+    with pytest.raises(DeadEndError) if 0 in error.samples else contextlib.nullcontext():
+        assert model.generate(**settings) == made[0]
+
+
+def test_in_python_a_text_alone_that_cannot_go_on_is_told_without_its_number():
+    model = textgen.Model(make_stored_model())
+    with pytest.raises(DeadEndError, match=f"^{DEAD_END}") as caught:
+        model.generate("x", regex="(ab)+c", ban="bc", length=8)
+    assert (caught.value.completions, caught.value.samples) == ((), (0,))
+    pieces: list[str] = []
+    with pytest.raises(DeadEndError, match=f"^{DEAD_END}"):
+        pieces.extend(model.stream("x", regex="(ab)+c", ban="bc", length=8))
+    assert "".join(pieces) == "ababab"

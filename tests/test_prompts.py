@@ -159,8 +159,8 @@ def test_each_prompt_of_a_file_is_continued_as_it_is_alone(tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     write_stored_model(tmp_path / "saved_models", make_stored_model())
 
-    def sampled(*arguments: str) -> str:
-        result = CliRunner().invoke(sample, ["tiny", "-n", "20", *arguments])
+    def sampled(*arguments: str, **given: str) -> str:
+        result = CliRunner().invoke(sample, ["tiny", "-n", "20", *arguments], **given)
         assert result.exception is None
         return result.stdout
 
@@ -168,6 +168,7 @@ def test_each_prompt_of_a_file_is_continued_as_it_is_alone(tmp_path, monkeypatch
     Path("some.jsonl").write_text("".join(json.dumps({"prompt": prompt}) + "\n" for prompt in prompts))
     alone = [sampled("-p", prompt) for prompt in prompts]
     assert sampled("--prompts", "some.jsonl") == "---\n".join(alone)
+    assert sampled("--prompts", "-", input=Path("some.jsonl").read_text()) == "---\n".join(alone)
     assert sampled("--prompts", "some.jsonl", "--no-prompt", "--sample-delimiter", "|").count("|") == 3
     lines = sampled("--prompts", "some.jsonl", "--num-samples", "2", "--json").splitlines()
     found = [json.loads(line) for line in lines]

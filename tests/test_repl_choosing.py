@@ -138,7 +138,7 @@ def test_with_real_models_the_same_lines_give_the_same_session(tokenizer):
     lines = ("it was", "/alt 4", "3", "/variants 3", "2", "/words 3", "/to a", "/regen", "/variants", "x", "/show")
     one, other = (Transcript(*lines, generator=open_generator(make_stored_model(tokenizer=tokenizer))) for _ in "ab")
     assert one.run() == other.run()
-    samples = [one.generator.variants(one.generator.read("it was"), one.session.config, range(4, 7))]
+    samples = [one.generator.variants(one.generator.read("it was"), one.session.config, range(4, 7), pytest.fail)]
     assert len(set(samples[0])) > 1
 
 

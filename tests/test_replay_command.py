@@ -202,6 +202,14 @@ def test_what_is_no_file_is_one_line(models):
             run(replay, name)
 
 
+def test_documents_come_through_a_pipe_too():
+    written = run(sample, "letters", *PLAIN, "--json", "--num-samples", "2")
+    result = CliRunner().invoke(replay, ["-"], input=written)
+    assert (result.exit_code, result.stdout) == (0, run(sample, "letters", *PLAIN, "--num-samples", "2"))
+    with pytest.raises(TextgenError, match=r"^standard input is nothing that textgen sample --json wrote: "):
+        raise CliRunner().invoke(replay, ["-"], input="{").exception
+
+
 def test_the_text_that_is_not_copied_is_asked_for_by_its_name_and_compared(models):
     flags = ["letters", "--json", "-o", "out.json", "--max-copy", "3", "--corpus", "prompts", *PLAIN]
     run(sample, *flags)

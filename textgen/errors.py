@@ -3,6 +3,12 @@
 They survive pickling, since those of a process of `multiprocessing` reach its parent in that way.
 """
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
 
 class TextgenError(Exception):
     """The base. Seen by users whose input or machine does not allow what they asked for."""
@@ -21,7 +27,17 @@ class WrongTypeError(SettingError, TypeError):
 
 
 class DeadEndError(TextgenError):
-    """Seen by users whose rules together leave a text nowhere to go before it is what it must be."""
+    """Seen by users whose rules together leave a text nowhere to go before it is what it must be.
+
+    Where several texts were asked for in Python, the others are made all the same.
+
+    Attributes:
+        completions: the others, as `Model.samples` returns them, in order.
+        samples: the numbers of the samples that came to a dead end.
+    """
+
+    completions: "Sequence[Any]" = ()
+    samples: "Sequence[int]" = ()
 
 
 class CorpusError(TextgenError):

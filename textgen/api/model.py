@@ -86,6 +86,7 @@ class Model:
             SettingError: an argument is of the wrong type (WrongTypeError, a TypeError too), out of its range, or
                 unknown; or there is no memory for so long a text.
             TokenizerError: the prompt has symbols that the model has never seen, and `on_unknown` is "error".
+            DeadEndError: the rules together leave the text nowhere to go before it is what it must be.
             TextgenError: the engine is TensorFlow, and this process was forked from one that had used it.
         """
         return self.samples(prompt, 1, on_unknown=on_unknown, **settings)[0].completion
@@ -102,7 +103,12 @@ class Model:
     ) -> list[Completion]:
         """Several texts that continue `prompt`, made side by side; arguments and errors are those of `generate`.
 
-        Args: logprobs: tell of each token how likely it was, and so many others; None tells nothing.
+        Args:
+            logprobs: tell of each token how likely it was, and so many others; None tells nothing.
+
+        Raises:
+            DeadEndError: some texts came to a dead end. It is raised once the others are made. Its `completions` holds
+                those, and its `samples` the numbers of the ones that failed.
         """
         generator, text, config = self._asked(prompt, on_unknown, settings)
         number = whole_number_of("num_samples", num_samples)
@@ -114,7 +120,10 @@ class Model:
 
     @for_python
     def stream(self, prompt: str | None = "", *, on_unknown: str = "replace", **settings: Any) -> Iterator[str]:
-        """The text of `generate`, piece by piece as it is made; arguments and errors are those of `generate`."""
+        """The text of `generate`, piece by piece as it is made; arguments and errors are those of `generate`.
+
+        A DeadEndError comes after the pieces that could be written.
+        """
         generator, text, config = self._asked(prompt, on_unknown, settings)
         return generator.write(generator.read(generator.readable_prompt(text)), config)
 

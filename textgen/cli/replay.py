@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 def replay(file: Path, corpus: str | None, models_dir: Path) -> None:
     """Write again the texts of FILE, which `textgen sample --json` has written.
 
+    A FILE of - is standard input.
+
     Exits with 1 where a text is not the same, and says which of model, version, corpus or setting differs.
     """
     from textgen.cli.sample import open_index
@@ -43,7 +45,10 @@ def replay(file: Path, corpus: str | None, models_dir: Path) -> None:
 
     write = text_writer()
     completions = made_again(
-        read_records(file), lambda name: load_model(name, models_dir), opened, version_of("textgen")
+        read_records(None if str(file) == "-" else file),
+        lambda name: load_model(name, models_dir),
+        opened,
+        version_of("textgen"),
     )
     for number, completion in enumerate(completions):
         write(("---\n" if number else "") + completion.prompt + completion.completion + "\n")

@@ -36,7 +36,7 @@ MAX_PROMPTS_BYTES = 16 * MAX_PROMPT_BYTES
     "--prompts",
     "prompts_file",
     type=click.Path(path_type=Path),
-    help="Continue each prompt of this file: a line each, or JSON lines with the field `prompt`.",
+    help="Continue each prompt of this file: a line each, or JSON lines with the field `prompt`; - is standard input.",
 )
 @sampling_options
 @click.option(
@@ -56,7 +56,8 @@ MAX_PROMPTS_BYTES = 16 * MAX_PROMPT_BYTES
     "--logprobs",
     type=click.IntRange(min=0),
     metavar="K",
-    help="Write a line for each token: its probability in the model, before any other setting, and the K likeliest.",
+    help="Write a line for each token: its probability in the model, before any other setting, and the K likeliest "
+    "others.",
 )
 @click.option("--color", is_flag=True, help="Colour what MODEL writes by how surprising it was to MODEL itself.")
 @click.option("-o", "--output", type=click.Path(), help="Write to this file; - is standard output.")
@@ -182,7 +183,7 @@ def _prompts(prompt: str | None, escapes: bool, file: Path | None, prompts_file:
         raise SettingError("--escapes is for the text of --prompt. Leave it out, or give the text there")
     notice = lambda note: tell(f"textgen: {note}")  # noqa: E731
     if prompts_file:
-        return read_prompts(prompts_file, MAX_PROMPTS_BYTES, notice)
+        return read_prompts(None if str(prompts_file) == "-" else prompts_file, MAX_PROMPTS_BYTES, notice)
     if file or prompt == "-":
         return [read_prompt(file, MAX_PROMPT_BYTES, notice)]
     return [unescape(prompt) if prompt and escapes else prompt or ""]

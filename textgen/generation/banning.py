@@ -134,14 +134,16 @@ def _column(
     return found ^ is_negated
 
 
-@functools.lru_cache(maxsize=1)  # many texts are written with one
 def banned_by(texts: tuple[str, ...], tokenizer: Tokenizer, writes_separators: bool) -> Banned | None:
     """The tables of the banned `texts`, None where there are none.
 
     Args: writes_separators: whether text goes on after the end of a document.
     """
-    if not texts:
-        return None
+    return _tables(texts, tokenizer, writes_separators) if texts else None
+
+
+@functools.lru_cache(maxsize=1)  # many texts are written with one, and others without any beside them
+def _tables(texts: tuple[str, ...], tokenizer: Tokenizer, writes_separators: bool) -> Banned:
     sizes = [len(list(places_of(text))) for text in texts]
     num_places, num_ids = sum(sizes), tokenizer.vocabulary_size
     check_fits(TABLES * num_places * num_ids, f"banning {num_places:,} characters", "Ban less")

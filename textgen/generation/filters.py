@@ -13,6 +13,8 @@ from textgen.config import FILTERS, SamplingConfig
 
 AS_NEAR = 1e-12  # nats: two ids may be equally near from two sides, and a rounding must not part them
 GROUP = 128  # so many ids of a row are looked at as one first
+DOT_IDS = 10_000  # OpenBLAS shares longer dot products among threads, which may wait for each other
+FEW_PLACES = 512  # so many are sorted as fast as they are
 LEAST = float(np.finfo(np.float64).tiny)  # a weight that is less counts as so much: it has a logarithm
 LOG_LEAST = math.log(LEAST)
 
@@ -20,7 +22,7 @@ LOG_LEAST = math.log(LEAST)
 def filter_weights(weights: np.ndarray, config: SamplingConfig, logs: np.ndarray | None = None) -> np.ndarray:
     """The weights that the filters leave. Weights are float64 [B, V], not normalised.
 
-    `logs`, float64 [B, V], are their logarithms where these are at hand; of a weight of 0 it may be anything.
+    `logs`, float64 [B, V], are their logarithms where these are at hand; of a weight of 0 it may be any number.
     """
     for name, number in active(config).items():
         weights = keep_typical(weights, number, logs) if name == "typical" else KEEP[name](weights, number)
@@ -35,7 +37,7 @@ def filter_row(
     for name, number in active(config).items():
         kept = typical_ids(row, number, logs) if name == "typical" else KEPT[name](row, number)
         row, ids = row[kept], kept if ids is None else ids[kept]
-        logs = None if logs is None else logs[kept]
+        logs = None if logs is None or name == "typical" else logs[kept]
     return np.arange(len(row)) if ids is None else ids, row
 
 
@@ -114,52 +116,62 @@ def keep_typical(weights: np.ndarray, mass: float, logs: np.ndarray | None = Non
 
     Source: Meister et al. 2023, "Locally Typical Sampling", equation 6.
     """
-    logs = _logarithms(weights, logs)
+    logs = _logarithms(weights) if logs is None else logs
     total = weights.sum(axis=-1)
     # What would normalise the logarithms is in the expected one, too.
-    distance = logs - (np.einsum("bv,bv->b", weights, logs) / total)[:, None]
+    distance = logs - (np.vecdot(weights, logs) / total)[:, None]
     nearest_first = _nearest_first(np.abs(distance, out=distance))
-    if len(weights) > 1:  # places in flat arrays, which are read faster
-        nearest_first += np.arange(0, weights.size, weights.shape[-1])[:, None]
+    rows = np.arange(0, weights.size, weights.shape[-1])  # where they begin in flat arrays, which are read faster
+    if len(weights) > 1:
+        nearest_first += rows[:, None]
     reached = weights.take(nearest_first).cumsum(axis=-1)
     is_enough = reached >= np.minimum(mass * total, reached[:, -1])[:, None]  # the sums may be rounded otherwise
-    last = distance.take(nearest_first[np.arange(len(weights)), is_enough.argmax(axis=-1)])[:, None]
+    last = distance.take(nearest_first.take(is_enough.argmax(axis=-1) + rows))[:, None]
     return np.where(distance <= last + AS_NEAR, weights, 0.0)
 
 
 def typical_ids(row: np.ndarray, mass: float, logs: np.ndarray | None = None) -> np.ndarray:
     """What `keep_typical` keeps of a row: unlikely ids, without which there is enough, are most often too far."""
-    logs = _logarithms(row, logs)
-    total = row.sum()
-    expected, enough = np.einsum("v,v->", row, logs) / total, mass * total
-    ids, likely, least = _likely(row, total, enough)
+    logs = _logarithms(row) if logs is None else logs
+    total = np.einsum("v->", row)
+    expected, enough = _sum_of_products(row, logs) / total, mass * total
+    least = 16 * (total - enough) / len(row)  # as a rule what is less likely is not needed either
+    ids = (row >= least).nonzero()[0]
+    likely = row.take(ids)
+    if likely.sum() < enough:
+        ids, likely, least = _likely(row, total, enough)
     while True:
-        distance = np.abs(logs[ids] - expected)
+        distance = np.abs(logs.take(ids) - expected)
         nearest_first = distance.argsort()
-        reached = likely[nearest_first].cumsum()
-        last = distance[nearest_first[(reached >= min(enough, reached[-1])).argmax()]] + AS_NEAR
+        reached = likely.take(nearest_first).cumsum()
+        last = distance[nearest_first[reached.searchsorted(min(enough, reached[-1]))]] + AS_NEAR
         if least <= 0 or last < expected - math.log(least):  # than which the others are further
             return ids[distance <= last]
         ids, likely, least = np.arange(len(row)), row, 0.0
 
 
-def _logarithms(weights: np.ndarray, logs: np.ndarray | None) -> np.ndarray:
-    """The logarithms of weights, as they are at hand or made; no less than LOG_LEAST."""
-    if logs is None:
-        return np.log(np.maximum(weights, LEAST))
-    return np.maximum(logs, LOG_LEAST) if logs.min() < LOG_LEAST else logs
+def _sum_of_products(row: np.ndarray, logs: np.ndarray) -> float:
+    return sum(row[at : at + DOT_IDS].dot(logs[at : at + DOT_IDS]) for at in range(0, len(row), DOT_IDS))
+
+
+def _logarithms(weights: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(weights, LEAST))
 
 
 def _nearest_first(distance: np.ndarray) -> np.ndarray:
-    """The ids of each row by distance, float64 [B, V]; those that are as near, within rounding, by id.
+    """The ids of each row by distance, float64 [B, V]; those that are as near, within rounding, in any order.
 
-    The lowest bits of the distances make room for the id, which orders those that were equal: sorting numbers takes a
-    third of the time that sorting places does.
+    Of more than a few, the lowest bits of the distances make room for the id: sorting numbers takes a third of the time
+    that sorting places does.
     """
+    if distance.size <= FEW_PLACES:
+        return distance.argsort(axis=-1)
     ids = (1 << (distance.shape[-1] - 1).bit_length()) - 1
-    bits = distance.view(np.int64) & ~ids | np.arange(distance.shape[-1])
+    bits = distance.view(np.int64) & ~ids
+    bits |= np.arange(distance.shape[-1])
     bits.view(np.float64).sort(axis=-1)
-    return bits & ids
+    bits &= ids
+    return bits
 
 
 # What each filter of SamplingConfig does; weights [B, V] and its number in, weights out.

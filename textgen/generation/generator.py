@@ -16,7 +16,7 @@ import numpy as np
 from textgen.config import END_OF_DOCUMENT, SamplingConfig
 from textgen.errors import DeadEndError, SettingError
 from textgen.generation.barred import Barred
-from textgen.generation.completion import Completion, OnFailed
+from textgen.generation.completion import Completion, OnFailed, dead_end
 from textgen.generation.ending import Ending, with_start
 from textgen.generation.engines import Engine, open_engine
 from textgen.generation.following import Following, check_together
@@ -173,21 +173,20 @@ class Generator:
 
         Args:
             logprobs: tell how likely each token was, and so many of the likeliest; None tells nothing.
-            on_failed: told of a text that is left out; None raises DeadEndError for the first.
+            on_failed: told of a text that is left out; None raises DeadEndError once the others are made.
         """
         if logprobs is not None and logprobs < 0:
             raise SettingError(f"`logprobs` must be at least 0. Received: {received(logprobs)}")
         check_samples(self.tokenizer, config, num_samples)
-        return self.complete(prompt, config, range(num_samples), logprobs=logprobs, on_failed=on_failed)
+        failed: dict[int, DeadEndError] = {}
+        told = on_failed or failed.__setitem__
+        completions = self.complete(prompt, config, range(num_samples), logprobs=logprobs, on_failed=told)
+        if failed:
+            raise dead_end(failed, completions, num_samples)
+        return completions
 
     def complete(
-        self,
-        prompt: str,
-        config: SamplingConfig,
-        numbers: range,
-        *,
-        logprobs: int | None = None,
-        on_failed: OnFailed | None = None,
+        self, prompt: str, config: SamplingConfig, numbers: range, *, on_failed: OnFailed, logprobs: int | None = None
     ) -> list[Completion]:
         """The samples of these numbers, as many side by side as `batch_of` says; arguments as of `generate`."""
         text = self.readable_prompt(prompt)
@@ -210,15 +209,13 @@ class Generator:
         first = sample // at_once * at_once
         return range(first, min(first + at_once, num_samples))
 
-    def variants(
-        self, context: Context, config: SamplingConfig, samples: range, on_failed: OnFailed | None = None
-    ) -> list[str]:
+    def variants(self, context: Context, config: SamplingConfig, samples: range, on_failed: OnFailed) -> list[str]:
         """The texts of several samples after `context`, made side by side in one batch."""
         following = self.following(context, config)
         return [one.completion for one in self._batch("", following, np.array(samples), None, on_failed)]
 
     def _batch(
-        self, prompt: str, following: Following, samples: np.ndarray, logprobs: int | None, on_failed: OnFailed | None
+        self, prompt: str, following: Following, samples: np.ndarray, logprobs: int | None, on_failed: OnFailed
     ) -> list[Completion]:
         endings, steering = following.rows(len(samples))
         texts: list[list[str]] = [[] for _ in samples]
@@ -241,8 +238,6 @@ class Generator:
             try:
                 self._check(following, ending)
             except DeadEndError as problem:
-                if on_failed is None:
-                    raise DeadEndError(f"sample {sample}: {problem}" if len(samples) > 1 else str(problem)) from None
                 on_failed(sample, problem)
                 continue
             text, token_ids = "".join(pieces), [block[:, column] for block in blocks]

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from textgen.config import SamplingConfig
 from textgen.errors import DeadEndError
-from textgen.generation.completion import Completion
+from textgen.generation.completion import MOST_NAMED, Completion
 from textgen.generation.generator import Generator
 from textgen.messages import few, json_line, shown
 
 if TYPE_CHECKING:
     from textgen.store.copy_index import CopyIndex
 
-MOST_NAMED = 5  # texts that fail
 Shown = Iterator[tuple[str, bool]]  # pieces of text, and whether each is copied
 
 

@@ -43,24 +43,27 @@ def read_prompt(path: Path | None, max_bytes: int, notice: Callable[[str], None]
     return text
 
 
-def read_prompts(path: Path, max_bytes: int, notice: Callable[[str], None] = lambda note: None) -> list[str]:
+def read_prompts(path: Path | None, max_bytes: int, notice: Callable[[str], None] = lambda note: None) -> list[str]:
     """The prompts of a file: JSON lines with the field `prompt`, or lines of text; blank lines are none.
+
+    Without a file, standard input is read.
 
     A file holds JSON lines where its name says so, .jsonl or .ndjson, or its first line is such an object.
 
     Raises what `read_prompt` raises, and CorpusError where there is no prompt, or a line without the field.
     """
+    name, suffix = (shown(path), path.suffix.lower()) if path else ("standard input", "")
     lines = read_prompt(path, max_bytes, notice).split("\n")
     numbered = [(number, line) for number, line in enumerate(lines, start=1) if line and not line.isspace()]
     if not numbered:
-        raise CorpusError(f"{shown(path)} holds no prompt. Give one on each line")
-    if path.suffix.lower() not in (".jsonl", ".ndjson") and _prompt_of(numbered[0][1]) is None:
+        raise CorpusError(f"{name} holds no prompt. Give one on each line")
+    if suffix not in (".jsonl", ".ndjson") and _prompt_of(numbered[0][1]) is None:
         return [line for _, line in numbered]
     prompts = []
     for number, line in numbered:
         prompt = _prompt_of(line)
         if prompt is None:
-            raise CorpusError(f'line {number} of {shown(path)} is no object like {{"prompt": "Once"}}. Mend that line')
+            raise CorpusError(f'line {number} of {name} is no object like {{"prompt": "Once"}}. Mend that line')
         prompts.append(prompt)
     return prompts
 

@@ -3,7 +3,9 @@
 A document may come from anybody. It names its model; nothing is opened for it but a model of that name.
 """
 
+import contextlib
 import dataclasses
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -101,31 +103,32 @@ def _corpus_of(document: dict[str, Any], what: str) -> tuple[str, str] | None:
     return name, sha256
 
 
-def read_records(path: Path) -> list[Recorded]:
-    """The documents of a file: one, a list of them, or one of these on each line.
+def read_records(path: Path | None) -> list[Recorded]:
+    """The documents of a file, or of standard input: one, a list of them, or one of these on each line.
 
     Raises:
         CorpusError: it cannot be read, or holds something else.
         ModelError: a document names a model as none can be named.
     """
+    name = shown(path) if path else "standard input"
     try:
-        with open_regular(path) as file:
+        with open_regular(path) if path else contextlib.nullcontext(sys.stdin.buffer) as file:
             content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as problem:  # ValueError: a path that holds NUL
-        raise CorpusError(f"{shown(path)} cannot be read: {getattr(problem, 'strerror', None) or problem}") from None
+        raise CorpusError(f"{name} cannot be read: {getattr(problem, 'strerror', None) or problem}") from None
     if len(content) > MAX_BYTES:
-        raise CorpusError(f"{shown(path)} has more than {MAX_BYTES:,} bytes. Give it in parts")
+        raise CorpusError(f"{name} has more than {MAX_BYTES:,} bytes. Give it in parts")
     lines = [line for line in content.splitlines() if line.strip()]
     if lines[1:] and not _is_json(lines[0]):
         lines = [content]  # one document that somebody has laid out
     try:
         found = [parse_json(line, MAX_VALUES) for line in lines]
     except (ValueError, RecursionError) as problem:
-        raise CorpusError(f"{shown(path)} is nothing that textgen sample --json wrote: {problem}") from None
+        raise CorpusError(f"{name} is nothing that textgen sample --json wrote: {problem}") from None
     documents = [document for line in found for document in (line if isinstance(line, list) else [line])]
     if not documents:
-        raise CorpusError(f"{shown(path)} holds no text")
-    return [Recorded.of(document, f"text {number} of {shown(path)}") for number, document in enumerate(documents, 1)]
+        raise CorpusError(f"{name} holds no text")
+    return [Recorded.of(document, f"text {number} of {name}") for number, document in enumerate(documents, 1)]
 
 
 def _is_json(line: bytes) -> bool:

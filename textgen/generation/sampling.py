@@ -25,7 +25,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from textgen.config import SamplingConfig
-from textgen.generation.filters import GROUP, active, filter_row, filter_weights
+from textgen.generation.filters import GROUP, LOG_LEAST, active, filter_row, filter_weights
 
 PENALTIES = {"repeat_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}  # and where they are off
 MANY_IDS = 4096  # from so many on, rows are drawn one after the other, and ids by groups
@@ -90,9 +90,10 @@ def chosen(scores: np.ndarray, best: np.ndarray, uniform: np.ndarray, config: Sa
     scores -= best  # before the division: a tiny temperature must not make two infinities
     scores /= max(config.temperature, COLDEST)  # rule 5
     filters = active(config)  # rule 6
-    logs = scores if "typical" in filters else None
-    weights = np.exp(scores, out=scores if logs is None else None)
-    if not filters or np.isnan(best).any():  # a damaged model's scores are no numbers, and any id is as good
+    needs_logs = "typical" in filters
+    weights = np.exp(scores, out=None if needs_logs else scores)
+    logs = np.maximum(scores, LOG_LEAST, out=scores) if needs_logs else None  # of barred ids they were infinite
+    if not filters or not np.isfinite(best).all():  # a damaged model's scores are no numbers; any id is as good
         return draw(weights, uniform)
     if weights.shape[-1] < MANY_IDS:
         return draw(filter_weights(weights, config, logs), uniform)
