@@ -88,8 +88,34 @@ def test_words_that_the_text_does_not_use_stay_unless_they_are_names_or_need_a_s
 def test_unused_words_keep_their_order():
     words = [" one", " two", " Three", " three", " Anna", " x\u2019"]
     without_capitals = [" one", " three"], [" Three", " Anna", " x\u2019"]
-    assert unused_words(words, {" two": 1}, set(" onetwhrx")) == without_capitals
-    assert unused_words(words, {" two": 1}, set(" onetwhrxTA"))[1] == [" Anna", " x\u2019"]
+    assert unused_words(words, {" two": 1}, set(" onetwhrx"), ()) == without_capitals
+    assert unused_words(words, {" two": 1}, set(" onetwhrxTA"), ())[1] == [" Anna", " x\u2019"]
+
+
+def test_a_letter_that_is_no_word_of_the_text_is_read_and_not_written():
+    """However many letters the first text has alone; a form of the letter is enough, once is too little."""
+    old_text = "a cat, p.m. p.m. (A) \u201cA\u201d\nA dog I A dog a cat; s. (s) t; d; (t) d;\nS; S; 7; (7)\n"
+    base = fitted(old_text * 3, level="word")
+    assert {" a", " p", " A", " I", " s", " t", " d"} <= set(base.words)
+    assert set("AmSst7") <= set(base.alone)
+    tokenizer = fitted("(A cat.) I see a dog; I see a cat. A t. (s) (m) m p (7)\n S", base, level="word")
+    silent = tokenizer.words[-tokenizer.num_silent :]
+    assert {" a", " I", " A"} <= set(tokenizer.words) - set(silent)
+    assert {" p", " s", " t", " d"} <= set(silent)
+    assert set("Am7") <= set(tokenizer.alone)
+    assert not set("Sst") & set(tokenizer.alone)
+
+
+def test_an_ideograph_stands_alone_if_it_does_so_once():
+    base = fitted("世世界界 a cat a cat", level="word")
+    assert fitted("世 a cat a cat", base, level="word").alone == "世"
+
+
+def test_a_letter_that_mostly_begins_what_is_spelled_does_not_stand_alone():
+    base = fitted("(S) a cat; (S) a dog;\n" * 9, level="word")
+    assert "S" in base.alone
+    assert "S" not in fitted("(S) a cat; (S)\nSara a cat;\nSally a cat;\nSusan a cat;\n", base, level="word").alone
+    assert "S" in fitted("(S) a cat; (S)\nSara a cat;\nSally a cat;\n", base, level="word").alone
 
 
 def test_a_vocabulary_size_counts_all_ids_and_takes_what_the_text_uses_first():

@@ -11,7 +11,7 @@ from textgen.config import TextConfig
 from textgen.errors import TokenizerError
 from textgen.tokenizers import text_blocks
 from textgen.tokenizers.base import Tokenizer
-from textgen.tokenizers.extending import check_extensible, unused_words
+from textgen.tokenizers.extending import check_extensible, is_letter, unused_words
 from textgen.tokenizers.fitting import SymbolFitter
 from textgen.tokenizers.text_blocks import code_points
 from textgen.tokenizers.word import WordTokenizer
@@ -85,15 +85,17 @@ class WordFitter(SymbolFitter):
         self._finish_text()
         symbols = self.symbols(base)
         old = base.words if isinstance(base, WordTokenizer) else ()
-        written, silent = unused_words(old, self._counts, frozenset(self.symbols()))
         known = frozenset(old)
-        num_used = sum(count > 1 or word in known for word, count in self._counts.items())
+        letters = frozenset(filter(self._is_a_word, self.symbols()))
+        used = {w: n for w, n in self._counts.items() if w not in known or not is_letter(w) or w[-1] in letters}
+        written, silent = unused_words(old, used, frozenset(self.symbols()), letters)
+        num_used = sum(count > 1 or word in known for word, count in used.items())
         num_others = len(symbols) + config.has_documents
         num_unused = len(written) + len(silent)
-        num_words = len(self._counts) + num_unused
+        num_words = len(used) + num_unused
         size = choose_vocabulary_size(config.vocabulary_size, num_others, num_words, num_used + num_unused)
         # What the text uses comes first, what it uses once and the base does not know comes last.
-        counts = {word: count + (word in known) for word, count in self._counts.items()}
+        counts = {word: count + (word in known) for word, count in used.items()}
         chosen = most_frequent(counts, min(size - num_others, num_used))
         written = written[: size - num_others - len(chosen)]
         silent = silent[: size - num_others - len(chosen) - len(written)]
@@ -102,32 +104,46 @@ class WordFitter(SymbolFitter):
         is_chosen = frozenset(chosen).union(written)
         kept = (word for word in old if word in is_chosen)
         words = (*kept, *(word for word in chosen if word not in known), *silent)
-        alone = self._standing_alone(symbols, frozenset(words))
-        if isinstance(base, WordTokenizer):  # it knows of what may be by chance that the text has it so once
-            alone |= {symbol for symbol in base.alone if self._alone[ord(symbol)]}
-        alone_symbols = "".join(sorted(alone))
-        return WordTokenizer(
-            symbols, words, config.between_documents, config.normalize, alone_symbols, num_silent=len(silent)
-        )
+        known_alone = base.alone if isinstance(base, WordTokenizer) else ""
+        alone = "".join(sorted(self._standing_alone(symbols, frozenset(words), known_alone)))
+        return WordTokenizer(symbols, words, config.between_documents, config.normalize, alone, num_silent=len(silent))
 
-    def _standing_alone(self, symbols: str, words: frozenset[str]) -> set[str]:
+    def _standing_alone(self, symbols: str, words: frozenset[str], known: str) -> set[str]:
         """Those of the symbols that are pieces themselves: "I", a comma.
 
         A piece of one character must occur twice. In a long text nearly every letter does so somewhere, as in "p.m.",
         and a space does at the end of a line. They are also what the spelling of a rare word begins with. So a letter
         or a space must besides stand alone more often than it begins a piece that has to be spelled; otherwise a model
         that must not spell would write "Z" where it wants to begin with a name.
+
+        What is `known` to stand alone needs to do so only once: a base has learned where. But nearly every letter is
+        known so. A letter must besides be a word of the text twice in any form, and as itself, with a space before it
+        or without, as often as it begins a piece that has to be spelled.
         """
         spelled: Counter[str] = Counter()
         for piece, count in self._counts.items():
             if piece not in words:
                 spelled[piece[0]] += count
-        may_only_spell = frozenset(np.flatnonzero(np.isin(classes_of(code_points(symbols)), (LETTER, SPACE))).tolist())
-        return {
-            symbol
-            for place, symbol in enumerate(symbols)
-            if self._alone[ord(symbol)] > (max(1, spelled[symbol]) if place in may_only_spell else 1)
-        }
+        alone: set[str] = set()
+        for symbol, kind in zip(symbols, classes_of(code_points(symbols)).tolist(), strict=True):
+            times = self._alone[ord(symbol)]
+            if symbol in known and kind == LETTER:
+                is_alone = self._is_a_word(symbol) and self._times_alone(symbol) >= spelled[symbol] and times > 0
+            elif symbol in known:
+                is_alone = times > 0
+            else:
+                is_alone = times > (max(1, spelled[symbol]) if kind in (LETTER, SPACE) else 1)
+            if is_alone:
+                alone.add(symbol)
+        return alone
+
+    def _is_a_word(self, letter: str) -> bool:
+        """Whether the text has a letter as a word, twice in all; small ones count for a capital."""
+        return sum(map(self._times_alone, {letter, letter.lower()})) > 1
+
+    def _times_alone(self, letter: str) -> int:
+        """How often the text has a letter as a word, with a space before it or without."""
+        return (self._alone[ord(letter)] if len(letter) == 1 else 0) + self._counts.get(f" {letter}", 0)
 
     def _finish_text(self) -> None:
         self._count_waiting()
