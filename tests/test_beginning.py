@@ -105,10 +105,17 @@ def test_how_well_a_named_model_reads_the_text_decides_the_recipe(english, monke
     assert few.training.learning_rate == few_rate
 
 
-def test_without_the_pretrained_model_a_run_is_refused_and_says_how_to_go_on(english, monkeypatch):
-    (english / "tokenizer.json").unlink()
-    with pytest.raises(ModelError, match=r"tokenizer.json.*Train without it: --init-from none"):
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "weights.safetensors", "manifest.json"])
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_text("{")])
+def test_with_a_damaged_pretrained_model_a_run_is_refused_and_says_how_to_go_on(english, name, damage):
+    damage(english / name)
+    with pytest.raises(ModelError, match=r"^the pretrained model is damaged: .*Train without it: --init-from none$"):
         planned()
+    assert not Path("models").exists()
+    assert planned(init_from="none").parent is None
+
+
+def test_without_the_pretrained_model_a_run_is_refused_and_says_how_to_go_on(english, monkeypatch):
     monkeypatch.setattr(shipped, "PACKAGE", Path("elsewhere/textgen"))
     with pytest.raises(ModelError, match=r"missing from this installation\. Train without it: --init-from none"):
         planned()

@@ -6,6 +6,7 @@ the model's language is far below that floor, a text in its script but in anothe
 source code. Characters that the model does not know cost UNKNOWN_BITS each.
 """
 
+import contextlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from textgen.errors import ModelError
 from textgen.evaluation import readable_blocks
 from textgen.evaluation.one_pass import cross_entropy
 from textgen.generation.numpy_engine import NumpyEngine
+from textgen.records import ModelRecord
 from textgen.store import model_directory, shipped
 from textgen.store.model_directory import StoredModel
 from textgen.tokenizers.normalizing import normalize_blocks
@@ -62,8 +64,20 @@ def find() -> Path:
 
 def load() -> StoredModel:
     """The pretrained model, verified. Raises ModelError, which says how to go on without it."""
-    try:
+    with _advising():
         return model_directory.load_model(find(), Path())
+
+
+def read_record() -> ModelRecord:
+    """What the pretrained model says of itself, not verified. Raises ModelError as `load` does."""
+    with _advising():
+        return model_directory.read_record(find() / model_directory.CONFIG)
+
+
+@contextlib.contextmanager
+def _advising() -> Iterator[None]:
+    try:
+        yield
     except ModelError as problem:
         said = str(problem)
         raise ModelError(said if ADVICE in said else f"the pretrained model is damaged: {said}. {ADVICE}") from None

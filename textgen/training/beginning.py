@@ -59,5 +59,4 @@ def choose(request: Request) -> Beginning:
 
 
 def _contradiction(given: Mapping[str, Any]) -> tuple[str, str] | None:
-    path = pretrained.find()
-    return contradiction(given, model_directory.read_record(path / model_directory.CONFIG), path.name)
+    return contradiction(given, pretrained.read_record(), pretrained.NAME)
