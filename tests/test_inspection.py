@@ -175,12 +175,24 @@ def test_without_the_pretrained_model_the_rest_is_said_and_that_it_is_missing(mo
     found = inspected("a cat sat on a mat\n" * 90)
     assert found.notes == ("the pretrained model english is missing",)
     assert found.recommendation.begins_with is None
+    assert found.recommendation.command.startswith("textgen train tale.txt --init-from none --minutes ")  # which runs
 
 
 def test_a_list_of_names_is_for_characters():
     names = "\n".join(f"{a}{b}{c}" for a in "BDFGKLMN" for b in ("an", "er", "io", "us") for c in ("dor", "lin", "mas"))
     advice = inspected(names * 2 + "\n", documents="line").recommendation
     assert (advice.begins_with, advice.level) == (None, "char")
+
+
+def test_a_list_that_the_pretrained_model_reads_well_begins_with_it(monkeypatch):
+    """As `train` does: headlines are a list, and made of words."""
+    monkeypatch.setattr(pretrained, "read", lambda model, reader: pretrained.Reading(2.9, 3.8))
+    monkeypatch.setattr(pretrained, "load", lambda: make_stored_model(tokenizer=make_word_tokenizer()))
+    found = inspected("".join(f"A cat sat on {n} mats\n" for n in range(300)))
+    advice = found.recommendation
+    assert (found.is_list, advice.begins_with, advice.level) == (True, "tiny", "word")
+    assert advice.command == f"textgen train tale.txt --documents line --minutes {advice.minutes}"
+    assert "a model of words and documents writes new ones" in run("tale.txt").stdout
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ TOO_SMALL = 1_000  # characters; a model of less repeats it and nothing else
 EXPECTED_SIZE = ((300_000, "small"), (math.inf, "medium"))  # up to so many tokens, the size that minutes are meant for
 EPOCHS = ((300_000, 12.0), (3_000_000, 8.0), (30_000_000, 3.0), (math.inf, 1.0))  # passes that still pay
 FEWEST_MINUTES, MOST_MINUTES = 1, 60
+NOTHING = "--init-from none"  # what `train` begins with where the pretrained model is missing
 
 
 class Begins(NamedTuple):
@@ -132,11 +133,12 @@ def inspect_corpus(
     is_list = kinds.is_list(facts.duplicate_lines) and not _is_table(reader)
     begins: Begins | None = None
     base: Tokenizer | None = None
-    if not is_list and facts.characters >= TOO_SMALL:
+    is_missing = False
+    if facts.characters >= TOO_SMALL:
         try:
             begins, base = _begins(pretrained.load(), reader, sketcher.finish())
         except ModelError as problem:
-            notes = (*notes, str(problem))
+            notes, is_missing = (*notes, str(problem)), True
     parts = documents.finish() if reader.config.has_documents else None
     held, covered = _coverage(words, reader.config, base)
     return Inspection(
@@ -152,7 +154,7 @@ def inspect_corpus(
         recommendation=advise(
             facts,
             covered,
-            arguments,
+            f"{arguments} {NOTHING}".lstrip() if is_missing else arguments,
             recurrent_rate(),
             begins,
             is_list=is_list,
@@ -207,7 +209,7 @@ def advise(
         operations_per_second: of this machine, see `recurrent_rate`.
         begins: the pretrained model, where training would begin with it.
         is_list: whether the lines are short and different, each for itself. Characters make new ones; a model of words
-            mostly repeats those that it has read.
+            mostly repeats those that it has read, unless it has read other texts.
         longest_document: in characters; None where the corpus is read as one text.
         is_word_by_default: whether `train` would make a word model of it, with nothing to begin with.
 
@@ -222,7 +224,7 @@ def advise(
     if corpus.characters < TOO_SMALL or corpus.characters * share < least:
         return None
     default = "char" if begins is None else begins.level
-    is_said = is_list or (begins is None and is_word_by_default)  # what `train` begins with was not looked at
+    is_said = begins is None and (is_list or is_word_by_default)
     level = _level(corpus, words_covered, begins, is_list)
     if level == "word" and corpus.words * share < least:
         level = "char"
@@ -254,10 +256,12 @@ def advise(
 
 
 def _level(corpus: CorpusFacts, words_covered: float, begins: Begins | None, is_list: bool) -> str:
-    if is_list or not corpus.has_words:
+    if not corpus.has_words:
         return "char"
     if begins is not None and words_covered >= WORDS_FROM_COVERAGE_TAUGHT:
         return begins.level
+    if is_list:
+        return "char"
     is_prose = corpus.characters / corpus.words < 12
     is_long = corpus.characters >= WORDS_FROM_CHARACTERS and words_covered >= WORDS_FROM_COVERAGE
     return "word" if is_prose and is_long else "char"

@@ -80,7 +80,8 @@ def _lines(found: "Inspection") -> Iterator[str]:
         times = "once" if rare.count == 1 else f"{rare.count:,} times, first"
         yield f"{label:<13} {rare.symbol!r} {_name(rare.symbol)}: {times} at line {rare.line:,}, column {rare.column:,}"
     if found.is_list:
-        yield "list          the lines are short and different; a model of characters and documents writes new ones"
+        kind = "characters" if advice is None or advice.begins_with is None else "words"
+        yield f"list          the lines are short and different; a model of {kind} and documents writes new ones"
     if advice is None:
         yield f"try           more text: {counted(facts.characters, 'character')} are too few to learn from;"
         yield f"              some {A_BEGINNING:,} are a beginning"
