@@ -52,6 +52,14 @@ def test_a_text_that_it_does_not_read_well_begins_from_nothing(english, monkeypa
     assert (plan.parent, plan.text.level) == (None, "char")
 
 
+@pytest.mark.parametrize(("lines", "level"), [(3, "char"), (30, "word")])
+def test_a_text_that_has_enough_characters_and_too_few_words_begins_from_nothing(english, lines, level):
+    Path("novel.txt").write_text("the cat sat on a mat, and the dog sat on the cat.\n" * lines)
+    said = []
+    assert planned(said, sequence_length=32, batch_size=None).text.level == level
+    assert said[0].startswith("from nothing" if level == "char" else "with english")
+
+
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
@@ -94,7 +102,9 @@ def test_a_model_of_the_user_s_own_can_be_named_and_one_called_english_comes_fir
     assert planned().begins.path == english  # by default it is the one that comes with textgen
 
 
-@pytest.mark.parametrize(("bits", "rate", "few_rate"), [(1.5, 0.0005, 0.002), (2.2, 0.002, 0.003), (2.9, 0.006, 0.012)])
+@pytest.mark.parametrize(
+    ("bits", "rate", "few_rate"), [(1.5, 0.00025, 0.0015), (2.2, 0.002, 0.003), (2.9, 0.006, 0.012)]
+)
 def test_how_well_a_named_model_reads_the_text_decides_the_recipe(english, monkeypatch, bits, rate, few_rate):
     monkeypatch.setattr(pretrained, "read", lambda model, reader: pretrained.Reading(bits, 3.0))
     plan = planned(init_from=str(english), steps=9_000)

@@ -34,7 +34,10 @@ def adapting_settings(begins_at: float, passes: float, num_tokens: int, *, is_wo
 
 
 def known_rate(passes: float, num_tokens: int) -> float:
-    """The learning rate for a text that is known very well: the more often it is read, the gentler, of two digits."""
-    rate = HIGH_RATE if passes <= TWO_PASSES else RATE * min(1.0, FOUR_PASSES / passes)
+    """The learning rate for a text that is known very well: the more often it is read, the gentler, of two digits.
+
+    It was measured up to MOST_PASSES, and is taken to go on so up to twice as many.
+    """
+    rate = HIGH_RATE if passes <= TWO_PASSES else RATE * min(1.0, FOUR_PASSES / min(passes, 2 * MOST_PASSES))
     rate *= SHORT_SHARE if num_tokens < SHORT_TEXT else 1.0
     return float(f"{rate:.2g}")

@@ -100,6 +100,16 @@ def read(model: StoredModel, reader: CorpusReader) -> Reading:
     return Reading(bits / max(1, characters), describe(text).bigram_bits)
 
 
+def has_tokens(model: StoredModel, reader: CorpusReader, number: int) -> bool:
+    """Whether a corpus has so many tokens of the model. No more of it is read than shows that. Raises CorpusError."""
+    found = 0
+    for block in normalize_blocks(reader.blocks(), reader.config.normalize):
+        found += len(model.tokenizer.encode("".join(readable_blocks([block], model.tokenizer, lambda replaced: None))))
+        if found >= number:
+            return True
+    return False
+
+
 def _beginning(reader: CorpusReader) -> str:
     parts: list[str] = []
     length = 0

@@ -1,11 +1,13 @@
 """What a run begins with: the model that was named, nothing, or the pretrained model where that reads the text well."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from textgen import pretrained
 from textgen.config import TextConfig
 from textgen.corpus import CorpusReader
+from textgen.dataset.batches import minimum_tokens
 from textgen.schema import names_of
 from textgen.store import model_directory
 from textgen.store.model_directory import StoredModel
@@ -52,6 +54,12 @@ def choose(request: Request) -> Beginning:
     reader = open_requested(request, TextConfig(**{name: given[name] for name in READING if name in given}))
     reading = pretrained.read(model, reader)
     figures = f"reads this text at {reading.bits:.2f} bits per character before a step"
+    training = configs_of(request, model)[2]
+    needed = minimum_tokens(training.batch_size or 1, training.sequence_length)
+    if reading.suits and not pretrained.has_tokens(model, reader, math.ceil(needed / (1 - training.val_fraction))):
+        return Beginning(
+            None, f"from nothing: {model.name} {figures}, but has too few words in it to learn from", reader
+        )
     if reading.suits:
         return Beginning(model, f"with {model.name}: {figures}", reader, reading.share)
     floor = f"where the character before alone gives {reading.floor:.2f}"
