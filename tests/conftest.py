@@ -1,5 +1,6 @@
 """What several test files share: tiny models, made in a moment, and their directories."""
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -39,6 +40,10 @@ LONGEST = [
     "test_dynamic_evaluation",
     "test_training_failures",
 ]
+
+
+# A process that has TensorFlow in it has half a million objects, and hardly any of them ever goes.
+gc.set_threshold(20_000, 10, 10)
 
 
 def pytest_configure(config):
