@@ -16,18 +16,19 @@ from pathlib import Path
 from types import MappingProxyType
 
 CLOSED = Path("closed")  # in the place of a stream's path
+XLA_FLAGS = "TF_XLA_FLAGS"  # a variable of TensorFlow; conftest.py says in it where programs are kept
 
 
 class ForkServer:
-    """The process that is forked from; see fork_server.py. What XLA compiled for one command is there for the next."""
+    """The process that is forked from; see fork_server.py. What XLA compiled for one command is there for all."""
 
     def __init__(self):
         self.folder = tempfile.TemporaryDirectory(prefix="textgen-tests-")
         self.numbers = itertools.count()
-        flags = (
-            f"--tf_xla_persistent_cache_directory={self.folder.name}/xla"  # written by renaming: kills do not matter
-        )
-        self.tensorflow = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_XLA_FLAGS": flags}  # else loading is commented on
+        self.tensorflow = {
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            XLA_FLAGS: os.environ[XLA_FLAGS],
+        }  # else loading is commented on
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         self.process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("fork_server.py"))],

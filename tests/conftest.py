@@ -1,13 +1,15 @@
 """What several test files share: tiny models, made in a moment, and their directories."""
 
+import gc
 import os
 import signal
+import tempfile
 from pathlib import Path
 
 import hypothesis
 import numpy as np
 import pytest
-from commands import close_fork_server
+from commands import XLA_FLAGS, close_fork_server
 from plans import TEXT
 
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
@@ -41,8 +43,19 @@ LONGEST = [
 ]
 
 
+# A process that has TensorFlow in it has half a million objects, and hardly any of them ever goes.
+gc.set_threshold(20_000, 10, 10)
+
+
 def pytest_configure(config):
-    """Let pytest-xdist hand out the files in the order of the items, and not those of many tests first."""
+    """Let XLA compile a program once for all processes of the tests.
+
+    Let pytest-xdist hand out the files in the order of the items, and not those of many tests first.
+    """
+    if not hasattr(config, "workerinput"):  # what starts the others, if there are any
+        folder = tempfile.TemporaryDirectory(prefix="textgen-tests-", ignore_cleanup_errors=True)
+        os.environ[XLA_FLAGS] = f"--tf_xla_persistent_cache_directory={folder.name}"  # written by renaming
+        config.add_cleanup(folder.cleanup)
     if hasattr(config.option, "loadscopereorder"):
         config.option.loadscopereorder = False
 

@@ -13,11 +13,15 @@ end how often each moment came. The workers of `--workers` are forks too; "worke
 number as a string.
 """
 
+import contextlib
 import fcntl
+import gc
+import importlib
 import io
 import json
 import math
 import os
+import pkgutil
 import resource
 import shutil
 import signal
@@ -31,6 +35,8 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 from system_calls import SystemCalls, note_paths
+
+import textgen
 
 PATCH = SimpleNamespace(setattr=setattr)
 PLAINLY = "TRACE_PLAINLY"  # a variable: train on the path of a GPU, without one, which is traced in a moment
@@ -216,9 +222,7 @@ class ForkedWorker:
 def child(request: dict) -> None:
     """Become the process that runs the command; ends it."""
     import textgen.cli
-    import textgen.model.devices
     import textgen.training.calls
-    import textgen.training.learner
     import textgen.workers.team
 
     status, notes = 1, Notes(None)
@@ -230,7 +234,9 @@ def child(request: dict) -> None:
             _take_place(request)
         if os.environ.get(PLAINLY):
             device = SimpleNamespace(name="GPU", cudnn=False, reason="said by the test")
-            textgen.model.devices.choose_device = textgen.training.learner.choose_device = lambda cell="lstm": device
+            for name, module in list(sys.modules.items()):
+                if name.startswith("textgen.") and hasattr(module, "choose_device"):
+                    module.choose_device = lambda cell="lstm": device
         if steps := os.environ.get(IN_CALLS):
             textgen.training.calls.STEPS = int(steps)
             textgen.training.calls.LONGEST_CALL, textgen.training.calls.WORTH_TRACING = math.inf, 0.0
@@ -276,14 +282,22 @@ def _take_place(request: dict) -> None:
     os.chdir(request["cwd"])
 
 
+def _import_what_commands_do() -> None:
+    """Here, so that no child has to; what needs something that is not installed is left to those who use it."""
+    for module in pkgutil.walk_packages(textgen.__path__, "textgen."):
+        if not module.name.endswith("__main__"):
+            with contextlib.suppress(ModuleNotFoundError):
+                importlib.import_module(module.name)
+
+
 def serve() -> None:
     """Answer requests until there are no more."""
     import tensorflow as tf
 
-    import textgen.training.run
-    import textgen.training.worker  # noqa: F401 (here, so that no child has to)
-
     tf.get_logger().setLevel("ERROR")
+    _import_what_commands_do()
+    gc.collect()
+    gc.freeze()  # a child neither looks at nor copies what was here before it
     os.fsync = os.fstat  # as in conftest.py
     signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever started the tests may ignore them
     signal.signal(signal.SIGHUP, signal.SIG_DFL)

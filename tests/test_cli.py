@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from commands import Command, one_line, run
+from fork_server import PLAINLY
 
 import textgen
 from textgen.cli import COMMANDS, cli
@@ -30,6 +31,7 @@ SETTINGS = [
     "--sequence-length",
     "16",
 ]
+TRACED_PLAINLY = {PLAINLY: "1"}
 ONE_LAYER = [*SETTINGS, "--num-layers", "1"]
 TALE = "The ferryman kept the river's memory, and the river kept his. "
 
@@ -182,8 +184,9 @@ def test_a_conversation_through_a_pipe_prints_only_text(workshop):
 
 
 def test_the_benchmark_measures_the_sizes_asked_for(workshop):
+    """Compiled in test_benchmark.py."""
     arguments = ["--units", "8", "--batch-size", "4", "--sequence-length", "8", "--json"]
-    (row,) = json.loads(run("benchmark", *arguments, cwd=workshop).stdout)
+    (row,) = json.loads(run("benchmark", *arguments, cwd=workshop, **TRACED_PLAINLY).stdout)
     assert (row["units"], row["num_layers"]) == (8, 2)
     assert row["training_tokens_per_second"] > 0
     assert row["sampling_tokens_per_second"] > 0
@@ -317,7 +320,9 @@ def test_an_existing_model_is_not_overwritten(workshop):
 
 
 def test_a_dry_run_writes_nothing(workshop):
-    done = run("train", "tale.txt", "--name", "dry", "--minutes", "0.05", "--dry-run", *ONE_LAYER, cwd=workshop)
+    budget = ["--minutes", "0.05"]  # so that the machine is measured
+    arguments = ["--name", "dry", *budget, "--dry-run", *ONE_LAYER]
+    done = run("train", "tale.txt", *arguments, cwd=workshop, **TRACED_PLAINLY)
     assert done.returncode == 0, done.stderr.decode()
     assert "nothing was" in done.stderr.decode()
     assert not (workshop / "saved_models" / "dry").exists()
@@ -377,15 +382,17 @@ def test_wrong_input_is_one_line_and_leaves_nothing(case, workshop):
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on_and_the_resumed_run_ends_as_if_nothing_had_been(workshop):
+    """Compiled runs are stopped in test_stopped_runs.py."""
     arguments = ["tale.txt", "--steps", "60", "--sample-every", "20", *ONE_LAYER]
-    whole = run("train", *arguments, "--name", "whole", cwd=workshop)
+    whole = run("train", *arguments, "--name", "whole", cwd=workshop, **TRACED_PLAINLY)
     assert whole.returncode == 0, whole.stderr.decode()
-    command = Command("train", *arguments, "--name", "broken", cwd=workshop, events=[["step", 6 + 30, 0, "SIGINT"]])
+    where = {"cwd": workshop, "environment": TRACED_PLAINLY}
+    command = Command("train", *arguments, "--name", "broken", events=[["step", 6 + 30, 0, "SIGINT"]], **where)
     assert command.wait() == 130
     said = command.errors.read_bytes()
     assert "textgen train --resume --name broken" in said.decode()
     assert run("sample", "broken", "-n", "5", cwd=workshop).returncode == 0
-    resumed = run("train", "--resume", "--name", "broken", cwd=workshop)
+    resumed = run("train", "--resume", "--name", "broken", cwd=workshop, **TRACED_PLAINLY)
     assert resumed.returncode == 0, resumed.stderr.decode()
     models = [workshop / "saved_models" / name for name in ("whole", "broken")]
     assert (

@@ -9,6 +9,7 @@ import pytest
 from commands import run
 from conftest import slow
 from faulty_runs import Notes
+from fork_server import PLAINLY
 from plans import TEXT, plan_of, run_plan
 
 import textgen.training.learner
@@ -136,7 +137,7 @@ def test_a_normal_run_never_goes_back(kind, corpus, tmp_path):
 def test_a_real_explosion_on_the_command_line(corpus, tmp_path):
     options = ["--cell", "gru", "--units", "256", "--steps", "100", "--batch-size", "4", "--sequence-length", "16"]
     rate = ["--learning-rate", "10", "--clip-norm", "0", "--models-dir", tmp_path]
-    done = run("train", corpus, *options, *rate, cwd=tmp_path)
+    done = run("train", corpus, *options, *rate, cwd=tmp_path, **{PLAINLY: "1"})
     said = done.stderr.decode()
     assert done.returncode == 1, said
     assert done.stdout == b""

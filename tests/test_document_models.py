@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from commands import one_line, run
 from conftest import ALPHABET, make_stored_model, training_config, write_stored_model
+from fork_server import PLAINLY
 from three_engines import CONFIGS, ThreeEngines
 from whole_texts import surprisals
 
@@ -76,7 +77,7 @@ def workshop(tmp_path_factory) -> Path:
     directory = tmp_path_factory.mktemp("workshop")
     rows = [f'{number},"{name}",x' for number, name in enumerate(NAMES)]
     (directory / "names.csv").write_text("\n".join(["id,name,more", *rows]) + "\n")
-    done = run("train", "names.csv", "--column", "name", *FLAGS, "--json", cwd=directory)
+    done = run("train", "names.csv", "--column", "name", *FLAGS, "--json", cwd=directory, **{PLAINLY: "1"})
     assert done.returncode == 0, done.stderr.decode()
     (directory / "train.json").write_bytes(done.stdout)
     (directory / "train.log").write_bytes(done.stderr)

@@ -20,7 +20,7 @@ from textgen.export import check, export_model, operations, reader, saved_model
 from textgen.export.check import Case, explained_by_rounding
 from textgen.export.requests import request_of
 from textgen.export.signature import INPUTS, MAX_LENGTH, as_decimal
-from textgen.export.writing import Format
+from textgen.export.writing import SAVED_MODEL, Format
 from textgen.generation.generator import open_generator
 from textgen.schema import from_python
 
@@ -37,17 +37,30 @@ SHUFFLED = SamplingConfig(length=80, temperature=0.9)
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """The result of exporting MODEL."""
-    return export_model(MODEL, tmp_path_factory.mktemp("export") / "tiny")
+def exported_and_asked(tmp_path_factory):
+    """The result of exporting MODEL, and the answers of the process that its export was checked by to more requests."""
+    requests, answers = [request_of(PROMPTS, config) for config in TEXTS + FILTERS], []
+    requests += [request_of(PROMPTS[::-1], TEXTS[0]), request_of([], SHUFFLED)]
+
+    def answer(model, directory, checked):
+        found = saved_model.answer(model, directory, [*checked, *requests])
+        answers.extend(found[len(checked) :])
+        return found[: len(checked)]
+
+    path = tmp_path_factory.mktemp("export") / "tiny"
+    return export_model(MODEL, path, kind=SAVED_MODEL._replace(answer=answer)), answers
 
 
 @pytest.fixture(scope="module")
-def answers(exported):
+def exported(exported_and_asked):
+    """The result of exporting MODEL."""
+    return exported_and_asked[0]
+
+
+@pytest.fixture(scope="module")
+def answers(exported_and_asked):
     """What the model says in a process that cannot import textgen; after TEXTS and FILTERS, PROMPTS reversed."""
-    requests = [request_of(PROMPTS, config) for config in TEXTS + FILTERS]
-    requests += [request_of(PROMPTS[::-1], TEXTS[0]), request_of([], SHUFFLED)]
-    return saved_model.answer(MODEL, exported.path, requests)
+    return exported_and_asked[1]
 
 
 @pytest.fixture(scope="module")

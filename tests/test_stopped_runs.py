@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import CLOSED
+from commands import CLOSED, XLA_FLAGS
 from conftest import slow
 from driven_runs import RESUME, Driver, assert_nothing_else, left_by, train
 
@@ -44,8 +44,10 @@ def finish(driver: Driver, *arguments: str) -> dict:
 
 
 def real_process(driver: Driver, *arguments: str, **options) -> subprocess.Popen:
+    """In which XLA compiles everything anew."""
     command = [sys.executable, "-m", "textgen", *arguments]
-    return subprocess.Popen(command, cwd=driver.folder, env=driver.environment, stderr=subprocess.PIPE, **options)
+    environment = {name: value for name, value in driver.environment.items() if name != XLA_FLAGS}
+    return subprocess.Popen(command, cwd=driver.folder, env=environment, stderr=subprocess.PIPE, **options)
 
 
 def last_lines(driver: Driver, number: int = 1) -> list[str]:
