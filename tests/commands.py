@@ -16,7 +16,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 CLOSED = Path("closed")  # in the place of a stream's path
-XLA_FLAGS = "TF_XLA_FLAGS"  # a variable of TensorFlow; conftest.py says in it where programs are kept
+PROGRAMS = "TEXTGEN_TESTS_PROGRAMS"  # a variable: where XLA keeps the programs of commands; conftest.py sets it
+XLA_FLAGS = "TF_XLA_FLAGS"  # a variable of TensorFlow
 
 
 class ForkServer:
@@ -26,9 +27,9 @@ class ForkServer:
         self.folder = tempfile.TemporaryDirectory(prefix="textgen-tests-")
         self.numbers = itertools.count()
         self.tensorflow = {
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-            XLA_FLAGS: os.environ[XLA_FLAGS],
-        }  # else loading is commented on
+            "TF_CPP_MIN_LOG_LEVEL": "3",  # else loading is commented on
+            XLA_FLAGS: f"--tf_xla_persistent_cache_directory={os.environ[PROGRAMS]}",  # written by renaming
+        }
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         self.process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("fork_server.py"))],

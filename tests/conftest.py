@@ -9,7 +9,7 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
-from commands import XLA_FLAGS, close_fork_server
+from commands import PROGRAMS, close_fork_server
 from plans import TEXT
 
 from textgen.config import ModelConfig, TextConfig, TrainingConfig
@@ -48,13 +48,13 @@ gc.set_threshold(20_000, 10, 10)
 
 
 def pytest_configure(config):
-    """Let XLA compile a program once for all processes of the tests.
+    """Let XLA compile a program once for all commands of the tests, but for those in processes of their own.
 
     Let pytest-xdist hand out the files in the order of the items, and not those of many tests first.
     """
     if not hasattr(config, "workerinput"):  # what starts the others, if there are any
         folder = tempfile.TemporaryDirectory(prefix="textgen-tests-", ignore_cleanup_errors=True)
-        os.environ[XLA_FLAGS] = f"--tf_xla_persistent_cache_directory={folder.name}"  # written by renaming
+        os.environ[PROGRAMS] = folder.name
         config.add_cleanup(folder.cleanup)
     if hasattr(config.option, "loadscopereorder"):
         config.option.loadscopereorder = False

@@ -146,6 +146,7 @@ class Notes:
         self.began = time.perf_counter()
         self.handle, self.process = None if path is None else _open_aside(path), os.getpid()
         self.added: set[tuple[str, object]] = set()
+        self.turn = threading.RLock()  # of threads, and of what a signal interrupts
         self.moments: dict[str, list] = {}
         if path is not None:
             note_paths(PATCH, lambda used: self.add("used", used))
@@ -153,12 +154,17 @@ class Notes:
 
     def add(self, kind: str, what: object) -> None:
         """A line, once; written at once, for a signal may follow, and whatever room the disk has."""
-        if self.handle is not None and self.process == os.getpid() and (kind, what) not in self.added:
+        if self.handle is None or self.process != os.getpid():
+            return
+        with self.turn:
+            line = b"" if (kind, what) in self.added else (json.dumps([kind, what]) + "\n").encode()
             self.added.add((kind, what))
-            room = resource.getrlimit(resource.RLIMIT_FSIZE)
-            resource.setrlimit(resource.RLIMIT_FSIZE, UNLIMITED)
-            os.write(self.handle, (json.dumps([kind, what]) + "\n").encode())
-            resource.setrlimit(resource.RLIMIT_FSIZE, room)
+            while line:  # the disk may become full between any two of these calls
+                room = resource.getrlimit(resource.RLIMIT_FSIZE)
+                resource.setrlimit(resource.RLIMIT_FSIZE, UNLIMITED)
+                with contextlib.suppress(OSError):
+                    line = line[os.write(self.handle, line) :]
+                resource.setrlimit(resource.RLIMIT_FSIZE, room)
 
     def end(self) -> None:
         """How long it took, and how often each moment came."""

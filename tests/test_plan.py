@@ -131,7 +131,7 @@ def test_a_plan_has_what_was_asked_for_and_the_recipe_the_rest():
     assert (plan.model, plan.training) == (plan.recipe.model, plan.recipe.training)
     assert (plan.recipe.asked.model.units, plan.recipe.asked.model.skip) == (16, None)
     facts = plan.recipe.facts
-    assert facts == ("char", len(plan.prepared.train_ids), len(set(TEXT)), RATE, None, "float32")
+    assert facts == ("char", len(plan.prepared.train_ids), len(set(TEXT)), RATE, None, "float32", None)
     assert (plan.begins, plan.overwrite, plan.parent) == (None, False, None)
 
 
