@@ -112,6 +112,12 @@ def test_lines_end_before_column_120(page):
 
 
 @pytest.mark.parametrize("page", TEXTS)
+def test_no_block_of_code_swallows_a_heading(page):
+    swallowed = [re.search(r"^(##+ \w|```).*$", content, re.MULTILINE) for _, content in BLOCK.findall(TEXTS[page])]
+    assert [found[0] for found in swallowed if found] == []
+
+
+@pytest.mark.parametrize("page", TEXTS)
 def test_every_link_leads_to_a_file_and_every_anchor_to_a_heading(page):
     for target in re.findall(r"\]\(([^)\s]+)\)", TEXTS[page]):
         if "://" in target:

@@ -151,7 +151,7 @@ def test_help_says_of_every_setting_that_is_decided_by_a_rule_that_it_suits_or_w
     }
     stated = {name: rule for name, rule in rules.items() if rule != SUITS}
     assert stated == {
-        "level": "word for the starter corpus, else char",
+        "level": "that of the model it begins with, else char; word for the starter corpus",
         "vocabulary_size": "30000, or all words that occur twice",  # see test_tokenizers_word_pieces.py
         "document_separator": "",
         "column": "",

@@ -28,8 +28,8 @@ A_BEGINNING = 20_000  # characters
 def inspect(corpus: tuple[str, ...], jobs: int | None, as_json: bool, **flags: Any) -> None:
     """Describe CORPUS, and recommend a command for it.
 
-    The description has the symbols and words of the text, its odd places, and the floors that a model should get
-    below. CORPUS is whatever `train` takes. Nothing is written.
+    The description has the symbols and words of the text, its odd places, and floors: the bits per character that
+    counting alone comes to, which a model should get below. CORPUS is whatever `train` takes. Nothing is written.
     """
     import dataclasses
 

@@ -58,6 +58,8 @@ def serve(
 ) -> None:
     """Serve MODELs over HTTP, as OpenAI's completions interface.
 
+    At the address itself, without /v1, a browser finds a page to write on.
+
     Without a MODEL, all models are served that `textgen models` lists. Each is loaded when it is first asked for.
     The log has a line for each request on standard error, without its text. Ctrl-C finishes what is being written, for
     ten seconds at most.

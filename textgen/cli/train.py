@@ -60,8 +60,8 @@ def train(
     compressed by gzip (.gz) or, after `pip install 'textgen[zstd]'`, Zstandard (.zst). Of a folder, all that is text is
     read, hidden and binary files apart.
 
-    An English text is taught to a copy of the model `english`, which comes with textgen. Any other text begins from
-    nothing.
+    Without --init-from, a copy of the model `english`, which comes with textgen, is taught the text where it reads that
+    well. Any other text is learned from nothing.
     """
     from textgen.cli import STARTED
     from textgen.training.reporting import Several

@@ -30,7 +30,7 @@ class TextConfig(Settings):
         None,
         "What a token is: a character or a word.",
         choices=("char", "word"),
-        unset="word for the starter corpus, else char",
+        unset="that of the model it begins with, else char; word for the starter corpus",
     )
     vocabulary_size: int | None = setting(
         None,
@@ -53,8 +53,8 @@ class TextConfig(Settings):
     )
     column: str | None = setting(
         None,
-        "Column of a CSV, TSV, JSON, JSON Lines, Parquet or Arrow file, by name or number; a.b is b within a, and "
-        "title,body joins two. Each of its cells is a document.",
+        "Column of a CSV, TSV, JSON, JSON Lines, Parquet or Arrow file, by name or, except in JSON, by number; a.b is "
+        "b within a, and title,body joins two. Each of its cells is a document.",
     )
     bad_rows: str = setting(
         "error",
