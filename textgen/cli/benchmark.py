@@ -18,7 +18,7 @@ USED = ("batch_size", "sequence_length", "dropout")
 def benchmark(units: tuple[int, ...], as_json: bool, **flags: Any) -> None:
     """Measure how fast this machine trains and samples, by size of model.
 
-    Models of characters, as `train` would make them, on made-up text. It takes about ten seconds for each size.
+    It trains models of characters, as `train` would, on made-up text. It takes about ten seconds for each size.
     """
     from textgen.config import ModelConfig
     from textgen.messages import json_line

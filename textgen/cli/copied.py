@@ -34,7 +34,7 @@ LONGEST_QUOTED = 200  # characters
 @models_dir_option
 @json_option
 def copied(model: str, file: str, corpus: str | None, min_length: int, models_dir: Path, as_json: bool) -> None:
-    """Find what of FILE stands word for word in the text of MODEL, or in another.
+    """Find passages of FILE that stand word for word in the text of MODEL, or in another.
 
     FILE is a text, or - for standard input. The command prints the share that is copied and the longest runs, each
     with its place in both texts. --corpus is anything that `train` takes, and is read as the corpus of MODEL was.

@@ -32,11 +32,11 @@ def gates(model: str, text: str | None, file: str | None, on_unknown: str, html:
     """Show what the gates and memory cells of MODEL do while it reads a text.
 
     The terminal shows the mean of each layer's gates below the text, and how far its candidates and memory cells are
-    from 0. The page of --html shows each unit. A GRU and a plain RNN have parts of their own.
+    from 0. The page of --html shows each unit. Of a GRU and a plain RNN, their own parts are shown.
 
-    Units are named that follow the position in the line, quotes, brackets, indentation or the length of a word. They
-    are looked for in one half of the text and confirmed on the other half, against untrained models of the same shape.
-    A text of a thousand tokens or more is needed for that.
+    A unit gets a name where it follows the position in the line, quotes, brackets, indentation or the length of a word.
+    Such units are found in one half of the text and confirmed on the other half, against untrained models of the same
+    shape. That takes a text of a thousand tokens or more.
     """
     from textgen.errors import SettingError
     from textgen.evaluation.gates import LEGEND, first_tokens, read_gates

@@ -24,7 +24,7 @@ GROUPS = ("results", "corpus", "parent", "model", "training", "text", "versions"
 def info(model: str, models_dir: Path, as_json: bool) -> None:
     """Show the settings, the corpus and the results of MODEL.
 
-    What matters most stands first, in words. Its files are checked before. A published model ends with its licence and
+    What matters most stands first, in words. Its files are checked first. A published model ends with its licence and
     the works that it learned from.
     """
     from textgen.messages import json_line

@@ -24,7 +24,8 @@ def lesson(corpus: tuple[str, ...], minutes: float, html: str | None, **flags: A
     CORPUS by characters. CORPUS is whatever `train` takes; without it, they read the starter corpus. An LSTM learns to
     add two of fifty numbers.
 
-    Compiling and measuring take some minutes more than the training. From a minute on the networks are compiled by XLA.
+    Compiling and measuring take some minutes more than the training. With a minute or more, the networks are
+    compiled by XLA, TensorFlow's compiler.
     """
     from textgen.corpus import open_corpus
     from textgen.errors import SettingError

@@ -16,8 +16,8 @@ def models(models_dir: Path, as_json: bool) -> None:
     """List your models, and those that come with textgen.
 
     The columns are the name, the level, the size, how well the model predicts (bits per character, lower is better),
-    when it was made, and its corpus. A model that comes with textgen is left out where you have one of its name, which
-    is the one that is found then.
+    when it was made, and its corpus. Where you have a model of the same name as one that comes with textgen, yours is
+    listed and found.
     """
     from textgen.messages import json_line
     from textgen.store import shipped

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.option("--corpus", help="Text for --max-copy, in place of the index of the model.")
 @models_dir_option
 def replay(file: Path, corpus: str | None, models_dir: Path) -> None:
-    """Write again the texts of FILE, which `textgen sample --json` has written.
+    """Write again the texts in FILE, a result of `textgen sample --json`.
 
     A FILE of - is standard input.
 

@@ -25,8 +25,8 @@ MOST_RUNS = 20  # in a page
 def report(model: tuple[str, ...], html: str | None, models_dir: Path, as_json: bool) -> None:
     """Show how each MODEL learned: its losses, its speed, what it wrote on the way.
 
-    Several models are compared. A run that goes on or was stopped is shown as far as it has come. The page is a single
-    file that needs no network.
+    Several models are compared. An unfinished run is shown as far as it has come. The page is a single file that needs
+    no network.
     """
     from textgen.errors import SettingError
     from textgen.report.history import read_run

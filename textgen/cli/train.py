@@ -56,9 +56,9 @@ def train(
     the starter corpus that comes with textgen.
 
     Files are text of any kind (.txt, .md, .py ...), pages of HTML, .docx, .epub, .odt, .ipynb, .srt and .vtt; .pdf and
-    .rtf after `pip install 'textgen[documents]'`; and ones of these that are
-    compressed by gzip (.gz) or, after `pip install 'textgen[zstd]'`, Zstandard (.zst). Of a folder, all that is text is
-    read, hidden and binary files apart.
+    .rtf after `pip install 'textgen[documents]'`; and ones of these that are compressed by gzip (.gz) or, after `pip
+    install 'textgen[zstd]'`, Zstandard (.zst). Of a table, --column takes a column. Of a folder, all that is text is
+    read, except hidden and binary files.
 
     Without --init-from, a copy of the model `english`, which comes with textgen, is taught the text where it reads that
     well. Any other text is learned from nothing.
