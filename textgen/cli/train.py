@@ -18,7 +18,7 @@ from textgen.streams import tell, write_line
 @options_of(TextConfig)
 @options_of(TrainingConfig)
 @options_of(ModelConfig, skip=("vocabulary_size",))
-@click.option("--preset", type=click.Choice(PRESET_NAMES), help=f"Size of the model.  [default: {SUITS}]")
+@click.option("--preset", type=click.Choice(PRESET_NAMES), help=f"Size of a model from nothing.  [default: {SUITS}]")
 @click.option(
     "--init-from",
     metavar="MODEL",
