@@ -348,6 +348,7 @@ REFUSED = {
     "max_tokens": ("/v1/completions", {"model": "tiny", "max_tokens": 10**9}, 400),
     "max_tokens 0": ("/v1/completions", {"model": "tiny", "max_tokens": 0}, 400),
     "misspelled": ("/v1/completions", {"model": "tiny", "temprature": 1}, 400),
+    "foo": ("/v1/completions", {"model": "tiny", "foo": 1}, 400),
     "type": ("/v1/completions", {"model": "tiny", "top_p": "much"}, 400),
     "endless": ("/v1/completions", {"model": "tiny", "endless": True}, 400),
     "suffix": ("/v1/completions", {"model": "tiny", "suffix": "x"}, 400),
@@ -409,7 +410,7 @@ PARAMS = {
     "tokens": ("token ids of no text",),
 }
 PARAM_OF = {name: param for param, names in PARAMS.items() for name in names}
-OWN = ("k", "suffix", "endless", "best_of", "min_length")  # named as their field
+OWN = ("foo", "k", "suffix", "endless", "best_of", "min_length")  # named as their field
 
 
 def test_what_is_refused_says_why_and_the_server_goes_on(run):
@@ -431,6 +432,7 @@ def test_what_is_refused_says_why_and_the_server_goes_on(run):
     assert found["method"].headers["allow"] == "GET"
     assert "/v1/completions" in found["a chat"].json["error"]["message"].partition(". ")[2]
     assert "temperature" in found["misspelled"].json["error"]["message"]
+    assert found["foo"].json["error"]["message"] == "unknown field 'foo'. Leave it out"
     assert after.json["choices"][0]["text"] == written_by_sample({})[0].completion
 
 

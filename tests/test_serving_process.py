@@ -218,7 +218,8 @@ def test_every_line_of_a_log_in_json_is_json_and_what_is_no_request_is_counted(t
     assert server.metric('textgen_requests_total{path="other",status="400"}') == 1
     server.stop(signal.SIGINT)
     lines = [json.loads(line) for line in server.said]
-    assert lines[0]["message"].startswith("serving tiny at http://")
+    site = f"http://127.0.0.1:{server.port}"
+    assert lines[0]["message"] == f"serving tiny at {site}/v1, with a page to write on at {site}; Ctrl-C stops"
     assert [line["status"] for line in lines if "status" in line] == [400, 200]
     assert lines[-1].get("message") == "stopped", lines
 

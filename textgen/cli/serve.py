@@ -91,7 +91,8 @@ def serve(
     shelf = Shelf(paths, Limits(max_tokens, max_rows, queue), engine)
     app = App(shelf, api_key=key, is_loopback=is_loopback(address), log=log, log_text=log_text)
     where = f"[{address}]" if ":" in address else address
-    log.say(f"serving {', '.join(paths)} at http://{where}:{bound}/v1; Ctrl-C stops")
+    site = f"http://{where}:{bound}"
+    log.say(f"serving {', '.join(paths)} at {site}/v1, with a page to write on at {site}; Ctrl-C stops")
     status = 0  # where the shell that started it lets it ignore Ctrl-C, which uvicorn then takes as any other end
     try:
         run(app, listening)

@@ -99,9 +99,8 @@ def order_of(document: dict[str, Any], most_tokens: int) -> Order:
     known = (*FIELDS, *UNUSED, *SETTINGS)
     for name, value in given.items():
         if name not in known:
-            raise RefusalError(
-                400, f"unknown field {shown(repr(name), 80)}. {nearest(name[:80], known)}".strip(), param=name[:80]
-            )
+            advice = nearest(name[:80], known) or "Leave it out"
+            raise RefusalError(400, f"unknown field {shown(repr(name), 80)}. {advice}", param=name[:80])
         if name in UNUSED and value not in UNUSED[name] and not (name == "best_of" and value == given.get("n", 1)):
             raise RefusalError(400, f"`{name}` is not supported. Leave it out", param=name)
     n, stream = whole(given, "n", 1, 1, 128), flag(given, "stream")
