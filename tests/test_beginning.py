@@ -60,6 +60,13 @@ def test_a_text_that_has_enough_characters_and_too_few_words_begins_from_nothing
     assert said[0].startswith("from nothing" if level == "char" else "with english")
 
 
+def test_words_that_the_run_learns_are_no_longer_spelled_where_its_tokens_are_counted(english):
+    Path("novel.txt").write_text("the dog sat on zuzannavalentina.\n" * 24)
+    said = []
+    assert planned(said, sequence_length=32, batch_size=8).text.level == "char"
+    assert said[0].startswith("from nothing")
+
+
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [

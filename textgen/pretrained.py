@@ -23,6 +23,7 @@ from textgen.generation.numpy_engine import NumpyEngine
 from textgen.records import ModelRecord
 from textgen.store import model_directory, shipped
 from textgen.store.model_directory import StoredModel
+from textgen.tokenizers import new_fitter
 from textgen.tokenizers.normalizing import normalize_blocks
 
 NAME = "english"
@@ -35,6 +36,7 @@ WARM_UP = 32  # of them, which are read but not counted
 UNKNOWN_BITS = 16.0
 SHARE_OF_FLOOR = 0.95  # a model that reads a text at no less than this of its floor does not know its language
 ROWS_AT_ONCE = 64
+MOST_SPELLED = 8  # tokens that a model which reads a text well takes for one of a model that knows its words
 
 
 class Reading(NamedTuple):
@@ -101,13 +103,22 @@ def read(model: StoredModel, reader: CorpusReader) -> Reading:
 
 
 def has_tokens(model: StoredModel, reader: CorpusReader, number: int) -> bool:
-    """Whether a corpus has so many tokens of the model. No more of it is read than shows that. Raises CorpusError."""
-    found = 0
-    for block in normalize_blocks(reader.blocks(), reader.config.normalize):
+    """Whether a corpus has so many tokens for a run that begins with the model. Raises CorpusError.
+
+    No more of it is read than shows that. The run knows words that the model spells, so it has fewer tokens.
+
+    Args:
+        reader: reads it as the run does.
+    """
+    config, found = reader.config, 0
+    fitter, parts = new_fitter(config.level), []
+    for block in normalize_blocks(reader.blocks(), config.normalize):
         found += len(model.tokenizer.encode("".join(readable_blocks([block], model.tokenizer, lambda replaced: None))))
-        if found >= number:
+        if found >= MOST_SPELLED * number:
             return True
-    return False
+        fitter.add(block)
+        parts.append(block)
+    return found >= number and len(fitter.finish(config, model.tokenizer).encode("".join(parts))) >= number
 
 
 def _beginning(reader: CorpusReader) -> str:

@@ -54,9 +54,10 @@ def choose(request: Request) -> Beginning:
     reader = open_requested(request, TextConfig(**{name: given[name] for name in READING if name in given}))
     reading = pretrained.read(model, reader)
     figures = f"reads this text at {reading.bits:.2f} bits per character before a step"
-    training = configs_of(request, model)[2]
+    text, _, training = configs_of(request, model)
     needed = minimum_tokens(training.batch_size or 1, training.sequence_length)
-    if reading.suits and not pretrained.has_tokens(model, reader, math.ceil(needed / (1 - training.val_fraction))):
+    needed = math.ceil(needed / (1 - training.val_fraction))
+    if reading.suits and not pretrained.has_tokens(model, reader.read_as(text), needed):
         return Beginning(
             None, f"from nothing: {model.name} {figures}, but has too few words in it to learn from", reader
         )
