@@ -340,6 +340,8 @@ ENCODINGS = {
     "UTF-16 that cannot be": (b"<meta charset=utf-16>\xff", "utf-8"),
     "unknown": (b"<meta charset=klingon>\xff", None),
     "no text encoding": (b"<meta charset=hex>\xff", None),
+    "of names": (b"<meta charset=idna>\xff", None),  # in which nothing can be replaced
+    "of names, another": (b"<meta charset=punycode>\xff", None),
     "none": (b"<p>\xff", None),
 }
 

@@ -55,7 +55,7 @@ def declared_encoding(data: bytes) -> str | None:
         return None
     try:
         name = codecs.lookup(named).name
-        "a".encode(name)
+        b"a\xff".decode(name, "replace")  # which some of Python's codecs do not do
     except (LookupError, ValueError):
         return None
     return BROWSERS.get(name, name)
