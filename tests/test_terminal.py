@@ -220,9 +220,17 @@ def test_engineers_are_told_the_rate_that_suits_the_measured_number_of_steps():
     recipe = recipe._replace(facts=recipe.facts._replace(begins_at=0.5)).in_passes(6.0)
     plan = shown_plan(recipe=recipe).by(recipe)
     screen.reporter.started(plan, 0, None)
-    assert screen.lines == [
-        f"     steps  4,000 ({plan.epochs:.1f} passes over the text); learning rate 0.0013 for so many"
-    ]
+    screen.reporter.would_start(plan, None)
+    line = f"     steps  4,000 ({plan.epochs:.1f} passes over the text); learning rate 0.0013 for so many"
+    assert screen.lines[:2] == [line, line]
+
+
+def test_a_rate_that_was_given_is_not_said_to_suit_the_number_of_steps():
+    screen, recipe = Screen(verbose=True), recipe_of(minutes=2.0, learning_rate=0.01)
+    recipe = recipe._replace(facts=recipe.facts._replace(begins_at=0.5)).in_passes(6.0)
+    plan = shown_plan(recipe=recipe).by(recipe)
+    screen.reporter.started(plan, 0, None)
+    assert screen.lines == [f"     steps  4,000 ({plan.epochs:.1f} passes over the text)"]
 
 
 def test_a_dry_run_says_that_nothing_was_written():

@@ -129,20 +129,24 @@ class TerminalReporter(Reporter):
 
     def would_start(self, plan: Plan, seconds_per_step: float | None) -> None:
         """The end of a dry run."""
-        self._say("steps", sentences.steps_line(plan, seconds_per_step))
+        self._say_steps(plan, seconds_per_step)
         self._say("disk", sentences.disk_line(plan))
         self._say("", f"would be written to {plan.path}; nothing was")
+
+    def _say_steps(self, plan: Plan, seconds_per_step: float | None, first_step: int = 0) -> None:
+        line = sentences.steps_line(plan, seconds_per_step, first_step)
+        if (recipe := plan.recipe) is not None:
+            if plan.total_steps == recipe.most_steps(plan.batches):
+                line += ", and no more: the text would be learned by heart"
+            if self.is_verbose and recipe.facts.passes is not None and recipe.asked.training.learning_rate is None:
+                line += f"; learning rate {plan.training.learning_rate:g} for so many"
+        self._say("steps", line)
 
     def started(self, plan: Plan, first_step: int, seconds_per_step: float | None) -> None:
         """Start the live line."""
         total = self._said_steps = plan.total_steps or 0
         self._total_epochs = plan.epochs
-        line = sentences.steps_line(plan, seconds_per_step, first_step)
-        if plan.recipe is not None and plan.total_steps == plan.recipe.most_steps(plan.batches):
-            line += ", and no more: the text would be learned by heart"
-        if self.is_verbose and plan.recipe is not None and plan.recipe.facts.passes is not None:
-            line += f"; learning rate {plan.training.learning_rate:g} for so many"
-        self._say("steps", line)
+        self._say_steps(plan, seconds_per_step, first_step)
         if self.is_live:
             self._task = self.bar.add_task("", total=total, completed=first_step, epoch="epoch 0.0", figures="")
             self._live = Live(console=self.console, refresh_per_second=5, get_renderable=self._below)
