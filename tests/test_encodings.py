@@ -472,6 +472,7 @@ def test_ebcdic_is_named_and_what_only_looks_like_it_is_not():
     line = refused("Hello World, this is text of a mainframe\n".encode("cp500"))
     assert "EBCDIC" in line
     assert "--encoding cp037 reads “Hello World, this is" in line
+    assert "EBCDIC" in refused("Hello World, this is text of a mainframe\r\n".encode("cp037"))
     assert read("café@home@work@all@the@places".encode("cp1252"))[0].startswith("café@")
 
 

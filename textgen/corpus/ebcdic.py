@@ -7,7 +7,7 @@ from textgen.errors import CorpusError
 from textgen.messages import harmless
 
 ENCODING = "cp037"
-SPACE, ASCII_SPACES = b"\x40", b" \n\r"
+SPACE, ASCII_SPACES = b"\x40", b" \n"  # carriage returns are the same in both
 LETTERS_SHARE, SPACES_SHARE = 0.8, 0.05  # of letters and spaces in the text, and of its spaces
 PIECE = 40  # characters of a text that are shown
 

@@ -2,7 +2,7 @@
 
 First of all, an accent that stands apart joins its letter where the model does not know the accent: keyboards and file
 systems write `é` in one symbol or in two, and the parts of Korean syllables likewise. That is the same text to Unicode,
-and so it is done under every policy. So do the marks of half-width katakana, which make another letter of theirs.
+and so it is done under every policy. A mark of half-width katakana joins its letter likewise, in one of full width.
 
 `replace` (the default) then takes the nearest known form of each code point: its normal form, composed or decomposed;
 the other case; what looks alike (look_alikes.py); its Unicode compatibility decomposition, of which unknown parts (such
@@ -39,10 +39,10 @@ class ReadablePrompt(NamedTuple):
 
 
 def joined(first: str, second: str) -> str:
-    """The one symbol that a letter and the accent behind it are, canonically; "" where they are none.
+    """The one symbol that a letter and the accent behind it are; "" where they are none.
 
-    Both are in the form that accents join: neither has a canonical form of another length. Half-width katakana and
-    their marks are one of full width.
+    Both are in the form that accents join: neither has a canonical form of another length. A half-width katakana and
+    its mark are one symbol of full width, though not canonically.
     """
     if second in HALF_WIDTH_MARKS:
         form = unicodedata.normalize("NFKC", first + second)
