@@ -67,7 +67,7 @@ def train(
     from textgen.training.reporting import Several
     from textgen.training.request import Request
     from textgen.training.run import train
-    from textgen.training.signals import Stopped
+    from textgen.training.signals import EXIT_BASE, Stopped
     from textgen.training.tensorboard import EventFiles
     from textgen.training.terminal import TerminalReporter
     from textgen.training.worker import work
@@ -78,7 +78,7 @@ def train(
     cluster = find_cluster(asked)
     if cluster is not None and cluster.index:
         if stopped_by := work(cluster, asked.worker_timeout):
-            raise SystemExit(128 + stopped_by)
+            raise SystemExit(EXIT_BASE + stopped_by)
         return
     request = Request(
         models_dir=models_dir,
@@ -113,4 +113,4 @@ def train(
             write_line(json_line(document | {"finished": result.stopped_by is None}))
     finally:  # Ctrl-C may have ended the reader of the result, too
         if result.stopped_by is not None:
-            raise SystemExit(128 + result.stopped_by)
+            raise SystemExit(EXIT_BASE + result.stopped_by)

@@ -166,8 +166,8 @@ class _Table:
     def _num_believed(self, ends: Sequence[int], width: int) -> int:
         """How many of the next rows, with those ends, are believed, up to one that is not; what is odd is counted."""
         num_rows, lines = len(ends), self._ahead
-        if not ends or (ends[-1] == num_rows and not self._quoted.matters):
-            self._quoted.add([], num_rows)
+        if not ends or ends[-1] == num_rows:
+            self._quoted.add_plain(lines[:num_rows], self.line, width)
             return num_rows
         spans = RowSpans(lines[: ends[-1]], ends, self._delimiter, width)
         first = next(iter(spans.holding), num_rows)

@@ -40,12 +40,9 @@ class QuotedDelimiters:
         text, delimiter = "".join(lines), self._delimiter
         is_ascii = text.isascii()
         count = count_bytes(text.encode(), delimiter.encode()) if is_ascii else text.count(delimiter)
-        is_odd = count != (width - 1) * len(lines)
-        odd = (
-            [number for number, line in enumerate(lines, first_line) if line.count(delimiter) >= width]
-            if is_odd
-            else []
-        )
+        odd = []
+        if count != (width - 1) * len(lines):
+            odd = [number for number, line in enumerate(lines, first_line) if line.count(delimiter) >= width]
         self.add(odd, len(lines))
 
     def finish(self, rows: Rows) -> None:
