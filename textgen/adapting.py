@@ -12,8 +12,8 @@ MOST_PASSES = 8.0  # over the text; after more of them it is learned by heart
 NUM_SAMPLED = 2_048  # words a step, more than a run from nothing takes: there are few steps, which that makes truer
 BIAS_RATE = 20.0  # of words: how often each occurs is learned sooner than what it stands beside
 SETTINGS: dict[str, Any] = {"dropout": 0.25, "activation_reg": 0.0, "weight_decay": 0.0}
-HIGH_RATE, RATE = 0.003, 0.002  # of learning; the high one in up to ...
-TWO_PASSES, FOUR_PASSES = 2.0, 4.0  # ... so many passes over a text that is known very well, over one that is not
+HIGH_RATE, RATE = 0.003, 0.002  # of learning: the high one up to two passes over a text that is known very well, ...
+TWO_PASSES, FOUR_PASSES = 2.0, 4.0  # ... and up to four over one that is not
 SHORT_TEXT = 10_000  # tokens
 SHORT_SHARE = 0.5  # of the rate, for a shorter text
 

@@ -150,11 +150,10 @@ def find(reopen: Reopen, shown_name: str, where: str, hints: Sequence[str] = ())
     others = [encoding for encoding in order if readings.texts[encoding] != text]
     if bits_of_sample(_by_lines(sample, best), best, sample) < readings.bits[best] - MIXED_BITS:
         raise _unclear(shown_name, where, readings, [best], sample)
-    is_clear = readings.bits[others[0]] - readings.bits[best] >= SURE_BITS
-    num_telling = 1 if not _is_text(readings, best) else 2 if not is_clear else LONGEST_CHARACTER  # as many as none has
-    if seen.num_cut >= num_telling:
+    is_text, is_clear = _is_text(readings, best), readings.bits[others[0]] - readings.bits[best] >= SURE_BITS
+    if (seen.num_cut and not is_text) or (seen.num_cut > 1 and not is_clear):  # one byte may be a letter of anything
         return Found("utf-8", num_strays=1)
-    if not _is_text(readings, best):
+    if not is_text:
         _check_text(seen.head, shown_name)
         raise CorpusError(
             f"{shown_name} is not UTF-8: {where}; and it is no text in any encoding that is known here. "

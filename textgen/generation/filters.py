@@ -14,7 +14,7 @@ from textgen.config import FILTERS, SamplingConfig
 AS_NEAR = 1e-12  # nats: two ids may be equally near from two sides, and a rounding must not part them
 GROUP = 128  # so many ids of a row are looked at as one first
 DOT_IDS = 10_000  # OpenBLAS shares longer dot products among threads, which may wait for each other
-FEW_PLACES = 512  # so many are sorted as fast as they are
+FEW_PLACES = 512  # of so many, sorting the places takes no longer than sorting numbers
 LEAST = float(np.finfo(np.float64).tiny)  # a weight that is less counts as so much: it has a logarithm
 LOG_LEAST = math.log(LEAST)
 
