@@ -36,7 +36,7 @@ WARM_UP = 32  # of them, which are read but not counted
 UNKNOWN_BITS = 16.0
 SHARE_OF_FLOOR = 0.95  # a model that reads a text at no less than this of its floor does not know its language
 ROWS_AT_ONCE = 64
-MOST_SPELLED = 8  # tokens that a model which reads a text well takes for one of a model that knows its words
+MOST_SPELLED = 4  # tokens of a model that reads a text well, for each of the run, which knows its words
 
 
 class Reading(NamedTuple):
