@@ -10,8 +10,8 @@ from textgen.cli.sample import sample
 from textgen.errors import SettingError
 
 
-def sampled(*arguments: str) -> str:
-    result = CliRunner().invoke(sample, ["tiny", "-n", "200", *arguments])
+def sampled(*arguments: str, **options: str) -> str:
+    result = CliRunner().invoke(sample, ["tiny", "-n", "200", *arguments], **options)
     if result.exception is not None:
         raise result.exception
     return result.stdout
@@ -41,6 +41,11 @@ def test_stop_and_delimiter_are_typed_as_in_a_conversation_and_a_prompt_is_liter
 def test_escapes_are_for_a_prompt_that_is_typed(model, arguments):
     with pytest.raises(SettingError, match="--escapes is for the text of --prompt"):
         sampled("--escapes", *arguments)
+
+
+@pytest.mark.parametrize("flag", ["-f", "-p"])
+def test_a_prompt_can_come_from_standard_input(model, flag):
+    assert sampled(flag, "-", input="ab") == sampled("-p", "ab")
 
 
 def test_a_prompt_that_is_not_utf_8_is_refused(model):

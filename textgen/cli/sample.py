@@ -31,7 +31,13 @@ MAX_PROMPTS_BYTES = 16 * MAX_PROMPT_BYTES
 @click.argument("model")
 @click.option("-p", "--prompt", type=TEXT, help="Text to continue; - reads it from standard input.")
 @click.option("--escapes", is_flag=True, help=r"Read \n, \t and \\ in --prompt as a new line, a tab and a backslash.")
-@click.option("-f", "--file", "prompt_file", type=click.Path(path_type=Path), help="Read the prompt from this file.")
+@click.option(
+    "-f",
+    "--file",
+    "prompt_file",
+    type=click.Path(path_type=Path),
+    help="Read the prompt from this file; - is standard input.",
+)
 @click.option(
     "--prompts",
     "prompts_file",
@@ -183,10 +189,15 @@ def _prompts(prompt: str | None, escapes: bool, file: Path | None, prompts_file:
         raise SettingError("--escapes is for the text of --prompt. Leave it out, or give the text there")
     notice = lambda note: tell(f"textgen: {note}")  # noqa: E731
     if prompts_file:
-        return read_prompts(None if str(prompts_file) == "-" else prompts_file, MAX_PROMPTS_BYTES, notice)
+        return read_prompts(_on_disk(prompts_file), MAX_PROMPTS_BYTES, notice)
     if file or prompt == "-":
-        return [read_prompt(file, MAX_PROMPT_BYTES, notice)]
+        return [read_prompt(_on_disk(file), MAX_PROMPT_BYTES, notice)]
     return [unescape(prompt) if prompt and escapes else prompt or ""]
+
+
+def _on_disk(file: Path | None) -> Path | None:
+    """A file; None is standard input, which `-` means."""
+    return None if str(file) == "-" else file
 
 
 def _check_room(stored: "StoredModel", config: SamplingConfig, num_samples: int) -> None:

@@ -106,7 +106,8 @@ def _too_short(num_tokens: int, batch_size: int, sequence_length: int) -> str:
     if largest_batch >= 1:
         advice = f"Lower --batch-size to {largest_batch} or less"
     else:
-        advice = f"Lower --batch-size to 1 and --sequence-length to {max(1, num_tokens // 2)} or less"
+        rows = "--batch-size to 1 and " if batch_size > 1 else ""
+        advice = f"Lower {rows}--sequence-length to {max(1, num_tokens // 2)} or less"
     return (
         f"the training part has {num_tokens:,} tokens; one batch of {batch_size} x {sequence_length} needs "
         f"{needed:,}. {advice}, or use more text"
