@@ -339,7 +339,7 @@ WRONG_INPUT = {
     "UTF-8 with a stray byte": (["train", "stray.txt"], 1, "with 500 stray bytes, the first byte 0xE9 at offset 6"),
     "not clear": (["train", "unclear.txt"], 1, "--encoding mac-cyrillic reads “Привет"),
     "an archive": (["train", "book.txt"], 1, "book.txt is damaged: it looks like a ZIP archive"),
-    "too short": (["train", "short.txt", "--init-from", "none"], 1, "--batch-size"),
+    "too short": (["train", "short.txt", "--init-from", "none"], 1, "Lower --sequence-length to 1 or less"),
     "one repeated symbol": (["train", "same.txt", "--init-from", "none"], 1, "two different characters"),
     "a folder without text": (["train", "folder"], 1, "folder"),
     "two budgets": (
