@@ -45,12 +45,12 @@ def large_product() -> np.ndarray:
 
 def test_two_cores_give_the_bytes_of_one_in_a_forked_process_too(monkeypatch):
     monkeypatch.setattr(few_rows, "available_cores", lambda: 1)
-    few_rows._other_core.cache_clear()
+    few_rows.other_core.cache_clear()
     expected = large_product()
-    assert few_rows._other_core.cache_info().currsize == 0
+    assert few_rows.other_core.cache_info().currsize == 0
     monkeypatch.setattr(few_rows, "available_cores", lambda: 2)
     np.testing.assert_array_equal(large_product(), expected)
-    assert few_rows._other_core.cache_info().currsize == 1  # the other core had a part in it
+    assert few_rows.other_core.cache_info().currsize == 1  # the other core had a part in it
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # this process has threads, which the child is without
         with multiprocessing.get_context("fork").Pool(1) as pool:

@@ -1,13 +1,18 @@
-"""How many cores of the CPU this process may use.
+"""How many cores of the CPU this process may use, and work for another one.
 
 A run that is trained keeps the number that it began with: into how many shards a batch is cut, and among how many
 threads TensorFlow shares out a product, decide in which order numbers are added, and so the last bits of all weights.
 With the same numbers the bytes are the same on any number of cores (seen with 2 x 512 units on one core and on two).
 """
 
+import functools
 import os
+from typing import TYPE_CHECKING
 
 from textgen.messages import counted
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 MOST_CORES = 1024
 
@@ -16,6 +21,17 @@ def available_cores() -> int:
     """As the system says; a container's share of time is not known to it."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores, MOST_CORES)
+
+
+@functools.cache
+def other_core() -> "ThreadPoolExecutor":
+    """A thread beside this one, for NumPy and other C code that lets go of Python's lock."""
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 (5 ms, which one text need not pay)
+
+    return ThreadPoolExecutor(1, "textgen-other-core")
+
+
+os.register_at_fork(after_in_child=other_core.cache_clear)  # a child has no such thread
 
 
 def notes_on(kept: int | None) -> tuple[str, ...]:

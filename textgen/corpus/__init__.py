@@ -2,6 +2,7 @@
 
     reading      sources -> CorpusReader: blocks of text, again and again; the front door
       sources    one argument -> the files it stands for, and their bytes
+      passing    the bytes of a file as they are read: counted and hashed
       folders    which files of a folder are read, and what is said of the others
       extracting a file that is a document -> its text
       formats/   .docx, .epub, .html and others -> paragraphs; what a file is by its first bytes

@@ -26,7 +26,8 @@ from textgen.corpus.formats.page_encoding import (
 )
 from textgen.corpus.formats.telling import HEAD_BYTES, TABLES, is_text, looks_like
 from textgen.corpus.misfits import AUTO, Decoding
-from textgen.corpus.sources import PassingBytes, SourceFile
+from textgen.corpus.passing import PassingBytes
+from textgen.corpus.sources import SourceFile
 from textgen.corpus.surrogates import check_pieces
 from textgen.corpus.tables import TABLE_FORMATS
 from textgen.messages import counted
@@ -139,7 +140,7 @@ def document_pieces(
     data = _whole(stream, file.shown_name)
     if not data:
         return
-    key = f"{kind} {file.file_format} ".encode() + passing.digest.digest()
+    key = f"{kind} {file.file_format} ".encode() + passing.digest()
     found = kept.find(key)
     if found is None:
         kind = _known(kind, file, data)

@@ -32,8 +32,9 @@ from textgen.corpus.formats import BY_ENDING, DocumentError
 from textgen.corpus.formats.kept import KeptTexts
 from textgen.corpus.misfits import AUTO, Decoding
 from textgen.corpus.noting import notes_on_files, what_is_missing
+from textgen.corpus.passing import PassingBytes
 from textgen.corpus.rows import Rows
-from textgen.corpus.sources import PassingBytes, Source, SourceFile, entry_source, open_bytes, open_passing, resolve
+from textgen.corpus.sources import Source, SourceFile, entry_source, open_bytes, open_passing, resolve
 from textgen.corpus.surrogates import check_pieces
 from textgen.corpus.tables import TABLE_FORMATS, column_documents
 from textgen.errors import CorpusError

@@ -6,7 +6,6 @@ hashed, which tells whether two passes have read the same. A path that exists wi
 
 import contextlib
 import dataclasses
-import hashlib
 import io
 import itertools
 import os
@@ -28,6 +27,7 @@ from textgen.corpus.download import cached_path
 from textgen.corpus.folders import ending_of, find_files
 from textgen.corpus.formats import BY_ENDING
 from textgen.corpus.names import model_name
+from textgen.corpus.passing import PassingBytes
 from textgen.corpus.tables import TABLE_FORMATS
 from textgen.errors import CorpusError
 from textgen.messages import nearest, shown
@@ -67,26 +67,10 @@ class SourceFile:
         with self.open() as file:
             return file.seek(0, os.SEEK_END)
 
-    def identity(self, passing: "PassingBytes") -> bytes:
+    def identity(self, passing: PassingBytes) -> bytes:
         """All that the text of the file depends on beside the TextConfig, after its bytes have passed."""
         how = f"{self.file_format} {self.is_compressed} {self.encoding}"
-        return f"{how} {passing.num_bytes} {passing.digest.hexdigest()}\n".encode()
-
-
-class PassingBytes:
-    """The bytes of a file on their way to the decoder, counted and hashed."""
-
-    def __init__(self, file: ByteStream):
-        self._file = file
-        self.digest = hashlib.sha256()
-        self.num_bytes = 0
-
-    def read(self, size: int = -1, /) -> bytes:
-        """As of a binary file."""
-        block = self._file.read(size)
-        self.digest.update(block)
-        self.num_bytes += len(block)
-        return block
+        return f"{how} {passing.num_bytes} {passing.digest().hex()}\n".encode()
 
 
 @contextlib.contextmanager

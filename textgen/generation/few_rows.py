@@ -7,16 +7,9 @@ of 256 numbers took 2.8 ms as a whole and 1.6 in stripes, with a layer of 512 un
 core it multiplies with half of the stripes: 1.0 and 0.3 ms, with the same results.
 """
 
-import functools
-import os
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from textgen.cores import available_cores
-
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+from textgen.cores import available_cores, other_core
 
 SMALL_RESULT, SMALL_PRODUCT = 1200, 990_000  # numbers of a stripe's result, and multiplications for it
 MOST_ROWS = 16
@@ -48,18 +41,8 @@ class Stripes:
         parts, given = parts.transpose(1, 0, 2), self._num_given
         other = None
         if given:
-            other = _other_core().submit(np.matmul, rows, self._stripes[:given], out=parts[:given])
+            other = other_core().submit(np.matmul, rows, self._stripes[:given], out=parts[:given])
         np.matmul(rows, self._stripes[given:], out=parts[given:])
         np.matmul(rows, self._rest, out=out[:, self._in_stripes :])
         if other is not None:
             other.result()
-
-
-@functools.cache
-def _other_core() -> "ThreadPoolExecutor":
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 (5 ms, which one text need not pay)
-
-    return ThreadPoolExecutor(1, "textgen-product")
-
-
-os.register_at_fork(after_in_child=_other_core.cache_clear)  # a child has no such thread
