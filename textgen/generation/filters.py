@@ -4,6 +4,7 @@ Each filter is here twice. `KEEP` has those that set weights of a batch to zero.
 ids: they say which ids stay, and each after the first looks at those alone. A test compares the two.
 """
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -49,7 +50,7 @@ def active(config: SamplingConfig) -> dict[str, float]:
 def keep_top_k(weights: np.ndarray, k: int) -> np.ndarray:
     """Keep the k largest of each row, and whatever equals the k-th."""
     k = min(k, weights.shape[-1])
-    return np.where(weights >= np.sort(weights, axis=-1)[:, -k, None], weights, 0.0)
+    return weights * (weights >= np.sort(weights, axis=-1)[:, -k, None])
 
 
 def top_k_ids(row: np.ndarray, k: int) -> np.ndarray:
@@ -68,7 +69,7 @@ def keep_top_p(weights: np.ndarray, top_p: float) -> np.ndarray:
 
     Source: Holtzman et al. 2019, "The Curious Case of Neural Text Degeneration", section 3.1.
     """
-    return np.where(weights >= _least_of(weights, top_p * weights.sum(axis=-1, keepdims=True)), weights, 0.0)
+    return weights * (weights >= _least_of(weights, top_p * weights.sum(axis=-1, keepdims=True)))
 
 
 def top_p_ids(row: np.ndarray, top_p: float) -> np.ndarray:
@@ -100,7 +101,7 @@ def _likely(row: np.ndarray, total: float, mass: float) -> tuple[np.ndarray, np.
 
 def keep_min_p(weights: np.ndarray, min_p: float) -> np.ndarray:
     """Keep the ids that are at least `min_p` times as likely as the likeliest."""
-    return np.where(weights >= min_p * weights.max(axis=-1, keepdims=True), weights, 0.0)
+    return weights * (weights >= min_p * weights.max(axis=-1, keepdims=True))
 
 
 def min_p_ids(row: np.ndarray, min_p: float) -> np.ndarray:
@@ -117,17 +118,16 @@ def keep_typical(weights: np.ndarray, mass: float, logs: np.ndarray | None = Non
     Source: Meister et al. 2023, "Locally Typical Sampling", equation 6.
     """
     logs = _logarithms(weights) if logs is None else logs
-    total = weights.sum(axis=-1)
     # What would normalise the logarithms is in the expected one, too.
-    distance = logs - (np.vecdot(weights, logs) / total)[:, None]
+    distance = logs - (np.vecdot(weights, logs) / np.add.reduce(weights, axis=-1))[:, None]
     nearest_first = _nearest_first(np.abs(distance, out=distance))
-    rows = np.arange(0, weights.size, weights.shape[-1])  # where they begin in flat arrays, which are read faster
+    rows = _counting(0, weights.size, weights.shape[-1])  # where they begin in flat arrays, which are read faster
     if len(weights) > 1:
         nearest_first += rows[:, None]
     reached = weights.take(nearest_first).cumsum(axis=-1)
-    is_enough = reached >= np.minimum(mass * total, reached[:, -1])[:, None]  # the sums may be rounded otherwise
+    is_enough = reached >= mass * reached[:, -1:]
     last = distance.take(nearest_first.take(is_enough.argmax(axis=-1) + rows))[:, None]
-    return np.where(distance <= last + AS_NEAR, weights, 0.0)
+    return weights * (distance <= last + AS_NEAR)
 
 
 def typical_ids(row: np.ndarray, mass: float, logs: np.ndarray | None = None) -> np.ndarray:
@@ -168,10 +168,16 @@ def _nearest_first(distance: np.ndarray) -> np.ndarray:
         return distance.argsort(axis=-1)
     ids = (1 << (distance.shape[-1] - 1).bit_length()) - 1
     bits = distance.view(np.int64) & ~ids
-    bits |= np.arange(distance.shape[-1])
+    bits |= _counting(0, distance.shape[-1], 1)
     bits.view(np.float64).sort(axis=-1)
     bits &= ids
     return bits
+
+
+@functools.lru_cache(64)
+def _counting(start: int, stop: int, step: int) -> np.ndarray:
+    """`np.arange`, which takes as long as a sum of a row; not to be changed."""
+    return np.arange(start, stop, step)
 
 
 # What each filter of SamplingConfig does; weights [B, V] and its number in, weights out.

@@ -93,9 +93,13 @@ class Past:
 class Runs:
     """The runs of `size` ids that one text holds among its last MAX_RECENT ids."""
 
+    # The ids of a run but its last -> its last -> where it begins, the latest time.
+    _followers: dict[tuple[int, ...], dict[int, int]]
+    _latest: tuple[int, ...]  # as many ids as a run has but its last, or all there are
+
     def __init__(self, size: int, token_ids: np.ndarray):
         """Of a text that ends with `token_ids`, int [T]."""
-        self._size, self._ids = size, token_ids.tolist()
+        self._size, self._ids = size, token_ids[-MAX_RECENT:].tolist()
         self._index()
 
     def repeating(self) -> np.ndarray:
@@ -115,31 +119,26 @@ class Runs:
 
     def append(self, token_id: int) -> None:
         """The text goes on with `token_id`."""
-        self._note(token_id)
-        if len(self._ids) >= 2 * MAX_RECENT:  # what is too long ago is forgotten at times
-            del self._ids[:-MAX_RECENT]
-            self._index()
-
-    def _index(self) -> None:
-        # The ids of a run but its last -> its last -> where it begins, the latest time.
-        self._followers: dict[tuple[int, ...], dict[int, int]] = {}
-        self._latest: tuple[int, ...] = ()  # as many as a run has but its last, or all there are
-        ids, self._ids = self._ids, []
-        for token_id in ids:
-            self._note(token_id)
-
-    def _note(self, token_id: int) -> None:
-        latest = self._latest
+        latest, ids = self._latest, self._ids  # this runs for every token
         if len(latest) < self._size - 1:
             self._latest = (*latest, token_id)
         else:
-            start = len(self._ids) - self._size + 1
+            start = len(ids) - self._size + 1
             if (found := self._followers.get(latest)) is None:
                 self._followers[latest] = {token_id: start}
             else:
                 found[token_id] = start
             self._latest = (*latest[1:], token_id) if latest else latest
-        self._ids.append(token_id)
+        ids.append(token_id)
+        if len(ids) >= 2 * MAX_RECENT:  # what is too long ago is forgotten at times
+            del ids[:-MAX_RECENT]
+            self._index()
+
+    def _index(self) -> None:
+        self._followers, self._latest = {}, ()
+        ids, self._ids = self._ids, []
+        for token_id in ids:
+            self.append(token_id)
 
 
 def streaks_of(recent: np.ndarray, most: int) -> np.ndarray:

@@ -67,14 +67,15 @@ def next_ids(
             ]
         )
     scores = penalised(logits.astype(np.float64), recent, config) if config.penalises else logits.astype(np.float64)
+    is_all_free = allowed is None
     if barred is not None:  # rule 3
         for row, ids in enumerate(barred):
             if len(ids):
-                scores[row][ids] = -np.inf
+                scores[row][ids], is_all_free = -np.inf, False
     if allowed is not None:
         scores[~allowed] = -np.inf
     best = np.maximum.reduce(scores, axis=-1, keepdims=True)  # [B, 1]
-    if (barred is None and allowed is None) or (has_some := best > -np.inf).all():
+    if is_all_free or (has_some := best > -np.inf).all():
         return chosen(scores, best, uniform, config)
     scores[~has_some[:, 0]] = best[~has_some] = 0.0
     return np.where(has_some[:, 0], chosen(scores, best, uniform, config), -1)
