@@ -20,7 +20,7 @@ def test_a_product_in_stripes_is_the_product(num_rows, depth, size):
     draw = np.random.default_rng(depth)
     columns, rows = draw.normal(size=(size, depth)).astype("f4"), draw.normal(size=(num_rows, depth)).astype("f4")
     out = np.full((num_rows, size), np.nan, np.float32)
-    Stripes(columns, num_rows).product(rows, out)
+    Stripes(columns.T).product(rows, out)
     np.testing.assert_allclose(out, rows.astype(float) @ columns.T.astype(float), atol=2e-4)
 
 
@@ -28,7 +28,7 @@ def test_rows_and_columns_may_be_parts_of_larger_arrays():
     draw = np.random.default_rng(0)
     columns, rows = draw.normal(size=(700, 40)).astype("f4"), draw.normal(size=(8, 40)).astype("f4")
     everything = np.zeros((8, 1000), np.float32)
-    Stripes(columns[:, -24:], 8).product(rows[:, 10:34], everything[:, 200:900])
+    Stripes(columns[:, -24:].T).product(rows[:, 10:34], everything[:, 200:900])
     np.testing.assert_allclose(everything[:, 200:900], rows[:, 10:34] @ columns[:, -24:].T, atol=1e-5)
     assert not everything[:, :200].any()
     assert not everything[:, 900:].any()
@@ -39,7 +39,7 @@ def large_product() -> np.ndarray:
     draw = np.random.default_rng(2)
     columns, rows = draw.normal(size=(8195, 256)).astype("f4"), draw.normal(size=(8, 256)).astype("f4")
     out = np.full((8, 8195), np.nan, np.float32)
-    Stripes(columns, 8).product(rows, out)
+    Stripes(columns.T).product(rows, out)
     return out
 
 

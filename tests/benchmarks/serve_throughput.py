@@ -33,7 +33,7 @@ sys.path.append(str(Path(__file__).parents[1]))  # of the tests, whose models ar
 SYMBOLS = "\n " + "".join(map(chr, range(60, 123)))
 SETTINGS = {"2x128": (1, 8, 32, 128), "english": (1, 8)}  # streams
 LENGTH = {"2x128": 500, "english": 60}  # tokens of a text
-PAUSE = 0.005
+PAUSE = 0.016
 
 
 @functools.cache
@@ -164,6 +164,10 @@ def main() -> None:
     parser.add_argument("--only", default="", help="only the models and numbers of streams that contain this")
     options = parser.parse_args()
     from conftest import make_stored_model, write_stored_model
+
+    from textgen.blas import set_up_blas
+
+    set_up_blas()  # for both servers
 
     with tempfile.TemporaryDirectory(prefix="textgen-benchmark-") as folder:
         stored = make_stored_model(symbols=SYMBOLS, units=128, embedding_size=128)

@@ -4,7 +4,6 @@ A step changes the states in place; `numpy_engine.py` owns them. A step's buffer
 """
 
 import copy
-import functools
 from typing import Self
 
 import numpy as np
@@ -86,7 +85,7 @@ class LSTMCell(NumpyCell):
     _gates: np.ndarray  # buffers of `step`: [B, 4H], and parts of it, which take longer to cut out than to add up
     _parts: tuple[np.ndarray, ...]  # of o, i and f together [B, 3H], and of o, i, f and g
     _product: np.ndarray  # [B, H]
-    _stripes: tuple[Stripes, Stripes] | None  # of both kernels together, and of the recurrent one
+    _is_striped: bool
 
     def __init__(self, kernel: np.ndarray, recurrent_kernel: np.ndarray, bias: np.ndarray):
         H = len(recurrent_kernel)
@@ -95,6 +94,7 @@ class LSTMCell(NumpyCell):
         # NOTE: indexing columns leaves them column by column in memory, and BLAS would copy every slice of rows.
         kernels = np.concatenate([kernel, recurrent_kernel])[:, order] * halved
         self.kernels = np.ascontiguousarray(kernels)  # [E + H, 4H]
+        self._made: dict[bool, Stripes] = {}  # in stripes, by whether the input is projected; copies share them
         super().__init__(self.kernels[:-H], self.kernels[-H:], bias[order] * halved)
 
     def prepared(self, batch_size: int) -> Self:
@@ -103,23 +103,21 @@ class LSTMCell(NumpyCell):
         cell._gates = np.empty((batch_size, 4 * self.units), np.float32)
         cell._parts = (cell._gates[:, : 3 * self.units], *np.split(cell._gates, 4, axis=1))
         cell._product = np.empty((batch_size, self.units), np.float32)
-        cell._stripes = None
-        if is_striped(self.kernels, batch_size):
-            recurrent = self._columns[:, -self.units :]
-            cell._stripes = Stripes(self._columns, batch_size), Stripes(recurrent, batch_size)
+        cell._is_striped = is_striped(self.kernels, batch_size)
         return cell
 
-    @functools.cached_property
-    def _columns(self) -> np.ndarray:
-        """`kernels` turned, [4H, E + H], in C order."""
-        return np.ascontiguousarray(self.kernels.T)
+    def _stripes(self, is_projected: bool) -> Stripes:
+        """Of the recurrent kernel where the input is projected already, else of both kernels together."""
+        if is_projected not in self._made:
+            self._made[is_projected] = Stripes(self.recurrent_kernel if is_projected else self.kernels)
+        return self._made[is_projected]
 
     def step(self, projected: np.ndarray | None, inputs: np.ndarray, hidden: np.ndarray, memory: np.ndarray) -> None:
         """See `NumpyCell.step`."""
         gates, product = self._gates, self._product
         sigmoids, out_gate, in_gate, forget_gate, candidate = self._parts
-        if self._stripes is not None:
-            self._stripes[projected is not None].product(inputs, gates)
+        if self._is_striped:
+            self._stripes(projected is not None).product(inputs, gates)
         else:
             np.dot(inputs, self.kernels if projected is None else self.recurrent_kernel, out=gates)
         gates += self.bias if projected is None else projected

@@ -15,7 +15,7 @@ from threadpoolctl import OpenBLASController, ThreadpoolController
 
 from textgen.config import ModelConfig, SamplingConfig
 from textgen.generation.barred import Barred
-from textgen.generation.few_rows import is_striped
+from textgen.generation.few_rows import Stripes, is_striped
 from textgen.generation.numpy_cells import NUMPY_CELLS, is_folded
 from textgen.generation.numpy_rows import Rows
 from textgen.generation.past import Past
@@ -52,9 +52,9 @@ class NumpyEngine:
         self.output_bias = weights["output.bias"]
 
     @functools.cached_property
-    def output_columns(self) -> np.ndarray:
-        """The output kernel turned, [V, E], in C order."""
-        return np.ascontiguousarray(self.output_kernel.T)
+    def output_stripes(self) -> Stripes:
+        """The output kernel in stripes."""
+        return Stripes(self.output_kernel)
 
     def in_numpy(self) -> Self:
         """This engine."""

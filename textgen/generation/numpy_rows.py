@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from textgen.generation.few_rows import Stripes, is_striped
+from textgen.generation.few_rows import is_striped
 from textgen.generation.state import Context
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ class Rows:
         self._values, self.logits = self._all_values[:size], self._all_logits[:size]
         self._memory = [memory[:size] for memory in self._all_memory]
         self._cells = [cell.prepared(size) for cell in self.engine.cells]
-        is_cut = is_striped(self.engine.output_kernel, size)
-        self._stripes = Stripes(self.engine.output_columns, size) if is_cut else None
+        self._stripes = self.engine.output_stripes if is_striped(self.engine.output_kernel, size) else None
 
     def put(self, rows: slice, context: Context) -> None:
         """The texts in `rows` go on after `context`."""

@@ -25,7 +25,7 @@ from textgen.generation.sampling import next_ids
 from textgen.generation.tally import Tally
 from textgen.tokenizers import Tokenizer
 
-LEAST_PAUSE, PAUSE_PER_ROW = 0.005, 0.0008  # seconds between two pieces of a text that are told
+LEAST_PAUSE, PAUSE_PER_ROW = 0.016, 0.0008  # seconds between two pieces of a text that are told: a screen shows no more
 NO_RECENT = np.zeros((1, 0), np.int32)
 
 
