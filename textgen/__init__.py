@@ -8,7 +8,6 @@ The map, in the order in which text becomes a model and a model becomes text. A 
     streams             standard output and error: whether they can be written, and harmless on a terminal
     memory              how much is free, and refusing what needs more
     cores               how many there are, what a run keeps of that, and work for another one
-    blas                how NumPy's products are made, which is set before NumPy is imported
     schema              what a setting is: a range, a sentence, to and from JSON
     arguments           what a Python program gives, checked; notices on their way to it
     cells               the facts of the recurrent cells, one record a cell

@@ -21,6 +21,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -100,6 +101,8 @@ def start(*command: str) -> tuple[subprocess.Popen[str], int]:
     process = subprocess.Popen([sys.executable, *command], stderr=subprocess.PIPE, text=True)
     for line in process.stderr:
         if found := re.search(r"http://127\.0\.0\.1:(\d+)/v1", line):
+            # What it says later is read, too: a full pipe would stop it.
+            threading.Thread(target=process.stderr.read, daemon=True).start()
             return process, int(found[1])
     raise SystemExit(f"{command} did not start")
 
@@ -165,10 +168,6 @@ def main() -> None:
     options = parser.parse_args()
     from conftest import make_stored_model, write_stored_model
 
-    from textgen.blas import set_up_blas
-
-    set_up_blas()  # for both servers
-
     with tempfile.TemporaryDirectory(prefix="textgen-benchmark-") as folder:
         stored = make_stored_model(symbols=SYMBOLS, units=128, embedding_size=128)
         write_stored_model(Path(folder), stored, "2x128")
@@ -188,7 +187,7 @@ def main() -> None:
                 tell(f"{model:<9}{streams:>8}   ", rounds)
         for process, _ in servers.values():
             process.terminate()
-            process.communicate()
+            process.wait()
 
 
 def tell(head: str, rounds: list[dict[str, Round]]) -> None:

@@ -6,12 +6,12 @@ and `options` at its top and the rest inside its body, so that `--help` answers 
 
 import importlib
 import io
+import os
 import sys
 import time
 
 import click
 
-from textgen.blas import set_up_blas
 from textgen.errors import SettingError, TextgenError
 from textgen.schema import with_flags
 from textgen.streams import OutputError, take_streams, tell
@@ -65,7 +65,8 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0, 1 for an error, 2 for wrong usage, 130 after Ctrl-C."""
     take_streams()
-    set_up_blas()
+    # NumPy's threads wait for work by turning round and round, by default for a tenth of a second after each text.
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "14")  # the logarithm of processor cycles
     try:
         sys.exit(cli.main(arguments, prog_name="textgen", standalone_mode=False))
     except click.ClickException as problem:
