@@ -4,7 +4,7 @@
     python tests/benchmarks/serve_throughput.py --only english
 
 Both servers have the same NumPy engine, each in a process of its own, and take turns; both put what is written within
-5 ms into one event. The clients run in this process, on the same cores: each sends a request and reads its text as
+16 ms into one event. The clients run in this process, on the same cores: each sends a request and reads its text as
 server-sent events. "engine" writes one text after the other without HTTP. `2x128` has two layers of 128 units, random
 weights and 65 symbols; `english` comes with textgen. Figures are medians of the rounds: tokens per second over all
 streams, the ratios of each round, tokens per second of the CPU that the process takes, which depend less on what else
