@@ -9,7 +9,7 @@ core it multiplies with half of the stripes: 1.0 and 0.3 ms, with the same resul
 
 import numpy as np
 
-from textgen.cores import available_cores, other_core
+from textgen.cores import asked_beside, available_cores
 
 SMALL_RESULT, SMALL_PRODUCT = 1200, 990_000  # numbers of a stripe's result, and multiplications for it
 MOST_ROWS = 16
@@ -39,9 +39,8 @@ class Stripes:
         """Multiply `rows` [B, K]; the result goes to `out` [B, N]."""
         parts = out[:, : self._in_stripes].reshape(len(rows), self._num_stripes, self._width)
         parts, given = parts.transpose(1, 0, 2), self._num_given
-        other = None
-        if given:
-            other = other_core().submit(np.matmul, rows, self._stripes[:given], out=parts[:given])
+        other = asked_beside(np.matmul, rows, self._stripes[:given], out=parts[:given]) if given else None
+        given = 0 if other is None else given
         np.matmul(rows, self._stripes[given:], out=parts[given:])
         np.matmul(rows, self._rest, out=out[:, self._in_stripes :])
         if other is not None:
