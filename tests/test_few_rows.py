@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 
+from textgen import cores
 from textgen.config import ModelConfig
 from textgen.generation import few_rows
 from textgen.generation.few_rows import MOST_ROWS, Stripes, is_striped
@@ -45,17 +46,28 @@ def large_product() -> np.ndarray:
 
 def test_two_cores_give_the_bytes_of_one_in_a_forked_process_too(monkeypatch):
     monkeypatch.setattr(few_rows, "available_cores", lambda: 1)
-    few_rows.other_core.cache_clear()
+    cores.other_core.cache_clear()
     expected = large_product()
-    assert few_rows.other_core.cache_info().currsize == 0
+    assert cores.other_core.cache_info().currsize == 0
     monkeypatch.setattr(few_rows, "available_cores", lambda: 2)
     np.testing.assert_array_equal(large_product(), expected)
-    assert few_rows.other_core.cache_info().currsize == 1  # the other core had a part in it
+    assert cores.other_core.cache_info().currsize == 1  # the other core had a part in it
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # this process has threads, which the child is without
         with multiprocessing.get_context("fork").Pool(1) as pool:
             result = pool.apply_async(large_product).get(timeout=60)
     np.testing.assert_array_equal(result, expected)
+
+
+def test_where_no_other_core_can_be_asked_this_one_multiplies_all(monkeypatch):
+    monkeypatch.setattr(few_rows, "available_cores", lambda: 2)
+    expected = large_product()
+
+    def refused() -> None:
+        raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+
+    monkeypatch.setattr(cores, "other_core", refused)
+    np.testing.assert_array_equal(large_product(), expected)
 
 
 def test_one_row_many_rows_and_small_matrices_are_multiplied_as_a_whole():

@@ -445,6 +445,7 @@ LOOKALIKES = {
     "subtitles": (DOCUMENTS["subtitles"][1], "subtitles", "--file-format srt"),
     "subtitles for the web": (DOCUMENTS["subtitles for the web"][1], "subtitles", "--file-format vtt"),
     "XML": ("<?xml version='1.0'?><book/>", "XML", "no flag"),
+    "XML that declares its names alone": ('<TEI xml:id="a" xmlns="http://x">\n<text>a</text></TEI>', "XML", "no flag"),
     "CSV": ("id,name,text\n1,a,b\n2,c,d\n", "CSV", "--file-format csv --column NAME"),
     "TSV": ("id\ttext\n1\ta\n2\tb\n", "TSV", "--file-format tsv --column NAME"),
     "JSON Lines": ('{"text": "a"}\n{"text": "b"}\n', "JSON Lines", "--file-format jsonl --column NAME"),
@@ -479,6 +480,12 @@ def test_a_text_that_looks_like_something_else_is_said_with_the_flag_that_reads_
     write("b", content)
     assert read_corpus(["a.txt", "b"]).notes[-1].startswith(f"a.txt and 1 other file look like {kind}, and they are")
     assert not any("looks like" in note for note in read_corpus(["a.txt"], config=TextConfig(file_format="text")).notes)
+
+
+@pytest.mark.parametrize(("name", "is_said"), [("a.xml", True), ("a.rss", True), ("a.svg", True), ("a.xsl", False)])
+def test_markup_is_said_of_data_by_a_name_of_their_own_and_not_of_code(name, is_said):
+    notes = read_corpus([write(name, LOOKALIKES["XML"][0])]).notes
+    assert any("looks like XML" in note for note in notes) == is_said
 
 
 @pytest.mark.parametrize("case", LIKE_NOTHING)

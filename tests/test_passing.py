@@ -2,9 +2,12 @@
 
 import hashlib
 import io
+import subprocess
+import sys
 
 import pytest
 
+from textgen import cores
 from textgen.corpus import passing
 from textgen.corpus.passing import LEAST_SHARED, PassingBytes
 
@@ -14,9 +17,9 @@ CONTENT = bytes(range(256)) * (LEAST_SHARED // 64)  # four large blocks
 @pytest.mark.parametrize("num_cores", [1, 2])
 @pytest.mark.parametrize("size", [1000, LEAST_SHARED, LEAST_SHARED + 1, -1])
 def test_the_hash_is_that_of_all_bytes_however_they_are_read(monkeypatch, num_cores, size):
-    asked, other_core = [], passing.other_core
+    asked, other_core = [], cores.other_core
     monkeypatch.setattr(passing, "available_cores", lambda: num_cores)
-    monkeypatch.setattr(passing, "other_core", lambda: asked.append(size) or other_core())
+    monkeypatch.setattr(cores, "other_core", lambda: asked.append(size) or other_core())
     file = PassingBytes(io.BytesIO(CONTENT))
     blocks = list(iter(lambda: file.read(size), b""))
     assert b"".join(blocks) == CONTENT
@@ -29,3 +32,28 @@ def test_the_hash_is_known_in_between_too():
     for end in (LEAST_SHARED, 2 * LEAST_SHARED):
         file.read(LEAST_SHARED)
         assert file.digest() == file.digest() == hashlib.sha256(CONTENT[:end]).digest()
+
+
+LATE = """
+import hashlib, io, threading
+from textgen.corpus import passing
+
+passing.available_cores = lambda: 2
+
+def read_late():
+    main_thread.join()
+    file = passing.PassingBytes(io.BytesIO(content))
+    while file.read(passing.LEAST_SHARED):
+        pass
+    print(file.digest() == hashlib.sha256(content).digest())
+
+content = bytes(4 * passing.LEAST_SHARED)
+main_thread = threading.current_thread()
+threading.Thread(target=read_late).start()
+"""
+
+
+@pytest.mark.parametrize("before", ["", "from textgen.cores import other_core; other_core().submit(int).result()"])
+def test_a_thread_that_outlives_the_main_one_reads_on(before):
+    result = subprocess.run([sys.executable, "-c", before + LATE], capture_output=True, text=True, timeout=60)
+    assert (result.stdout, result.stderr) == ("True\n", "")

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import random
 import re
 
 import pytest
@@ -456,3 +457,36 @@ def test_rows_of_several_lines_are_told_from_those_that_swallowed_others():
         assert spans.broken(0, 5) == (1, 1)
         assert spans.with_more(0, 5) == [9]
     assert RowSpans(["a\n", '"b\n', "c\n", 'd"\n'], [1, 4], ",", width=1).holding == []
+
+
+ODD_CELLS = (
+    '"open',
+    '"a\nb"',
+    '"a{0}b"',
+    '"l\n3{0}x{0}z\nend"',
+    '"l{0}x\n3{0}y"',
+    'close"',
+    '"x" y',
+    r'"e \"x"',
+    "plain",
+)
+
+
+def odd_table(draw: random.Random, delimiter: str) -> str:
+    """Of rows with quotes of all kinds, right and wrong."""
+    rows_of_it = [f"{number}{delimiter}{draw.choice(ODD_CELLS).format(delimiter)}" for number in range(40)]
+    return "\n".join([f"id{delimiter}text", *rows_of_it])
+
+
+@pytest.mark.parametrize(("table_format", "delimiter"), [("tsv", "\t"), ("csv", ",")])
+def test_rows_are_found_alike_one_by_one_and_all_at_once(table_format, delimiter, monkeypatch):
+    draw = random.Random(3)
+    for _ in range(60):
+        table, found = odd_table(draw, delimiter), []
+        for few, fewest, near in ((0, 16, rows.NEAR), (16, 2, rows.NEAR), (10**9, 16, rows.NEAR), (16, 2, 7)):
+            monkeypatch.setattr(delimited, "FEW_ROWS", few)
+            monkeypatch.setattr(delimited, "FEWEST_ROWS", fewest)
+            monkeypatch.setattr(rows, "NEAR", near)
+            texts, tally = read(table, table_format, bad_rows="skip")
+            found.append((texts, tally.met))
+        assert found == found[:1] * 4

@@ -7,12 +7,13 @@ With the same numbers the bytes are the same on any number of cores (seen with 2
 
 import functools
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textgen.messages import counted
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+    from collections.abc import Callable
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 MOST_CORES = 1024
 
@@ -29,6 +30,18 @@ def other_core() -> "ThreadPoolExecutor":
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 (5 ms, which one text need not pay)
 
     return ThreadPoolExecutor(1, "textgen-other-core")
+
+
+def asked_beside(function: "Callable[..., Any]", *arguments: Any, **keywords: Any) -> "Future[Any] | None":
+    """What the other core will have done, once it is asked to call `function`.
+
+    None where it cannot be asked: there may be no more threads, or the main thread has ended and this one goes on. Then
+    nothing was called.
+    """
+    try:
+        return other_core().submit(function, *arguments, **keywords)
+    except RuntimeError:
+        return None
 
 
 os.register_at_fork(after_in_child=other_core.cache_clear)  # a child has no such thread

@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from textgen.corpus.dialects import DELIMITER_NAMES, NULL, Columns, Dialect, find_columns, find_dialect, is_number
+from textgen.corpus.dialects import NULL, Columns, Dialect, find_columns, find_dialect, is_number
 from textgen.corpus.quoted import QuotedDelimiters
 from textgen.corpus.rows import LONGEST_LINE, Rows
 from textgen.corpus.spans import RowSpans
@@ -33,7 +33,8 @@ LONGEST_CELL = 1 << 24
 ESCAPED_QUOTE = re.compile(r'(?<!\\)((?:\\\\)*)\\"')  # an even number of backslashes escapes none
 HOLDS_ROWS = "with what looks like other rows inside its quotes: is a quote never closed?"
 BROKEN = "with a line end inside its quotes, as behind a quote that is never closed"
-FEW_ROWS = 16  # that are read at once behind one that was not believed, since those read behind it are read again
+FEWEST_ROWS = 2  # that are read at once behind one that was not believed, since those read behind it are read again
+FEW_ROWS = 16  # that are looked at one by one in less time than all at once
 NUM_SAMPLED = 200  # lines that show how a table is written
 
 
@@ -61,15 +62,9 @@ def delimited_cells(
         return
     below = dialect.rows_of([line for line in sample if not line.isspace()][dialect.is_stated :])[1:]
     columns = find_columns(column, first_row, below, table.line, rows)
-    if dialect.delimiter != usual and columns.width > 1:
-        name = DELIMITER_NAMES.get(dialect.delimiter, repr(dialect.delimiter))
-        rows.note(f"whose cells are parted by {shown(name)}", noun="table")
+    dialect.note_oddities(usual, columns.width, rows)
     if columns.has_header:
         table.take_first_row()
-    if dialect.quote != '"':
-        rows.note("whose cells are quoted by apostrophes", noun="table")
-    if dialect.is_padded:
-        rows.note("with a space behind every delimiter", noun="table")
     table.above = "the header" if columns.has_header else "the first row"
     for cells in table.cells(columns):
         if NULL in cells:
@@ -131,7 +126,7 @@ class _Table:
             if not self._ahead:
                 continue
             row = self._next()
-            if row is None or len(row) != width or (self._num_taken > 1 and not self._is_believed(self._taken, width)):
+            if row is None or len(row) != width or not self._num_believed([self._num_taken], width):
                 row = self._mended(row, width)
             self._pass(self._num_taken)
             if row is not None:
@@ -160,7 +155,7 @@ class _Table:
                 found.append(columns.wanted(row) if several else row[one])
                 ends.append(reader.line_num)
         num_good = self._num_believed(ends, width)
-        self._num_tried = min(2 * self._num_tried, LONGEST_LINE) if num_good == len(ends) else FEW_ROWS
+        self._num_tried = min(2 * self._num_tried, LONGEST_LINE) if num_good == len(ends) else FEWEST_ROWS
         return found[:num_good], ends[num_good - 1] if num_good else 0
 
     def _num_believed(self, ends: Sequence[int], width: int) -> int:
@@ -168,6 +163,12 @@ class _Table:
         num_rows, lines = len(ends), self._ahead
         if not ends or ends[-1] == num_rows:
             self._quoted.add_plain(lines[:num_rows], self.line, width)
+            return num_rows
+        if num_rows <= FEW_ROWS:
+            for row, (start, end) in enumerate(itertools.pairwise((0, *ends))):
+                if end - start > 1 and not self._is_believed(lines[start:end], width, start):
+                    return row
+                self._quoted.add([self.line + start] * (lines[start].count(self._delimiter) >= width), 1)
             return num_rows
         spans = RowSpans(lines[: ends[-1]], ends, self._delimiter, width)
         first = next(iter(spans.holding), num_rows)

@@ -73,6 +73,16 @@ class Dialect(NamedTuple):
             strict=is_strict,
         )
 
+    def note_oddities(self, usual: str, width: int, rows: Rows) -> None:
+        """Note how a table with rows of `width` cells differs from those whose delimiter is the usual one."""
+        if self.delimiter != usual and width > 1:
+            name = DELIMITER_NAMES.get(self.delimiter, repr(self.delimiter))
+            rows.note(f"whose cells are parted by {shown(name)}", noun="table")
+        if self.quote != '"':
+            rows.note("whose cells are quoted by apostrophes", noun="table")
+        if self.is_padded:
+            rows.note("with a space behind every delimiter", noun="table")
+
 
 class Columns(NamedTuple):
     """Which cells of a row are wanted."""

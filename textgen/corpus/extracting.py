@@ -46,10 +46,8 @@ SURE_ENDINGS: tuple[str, ...] = (
     "vue",
     "svelte",
     "php",
-    "xml",
-    "xsl",
 )
-SURE_ENDINGS += ("xslt", "rss", "atom", "css", "yaml", "yml")
+SURE_ENDINGS += ("xsl", "xslt", "css", "yaml", "yml")
 MOST_NAMED = 3  # documents that have a note of their own
 
 

@@ -7,7 +7,7 @@ next one is read and decoded.
 import hashlib
 from typing import TYPE_CHECKING
 
-from textgen.cores import available_cores, other_core
+from textgen.cores import asked_beside, available_cores
 from textgen.corpus.decoding import ByteStream
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ class PassingBytes:
         """As of a binary file."""
         self._wait()
         if len(self._last) >= LEAST_SHARED and available_cores() > 1:
-            self._hashing = other_core().submit(self._digest.update, self._last)  # begins while the file is read
-        else:
+            self._hashing = asked_beside(self._digest.update, self._last)  # begins while the file is read
+        if self._hashing is None:
             self._digest.update(self._last)
         self._last = self._file.read(size)
         self.num_bytes += len(self._last)

@@ -10,7 +10,7 @@ same results.
 
 import numpy as np
 
-from textgen.cores import available_cores, other_core
+from textgen.cores import asked_beside, available_cores
 
 SMALL_PRODUCT = 990_000  # multiplications with a stripe
 WIDEST = 64  # columns of a stripe, of which a SkylakeX kernel has one block
@@ -47,9 +47,9 @@ class Stripes:
     def product(self, rows: np.ndarray, out: np.ndarray) -> None:
         """Multiply `rows` [B, K]; the result goes to `out` [B, N]."""
         parts = out[:, : self._in_stripes].reshape(len(rows), *self._shape).transpose(1, 0, 2)
-        given, other = self._num_given, None
-        if given:
-            other = other_core().submit(np.matmul, rows, self._stripes[:given], out=parts[:given])
+        given = self._num_given
+        other = asked_beside(np.matmul, rows, self._stripes[:given], out=parts[:given]) if given else None
+        given = 0 if other is None else given
         np.matmul(rows, self._stripes[given:], out=parts[given:])
         np.matmul(rows, self._rest, out=out[:, self._in_stripes :])
         if other is not None:

@@ -22,6 +22,7 @@ TAGS = r"(?:p|div|h[1-6]|ul|ol|li|table|tr|td|span|article|section|main|header|a
 FRAGMENT = re.compile(rf"<(?:{TAGS}|br|hr|img)\b[^<>]*>", re.IGNORECASE)
 CLOSED = re.compile(rf"</{TAGS}\s*>|<p\b[^<>]*>|<br\s*/?>", re.IGNORECASE)
 TO_SRT = "no flag reads that. Save it as .srt"
+XML = ("XML", "no flag reads that")
 OTHERS = (
     (re.compile(r"\[Script Info\]"), "subtitles (.ass)", TO_SRT),
     (re.compile(r"\{\d+\}\{\d*\}"), "subtitles (MicroDVD)", TO_SRT),
@@ -30,6 +31,7 @@ OTHERS = (
         "a mail or a page in MIME",
         "no flag reads that. Save it as .html or .txt",
     ),
+    (re.compile(r"<[A-Za-z_][\w.:-]*\s[^<>]*?\bxmlns(?::[\w.-]+)?\s*="), *XML),
 )
 SUBTITLES = re.compile(r"(?:\d+[ \t]*\r?\n)?(?:\d{1,3}:)?\d{1,2}:\d{2}[.,]\d{1,3}[ \t]*-->")
 NOTEBOOK = re.compile(r'\{.*"(?:cell_type|nbformat)"\s*:', re.DOTALL)
@@ -85,7 +87,7 @@ def looks_like(head: bytes) -> tuple[str, str] | None:
         if pattern.match(start):
             return kind, way
     if text.lstrip().startswith("<?xml"):
-        return "XML", "no flag reads that"
+        return XML
     if found := _table(start):
         return found, f"--file-format {TABLES[found]} --column NAME takes one column"
     return None
