@@ -17,7 +17,7 @@ OTHER_BACKEND = {"KERAS_BACKEND": "jax"}
 
 def run_python(script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
     """`script` in a process of its own, without the variables that textgen sets for TensorFlow."""
-    left_out = ("TF_CPP_MIN_LOG_LEVEL", "TF_CPU_ALLOCATOR_USE_BFC", *OTHER_BACKEND)
+    left_out = ("TF_CPP_MIN_LOG_LEVEL", "TF_CPU_ALLOCATOR_USE_BFC", "XLA_FLAGS", *OTHER_BACKEND)
     inherited = {name: value for name, value in os.environ.items() if name not in left_out}
     command = [sys.executable, "-c", script, *arguments]
     return subprocess.run(command, env=inherited | environment, capture_output=True, text=True, check=False)
@@ -60,11 +60,20 @@ def test_memory_that_a_step_has_had_is_kept_for_the_next():
     assert int(run_python(FAULTS).stdout) < 4096
 
 
-def test_tensorflow_is_asked_to_keep_memory_unless_the_user_has_said_otherwise():
+@pytest.mark.parametrize(
+    ("name", "expected", "other"),
+    [
+        ("TF_CPU_ALLOCATOR_USE_BFC", "true", "false"),
+        ("XLA_FLAGS", "--xla_cpu_prefer_vector_width=512", "--xla_cpu_prefer_vector_width=256"),
+    ],
+)
+def test_tensorflow_is_told_what_makes_it_fast_unless_the_user_has_said_otherwise(name, expected, other):
     told = "import os, textgen.tensorflow_runtime as runtime; runtime.quiet_import(with_keras=False)\n"
-    told += "print(os.environ['TF_CPU_ALLOCATOR_USE_BFC'])"
-    assert run_python(told).stdout == "true\n"
-    assert run_python(told, TF_CPU_ALLOCATOR_USE_BFC="false").stdout == "false\n"
+    told += "import tensorflow as tf; tf.function(lambda x: x + 1, jit_compile=True)(1)\n"  # reads the flags
+    told += f"print(os.environ[{name!r}])"
+    for environment in ({}, {name: other}):
+        result = run_python(told, **environment)
+        assert (result.returncode, result.stdout) == (0, f"{environment.get(name, expected)}\n")
 
 
 @pytest.fixture
