@@ -22,7 +22,7 @@ ROOMS = re.findall(r"^    (\w+)/?  +\S", textgen.__doc__, re.MULTILINE)
 TOP_LEVEL = {"textgen", "corpora", "saved_models", "tests", "setup.cfg", "pyproject.toml", "README.md"}
 TENSORFLOW = {"tensorflow", "tensorflow_text", "keras"}
 MAY_IMPORT_TENSORFLOW = re.compile(
-    r"model/.*|lesson/.*|evaluation/dynamic\.py|workers/communicator\.py|training/(step|shared_step|validation|tensorboard)\.py|export\b.*|.*/graph\w*\.py|tensorflow_runtime\.py|cli/doctor\.py"
+    r"model/.*|lesson/.*|evaluation/dynamic\.py|workers/communicator\.py|training/(step|touched_rows|shared_step|validation|tensorboard)\.py|export\b.*|.*/graph\w*\.py|tensorflow_runtime\.py|cli/doctor\.py"
 )
 
 

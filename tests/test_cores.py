@@ -44,6 +44,27 @@ def test_where_the_system_does_not_say_what_it_may_use_all_cores_count(monkeypat
         assert cores.available_cores() == expected
 
 
+@pytest.mark.parametrize(
+    ("caches", "expected"),
+    [
+        ({"index0": ("1", "48K"), "index1": ("2", "1024K")}, 1 << 20),
+        ({"index2": ("2", "2M"), "index3": ("3", "32M")}, 2 << 20),
+        ({"index2": ("2", "4096")}, 4096),
+        ({"index2": ("2", "much"), "index3": ("3", "32M")}, 0),
+        ({"index2": ("2", "")}, 0),
+        ({}, 0),
+    ],
+)
+def test_the_second_level_cache_is_what_the_system_says_it_is(caches, expected, tmp_path, monkeypatch):
+    for name, (level, size) in caches.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "level").write_text(level + "\n")
+        (tmp_path / name / "size").write_text(size + "\n")
+    (tmp_path / "index9").mkdir()  # that does not say anything
+    monkeypatch.setattr(cores, "CACHES", tmp_path)
+    assert cores.second_level_cache.__wrapped__() == expected
+
+
 @pytest.mark.parametrize(("begun", "resumed"), [(1, 2), (2, 1)])
 def test_a_run_computes_for_the_cores_that_it_began_with(begun, resumed, corpus, tmp_path, monkeypatch):
     there_are(begun, monkeypatch)

@@ -180,7 +180,9 @@ def test_the_largest_vocabulary_is_validated_without_all_its_logits():
     model = build_model(model_config(vocabulary_size=100_000, embedding_size=4, units=4, num_layers=1, tied=True))
     compiled = tf.function(model.losses, jit_compile=True, autograph=False)
     ids = np.zeros((128, 32), np.int32)
-    text = compiled.experimental_get_compiler_ir(ids, ids, model.zero_state(32), None, None)(stage="optimized_hlo")
+    text = compiled.experimental_get_compiler_ir(ids, ids, model.zero_state(32), None, None, None)(
+        stage="optimized_hlo"
+    )
     shapes = [[int(size) for size in shape.split(",")] for shape in re.findall(r"\bf32\[([\d,]+)\]", text)]
     with_logits = [shape for shape in shapes if shape[-1] == 100_000 and len(shape) > 1]
     assert with_logits

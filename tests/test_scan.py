@@ -9,15 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textgen.model import scan as scan_module
-from textgen.model.scan import lstm_scan
+from textgen.model.scan import columns_from_units, lstm_scan
 
 
 @pytest.fixture(autouse=True, scope="module", params=[1, 10**6], ids=["columns", "rows"])
 def both_layouts(request):
     """Every test sees a stream as a column, and as a row."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scan_module, "COLUMNS_FROM_UNITS", request.param)
+        patch.setattr(scan_module, "columns_from_units", lambda: request.param)
         yield
+
+
+@pytest.mark.parametrize(("cache", "expected"), [(0, 512), (512 << 10, 512), ((1 << 20) - 1, 512), (1 << 20, 1024)])
+def test_how_large_a_layer_is_turned_depends_on_the_cache(cache, expected, monkeypatch):
+    monkeypatch.setattr(scan_module, "second_level_cache", lambda: cache)
+    assert columns_from_units() == expected
 
 
 def sigmoid(x):

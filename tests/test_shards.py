@@ -29,11 +29,6 @@ def test_a_batch_is_cut_where_there_are_two_cores_and_enough_rows(batch_size, co
     assert shards.num_shards(batch_size, cores) == expected
 
 
-@pytest.mark.parametrize(("batch_size", "units", "expected"), [(16, 511, 2), (16, 512, 1), (30, 512, 1), (32, 512, 2)])
-def test_few_rows_of_a_large_layer_are_not_cut(batch_size, units, expected):
-    assert shards.num_shards(batch_size, 2, units) == expected
-
-
 def test_what_is_cut_is_joined_again_row_by_row():
     over_time = tf.reshape(tf.range(T * B), [T, B])
     state = [[tf.reshape(tf.range(B * 3), [B, 3])], [tf.reshape(tf.range(B * 2), [B, 2])]]

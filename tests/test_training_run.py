@@ -29,13 +29,14 @@ from textgen.evaluation import evaluate
 from textgen.generation.generator import Generator, open_generator
 from textgen.generation.numpy_engine import NumpyEngine
 from textgen.store import manifest, model_directory
-from textgen.store.checkpoints import load_newest
+from textgen.store.checkpoints import Checkpoint, load_newest
 from textgen.store.tensors import storage_of
 from textgen.training.learner import Learner
 from textgen.training.novelty import Copy, count_origins, find_longest_copy
 from textgen.training.results import SAMPLE
 from textgen.training.schedule import learning_rate
 from textgen.training.step import TrainStep
+from textgen.training.trainer import Trainer
 
 # ---- one run of an LSTM, compiled as on any CPU
 
@@ -240,8 +241,11 @@ def test_the_settings_that_are_not_the_runs_own_cannot_be_mixed_in(corpus, tmp_p
 
 # ---- words and documents, with everything on that draws random numbers
 
+SOME_WORDS = {"level": "word", "vocabulary_size": 24, "tied": True, "batch_size": 1, "sequence_length": 4}
+SOME_WORDS |= {"num_sampled": 3, "ema": 0.0, "weight_decay": 0.5}
 KINDS = {
     "words": {"level": "word", "vocabulary_size": 24, "normalize": "casefold", "tied": True},
+    "words of which a step moves a few": SOME_WORDS,
     "documents": {"documents": "line", "val_fraction": 0.2, "storage": "int8"},
 }
 
@@ -249,9 +253,9 @@ KINDS = {
 @pytest.mark.usefixtures("without_xla")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_run_of_words_or_of_documents_that_was_stopped_ends_with_the_same_bytes(kind, corpus, tmp_path):
-    options = {"num_sampled": 9, "sequence_length": 6, "dropout": 0.3, "weight_drop": 0.2, **KINDS[kind]}
+    options = {"num_sampled": 9, "sequence_length": 6, "dropout": 0.3, "weight_drop": 0.2}
     options |= {"input_dropout": 0.2, "embedding_dropout": 0.2, "activation_reg": 1.0, "temporal_activation_reg": 1.0}
-    options |= {"state_reset": 0.2, "ema": 0.5}
+    options |= {"state_reset": 0.2, "ema": 0.5, **KINDS[kind]}
     plan = plan_of(corpus, tmp_path / "whole", **options)
     left = what_no_clock_touches(run_plan(plan).path)
     stopped = run_plan(plan_of(corpus, tmp_path / "stopped", **options), Watcher({7: ask_to_stop}))
@@ -261,9 +265,27 @@ def test_a_run_of_words_or_of_documents_that_was_stopped_ends_with_the_same_byte
     assert what_no_clock_touches(result.path) == left
     record = model_directory.load_model("novel", tmp_path / "stopped").record
     assert record.text == plan.text
-    assert record.training.num_sampled == 9
-    check = check_words if kind == "words" else check_documents
+    assert record.training.num_sampled == options["num_sampled"]
+    check = check_documents if kind == "documents" else check_words
     check(plan, result.results, tmp_path / "stopped")
+
+
+@pytest.mark.usefixtures("without_xla")
+def test_a_checkpoint_of_before_rows_could_wait_has_none_that_does(corpus, tmp_path, monkeypatch):
+    with pytest.raises(RuntimeError):
+        run_plan(plan_of(corpus, tmp_path, **SOME_WORDS), Watcher({9: crash}))
+    restore, waits = Trainer.restore, []
+
+    def restore_older(trainer: Trainer, checkpoint: Checkpoint) -> None:
+        kept = {name: tensor for name, tensor in checkpoint.training.items() if not name.startswith("table.")}
+        assert len(kept) == len(checkpoint.training) - 2
+        restore(trainer, checkpoint._replace(training=kept))
+        waits.append(trainer.step.table.waits.numpy())
+
+    monkeypatch.setattr(Trainer, "restore", restore_older)
+    _, watcher = resume(tmp_path)
+    assert watcher.steps == list(range(7, STEPS + 1))
+    assert not waits[0].any()
 
 
 def check_words(plan, results, models_dir: Path) -> None:

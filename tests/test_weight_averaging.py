@@ -41,11 +41,11 @@ def test_the_model_has_the_average_for_as_long_as_it_is_asked_for():
     step, untouched = new_step(ema=0.9), new_step(ema=0.9)
     for trained in (step, untouched):
         run(trained, [batch_of(0), batch_of(1)])
-    with step.averaged():
+    with step.settled():
         assert weights_of(step) == {name: average.numpy().tobytes() for name, average in step.averages.items()}
         assert weights_of(step) != weights_of(untouched)
     assert variables_of(step) == variables_of(untouched)
-    with pytest.raises(ZeroDivisionError), step.averaged():
+    with pytest.raises(ZeroDivisionError), step.settled():
         1 / 0  # noqa: B018
     assert run(step, [batch_of(2)]) == run(untouched, [batch_of(2)])
     assert variables_of(step) == variables_of(untouched)
@@ -55,7 +55,7 @@ def test_without_a_decay_there_is_no_average():
     step = new_step()
     run(step, [batch_of(0)])
     before = weights_of(step)
-    with step.averaged():
+    with step.settled():
         assert weights_of(step) == before
     assert not step.averages
     assert not any(name.startswith("average") for name in step.slots())

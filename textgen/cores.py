@@ -1,4 +1,4 @@
-"""How many cores of the CPU this process may use, and work for another one.
+"""How many cores of the CPU this process may use, what memory they have of their own, and work for another one.
 
 A run that is trained keeps the number that it began with: into how many shards a batch is cut, and among how many
 threads TensorFlow shares out a product, decide in which order numbers are added, and so the last bits of all weights.
@@ -7,6 +7,7 @@ With the same numbers the bytes are the same on any number of cores (seen with 2
 
 import functools
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textgen.messages import counted
@@ -16,12 +17,27 @@ if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
 MOST_CORES = 1024
+CACHES = Path("/sys/devices/system/cpu/cpu0/cache")  # on Linux; a folder for each
+UNITS = {"K": 1 << 10, "M": 1 << 20}
 
 
 def available_cores() -> int:
     """As the system says; a container's share of time is not known to it."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores, MOST_CORES)
+
+
+@functools.cache
+def second_level_cache() -> int:
+    """Bytes of a core's second-level cache; 0 where the system does not say."""
+    for folder in sorted(CACHES.glob("index*")):
+        try:
+            level, size = ((folder / name).read_text().strip() for name in ("level", "size"))
+            if level == "2":
+                return int(size[:-1]) * UNITS[size[-1]] if size[-1:] in UNITS else int(size)
+        except (OSError, ValueError):
+            continue
+    return 0
 
 
 @functools.cache

@@ -8,7 +8,7 @@ with residual projections that begin smaller the more blocks there are; position
 "RoFormer", which take no parameters and have no longest text.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -121,9 +121,7 @@ class Transformer(keras.Model):
             embedded, _ = block(embedded)
         return self.output_layer(self.norm(embedded))
 
-    def losses(
-        self, token_ids: tf.Tensor, targets: tf.Tensor, state: list, _noise: Any = None, _negatives: Any = None
-    ) -> tuple[tf.Tensor, list]:
+    def losses(self, token_ids: tf.Tensor, targets: tf.Tensor, state: list, *_others: None) -> tuple[tf.Tensor, list]:
         """Nats of `targets` after each of `token_ids` (int32 [T, B] both), float32 [T, B], and the empty state."""
         embedded = look_up(tf.convert_to_tensor(self.embedding.embeddings), tf.transpose(token_ids))
         logits = self.logits_of(embedded)

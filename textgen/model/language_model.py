@@ -8,6 +8,7 @@ overwrite it).
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -18,11 +19,18 @@ from textgen.config import ModelConfig, TrainingConfig
 from textgen.model.lstm import LSTM
 from textgen.model.negatives import Negatives
 from textgen.model.noise import Noise, penalize_change, penalize_size
-from textgen.model.output import MAX_LOGITS, OutputLayer, losses_in_blocks, sampled_losses
+from textgen.model.output import MAX_LOGITS, OutputLayer, Scorer, losses_in_blocks, sampled_losses
 from textgen.model.recurrent import GRU, SimpleRNN, State, TimeMajor
 
 INITIALIZERS = {"orthogonal": keras.initializers.Orthogonal, "glorot": keras.initializers.GlorotUniform}
 LAYERS: dict[str, type[TimeMajor]] = {"lstm": LSTM, "gru": GRU, "rnn": SimpleRNN}
+
+
+class TableRows(NamedTuple):
+    """Some rows of the embedding, instead of all."""
+
+    token_ids: tf.Tensor  # int32 [R]
+    weights: tf.Tensor  # [R, E]
 
 
 def build_model(
@@ -98,13 +106,15 @@ class LanguageModel(keras.Model):
         )
         return tf.transpose(self.logits(hiddens), [1, 0, 2]), state
 
-    def hidden_states(self, token_ids: tf.Tensor, state: State, noise: Noise | None = None) -> tuple[tf.Tensor, State]:
+    def hidden_states(
+        self, token_ids: tf.Tensor, state: State, noise: Noise | None = None, table: TableRows | None = None
+    ) -> tuple[tf.Tensor, State]:
         """What the output layer sees for ids [T, B], float32 [T, B, F], and the new state."""
         token_ids, noise = tf.convert_to_tensor(token_ids), noise or Noise()
         outputs: list[tf.Tensor] = []  # of each layer, as what reads them gets them
         new_state = []
         for index, layer in enumerate(self.recurrent):
-            projected = layer.project(outputs[-1]) if outputs else self._embed(token_ids, noise)
+            projected = layer.project(outputs[-1]) if outputs else self._embed(token_ids, noise, table)
             hiddens, layer_state = layer.run(projected, state[index], noise.recurrent and noise.recurrent[index])
             new_state.append(layer_state)
             is_last = layer is self.recurrent[-1]
@@ -115,14 +125,17 @@ class LanguageModel(keras.Model):
             outputs.append(penalize_size(hiddens, noise.activation_reg) if is_last else hiddens)
         return self.output_layer.features(outputs), new_state
 
-    def _embed(self, token_ids: tf.Tensor, noise: Noise) -> tf.Tensor:
+    def _embed(self, token_ids: tf.Tensor, noise: Noise, rows: TableRows | None) -> tf.Tensor:
         """What the first layer runs on: the projected embeddings of ids [T, B]."""
-        layer, table = self.recurrent[0], tf.convert_to_tensor(self.embedding.embeddings)
+        layer, symbols = self.recurrent[0], noise.symbols
+        table = tf.convert_to_tensor(self.embedding.embeddings if rows is None else rows.weights)
+        if symbols is not None and rows is not None:
+            symbols = tf.gather(symbols, rows.token_ids)
         if noise.inputs is None and layer.folds(table.shape[0], token_ids.shape.num_elements()):
-            return look_up(layer.project(table if noise.symbols is None else table * noise.symbols), token_ids)
+            return look_up(layer.project(table if symbols is None else table * symbols), token_ids)
         embedded = tf.gather(table, token_ids)  # [T, B, E]
-        if noise.symbols is not None:
-            embedded *= tf.gather(noise.symbols, token_ids)
+        if symbols is not None:
+            embedded *= tf.gather(symbols, token_ids)
         return layer.project(embedded if noise.inputs is None else embedded * noise.inputs)
 
     def losses(
@@ -132,16 +145,20 @@ class LanguageModel(keras.Model):
         state: State,
         noise: Noise | None = None,
         negatives: Negatives | None = None,
+        table: TableRows | None = None,
     ) -> tuple[tf.Tensor, State]:
         """Nats of `targets` after each of `token_ids` (int32 [T, B] both), float32 [T, B], and the new state.
 
-        Exact, in bounded memory; with `negatives` an estimate, see `sampled_losses`.
+        Exact, in bounded memory; with `negatives` an estimate, see `sampled_losses`. With rows of the table, for which
+        the model has to be tied, all ids are places in them.
         """
         targets = tf.convert_to_tensor(targets)
-        hiddens, state = self.hidden_states(token_ids, state, noise)
+        hiddens, state = self.hidden_states(token_ids, state, noise, table)
         if negatives is None and targets.shape.num_elements() * self.config.vocabulary_size <= MAX_LOGITS:
             return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, self.logits(hiddens)), state
         scorer = self.output_layer.scorer(self.embedding.embeddings)
+        if table is not None:
+            scorer = Scorer(table.weights, tf.gather(scorer.bias, table.token_ids), tied=True)
         rows, flat_targets = self.output_layer.rows(hiddens), tf.reshape(targets, [-1])
         if negatives is None:
             losses = losses_in_blocks(rows, flat_targets, scorer)

@@ -7,14 +7,15 @@ time-major, so that a step reads and writes contiguous memory.
 
 Within the loops a row is a stream: states are [B, H] and projections [B, 4H]. In large models a column is: states are
 [H, B], and the products `Uᵀ h` and `U dz` have the kernel on the left. Arrays are turned before those loops and after.
+How large, depends on a core's cache.
 
 What was measured and decided (two cores, two layers; times of whole training steps, taken in turns):
 
 - Kernel on the left: of the operand on the right a product makes a packed copy. Where that is the kernel it is copied
   anew at every time step, which takes longer than multiplying few rows, and longest where its rows share lines of the
   cache. On a machine with half a megabyte of second-level cache (AVX2) a step became 1.5 times as fast at 512 units and
-  1.3 times at 1,024 (B=64), on one with a whole megabyte (AVX-512) 0.96 and 1.1 times; at 128 and 256 units turning
-  costs 1 to 4 % of a step on the first and 8 on the second.
+  1.3 times at 1,024 (B=64); on two with a whole megabyte (AVX-512) 0.96 and 0.88 times at 512 units, 1.1 and 1.06 times
+  at 1,024. At 128 and 256 units turning costs 1 to 4 % of a step on the first and 8 on another.
 - Gates: sigmoid(x) = (1 + tanh(x/2))/2, so one tanh over [B, 4H] computes all four; the sigmoid gates' operands are
   halved once, outside the loop.
 - Slopes: computed in the forward loop, where the gates still lie in the cache, instead of in passes over whole arrays
@@ -39,7 +40,9 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-COLUMNS_FROM_UNITS = 512  # of a layer, from which a stream is a column
+from textgen.cores import second_level_cache
+
+LARGE_CACHE = 1 << 20  # bytes
 NUM_GATES = 4  # i, f, c, o: the order of keras.layers.LSTM and of cuDNN
 
 
@@ -62,7 +65,7 @@ def lstm_scan(
     Source: Hochreiter and Schmidhuber 1997; the forget gate is Gers et al. 2000.
     """
     units = recurrent_kernel.shape[0]
-    layout = _COLUMNS if units >= COLUMNS_FROM_UNITS else _ROWS
+    layout = _COLUMNS if units >= columns_from_units() else _ROWS
     halved = _per_gate(units, recurrent_kernel.dtype, 0.5, 1.0)
     turned = map(layout.turn, (projected * halved, hidden, memory))
     run = _forward(layout, layout.turn(recurrent_kernel * halved), *turned)
@@ -78,6 +81,11 @@ def lstm_scan(
         return d_projected, d_kernel, d_hidden, d_memory
 
     return (hiddens, hiddens[-1], layout.turn(run.last_memory)), gradient
+
+
+def columns_from_units() -> int:
+    """How many units a layer has at least in which a stream is a column, on this machine."""
+    return 1024 if second_level_cache() >= LARGE_CACHE else 512
 
 
 class _Layout(NamedTuple):

@@ -18,22 +18,16 @@ from textgen.model.recurrent import State
 
 SHARDS = 2  # more were not measured
 MIN_ROWS = 8  # of a shard; with fewer, starting it costs more than it gains
-# Each shard reads the whole recurrent kernel at every time step. With so many units that outgrows a core's cache, and
-# for few rows reading is what takes the time: of the processors, a step of 512 units and 16 rows, with the words of
-# `english`, took 1.19 times as much in two shards as in one; by the clock no difference was seen.
-LARGE_UNITS, MIN_ROWS_OF_LARGE = 512, 16
 
 
-def num_shards(batch_size: int, cores: int | None = None, units: int = 0) -> int:
+def num_shards(batch_size: int, cores: int | None = None) -> int:
     """How many shards a batch is cut into: 2 where there are two cores and enough rows, else 1.
 
     Args:
         cores: that a run computes for, whatever there are; None counts them.
-        units: of the recurrent layers that are trained.
     """
     cores = available_cores() if cores is None else cores
-    min_rows = MIN_ROWS_OF_LARGE if units >= LARGE_UNITS else MIN_ROWS
-    fits = batch_size % SHARDS == 0 and batch_size >= SHARDS * min_rows
+    fits = batch_size % SHARDS == 0 and batch_size >= SHARDS * MIN_ROWS
     return SHARDS if fits and cores >= SHARDS else 1
 
 

@@ -62,11 +62,15 @@ class SharedStep(TrainStep):
         self.communicator, self.num_shards = communicator, shards
         self.arrive: Callable[[], None] = lambda: None  # called where the others are waited for
         self._pack = tf.function(self._packed, jit_compile=compile_with_xla, autograph=False)
-        self.bound = bound_of(model.config.vocabulary_size, config)
+        self.bound = 0 if self.table else bound_of(model.config.vocabulary_size, config)
         weights = model.named_weights()
         by_token = {"embedding": 0, "output.kernel": 1} if self.bound else {}  # the axis of the tokens
         found = {id(weights[name]): axis for name, axis in by_token.items() if name in weights}
-        self._axes = [found.get(id(variable)) for variable in model.trainable_variables]
+        self._axes = [found.get(id(variable)) for variable in self.moved_whole]
+        self._shapes = [tuple(variable.shape) for variable in self.moved_whole]
+        if self.table is not None:
+            self._axes.append(None)
+            self._shapes.append((self.table.num_rows, model.config.embedding_size))
 
     def _compute(self, traced: Callable[..., tuple[tf.Tensor, State]], arguments: tuple) -> tuple[tf.Tensor, State]:
         self.arrive()
@@ -91,14 +95,10 @@ class SharedStep(TrainStep):
         """What is raised where TensorFlow says `line` instead of a sum."""
         return WorkerError(f"the workers cannot make a step together: {line}")
 
-    def _arguments(self, batch: Batch, negatives: Negatives | None, *others: Any) -> tuple:
-        """Of this process's rows, where `batch` is whole; and what all rows touch, where not all tokens are sent."""
-        own = slice(self.rows.start, self.rows.stop) if len(batch.inputs) > len(self.rows) else slice(None)
-        own_batch = Batch(batch.inputs[own], batch.targets[own], batch.is_first)
-        *arguments, touched = super()._arguments(own_batch, negatives, *others)
-        if self.bound and negatives is not None:
-            touched = self._touched(batch, negatives)
-        return *arguments, touched
+    def _arguments(self, batch: Batch, number: int) -> tuple:
+        """As of a `TrainStep`; with what all rows touch, where not all tokens are sent."""
+        own, negatives, touched = super()._arguments(batch, number)
+        return own, negatives, self._touched(batch, negatives) if self.bound else touched
 
     def _touched(self, batch: Batch, negatives: Negatives) -> tuple[np.ndarray, np.ndarray]:
         """The tokens that have a gradient, int32 [bound], and the place of each token among them, int32 [V]."""
@@ -109,9 +109,10 @@ class SharedStep(TrainStep):
 
     def _shared(self, loss: tf.Tensor, gradients: Gradients, touched: Any) -> tuple[tf.Tensor, Gradients]:
         total = self.communicator.sum(self._pack(loss, gradients, touched)) / self.communicator.count
-        shapes = []
-        for variable, axis in zip(self.model.trainable_variables, self._axes, strict=True):
-            shapes.append([self.bound if place == axis else size for place, size in enumerate(variable.shape)])
+        shapes = [
+            [self.bound if place == axis else size for place, size in enumerate(shape)]
+            for shape, axis in zip(self._shapes, self._axes, strict=True)
+        ]
         *parts, loss = tf.split(total, [*(math.prod(shape) for shape in shapes), 1])
         shaped = [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
         spread = [
@@ -166,9 +167,7 @@ class Leader(SharedStep):
         self.team, self.all_rows, self._is_first = team, team.cluster.rows_of(config.batch_size), True
         cores = available_cores() if config.cores is None else config.cores
         of_each = max(1, cores // team.count) if team.cluster.is_local else cores
-        shards = [
-            num_shards(len(rows), of_each, model.config.units) if compile_with_xla else 1 for rows in self.all_rows
-        ]
+        shards = [num_shards(len(rows), of_each) if compile_with_xla else 1 for rows in self.all_rows]
         counts = [np.asarray(token_counts, "<i8").tobytes()] if config.num_sampled else []
         team.begin(
             "job",
@@ -199,7 +198,7 @@ class Leader(SharedStep):
     def __call__(self, batch: Batch, state: State, learning_rate: float, number: int) -> tuple[tf.Tensor, State]:
         """As of a `TrainStep`; the batch is whole, the state of the chief's rows. Raises WorkerError."""
         block = np.concatenate([batch.inputs, batch.targets[:, -1:]], axis=1).astype("<i4")
-        of_each = [range(len(block)) if self.bound else rows for rows in self.all_rows[1:]]
+        of_each = [range(len(block)) if self.bound or self.table else rows for rows in self.all_rows[1:]]
         self.team.begin(
             "step",
             [[block[rows.start : rows.stop].tobytes()] for rows in of_each],

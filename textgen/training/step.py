@@ -17,13 +17,14 @@ import tensorflow as tf
 
 from textgen.config import TrainingConfig
 from textgen.dataset.batches import Batch
-from textgen.model.language_model import LanguageModel
+from textgen.model.language_model import LanguageModel, TableRows
 from textgen.model.negatives import Negatives, NegativeSampler
 from textgen.model.noise import draw_noise
 from textgen.model.recurrent import State
 from textgen.model.shards import cut, join, num_shards
+from textgen.training.touched_rows import EmbeddingTable, Rows, num_touched
 
-Gradients = tuple[list[tf.Tensor], ...]  # of all variables, for each shard
+Gradients = tuple[list[tf.Tensor], ...]  # for each shard: of all variables; those of a table's rows are the last
 
 BETA_2 = 0.99  # shorter than Adam's 0.999: runs are a few thousand steps, of which the warm-up is a few hundred
 
@@ -61,11 +62,19 @@ class TrainStep:
         )
         self.optimizer.exclude_from_weight_decay(var_names=["bias"])
         self.optimizer.build(model.trainable_variables)
+        self.table, self.moved_whole = (
+            None,
+            [*model.trainable_variables],
+        )  # the variables of which all is moved at every step
+        if num_rows := num_touched(model.config, config):
+            embedding = model.embedding.embeddings
+            self.table = EmbeddingTable(embedding, self.optimizer, num_rows, compile_with_xla=compile_with_xla)
+            self.moved_whole = [variable for variable in self.moved_whole if variable is not embedding]
         self.averages: dict[str, keras.Variable] = {}
         if config.ema:
             weights = model.get_named_weights().items()
             self.averages = {name: keras.Variable(array, trainable=False, name="average") for name, array in weights}
-        self.num_shards = num_shards(config.batch_size, config.cores, model.config.units) if compile_with_xla else 1
+        self.num_shards = num_shards(config.batch_size, config.cores) if compile_with_xla else 1
         self._differentiate = tf.function(self._shard_gradients, jit_compile=compile_with_xla, autograph=False)
         self._update = tf.function(self._apply, jit_compile=compile_with_xla, autograph=False)
         self._traced: Callable[..., tuple[tf.Tensor, State]] | None = None
@@ -86,17 +95,26 @@ class TrainStep:
         """
         if batch.is_first:
             state = self.model.zero_state(len(self.rows))
-        negatives = self.sampler.draw(number) if self.sampler else None
-        arguments = self._arguments(batch, negatives, state, np.float32(learning_rate), np.int32(number))
+        arguments = *self._arguments(batch, number), state, np.float32(learning_rate), np.int32(number)
         if self._traced is None:
             # The traced function is called itself: `tf.function` takes 0.25 ms a step to find it by its arguments.
             self._traced = tf.function(self._run, autograph=False).get_concrete_function(*arguments)
         return self._compute(self._traced, arguments)
 
-    def _arguments(self, batch: Batch, negatives: Negatives | None, *others: Any) -> tuple:
-        """Those of `_run`: the batch time-major, as the model works, int32 [T, B]; `touched` is of a `SharedStep`."""
-        inputs, targets = np.ascontiguousarray(batch.inputs.T), np.ascontiguousarray(batch.targets.T)
-        return [inputs, targets], negatives, *others, None
+    def _arguments(self, batch: Batch, number: int) -> tuple:
+        """Those of `_run` that the batch and the step's number give.
+
+        Returns:
+            The rows that are computed here, time-major, as the model works, int32 [T, B]; the sample; the ids of the
+            table's rows that the step touches, int32 [R]. Where there are such rows, the other ids are places in them.
+        """
+        negatives = self.sampler.draw(number) if self.sampler else None
+        own = slice(self.rows.start, self.rows.stop) if len(batch.inputs) > len(self.rows) else slice(None)
+        inputs, targets = (np.ascontiguousarray(part[own].T) for part in (batch.inputs, batch.targets))
+        if self.table is None or negatives is None:
+            return [inputs, targets], negatives, None
+        token_ids, places = self.table.touched(batch, negatives, number)
+        return [places[inputs], places[targets]], negatives._replace(token_ids=places[negatives.token_ids]), token_ids
 
     def _compute(self, traced: Callable[..., tuple[tf.Tensor, State]], arguments: tuple) -> tuple[tf.Tensor, State]:
         return traced(*arguments)
@@ -118,8 +136,7 @@ class TrainStep:
         """
         steps = []
         for number, (batch, rate) in enumerate(zip(batches, rates, strict=True), first):
-            negatives = self.sampler.draw(number) if self.sampler else None
-            steps.append(self._arguments(batch, negatives, np.float32(rate), np.int32(number)))
+            steps.append((*self._arguments(batch, number), np.float32(rate), np.int32(number)))
         begins = np.array([batch.is_first for batch in batches])
         if len(steps) not in self._traced_several:
             traced = tf.function(self._run_several, autograph=False).get_concrete_function(steps, begins, state)
@@ -129,9 +146,9 @@ class TrainStep:
     def _run_several(self, steps: list[tuple], begins: tf.Tensor, state: State) -> tuple[list[tf.Tensor], State]:
         """The steps one after the other. That is not compiled; what is compiled is called by each."""
         losses = []
-        for k, (batch, negatives, rate, number, touched) in enumerate(steps):
+        for k, (batch, negatives, touched, rate, number) in enumerate(steps):
             state = [[tf.where(begins[k], tf.zeros_like(tensor), tensor) for tensor in layer] for layer in state]
-            loss, state = self._run(batch, negatives, state, rate, number, touched)
+            loss, state = self._run(batch, negatives, touched, state, rate, number)
             losses.append(loss)
         return losses, state
 
@@ -154,19 +171,23 @@ class TrainStep:
         self,
         batch: list[tf.Tensor],
         negatives: Negatives | None,
+        touched: Any,
         state: State,
         rate: tf.Tensor,
         number: tf.Tensor,
-        touched: Any,
     ) -> tuple[tf.Tensor, State]:
-        rows = len(self.rows) // self.num_shards
+        rows = self.table and self.table.take(touched)
+        table = rows and TableRows(touched, rows.weights)
+        count = len(self.rows) // self.num_shards
         shards = [
-            self._differentiate(parts, shard_state, tf.constant(self.rows.start + index * rows), number, negatives)
-            for index, (parts, shard_state) in enumerate(cut(self.num_shards, batch, state))
+            self._differentiate(parts, own, tf.constant(self.rows.start + index * count), number, negatives, table)
+            for index, (parts, own) in enumerate(cut(self.num_shards, batch, state))
         ]
         losses, gradients, states = zip(*shards, strict=True)
         loss, gradients = self._shared(tf.add_n(losses) / self.num_shards, gradients, touched)
-        self._update(gradients, rate)
+        rows = self._update(gradients, rate, rows)
+        if self.table is not None:
+            self.table.put(touched, rows)
         return loss, join(states)
 
     def _shared(self, loss: tf.Tensor, gradients: Gradients, _touched: Any) -> tuple[tf.Tensor, Gradients]:
@@ -174,30 +195,45 @@ class TrainStep:
         return loss, gradients
 
     def _shard_gradients(
-        self, batch: list[tf.Tensor], state: State, first_row: tf.Tensor, number: tf.Tensor, negatives: Negatives | None
+        self,
+        batch: list[tf.Tensor],
+        state: State,
+        first_row: tf.Tensor,
+        number: tf.Tensor,
+        negatives: Negatives | None,
+        table: TableRows | None,
     ) -> tuple[tf.Tensor, list[tf.Tensor], State]:
         """The mean loss, the gradients of all variables and the new state of some rows of a batch."""
         model, (inputs, targets) = self.model, batch
         noise = draw_noise(model.config, self.config, number).rows(first_row, inputs.shape[1])
         state = noise.begin(state)
         if self.document_end is not None:
-            goes_on = tf.cast(inputs[0] != self.document_end, tf.float32)[:, None]
+            first = inputs[0] if table is None else tf.gather(table.token_ids, inputs[0])
+            goes_on = tf.cast(first != self.document_end, tf.float32)[:, None]
             state = [[tensor * goes_on for tensor in layer] for layer in state]
         with tf.GradientTape() as tape:
-            losses, new_state = model.losses(inputs, targets, state, noise, negatives)
+            if table is not None:
+                tape.watch(table.weights)
+            losses, new_state = model.losses(inputs, targets, state, noise, negatives, table)
             loss = tf.reduce_mean(losses)
-        gradients = tape.gradient(loss, model.trainable_variables)
+        gradients = tape.gradient(loss, [*self.moved_whole, *([] if table is None else [table.weights])])
         return loss, [tf.convert_to_tensor(gradient) for gradient in gradients], new_state
 
-    def _apply(self, shards: Gradients, learning_rate: tf.Tensor) -> None:
-        """Take a step by the mean of the shards' gradients, of all variables each."""
+    def _apply(self, shards: Gradients, learning_rate: tf.Tensor, rows: Rows | None = None) -> Rows | None:
+        """Take a step by the mean of the shards' gradients, of all variables each.
+
+        Returns the rows of the table after it, which are not stored yet.
+        """
         gradients = [tf.add_n(parts) / len(parts) for parts in zip(*shards, strict=True)]
         if self.config.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.config.clip_norm, use_norm=_global_norm(gradients))
         self.optimizer.learning_rate.assign(learning_rate)
         bias = self.model.named_weights()["output.bias"]
         before = tf.convert_to_tensor(bias)
-        self.optimizer.apply(gradients, self.model.trainable_variables)
+        if self.table is not None and rows is not None:
+            *gradients, of_rows = gradients
+            rows = self.table.moved(rows, of_rows, learning_rate)
+        self.optimizer.apply(gradients, self.moved_whole)
         if self.config.bias_rate not in (
             None,
             1,
@@ -209,15 +245,20 @@ class TrainStep:
             for name, variable in self.model.named_weights().items():
                 average = self.averages[name]
                 average.assign(variable + decay * (average - variable))
+        return rows
 
     @contextlib.contextmanager
-    def averaged(self) -> Iterator[None]:
-        """Within the block the model's weights are the averages; without averages they stay as they are."""
-        if not self.averages:
-            yield
-            return
+    def settled(self) -> Iterator[None]:
+        """Within the block the model's weights are those to evaluate and to keep: the averages, where there are some.
+
+        Rows of a table wait for nothing there.
+        """
+        if self.averages:
+            changed = {name: average.numpy().copy() for name, average in self.averages.items()}
+        else:
+            changed = {"embedding": self.table.settled()} if self.table else {}
         trained = self.model.get_named_weights()
-        self.model.set_named_weights({name: average.numpy().copy() for name, average in self.averages.items()})
+        self.model.set_named_weights(trained | changed)
         try:
             yield
         finally:
@@ -228,11 +269,16 @@ class TrainStep:
         counted = (self.optimizer.iterations, self.optimizer.learning_rate)
         kept = [v for v in self.optimizer.variables if not any(v is c for c in counted)]
         slots = {f"optimizer.{index}": variable for index, variable in enumerate(kept)}
-        return slots | {f"average.{name}": variable for name, variable in self.averages.items()}
+        return slots | {f"average.{name}": variable for name, variable in self.averages.items()} | self.later_slots()
+
+    def later_slots(self) -> dict[str, keras.Variable]:
+        """Those of the slots that the checkpoints of older versions lack, where they would be zero."""
+        return self.table.slots() if self.table else {}
 
     def variables(self) -> list[keras.Variable]:
         """Everything that a step changes."""
-        return [*self.model.variables, *self.optimizer.variables, *self.averages.values()]
+        others = (*self.averages.values(), *self.later_slots().values())
+        return [*self.model.variables, *self.optimizer.variables, *others]
 
     def set_step_count(self, step: int) -> None:
         """Tell the optimizer how many steps were made (its bias correction depends on it)."""

@@ -86,7 +86,7 @@ class Trainer:
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on where `checkpoint` was made. Raises TrainingError when it is not of this model."""
         self.progress, self.history, self.record = checkpoint.progress, checkpoint.history, checkpoint.record
-        tensors = checkpoint.training
+        tensors = {name: np.zeros(v.shape, "f4") for name, v in self.step.later_slots().items()} | checkpoint.training
         state = self.step.zero_state()
         expected = {name: tuple(tensor.shape) for name, tensor in self._tensors(state).items()}
         kept = {name: BEST + name for name in checkpoint.best_weights if BEST + name in tensors}
@@ -136,7 +136,7 @@ class Trainer:
         check_tensors(tensors.values(), self.progress.step)
         self._update(seconds=self.seconds)
         if self.progress.best_loss is None:
-            with self.step.averaged():
+            with self.step.settled():
                 self.best_weights = self.learner.model.get_named_weights()
             self._update(best_step=self.progress.step)
         sampled, said = self.best_weights, self.progress
@@ -154,7 +154,7 @@ class Trainer:
             self._advance()
             done = self.progress.step
             if is_evaluation_due(self.progress, is_asked_for=bool(self.plan.training.sample_every)):
-                with self.step.averaged():
+                with self.step.settled():
                     self._evaluate()
                 if done < self.progress.total_steps:
                     self._keep_pace()
@@ -231,7 +231,7 @@ class Trainer:
         is_known = self.history[-1:] and self.history[-1].step == self.progress.step
         if self.learner.validate is None or is_known or seconds > LONGEST_LAST_EVALUATION:
             return
-        with self.step.averaged():
+        with self.step.settled():
             loss, weights = self.learner.validate(), self.learner.model.get_named_weights()
         if math.isfinite(loss) and (best is None or loss < best):
             with contextlib.suppress(CheckpointError):
