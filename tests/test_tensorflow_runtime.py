@@ -17,7 +17,7 @@ OTHER_BACKEND = {"KERAS_BACKEND": "jax"}
 
 def run_python(script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
     """`script` in a process of its own, without the variables that textgen sets for TensorFlow."""
-    left_out = ("TF_CPP_MIN_LOG_LEVEL", "TF_CPU_ALLOCATOR_USE_BFC", "XLA_FLAGS", *OTHER_BACKEND)
+    left_out = ("TF_CPP_MIN_LOG_LEVEL", *tensorflow_runtime.SETTINGS, *OTHER_BACKEND)
     inherited = {name: value for name, value in os.environ.items() if name not in left_out}
     command = [sys.executable, "-c", script, *arguments]
     return subprocess.run(command, env=inherited | environment, capture_output=True, text=True, check=False)

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from textgen.cores import available_cores
 from textgen.errors import TextgenError
 
-WIDE_VECTORS = "--xla_cpu_prefer_vector_width=512"  # bits, where the processor has so many
+SETTINGS = {"TF_CPU_ALLOCATOR_USE_BFC": "true", "XLA_FLAGS": "--xla_cpu_prefer_vector_width=512"}  # variables
 THREADS = "/proc/self/task"  # of this process, those of C++ code too; Linux alone has it
 _stderr: int | None = None  # standard error, while it is hidden
 _used_in: int | None = None  # the process that used TensorFlow through textgen: this one, or one it was forked from
@@ -48,13 +48,13 @@ def quiet_import(*, with_keras: bool = True, threads: int | None = None, starts:
             f"textgen needs Keras with TensorFlow, and this program has imported it with {backend}. "
             "Set KERAS_BACKEND=tensorflow before Keras is imported"
         )
+    for name, value in SETTINGS.items():  # which are read when TensorFlow first works
+        os.environ.setdefault(name, value)
     if sys.modules.get("tensorflow") and (imported or not with_keras):
         _use_threads(threads)
         _used_in = os.getpid()
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if starts else "3")  # else of a worker that ends, too
-    os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
-    os.environ.setdefault("XLA_FLAGS", WIDE_VECTORS)
     if with_keras:
         os.environ["KERAS_BACKEND"] = "tensorflow"
     try:
