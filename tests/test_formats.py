@@ -447,6 +447,13 @@ LOOKALIKES = {
     "XML": ("<?xml version='1.0'?><book/>", "XML", "no flag"),
     "XML that declares its names alone": ('<TEI xml:id="a" xmlns="http://x">\n<text>a</text></TEI>', "XML", "no flag"),
     "CSV": ("id,name,text\n1,a,b\n2,c,d\n", "CSV", "--file-format csv --column NAME"),
+    "CSV of two columns": ("id,text\n1,a\n2,b\n", "CSV", "--file-format csv --column NAME"),
+    "CSV with commas in its cells": ('id,text\n1,"a, b"\n2,"c\n\nd"\n', "CSV", "--file-format csv --column NAME"),
+    "CSV of long articles": (
+        'title,body\nA,"' + "one, two\n" * 70 + '"\nB,"' + "three, four\n" * 700 + '"\n',
+        "CSV",
+        "--file-format csv --column NAME",
+    ),
     "TSV": ("id\ttext\n1\ta\n2\tb\n", "TSV", "--file-format tsv --column NAME"),
     "JSON Lines": ('{"text": "a"}\n{"text": "b"}\n', "JSON Lines", "--file-format jsonl --column NAME"),
     "subtitles of a player": (
@@ -464,6 +471,9 @@ LOOKALIKES = {
 LIKE_NOTHING = {
     "prose": "Well, it rained, and rained.\nThen, at last, it stopped.\nSo we went, all of us, home.\n",
     "a chat": "<john> hi\n<ann> hello\n<john> bye\n",
+    "sentences with as many commas": "Well, he said, it is so.\nThen, after all, we went.\nBut, of course, not now.\n",
+    "lines that end in commas": "Roses are red,\nViolets are blue,\nSugar is sweet,\n",
+    "numbers": "1,234\n2,345\n3,456\n",
     "verse": "O, my love\nO, my dove\nO, above\n",
     "Markdown": "# One\n\n<b>two</b>\n",
     "code": "{\n  x: 1,\n}\n",
