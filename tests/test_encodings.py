@@ -469,6 +469,18 @@ def test_other_alphabets_in_encodings_of_east_asia_are_found(encoding, text):
     assert read(text.encode(encoding))[0] == text
 
 
+@pytest.mark.parametrize("num_ascii", [0, 1 << 20])
+@pytest.mark.parametrize(("language", "encoding"), [("French", "cp1252"), ("Russian", "cp1251"), ("Korean", "cp949")])
+def test_a_mark_of_utf_8_before_another_encoding_is_taken_away(language, encoding, num_ascii):
+    """Some programs put it before whatever they write."""
+    content = b"a\n" * (num_ascii // 2) + TEXTS[language][1].encode(encoding, "ignore")
+    text, notes = read(b"\xef\xbb\xbf" + content)
+    assert text == content.decode(encoding)
+    assert notes[0].startswith(f"a.txt: read as {encoding}: ")
+    assert notes[1] == "1 byte-order mark removed"
+    assert "offset 6 (line 1)" in refused(b"\xef\xbb\xbfcaf\xe9 is \xc3\xa9t\xc3\xa9\n")
+
+
 def test_ebcdic_is_named_and_what_only_looks_like_it_is_not():
     line = refused("Hello World, this is text of a mainframe\n".encode("cp500"))
     assert "EBCDIC" in line
@@ -478,4 +490,4 @@ def test_ebcdic_is_named_and_what_only_looks_like_it_is_not():
 
 
 def test_a_mark_at_the_beginning_is_no_part_of_a_piece():
-    assert "(“café is bad”)" in refused(b"\xef\xbb\xbfcaf\xe9 is bad\n")
+    assert "(“café is é”)" in refused(b"\xef\xbb\xbfcaf\xe9 is \xc3\xa9\n")

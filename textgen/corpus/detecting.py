@@ -32,9 +32,7 @@ MOST_BITS = 12.5  # per character beyond ASCII, of a text: made ones had up to 9
 HINT_BITS = 12.0  # what it is worth that other texts of the user are in an encoding
 CONTROLS_SHARE = 0.3  # of bytes, from which on it is no text
 LEGACY_BITS = 20.0  # that another reading must be better by where half of what is beyond ASCII is UTF-8
-MIXED_BITS = (
-    20.0  # that a file must gain by reading those of its lines as UTF-8 that are, for no encoding to explain it
-)
+MIXED_BITS = 20.0  # that a file must gain by reading its lines of UTF-8 as that, for no encoding to explain it
 NUM_CANDIDATES = 3
 PIECE, BEFORE = 40, 12  # characters of a text that are shown, and those of them before what decides
 
@@ -178,28 +176,34 @@ class _Seen(NamedTuple):
     num_cut: int  # bytes at its end that say that a character of UTF-8 is cut there, where all else is ASCII
 
 
+def _blocks(reopen: Reopen) -> Iterator[bytes]:
+    """The bytes without a mark of UTF-8 before them, which some programs put before anything; an empty block ends."""
+    with reopen() as file:
+        yield file.read(BLOCK_BYTES).removeprefix(codecs.BOM_UTF8)
+        yield from iter(lambda: file.read(BLOCK_BYTES), b"")
+    yield b""
+
+
 def _look(reopen: Reopen) -> _Seen:
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     num_valid = num_strays = 0
     sample: list[bytes] = []
     num_bytes = num_sampled = 0
-    head, end, block = b"", b"", b" "
-    with reopen() as file:
-        while block:
-            block = file.read(BLOCK_BYTES)
-            end = (end + block)[-LONGEST_CHARACTER:]
-            num_bytes += len(block)
-            head = head or block[:HEAD_BYTES]
-            text = decoder.decode(block, final=not block)
-            replaced = text.count(REPLACEMENT) - block.count(REPLACEMENT.encode())
-            num_strays += replaced
-            num_valid += len(text) - len(text.encode("ascii", "ignore")) - replaced
-            quota = SAMPLE_BYTES // 3 + num_sampled // 2  # some of it is kept for later blocks
-            for line in _high_lines(block):
-                sample.append(line)
-                num_sampled += len(line)
-                if num_sampled >= min(quota, SAMPLE_BYTES):
-                    break
+    head, end = b"", b""
+    for block in _blocks(reopen):
+        end = (end + block)[-LONGEST_CHARACTER:]
+        num_bytes += len(block)
+        head = head or block[:HEAD_BYTES]
+        text = decoder.decode(block, final=not block)
+        replaced = text.count(REPLACEMENT) - block.count(REPLACEMENT.encode())
+        num_strays += replaced
+        num_valid += len(text) - len(text.encode("ascii", "ignore")) - replaced
+        quota = SAMPLE_BYTES // 3 + num_sampled // 2  # some of it is kept for later blocks
+        for line in _high_lines(block):
+            sample.append(line)
+            num_sampled += len(line)
+            if num_sampled >= min(quota, SAMPLE_BYTES):
+                break
     cut = CUT_END.search(end) if num_strays == 1 and not num_valid else None
     return _Seen(num_valid, num_strays, num_bytes, b"\n".join(sample), head, len(cut[0]) if cut else 0)
 
@@ -236,14 +240,11 @@ def _is_text(readings: Readings, encoding: str) -> bool:
 
 def _fits(reopen: Reopen, encoding: str) -> bool:
     decoder = codecs.getincrementaldecoder(encoding)("strict")
-    block = b" "
-    with reopen() as file:
-        try:
-            while block:
-                block = file.read(BLOCK_BYTES)
-                decoder.decode(block, final=not block)
-        except UnicodeError:
-            return False
+    try:
+        for block in _blocks(reopen):
+            decoder.decode(block, final=not block)
+    except UnicodeError:
+        return False
     return True
 
 
