@@ -138,6 +138,11 @@ DOCUMENTS = {
         "café\xa0!\n\na<b\n",
     ),
     "a chapter whose name is not escaped": ("a.epub", epub({"a%20b.xhtml": "<p>x"}), "x\n"),
+    "a chapter that is listed twice": (
+        "a.epub",
+        epub({"a.xhtml": "<p>x", "b.xhtml": "<p>y", "a.xhtml#y": ""}),
+        "x\n\ny\n",
+    ),
     "a page with entities of its own": (
         "a.epub",
         epub({"a.xhtml": '<?xml version="1.0"?><!DOCTYPE html [<!ENTITY x "y"><!ENTITY z "">]><p>a &lt;&x;</p>'}),
@@ -183,6 +188,12 @@ DOCUMENTS = {
         "<p>&lt;b&gt; &amp;amp; &#233;&hellip; &copy 1 < 2 &nosuch; so&shy;lar</p>",
         "<b> &amp; é… © 1 < 2 &nosuch; solar\n",
     ),
+    "Chinese and Japanese that is wrapped": (
+        "a.html",
+        "<p>日本語の\n文章です。\r\n  改行と word\nand 漢字\nなど 字</p><p>한국어\n문장</p><pre>天\n地</pre>",
+        "日本語の文章です。改行と word and 漢字など 字\n\n한국어 문장\n\n天\n地\n",
+    ),
+    "comments": ("a.html", "<p>a<!-- no --!>b<!-->c<!-- -- no -->d", "abcd\n"),
     "preformatted text": ("a.html", "<p>a</p><pre>\n  x\n\n    <b>y</b> &lt;\n</pre>", "a\n\n  x\n\n    y <\n"),
     "marks of footnotes": (
         "a.html",
