@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from languages import RARER, TEXTS
+from small_documents import paragraph, word
 
-from textgen.config import TextConfig
+from textgen.config import END_OF_DOCUMENT, TextConfig
 from textgen.corpus import open_corpus, reopen_corpus
 from textgen.corpus.counting import ONE_BYTE, Bytes, counts_of
 from textgen.corpus.misfits import ERRORS
@@ -491,3 +492,28 @@ def test_ebcdic_is_named_and_what_only_looks_like_it_is_not():
 
 def test_a_mark_at_the_beginning_is_no_part_of_a_piece():
     assert "(“café is é”)" in refused(b"\xef\xbb\xbfcaf\xe9 is \xc3\xa9\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "text", "line"),
+    [
+        (r'{"t": "\u0093a\u0094"}' "\n" r'{"t": "b\u0000\\u0000\\\u0000"}' "\n", "\x93a\x94|b\0\\u0000\\\0|", 2),
+        ('[{"t": "a"},\n\n' r'{"t": "\u0093\u0094"}, {"t": "\u0000\u0000"}]', "a|\x93\x94|\0\0|", 3),
+    ],
+)
+def test_what_the_escapes_of_json_stand_for_is_said_too(content, text, line):
+    found, notes = read(content.encode(), "a.json", column="t")
+    assert found.replace(END_OF_DOCUMENT, "|") == text
+    assert notes[0] == f"2 NUL characters, the first in line {line} of a.json"
+    first = "line 1" if line == 2 else "line 3"
+    assert notes[1].startswith(f"2 C1 control characters, the first in {first} of a.json (U+0093): ")
+
+
+def test_c1_controls_in_a_document_are_said():
+    Path("a.docx").write_bytes(word(paragraph("a") + paragraph("\x93b\x94 é")))
+    reader = open_corpus(["a.docx"], TextConfig())
+    for _ in range(2):  # at the second pass its text is kept
+        assert "".join(reader.blocks()) == "a\n\n\x93b\x94 é\n"
+        assert reader.notes[0].startswith(
+            "2 C1 control characters, the first in line 3 of the text of a.docx (U+0093): "
+        )
