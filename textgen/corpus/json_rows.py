@@ -11,7 +11,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from textgen.corpus.controls import count_escaped
+from textgen.corpus.controls import MAYBE_ESCAPED, count_escaped
 from textgen.corpus.rows import LONGEST_LINE, Rows, joined, no_column, split_names, whole_lines
 from textgen.corpus.surrogates import find_surrogate
 from textgen.messages import shown
@@ -177,7 +177,8 @@ def _lined(pieces: Iterable[str], rows: Rows) -> Iterator[tuple[int, dict[str, A
             rows.bad(number, f"it is not JSON that Python reads: {shown(error)}")
         else:
             if isinstance(row, dict):
-                count_escaped(line, number, rows.shown_name, rows.tally)
+                if MAYBE_ESCAPED in line:
+                    count_escaped(line, number, rows.shown_name, rows.tally)
                 yield number, row
             else:
                 rows.bad(number, f"every row must be an object. Received: {shown(line.strip()[:40])}")
