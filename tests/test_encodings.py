@@ -517,3 +517,18 @@ def test_c1_controls_in_a_document_are_said():
         assert reader.notes[0].startswith(
             "2 C1 control characters, the first in line 3 of the text of a.docx (U+0093): "
         )
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "encoding", "reads"),
+    [
+        ("Grüße aus München\n" * 20, "schöne Straße\n" * 20, "cp1252", "“Grüße aus München”"),
+        ("Il était une fois, déjà vu, là-bas\n" * 9, "Où êtes-vous allé, garçon\n" * 19, "cp1252", "“Il était une"),
+        ("Привет мир, как дела\n" * 3, "Привет мир, как дела\n" * 9, "cp1251", "“Привет мир"),
+    ],
+)
+def test_files_that_were_joined_are_said_to_be_utf_8_and_what_the_other_lines_are(first, second, encoding, reads):
+    """Either is read as Chinese in fewer bits than the whole as what its second half is."""
+    message = refused(first.encode() + second.encode(encoding))
+    assert f"Give the right one: --encoding {encoding} reads " in message
+    assert f"--encoding utf-8 --encoding-errors replace reads {reads}" in message

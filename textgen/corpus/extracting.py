@@ -14,7 +14,6 @@ from textgen.config import TextConfig
 from textgen.corpus.containers import ARCHIVES, container_of
 from textgen.corpus.controls import count_in_document
 from textgen.corpus.decoding import BLOCK_BYTES, ByteStream, Tally, iter_text, read_block
-from textgen.corpus.detecting import piece_of
 from textgen.corpus.formats import FORMATS, LARGEST_DOCUMENT, DocumentError, Extract, extract
 from textgen.corpus.formats.archives import format_of, what_ole_is
 from textgen.corpus.formats.kept import KeptTexts
@@ -28,6 +27,7 @@ from textgen.corpus.formats.page_encoding import (
 from textgen.corpus.formats.telling import HEAD_BYTES, TABLES, is_text, looks_like
 from textgen.corpus.misfits import AUTO, Decoding
 from textgen.corpus.passing import PassingBytes
+from textgen.corpus.pieces import piece_of
 from textgen.corpus.sources import SourceFile
 from textgen.corpus.surrogates import check_pieces
 from textgen.corpus.tables import TABLE_FORMATS
