@@ -115,6 +115,31 @@ TEXTS = {
         "кінь на подвір'ї. Увечері загавкав собака, і всі вибігли на ґанок.\n",
         ("Її брат приїде завтра, якщо не буде снігу.\n",),
     ),
+    "Belarusian": (
+        ("cp1251", "iso8859-5", "mac_cyrillic"),
+        "Дзяўчына стаяла ля акна і глядзела, як падае снег. Яе брат яшчэ не вярнуўся з горада, і ў хаце было ціха. "
+        "Маці сказала, што ён прыедзе заўтра, калі не замяце дарогу. Але яна ведала, што ён едзе ўжо сёння.\n",
+        ("Яе брат прыедзе заўтра, калі не будзе снегу ў полі.\n",),
+    ),
+    "Catalan": (
+        ("cp1252", "mac_roman"),
+        "El vell seia cada matí davant del mar i mirava les barques. La seva dona deia que esperava el fill, que "
+        "havia marxat feia molts anys. Ningú no sabia si encara era viu, però una nit, quan bufava un vent molt "
+        "fort, algú va trucar a la porta. Això és tot el que se’n va saber, i la història no té cap altre final.\n",
+        ("Però això no és cap raó perquè ningú no sàpiga la història.\n",),
+    ),
+    "Albanian": (
+        ("cp1252",),
+        "Plaku ulej çdo mëngjes përpara detit dhe shikonte anijet. Gruaja e tij thoshte se ai priste të birin, që "
+        "kishte ikur shumë vite më parë. Askush nuk e dinte nëse ishte ende gjallë, por një natë dikush trokiti.\n",
+        ("Gruaja e tij nuk e dinte nëse ai ishte gjallë.\n",),
+    ),
+    "Esperanto": (
+        ("iso8859-3",),
+        "La maljunulo sidis ĉiun matenon antaŭ la maro kaj rigardis la ŝipojn. Lia edzino diris, ke li atendas la "
+        "filon, kiu forveturis antaŭ multaj jaroj. Neniu sciis, ĉu li ankoraŭ vivas, ĝis iu vespere venis ĵurnalo.\n",
+        ("Ĉu vi ankoraŭ scias, kial la ŝipo ne venis ĝis la urbo?\n",),
+    ),
     "Greek": (
         ("cp1253", "iso8859-7"),
         "Ο γέρος καθόταν κάθε πρωί μπροστά στη θάλασσα και κοίταζε "

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from languages import RARER, TEXTS
+from small_documents import paragraph, word
 
-from textgen.config import TextConfig
+from textgen.config import END_OF_DOCUMENT, TextConfig
 from textgen.corpus import open_corpus, reopen_corpus
 from textgen.corpus.counting import ONE_BYTE, Bytes, counts_of
 from textgen.corpus.misfits import ERRORS
@@ -32,6 +33,7 @@ SHORT = [
 UNCLEAR = {
     ("Привет, как дела?\n", "mac_cyrillic"),
     ("El niño comió una piña en el jardín.\n", "mac_roman"),
+    ("Яе брат прыедзе заўтра, калі не будзе снегу ў полі.\n", "cp1251"),
     ("בוקר טוב, מה שלומך היום?\n", "cp1255"),
     ("בוקר טוב, מה שלומך היום?\n", "iso8859-8"),
 }
@@ -468,6 +470,18 @@ def test_other_alphabets_in_encodings_of_east_asia_are_found(encoding, text):
     assert read(text.encode(encoding))[0] == text
 
 
+@pytest.mark.parametrize("num_ascii", [0, 1 << 20])
+@pytest.mark.parametrize(("language", "encoding"), [("French", "cp1252"), ("Russian", "cp1251"), ("Korean", "cp949")])
+def test_a_mark_of_utf_8_before_another_encoding_is_taken_away(language, encoding, num_ascii):
+    """Some programs put it before whatever they write."""
+    content = b"a\n" * (num_ascii // 2) + TEXTS[language][1].encode(encoding, "ignore")
+    text, notes = read(b"\xef\xbb\xbf" + content)
+    assert text == content.decode(encoding)
+    assert notes[0].startswith(f"a.txt: read as {encoding}: ")
+    assert notes[1] == "1 byte-order mark removed"
+    assert "offset 6 (line 1)" in refused(b"\xef\xbb\xbfcaf\xe9 is \xc3\xa9t\xc3\xa9\n")
+
+
 def test_ebcdic_is_named_and_what_only_looks_like_it_is_not():
     line = refused("Hello World, this is text of a mainframe\n".encode("cp500"))
     assert "EBCDIC" in line
@@ -477,4 +491,44 @@ def test_ebcdic_is_named_and_what_only_looks_like_it_is_not():
 
 
 def test_a_mark_at_the_beginning_is_no_part_of_a_piece():
-    assert "(“café is bad”)" in refused(b"\xef\xbb\xbfcaf\xe9 is bad\n")
+    assert "(“café is é”)" in refused(b"\xef\xbb\xbfcaf\xe9 is \xc3\xa9\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "text", "line"),
+    [
+        (r'{"t": "\u0093a\u0094"}' "\n" r'{"t": "b\u0000\\u0000\\\u0000"}' "\n", "\x93a\x94|b\0\\u0000\\\0|", 2),
+        ('[{"t": "a"},\n\n' r'{"t": "\u0093\u0094"}, {"t": "\u0000\u0000"}]', "a|\x93\x94|\0\0|", 3),
+    ],
+)
+def test_what_the_escapes_of_json_stand_for_is_said_too(content, text, line):
+    found, notes = read(content.encode(), "a.json", column="t")
+    assert found.replace(END_OF_DOCUMENT, "|") == text
+    assert notes[0] == f"2 NUL characters, the first in line {line} of a.json"
+    first = "line 1" if line == 2 else "line 3"
+    assert notes[1].startswith(f"2 C1 control characters, the first in {first} of a.json (U+0093): ")
+
+
+def test_c1_controls_in_a_document_are_said():
+    Path("a.docx").write_bytes(word(paragraph("a") + paragraph("\x93b\x94 é")))
+    reader = open_corpus(["a.docx"], TextConfig())
+    for _ in range(2):  # at the second pass its text is kept
+        assert "".join(reader.blocks()) == "a\n\n\x93b\x94 é\n"
+        assert reader.notes[0].startswith(
+            "2 C1 control characters, the first in line 3 of the text of a.docx (U+0093): "
+        )
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "encoding", "reads"),
+    [
+        ("Grüße aus München\n" * 20, "schöne Straße\n" * 20, "cp1252", "“Grüße aus München”"),
+        ("Il était une fois, déjà vu, là-bas\n" * 9, "Où êtes-vous allé, garçon\n" * 19, "cp1252", "“Il était une"),
+        ("Привет мир, как дела\n" * 3, "Привет мир, как дела\n" * 9, "cp1251", "“Привет мир"),
+    ],
+)
+def test_files_that_were_joined_are_said_to_be_utf_8_and_what_the_other_lines_are(first, second, encoding, reads):
+    """Either is read as Chinese in fewer bits than the whole as what its second half is."""
+    message = refused(first.encode() + second.encode(encoding))
+    assert f"Give the right one: --encoding {encoding} reads " in message
+    assert f"--encoding utf-8 --encoding-errors replace reads {reads}" in message

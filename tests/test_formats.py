@@ -138,6 +138,11 @@ DOCUMENTS = {
         "café\xa0!\n\na<b\n",
     ),
     "a chapter whose name is not escaped": ("a.epub", epub({"a%20b.xhtml": "<p>x"}), "x\n"),
+    "a chapter that is listed twice": (
+        "a.epub",
+        epub({"a.xhtml": "<p>x", "b.xhtml": "<p>y", "a.xhtml#y": ""}),
+        "x\n\ny\n",
+    ),
     "a page with entities of its own": (
         "a.epub",
         epub({"a.xhtml": '<?xml version="1.0"?><!DOCTYPE html [<!ENTITY x "y"><!ENTITY z "">]><p>a &lt;&x;</p>'}),
@@ -183,6 +188,12 @@ DOCUMENTS = {
         "<p>&lt;b&gt; &amp;amp; &#233;&hellip; &copy 1 < 2 &nosuch; so&shy;lar</p>",
         "<b> &amp; é… © 1 < 2 &nosuch; solar\n",
     ),
+    "Chinese and Japanese that is wrapped": (
+        "a.html",
+        "<p>日本語の\n文章です。\r\n  改行と word\nand 漢字\nなど 字</p><p>한국어\n문장</p><pre>天\n地</pre>",
+        "日本語の文章です。改行と word and 漢字など 字\n\n한국어 문장\n\n天\n地\n",
+    ),
+    "comments": ("a.html", "<p>a<!-- no --!>b<!-->c<!-- -- no -->d", "abcd\n"),
     "preformatted text": ("a.html", "<p>a</p><pre>\n  x\n\n    <b>y</b> &lt;\n</pre>", "a\n\n  x\n\n    y <\n"),
     "marks of footnotes": (
         "a.html",
@@ -447,6 +458,13 @@ LOOKALIKES = {
     "XML": ("<?xml version='1.0'?><book/>", "XML", "no flag"),
     "XML that declares its names alone": ('<TEI xml:id="a" xmlns="http://x">\n<text>a</text></TEI>', "XML", "no flag"),
     "CSV": ("id,name,text\n1,a,b\n2,c,d\n", "CSV", "--file-format csv --column NAME"),
+    "CSV of two columns": ("id,text\n1,a\n2,b\n", "CSV", "--file-format csv --column NAME"),
+    "CSV with commas in its cells": ('id,text\n1,"a, b"\n2,"c\n\nd"\n', "CSV", "--file-format csv --column NAME"),
+    "CSV of long articles": (
+        'title,body\nA,"' + "one, two\n" * 70 + '"\nB,"' + "three, four\n" * 700 + '"\n',
+        "CSV",
+        "--file-format csv --column NAME",
+    ),
     "TSV": ("id\ttext\n1\ta\n2\tb\n", "TSV", "--file-format tsv --column NAME"),
     "JSON Lines": ('{"text": "a"}\n{"text": "b"}\n', "JSON Lines", "--file-format jsonl --column NAME"),
     "subtitles of a player": (
@@ -464,6 +482,9 @@ LOOKALIKES = {
 LIKE_NOTHING = {
     "prose": "Well, it rained, and rained.\nThen, at last, it stopped.\nSo we went, all of us, home.\n",
     "a chat": "<john> hi\n<ann> hello\n<john> bye\n",
+    "sentences with as many commas": "Well, he said, it is so.\nThen, after all, we went.\nBut, of course, not now.\n",
+    "lines that end in commas": "Roses are red,\nViolets are blue,\nSugar is sweet,\n",
+    "numbers": "1,234\n2,345\n3,456\n",
     "verse": "O, my love\nO, my dove\nO, above\n",
     "Markdown": "# One\n\n<b>two</b>\n",
     "code": "{\n  x: 1,\n}\n",

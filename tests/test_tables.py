@@ -93,7 +93,13 @@ READ = {
     ),
     # dialects
     "semicolons": ("csv", "id;text\n1;Hello, world\n2;b, c\n", "text", "Hello, world|b, c", {"parted by ';'": 1}),
-    "semicolons and quotes": ("csv", '"id";"text"\n"1";"a; ""b"""\n', "text", 'a; "b"', {"parted by ';'": 1}),
+    "semicolons and quotes": (
+        "csv",
+        '"id";"text"\n"1";"a; ""b"""\n',
+        "text",
+        'a; "b"',
+        {"parted by ';'": 1, "with ';' inside quotes": 1},
+    ),
     "a rare delimiter in quotes": (
         "csv",
         'sep=^\nid^text\n1^a\n2^"b^c"\n',
@@ -101,7 +107,13 @@ READ = {
         "a|b^c",
         {"parted by '^'": 1, "with '^' inside quotes": 1},
     ),
-    "a usual comma in quotes": ("csv", 'id,text\n1,a\n2,"b, c"\n' + "3,d\n" * 90, "text", "a|b, c" + "|d" * 90, {}),
+    "a usual comma in quotes": (
+        "csv",
+        'id,text\n1,a\n2,"b, c"\n' + "3,d\n" * 90,
+        "text",
+        "a|b, c" + "|d" * 90,
+        {"with a comma inside quotes": 1},
+    ),
     "a rare comma in quotes": (
         "csv",
         'id,text\n1,a\n2,"b, c"\n' + "3,d\n" * 200,
@@ -114,7 +126,7 @@ READ = {
         "id,text\n" + ('1,"a, b"\n' + "2,c\n" * 200) * 21,
         "text",
         "a, b" + "|c" * 200 + ("|a, b" + "|c" * 200) * 20,
-        {},
+        {"with a comma inside quotes in more than 20 rows": 1},
     ),
     "bars": ("csv", "id|text\n1|a, b; c\n", "text", "a, b; c", {"parted by '|'": 1}),
     "tabs in .csv": ("csv", TSV + "1\ta, b\n", "text", "a, b", {"parted by a tab": 1}),
@@ -129,8 +141,20 @@ READ = {
         {"parted by ';'": 1, r"calls the wanted column 'a\n\nb'": 1},
     ),
     "spaces around names": ("csv", " id , text \n1,a\n", "text", "a", {"spaces around the names": 1}),
-    "spaces and quotes around names": ("csv", 'id, "text"\n1,"a, b"\n', "text", "a, b", {"spaces around the names": 1}),
-    "spaces behind delimiters": ("csv", 'id, text\n1, "a, b"\n2, c\n', "text", "a, b|c", {"a space behind": 1}),
+    "spaces and quotes around names": (
+        "csv",
+        'id, "text"\n1,"a, b"\n',
+        "text",
+        "a, b",
+        {"spaces around the names": 1, "a comma inside quotes": 1},
+    ),
+    "spaces behind delimiters": (
+        "csv",
+        'id, text\n1, "a, b"\n2, c\n',
+        "text",
+        "a, b|c",
+        {"a space behind": 1, "a comma inside quotes": 1},
+    ),
     "spaces everywhere": (
         "csv",
         "id | text | n\n1 | a | 1\n",

@@ -15,6 +15,7 @@
       likelihood bits that a reading of some bytes takes; the least is the right one
       counting   what stands in bytes, however they are read: counted once
       alphabets  what is frequent in which writing: data
+      pieces     pieces of texts, which show what was found
       misfits    bytes that do not fit an encoding, and what is said of them
       surrogates halves of surrogate pairs, which are not text
       noting     what was met and changed -> sentences

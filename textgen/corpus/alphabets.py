@@ -27,11 +27,13 @@ LANGUAGES = {
     "German": _latin("üäßöé", "der die das und ist nicht ein eine mit sich den dem von zu auf er sie es war im"),
     "Spanish": _latin("óíáéñúü¿¡", "el la los las de y que en un una por con no se su es lo del al para"),
     "Portuguese": _latin("ãçéáóêíõúâàô", "o a os as de e que do da em um uma com se por para na no mais foi"),
+    "Catalan": _latin("àéóòèíúçïü", "el la els les de del i que un una per amb en no es si com al ha o us seu"),
     "Italian": _latin("èàòùìéÈ", "il la di e che un una non per con si del della le sono era gli nel al da"),
     "Dutch": _latin("ëéïèóüá", "de het een en van in is dat op te zijn niet met voor hij was aan er om ook"),
     "Nordic": _latin("äåöøæéÅ", "och att det som en av den var med inte han hon et og er jeg ikke til der de for"),
     "Finnish": _latin("äöå", "ja on ei oli se mutta kun han niin joka ovat hän"),
     "Icelandic": _latin("áíðóþéúýöæ", "og er sem ekki var hann hún til um en af"),
+    "Albanian": _latin("ëç", "dhe i e me se ka nga ose do ky kjo u por nuk jo mund si"),
     "Polish": _latin("ęąłóżśćńź", "i w na z nie do to jest o po co jak ale od za by tym go"),
     "Czech": _latin("íáěéřčžýšůúťňďóľĺäôŕ", "a se na je v to s z do o za po by si tak jak ale jsem ke k u"),
     "Hungarian": _latin("áéőöóíüúű", "a az egy hogy nem meg volt van mint ha el ki is de"),
@@ -41,11 +43,13 @@ LANGUAGES = {
     "Lithuanian": _latin("ėšąžįųčūę", "ir kad su tai yra kaip buvo bet ar per nuo po"),
     "Latvian": _latin("āēīšūžņļčģķ", "un ir ar par no kas uz ka bet bija es"),
     "Estonian": _latin("äõüöšž", "ja on ei ta et see oli kui aga mis ma"),
+    "Esperanto": _latin("ĝĉŭŝĵĥ", "la kaj de en ne estas al mi vi li por kun sed ke el estis kiu tiu via"),
     "Vietnamese": _latin(  # of the tones, five are signs behind their letters in cp1258
         "\u0301\u0300đ\u0323ôâư\u0309ơêă\u0303", "cho trong khi con hai ba anh em ta nhau ra theo sau cao xem hay ai"
     ),
     "Russian": Language("CYRILLIC", "оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфъё"),
     "Ukrainian": Language("CYRILLIC", "оаинвіетрслкудмпзяьбгчйхжєїщшюцґ"),
+    "Belarusian": Language("CYRILLIC", "анеіырлякстцпдомвьузбўэчгшйхжюёф"),
     "Bulgarian": Language("CYRILLIC", "аоиетнрсвлкдпмзуъягбчжщшцйхфюь"),
     "Serbian": Language("CYRILLIC", "аоиенсртјукдвмлпзгбљцчхшжњћђфџѓќѕ"),
     "Kazakh": Language("CYRILLIC", "аенытірлқдмсіобкғузшңпжйгүәхұөиюячвфцэщһьъё"),
@@ -95,6 +99,7 @@ ALONE_LETTERS = {
     "French": "àô",
     "Spanish": "óúé",
     "Portuguese": "éàáó",
+    "Catalan": "é",
     "Italian": "è",
     "Nordic": "åöéø",
     "Icelandic": "áíó",
@@ -127,11 +132,11 @@ EAST_ASIAN = {"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HALFWIDTH", "
 
 WESTERN = (
     "English", "French", "German", "Spanish", "Portuguese", "Italian", "Dutch", "Nordic", "Finnish", "Icelandic",
-    "Estonian",
+    "Estonian", "Catalan", "Albanian",
 )  # fmt: skip
 CENTRAL = ("Polish", "Czech", "Hungarian", "Romanian", "Croatian", "German")
 BALTIC = ("Lithuanian", "Latvian", "Estonian")
-CYRILLIC = ("Russian", "Ukrainian", "Bulgarian", "Serbian")
+CYRILLIC = ("Russian", "Ukrainian", "Bulgarian", "Serbian", "Belarusian")
 CHINESE = ("Chinese", "Chinese, traditional")
 
 # Each with the languages that are looked for in it, and the bits that it must be better by than the most usual one.
@@ -153,6 +158,7 @@ ENCODINGS: dict[str, tuple[tuple[str, ...], float]] = {
     "mac-iceland": (("Icelandic",), 6),
     "cp860": (("Portuguese",), 6),
     "mac-croatian": (("Croatian",), 6),
+    "iso8859-3": (("Esperanto",), 10),
     "cp1258": (("Vietnamese",), 2),
     "cp1257": (BALTIC, 3),
     "iso8859-13": (BALTIC, 4),

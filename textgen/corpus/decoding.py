@@ -128,6 +128,7 @@ class _TextOfFile:
         self.file, self.shown_name, self.decoding, self.tally = file, shown_name, decoding, tally
         self.block_bytes, self.reopen = block_bytes, reopen
         self.num_bytes = self.num_lines = self.num_crlf = self.num_cr = 0
+        self.offset = 0  # bytes of a mark before those
         self.held = ""  # a CR at the end of a piece, whose LF may be the next piece's first character
         self.num_end_marks = 0  # the same of end marks, behind which there may be more
         self.first_bad = ""  # where the first byte stands that does not fit, once there is one
@@ -138,6 +139,9 @@ class _TextOfFile:
         block = read_block(self.file, self.shown_name, self.block_bytes)
         if not is_text:
             check_no_container(block, self.shown_name)
+        if decoding.encoding == AUTO and len(block) > len(codecs.BOM_UTF8) and block.startswith(codecs.BOM_UTF8):
+            block, self.is_at_start = block[len(codecs.BOM_UTF8) :], False
+            self.offset, self.tally.byte_order_marks = len(codecs.BOM_UTF8), self.tally.byte_order_marks + 1
         if decoding.known == AUTO:
             self._take(find_marked(block, self.shown_name))
         self._begin("utf-8" if decoding.known == AUTO else decoding.known)
@@ -176,7 +180,7 @@ class _TextOfFile:
             self.decoder.setstate(state)
             valid = self.decoder.decode(block[: max(0, len(block) - bytes_from_error)])
             line = self.num_lines + _unified(self.held + valid).count("\n") + 1
-            byte, offset = error.object[error.start], self.num_bytes - bytes_from_error
+            byte, offset = error.object[error.start], self.offset + self.num_bytes - bytes_from_error
             where = f"byte 0x{byte:02X} at offset {offset:,} (line {line:,})"
             if self.decoding.encoding == AUTO and self.encoding == "utf-8" and self._found_another(where):
                 return self._decoded(state[0] + block, is_last)

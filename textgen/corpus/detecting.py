@@ -16,10 +16,10 @@ from textgen.corpus.alphabets import ENCODINGS
 from textgen.corpus.ebcdic import check_no_ebcdic
 from textgen.corpus.formats import DocumentError
 from textgen.corpus.likelihood import ASCII_BITS, Readings, bits_of_sample, readings_of
-from textgen.corpus.misfits import ERRORS, MARK, MARK_ON
+from textgen.corpus.misfits import ERRORS
+from textgen.corpus.pieces import beginning_of, piece_of
 from textgen.corpus.shifting import find_shifted
 from textgen.errors import CorpusError
-from textgen.messages import harmless
 
 BLOCK_BYTES = 1 << 20
 SAMPLE_BYTES = 48 << 10  # of lines that hold more than ASCII, from all over the file
@@ -32,11 +32,8 @@ MOST_BITS = 12.5  # per character beyond ASCII, of a text: made ones had up to 9
 HINT_BITS = 12.0  # what it is worth that other texts of the user are in an encoding
 CONTROLS_SHARE = 0.3  # of bytes, from which on it is no text
 LEGACY_BITS = 20.0  # that another reading must be better by where half of what is beyond ASCII is UTF-8
-MIXED_BITS = (
-    20.0  # that a file must gain by reading those of its lines as UTF-8 that are, for no encoding to explain it
-)
+MIXED_BITS = 20.0  # that a file must gain by reading its lines of UTF-8 as that, for no encoding to explain it
 NUM_CANDIDATES = 3
-PIECE, BEFORE = 40, 12  # characters of a text that are shown, and those of them before what decides
 
 MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -80,7 +77,7 @@ def find_marked(first_block: bytes, shown_name: str) -> Found | None:
     head = first_block[:HEAD_BYTES]
     for mark, encoding in MARKS:
         if head.startswith(mark):
-            return Found(encoding, _beginning(head, encoding))
+            return Found(encoding, beginning_of(head, encoding))
     if shifted := find_shifted(first_block):
         return Found(shifted[0], piece_of(shifted[1]))
     if b"\0" not in head:
@@ -88,12 +85,12 @@ def find_marked(first_block: bytes, shown_name: str) -> Found | None:
     for encoding in ("utf-32-le", "utf-32-be"):
         text = _decoded(head, encoding)
         if sum(c.isprintable() or c in "\t\n\r" for c in text) > 0.9 * len(text):
-            return Found(encoding, _beginning(head, encoding))
+            return Found(encoding, beginning_of(head, encoding))
     if len(head) % 2 == 0:
         found = readings_of(head, (*UTF_16, "utf-8"))
         best = next(iter(found.bits))
         if best != "utf-8" and found.bits[best] <= MOST_BITS * len(found.texts[best]):
-            return Found(best, _beginning(head, best))
+            return Found(best, beginning_of(head, best))
     _check_text(head, shown_name)
     return None
 
@@ -148,8 +145,9 @@ def find(reopen: Reopen, shown_name: str, where: str, hints: Sequence[str] = ())
         if as_utf_8 < readings.bits[best] + LEGACY_BITS:
             return Found("utf-8", num_strays=seen.num_strays)
     others = [encoding for encoding in order if readings.texts[encoding] != text]
-    if bits_of_sample(_by_lines(sample, best), best, sample) < readings.bits[best] - MIXED_BITS:
-        raise _unclear(shown_name, where, readings, [best], sample)
+    amid = _amid_utf_8(sample, encodings)
+    if amid and bits_of_sample(_by_lines(sample, amid), amid, sample) < readings.bits[best] - MIXED_BITS:
+        raise _unclear(shown_name, where, readings, [amid], sample)
     is_text, is_clear = _is_text(readings, best), readings.bits[others[0]] - readings.bits[best] >= SURE_BITS
     if (seen.num_cut and not is_text) or (seen.num_cut > 1 and not is_clear):  # one byte may be a letter of anything
         return Found("utf-8", num_strays=1)
@@ -178,28 +176,34 @@ class _Seen(NamedTuple):
     num_cut: int  # bytes at its end that say that a character of UTF-8 is cut there, where all else is ASCII
 
 
+def _blocks(reopen: Reopen) -> Iterator[bytes]:
+    """The bytes without a mark of UTF-8 before them, which some programs put before anything; an empty block ends."""
+    with reopen() as file:
+        yield file.read(BLOCK_BYTES).removeprefix(codecs.BOM_UTF8)
+        yield from iter(lambda: file.read(BLOCK_BYTES), b"")
+    yield b""
+
+
 def _look(reopen: Reopen) -> _Seen:
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     num_valid = num_strays = 0
     sample: list[bytes] = []
     num_bytes = num_sampled = 0
-    head, end, block = b"", b"", b" "
-    with reopen() as file:
-        while block:
-            block = file.read(BLOCK_BYTES)
-            end = (end + block)[-LONGEST_CHARACTER:]
-            num_bytes += len(block)
-            head = head or block[:HEAD_BYTES]
-            text = decoder.decode(block, final=not block)
-            replaced = text.count(REPLACEMENT) - block.count(REPLACEMENT.encode())
-            num_strays += replaced
-            num_valid += len(text) - len(text.encode("ascii", "ignore")) - replaced
-            quota = SAMPLE_BYTES // 3 + num_sampled // 2  # some of it is kept for later blocks
-            for line in _high_lines(block):
-                sample.append(line)
-                num_sampled += len(line)
-                if num_sampled >= min(quota, SAMPLE_BYTES):
-                    break
+    head, end = b"", b""
+    for block in _blocks(reopen):
+        end = (end + block)[-LONGEST_CHARACTER:]
+        num_bytes += len(block)
+        head = head or block[:HEAD_BYTES]
+        text = decoder.decode(block, final=not block)
+        replaced = text.count(REPLACEMENT) - block.count(REPLACEMENT.encode())
+        num_strays += replaced
+        num_valid += len(text) - len(text.encode("ascii", "ignore")) - replaced
+        quota = SAMPLE_BYTES // 3 + num_sampled // 2  # some of it is kept for later blocks
+        for line in _high_lines(block):
+            sample.append(line)
+            num_sampled += len(line)
+            if num_sampled >= min(quota, SAMPLE_BYTES):
+                break
     cut = CUT_END.search(end) if num_strays == 1 and not num_valid else None
     return _Seen(num_valid, num_strays, num_bytes, b"\n".join(sample), head, len(cut[0]) if cut else 0)
 
@@ -220,6 +224,13 @@ def _by_lines(sample: bytes, encoding: str) -> str:
     return "\n".join(_decoded(line, "utf-8") or line.decode(encoding, ERRORS) for line in sample.split(b"\n"))
 
 
+def _amid_utf_8(sample: bytes, encodings: tuple[str, ...]) -> str:
+    """The encoding of the lines that are not UTF-8, where others are; else nothing."""
+    lines = sample.split(b"\n")
+    others = [line for line in lines if line and not _decoded(line, "utf-8")]
+    return "" if len(others) in (0, len(lines)) else next(iter(readings_of(b"\n".join(others), encodings).bits))
+
+
 def _hinted(readings: Readings, hints: Sequence[str]) -> Readings:
     bits = dict(readings.bits)
     for hint in hints:
@@ -236,14 +247,11 @@ def _is_text(readings: Readings, encoding: str) -> bool:
 
 def _fits(reopen: Reopen, encoding: str) -> bool:
     decoder = codecs.getincrementaldecoder(encoding)("strict")
-    block = b" "
-    with reopen() as file:
-        try:
-            while block:
-                block = file.read(BLOCK_BYTES)
-                decoder.decode(block, final=not block)
-        except UnicodeError:
-            return False
+    try:
+        for block in _blocks(reopen):
+            decoder.decode(block, final=not block)
+    except UnicodeError:
+        return False
     return True
 
 
@@ -262,34 +270,6 @@ def _unclear(
     return CorpusError(
         f"{shown_name} is not UTF-8: {where}; and it is not clear what it is. Give the right one: {reads}."
     )
-
-
-def piece_of(text: str, other: str = "") -> str:
-    """A piece of `text` for people, around the first character beyond ASCII at which `other` says something else."""
-    lines, others = text.split("\n"), other.split("\n")
-    for number, line in enumerate(lines):
-        rival = others[number] if number < len(others) else ""
-        if line != rival and (place := _first_difference(line, rival)) >= 0:
-            return _cut(line, place)
-    return _cut(lines[0], 0)
-
-
-def _first_difference(line: str, rival: str) -> int:
-    different = (i for i, c in enumerate(line) if c > "\x7f" and (i >= len(rival) or rival[i] != c))
-    return next(different, -1)
-
-
-def _cut(line: str, place: int) -> str:
-    start = max(0, place - BEFORE)
-    if start and (space := line.find(" ", start, place)) >= 0:
-        start = space + 1
-    piece = line[start : start + PIECE]
-    return harmless(" ".join(piece.replace(MARK, REPLACEMENT).replace(MARK_ON, "").split()))
-
-
-def _beginning(head: bytes, encoding: str) -> str:
-    text = codecs.getincrementaldecoder(encoding)("replace").decode(head)
-    return _cut(text.removeprefix("\ufeff").lstrip().split("\n")[0], 0)
 
 
 def _decoded(content: bytes, encoding: str) -> str:

@@ -12,8 +12,8 @@ from functools import partial
 
 from textgen.config import TextConfig
 from textgen.corpus.containers import ARCHIVES, container_of
+from textgen.corpus.controls import count_in_document
 from textgen.corpus.decoding import BLOCK_BYTES, ByteStream, Tally, iter_text, read_block
-from textgen.corpus.detecting import piece_of
 from textgen.corpus.formats import FORMATS, LARGEST_DOCUMENT, DocumentError, Extract, extract
 from textgen.corpus.formats.archives import format_of, what_ole_is
 from textgen.corpus.formats.kept import KeptTexts
@@ -27,6 +27,7 @@ from textgen.corpus.formats.page_encoding import (
 from textgen.corpus.formats.telling import HEAD_BYTES, TABLES, is_text, looks_like
 from textgen.corpus.misfits import AUTO, Decoding
 from textgen.corpus.passing import PassingBytes
+from textgen.corpus.pieces import piece_of
 from textgen.corpus.sources import SourceFile
 from textgen.corpus.surrogates import check_pieces
 from textgen.corpus.tables import TABLE_FORMATS
@@ -140,6 +141,7 @@ def document_pieces(
         return
     key = f"{kind} {file.file_format} ".encode() + passing.digest()
     found = kept.find(key)
+    is_binary = found is not None
     if found is None:
         kind = _known(kind, file, data)
         content = data if FORMATS[kind].is_binary else _decoded(kind, file, decoding, data, tally)
@@ -151,10 +153,13 @@ def document_pieces(
             raise DocumentError(f"{problem} It was read as {FORMATS[kind].title}.") from None
         if file.file_format != kind:
             found = found._replace(parts=f"read as {FORMATS[kind].title}: {found.parts}")
-        if FORMATS[kind].is_binary:  # the others are read in a moment
+        is_binary = FORMATS[kind].is_binary
+        if is_binary:  # the others are read in a moment
             kept.keep(key, found)
     decoding.found = decoding.found or "utf-8"  # of a binary document, so that nobody asks again
     met.read.append((file.shown_name, found))
+    if is_binary:
+        count_in_document(found.text, file.shown_name, tally)
     for start in range(0, len(found.text), BLOCK_BYTES):
         yield found.text[start : start + BLOCK_BYTES]
 

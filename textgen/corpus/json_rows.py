@@ -11,6 +11,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
+from textgen.corpus.controls import MAYBE_ESCAPED, count_escaped
 from textgen.corpus.rows import LONGEST_LINE, Rows, joined, no_column, split_names, whole_lines
 from textgen.corpus.surrogates import find_surrogate
 from textgen.messages import shown
@@ -176,6 +177,8 @@ def _lined(pieces: Iterable[str], rows: Rows) -> Iterator[tuple[int, dict[str, A
             rows.bad(number, f"it is not JSON that Python reads: {shown(error)}")
         else:
             if isinstance(row, dict):
+                if MAYBE_ESCAPED in line:
+                    count_escaped(line, number, rows.shown_name, rows.tally)
                 yield number, row
             else:
                 rows.bad(number, f"every row must be an object. Received: {shown(line.strip()[:40])}")
@@ -204,6 +207,7 @@ def _listed(pieces: Iterable[str], rows: Rows) -> Iterator[tuple[int, dict[str, 
             continue
         value, end = text.value()
         if isinstance(value, dict):
+            count_escaped(text.buffer[text.place : end], text.line, rows.shown_name, rows.tally)
             yield text.line, value
         elif end:
             received = shown(text.buffer[text.place : min(end, text.place + 40)])

@@ -1,7 +1,7 @@
 """Rows of CSV and TSV that hold their table's delimiter inside quotes.
 
-Where quotes are wrong, they hold what was meant to lie outside. So it is said where a table has few such rows: commas
-are usual in quoted sentences, tabs in quotes are not.
+Where quotes are wrong, they hold what was meant to lie outside. So it is said how many such rows a table has, and where
+the first is. Commas are usual in quoted sentences, tabs in quotes are not: of commas no more than a few are counted.
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ from textgen.messages import shown
 from textgen.tokenizers.text_blocks import count_bytes
 
 USUAL = ",;"  # delimiters that sentences hold, too
-# Of a table, that hold a usual delimiter in quotes; from more there is nothing to learn.
-MOST_ROWS, MOST_SHARE = 20, 0.01
+MOST_ROWS = 20  # that hold a usual delimiter in quotes, and are counted; from more there is nothing to learn
+MOST_SHARE = 0.01  # of the rows of a table, that hardly any is
 
 
 class QuotedDelimiters:
@@ -21,7 +21,7 @@ class QuotedDelimiters:
 
     def __init__(self, delimiter: str):
         self.count = self.num_rows = 0
-        self.matters = True  # whether something will be said of them, for all that is known
+        self.matters = True  # whether they are still counted
         self._delimiter, self._is_usual, self._first = delimiter, delimiter in USUAL, 0
 
     def add(self, lines: Sequence[int], num_rows: int) -> None:
@@ -47,8 +47,10 @@ class QuotedDelimiters:
 
     def finish(self, rows: Rows) -> None:
         """The table is over: note what there was."""
-        if not self.count or (self._is_usual and self.count > min(MOST_ROWS, MOST_SHARE * self.num_rows)):
-            return
         name = DELIMITER_NAMES.get(self._delimiter, shown(repr(self._delimiter)))
-        few = ", as hardly any other row has" if self._is_usual else ""
-        rows.note(f"with {name} inside quotes{few}", self._first, times=self.count)
+        if not self.matters:
+            rows.note(f"with {name} inside quotes in more than {MOST_ROWS} rows", noun="table")
+        elif self.count:
+            is_rare = self._is_usual and self.count <= MOST_SHARE * self.num_rows
+            few = ", as hardly any other row has" if is_rare else ""
+            rows.note(f"with {name} inside quotes{few}", self._first, times=self.count)

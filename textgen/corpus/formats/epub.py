@@ -28,9 +28,13 @@ def extract(data: bytes, shown_name: str) -> Extract:
     encrypted = _encrypted(archive)
     chapters, num_missing, num_replaced = [], 0, 0
     otherwise: dict[tuple[str, str], list[str]] = {}  # pieces of chapters that were read in what they do not declare
+    passed: set[str] = set()  # names that may stand in the list more than once, for several places in a file
     for href in spine.pages():
         names = [_name_in(folder, unquote(urlsplit(href).path)), _name_in(folder, href)]
         name = next((name for name in names if name in archive), names[0])
+        if name in passed:
+            continue
+        passed.add(name)
         if name in encrypted:
             raise DocumentError(f"{shown_name} is protected against copying (DRM), so it cannot be read.")
         if name not in archive:

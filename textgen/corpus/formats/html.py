@@ -24,6 +24,9 @@ SIMPLE_TAG = re.compile(r"</?[a-zA-Z][^<>]*+>")
 NAME = re.compile(r"</?(?:\w+:)?([a-zA-Z][a-zA-Z0-9]*)")
 ATTRIBUTE = re.compile(r"""([^\s"'<>/=]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'=<>`]+)))?""")
 WHITE_SPACE = re.compile(r"[ \t\r\n\f]+")
+WIDE = "\u3001-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff01-\uff60\U00020000-\U0003ffff"
+WRAPPED = re.compile(rf"(?<=[{WIDE}])[ \t\f]*[\r\n][ \t\r\n\f]*(?=[{WIDE}])")  # no space amid Chinese or Japanese
+COMMENT_END = re.compile("--!?>")
 AROUND_LINE_ENDS = re.compile(r" *\n *")
 SPACES = re.compile(r" {2,}")
 
@@ -107,9 +110,9 @@ def _tokens(source: str) -> Iterator[_Token]:
             yield _Token(source[place:start])
         place = start
         if source.startswith("<!--", place) and has_comments:
-            end = source.find("-->", place + 2)
-            has_comments = end >= 0
-            place = end + 3 if has_comments else place + 4
+            end_of_comment = COMMENT_END.search(source, place + 2)
+            has_comments = end_of_comment is not None
+            place = end_of_comment.end() if end_of_comment else place + 4
         elif source.startswith("<![CDATA[", place) and has_sections:
             end = source.find("]]>", place)
             has_sections = end >= 0
@@ -185,7 +188,9 @@ class _Page:
     def _add_text(self, text: str) -> None:
         if self._num_pre and not self._parts:
             text = text.removeprefix("\n")
-        self._parts.append(text if self._num_pre else WHITE_SPACE.sub(" ", text))
+        if not self._num_pre:
+            text = WHITE_SPACE.sub(" ", text if text.isascii() else WRAPPED.sub("", text))
+        self._parts.append(text)
 
     def _skip(self, token: _Token) -> None:
         name = self.skipping

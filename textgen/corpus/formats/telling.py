@@ -6,6 +6,7 @@ A name is a hint: a Word document may be called .txt, and a page of HTML anythin
 import csv
 import json
 import re
+from collections.abc import Sequence
 
 from textgen.corpus.containers import container_of
 from textgen.corpus.shifting import find_shifted
@@ -35,10 +36,11 @@ OTHERS = (
 )
 SUBTITLES = re.compile(r"(?:\d+[ \t]*\r?\n)?(?:\d{1,3}:)?\d{1,2}:\d{2}[.,]\d{1,3}[ \t]*-->")
 NOTEBOOK = re.compile(r'\{.*"(?:cell_type|nbformat)"\s*:', re.DOTALL)
-DELIMITERS = {"\t": 2, ";": 2, "|": 2, ",": 3}  # with the cells that a row must have
+DELIMITERS, ENDS = ("\t", ";", "|", ","), (".", "!", "?", ":")
 TABLES = {"JSON Lines": "jsonl", "JSON": "jsonl", "TSV": "tsv", "CSV": "csv"}
 HZ_SHIFT = "~{"  # what follows are pairs of ASCII that stand for Chinese, commas among them
 FEWEST_ROWS, MOST_ROWS, LONGEST_TITLE = 3, 50, 40
+FEWEST_CELLS = 3  # of rows whose commas have spaces behind them
 
 
 def is_text(head: bytes) -> bool:
@@ -97,27 +99,36 @@ def _table(text: str) -> str | None:
     """JSON, JSON Lines, TSV or CSV, if `text` begins like a table."""
     if text.startswith("["):
         return "JSON" if re.match(r"\[\s*\{\s*\"(?:[^\"\\]|\\.)*\"\s*:", text) else None
-    lines = [] if HZ_SHIFT in text else text.splitlines()[: MOST_ROWS + 1]
+    lines = [] if HZ_SHIFT in text else text.splitlines()
     whole = lines if len(text) < HEAD_BYTES // 4 else lines[:-1]  # the last one may be cut
     if text.startswith("{"):
         return "JSON Lines" if whole and all(_is_object(line) for line in whole[:3]) else None
-    for delimiter, fewest in DELIMITERS.items():
-        if len(whole) < FEWEST_ROWS or whole[0].count(delimiter) < fewest - 1:
-            continue
-        try:
-            rows = [row for row in csv.reader(whole, delimiter=delimiter) if row]
-        except csv.Error:
-            continue
-        titles = [title.strip() for title in rows[0]]
-        is_header = (
-            all(titles)
-            and not any("<" in title or ">" in title for title in titles)
-            and len(set(titles)) == len(titles)
-            and max(map(len, titles)) <= LONGEST_TITLE
-        )
-        if is_header and len(rows) >= FEWEST_ROWS and {len(row) for row in rows} == {max(fewest, len(titles))}:
+    for delimiter in DELIMITERS:
+        if whole and delimiter in whole[0] and _are_rows(whole, delimiter):
             return "TSV" if delimiter == "\t" else "CSV"
     return None
+
+
+def _are_rows(lines: Sequence[str], delimiter: str) -> bool:
+    """Whether the first lines of a file are a header and rows with as many cells, not sentences with commas."""
+    try:
+        rows = [row for row in csv.reader(lines, delimiter=delimiter) if row]
+    except csv.Error:
+        return False
+    is_open = "".join(lines).count('"') % 2 == 1
+    if is_open and delimiter != "\t":
+        rows.pop()  # it goes on behind what was read
+    if len(rows) + is_open < FEWEST_ROWS:
+        return False
+    rows = rows[:MOST_ROWS]
+    titles = [title.strip() for title in rows[0]]
+    if not all(titles) or len(set(titles)) < len(titles) or max(map(len, titles)) > LONGEST_TITLE:
+        return False
+    has_spaces = any(cell.startswith(" ") for row in rows for cell in row[1:])  # behind delimiters, as in sentences
+    if delimiter == "," and has_spaces and (len(titles) < FEWEST_CELLS or any(t.endswith(ENDS) for t in titles)):
+        return False
+    are_names = any(map(str.isalpha, "".join(titles))) and not any("<" in title or ">" in title for title in titles)
+    return are_names and len(titles) > 1 and {len(row) for row in rows} == {len(titles)}
 
 
 def _is_object(line: str) -> bool:
