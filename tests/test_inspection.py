@@ -305,6 +305,26 @@ def test_what_was_typed_is_in_the_command_that_is_recommended():
     assert command.startswith("textgen train 'my names.csv' --column name --normalize nfc --minutes ")
 
 
+def test_a_name_like_a_flag_is_recommended_as_a_path():
+    Path("-tale.txt").write_text("a cat sat\n" * 200)
+    Path("--dry-run").mkdir()
+    Path("--dry-run", "tale.txt").write_text("a dog sat\n" * 200)
+    command = json.loads(run("--json", "--", "-tale.txt", "--dry-run").stdout)["recommendation"]["command"]
+    assert command.startswith("textgen train ./-tale.txt ./--dry-run --minutes ")
+
+
+def test_a_single_document_is_text_enough_and_of_several_one_may_be_too_much():
+    """`train` learns from a single document; of several it draws whole ones to validate on."""
+    Path("novel.txt").write_text("a cat sat\n" * 3000)
+    assert (
+        "\ntry           textgen train novel.txt --documents file --minutes 1\n"
+        in run("novel.txt", "--documents", "file").stdout
+    )
+    Path("note.txt").write_text("a note\n")
+    lines = run("note.txt", "novel.txt", "--documents", "file").stdout.splitlines()
+    assert lines[-2] == "try           more documents: number 2 is nearly all of the text;"
+
+
 def test_without_a_corpus_it_is_the_starter_corpus():
     result = run("--json")
     document = json.loads(result.stdout)

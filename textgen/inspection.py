@@ -158,7 +158,7 @@ def inspect_corpus(
             recurrent_rate(),
             begins,
             is_list=is_list,
-            longest_document=None if parts is None else parts.longest,
+            longest_document=None if parts is None else parts.longest if parts.count > 1 else 0,
             is_word_by_default=suited_level(reader.sources) == "word",
         ),
     )
@@ -210,7 +210,7 @@ def advise(
         begins: the pretrained model, where training would begin with it.
         is_list: whether the lines are short and different, each for itself. Characters make new ones; a model of words
             mostly repeats those that it has read, unless it has read other texts.
-        longest_document: in characters; None where the corpus is read as one text.
+        longest_document: in characters, of several; 0 of a single one, which is learned from; None of one text.
         is_word_by_default: whether `train` would make a word model of it, with nothing to begin with.
 
     Raises:

@@ -37,13 +37,18 @@ def inspect(corpus: tuple[str, ...], jobs: int | None, as_json: bool, **flags: A
     from textgen.inspection import inspect_corpus
 
     config = TextConfig(**given(flags))
-    arguments = shlex.join([*corpus, *_typed(given(flags))])
+    arguments = shlex.join([*map(_named, corpus), *_typed(given(flags))])
     with progress_bar("reading") as progress:
         found = inspect_corpus(open_corpus(corpus, config), arguments=arguments, progress=progress, jobs=jobs)
     if as_json:
         write_line(json_line(dataclasses.asdict(found)))
     else:
         write_lines(_lines(found))
+
+
+def _named(source: str) -> str:
+    """A file or folder as it can be typed: a name such as `-x.txt` is taken for flags."""
+    return f"./{source}" if source.startswith("-") and source != "-" else source
 
 
 def _typed(flags: dict[str, Any]) -> list[str]:
@@ -83,8 +88,7 @@ def _lines(found: "Inspection") -> Iterator[str]:
         kind = "characters" if advice is None or advice.begins_with is None else "words"
         yield f"list          the lines are short and different; a model of {kind} and documents writes new ones"
     if advice is None:
-        yield f"try           more text: {counted(facts.characters, 'character')} are too few to learn from;"
-        yield f"              some {A_BEGINNING:,} are a beginning"
+        yield from _too_little(found)
         return
     if advice.begins_with is not None:
         reads = f"reads this text at {advice.bits_per_character:.2f} bits per character; training gets below that"
@@ -103,6 +107,16 @@ def _lines(found: "Inspection") -> Iterator[str]:
     plan = f"about {counted(advice.minutes, 'minute')} here: {passes} at about {speed}"
     size = "" if advice.begins_with else f"a {advice.preset} model, "
     yield f"              {size}{plan}"
+
+
+def _too_little(found: "Inspection") -> Iterator[str]:
+    parts, characters = found.documents, found.characters.characters
+    if parts is not None and parts.count > 1 and characters >= A_BEGINNING:
+        yield f"try           more documents: number {parts.longest_number:,} is nearly all of the text;"
+        yield "              if that is drawn to validate on, too little is left to learn from"
+        return
+    yield f"try           more text: {counted(characters, 'character')} are too few to learn from;"
+    yield f"              some {A_BEGINNING:,} are a beginning"
 
 
 def _name(symbol: str) -> str:
