@@ -404,6 +404,14 @@ def test_a_prompt_in_another_normal_form_is_read_whole(text, forms, policy):
     assert "never seen" not in describe_replacements(prompt.replaced)
 
 
+def test_an_accent_that_the_model_knows_joins_a_letter_that_it_does_not_know():
+    """Yoruba in composed form has accents that stand apart, on letters that have no symbol with both of theirs."""
+    tokenizer = fit_characters("o\u0323l\u0323 \u0301\u00e9\u0144")
+    for policy in ("replace", "skip", "error"):
+        assert make_readable("ol\u0323e\u0301 n\u0301", tokenizer, policy).text == "ol\u0323\u00e9 \u0144"
+    assert make_readable("o\u0301E\u0301", tokenizer).text == "o\u0301\u00e9"  # what it knows stays as it is
+
+
 def test_accents_that_are_typed_in_any_order_or_half_apart_join_their_letter():
     composed = fit_characters(VIETNAMESE)
     assert (

@@ -26,6 +26,7 @@ VOCABULARIES = {
     "lower case": "abcdefghijklmnopqrstuvwxyz \n'",
     "composed": "abcde \u00e9\u00ea\u1ebf\u1ec7\ud55c\uad6d\uac01\u2019\u09cb\u1f83\u0439\u30c6\u30c7",
     "decomposed": "abcde \u0302\u0323\u0301\u1112\u1161\u11ab\u2014\u09c7\u0306\u0438",
+    "both": "abcxi \u00e9\u00c9\u1ec7\u0301\u0323\u0438\u1161\ud558",
     "hard": "aefiks0123 \0\r\n\u00e9\u00df\u03c3\u1100\u1161"
     "\u200d\u2764\ufe0f\ufeff\ufffd\uffff\U0001f468\U0001f469\U0010ffff",
 }
@@ -219,5 +220,5 @@ def test_the_pairs_are_those_that_join_and_no_letter_is_an_accent_too():
 def test_accents_join_letters_as_in_python(text):
     """Those of their own string alone."""
     texts = [text, text[::-1], *text]
-    for name in ("composed", "decomposed"):
+    for name in ("composed", "decomposed", "both"):
         assert tokenize(name, texts) == [expected(name, text) for text in texts]

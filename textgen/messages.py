@@ -6,10 +6,8 @@ rename the window or type for the reader. An override of the writing direction w
 without a width would hide what is.
 """
 
-import difflib
 import json
 import re
-import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -55,6 +53,8 @@ def visible(text: str, before: str = "") -> str:
     """
 
     def shown_as(match: re.Match[str]) -> str:
+        import unicodedata  # noqa: PLC0415
+
         character, place = match[0], match.start()
         previous = text[place - 1] if place else before
         is_joining = character in JOINERS and previous >= "\u0590" and unicodedata.category(previous)[0] in "LMS"
@@ -110,6 +110,8 @@ def nearest(name: str, candidates: Iterable[str], without: Callable[[str], str] 
     Args:
         without: what of a name is compared, as a file's name without its ending, which half of all files share.
     """
+    import difflib  # noqa: PLC0415
+
     known: dict[str, list[str]] = {}
     for candidate in candidates:
         known.setdefault(without(candidate), []).append(candidate)
@@ -119,6 +121,8 @@ def nearest(name: str, candidates: Iterable[str], without: Callable[[str], str] 
 
 
 def _likeness(one: str, other: str) -> float:
+    import difflib  # noqa: PLC0415
+
     return difflib.SequenceMatcher(None, other, one).ratio()
 
 

@@ -8,7 +8,6 @@ the command goes on without it.
 import errno
 import io
 import os
-import select
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -44,6 +43,8 @@ class _Stream(io.RawIOBase):
             return len(data)
         try:
             while (written := self.raw.write(data)) is None:  # a pipe that does not wait, and is full
+                import select  # noqa: PLC0415
+
                 select.select((), (self,), ())
         except OSError as problem:
             if self.is_wanted:

@@ -4,7 +4,6 @@ Results go to stdout, as a table or a path for people and as JSON for programs; 
 """
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -66,6 +65,8 @@ def fetch_corpus(name: str, base_url: str | None, as_json: bool) -> None:
 @json_option
 def corpus_info(name: str, as_json: bool) -> None:
     """Describe the corpus NAME: where it comes from, and what its text is made of."""
+    import hashlib
+
     from textgen.corpus import describe, open_entry
     from textgen.corpus.catalogue import find_entry
 

@@ -35,8 +35,8 @@ DESCRIPTION = "model.json"
 Run = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]  # the step: inputs by name -> outputs by name
 RULES = [
     "A text begins with startId where eodId is a number, and where there is nothing else to read.",
-    "A symbol of a prompt that is not in `symbols` first joins the symbol before it (`together`); then its form "
-    "(`forms`) stands for it, or nothing. A prompt of a word model loses one space at its end.",
+    "A symbol of a prompt first joins the symbol before it where `together` has both; then the form (`forms`) of what "
+    "is not in `symbols` stands for it, or nothing. A prompt of a word model loses one space at its end.",
     "A word model reads a piece of text as one id where `words` has it, else as the ids of its symbols. The classes of "
     "symbols are 0 space, 1 blank, 2 letter, 3 number, 4 other, 5 ideograph, 7 mark, 8 apostrophe.",
     "Of each id among the last repeat_last_n, read or written, the score is reduced by log(repeat_penalty), by "

@@ -11,7 +11,6 @@ Documents stand one after the other as they are written, with what is written be
 
 import bisect
 import hashlib
-import mmap
 import os
 import struct
 from collections.abc import Callable, Iterable, Sequence
@@ -67,6 +66,8 @@ def write_copy_index(path: Path, blocks: Iterable[str], separator: str) -> int:
 
 def _write_places(file: BinaryIO, size: int) -> None:
     """Write the places of the text of `size` bytes that stands in `file`; it is mapped until nobody looks at it."""
+    import mmap  # noqa: PLC0415
+
     mapped = mmap.mmap(file.fileno(), HEAD.size + size + WORD, access=mmap.ACCESS_READ)
     for places in Suffixes(np.frombuffer(mapped, np.uint8, offset=HEAD.size)).places():
         file.write(places.astype(PLACE).data)

@@ -4,7 +4,6 @@ In a checkout their directory is `saved_models` beside the package, which is the
 too; a wheel carries it inside the package. Every file that a wheel carries is named in setup.cfg.
 """
 
-import filecmp
 import os
 from pathlib import Path
 
@@ -53,6 +52,8 @@ def _shipped_name(path: Path) -> str | None:
 
 def _is_copy(path: Path) -> bool:
     """Whether `path` holds the shipped model of its name, as a checkout does whose package is installed elsewhere."""
+    import filecmp  # noqa: PLC0415
+
     own = find(path.name)
     if own is None or not os.path.isfile(path / MANIFEST):
         return False

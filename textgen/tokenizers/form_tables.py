@@ -24,7 +24,7 @@ def known_forms(symbols: str) -> dict[str, str]:
 
 
 def joining_pairs(symbols: str) -> dict[int, int]:
-    """What a letter and an accent that is none of `symbols` are together; as keys first * CODE_POINTS + second.
+    """What a letter and an accent that are not both of `symbols` are together; keys are first * CODE_POINTS + second.
 
     Korean syllables are left out where none is known: their parts are then read one by one with the same result.
     """
@@ -33,7 +33,7 @@ def joining_pairs(symbols: str) -> dict[int, int]:
     return {
         ord(first) * CODE_POINTS + ord(second): ord(one)
         for first, second, one in letters_and_accents()
-        if second not in known and not (has_no_syllable and ord(one) in HANGUL_SYLLABLES)
+        if not (first in known and second in known) and not (has_no_syllable and ord(one) in HANGUL_SYLLABLES)
     }
 
 

@@ -1,6 +1,6 @@
 """What happens to the symbols of a prompt that a model has never seen.
 
-First of all, an accent that stands apart joins its letter where the model does not know the accent: keyboards and file
+First of all, an accent that stands apart joins its letter where the model does not know both: keyboards and file
 systems write `é` in one symbol or in two, and the parts of Korean syllables likewise. That is the same text to Unicode,
 and so it is done under every policy. A mark of half-width katakana joins its letter likewise, in one of full width.
 
@@ -53,11 +53,11 @@ def joined(first: str, second: str) -> str:
 
 
 def join_accents(text: str, known: Collection[str]) -> tuple[str, dict[str, str]]:
-    """`text` in which each accent that is not `known` has joined the letter before it, and what became of what.
+    """`text` in which each accent has joined the letter before it unless both are `known`, and what became of what.
 
     NOTE: what they are together need not be known either; `nearest_known` then finds its nearest form.
     """
-    accents = "".join(symbol for symbol in sorted(set(text)) if symbol not in known and _can_join(symbol))
+    accents = "".join(symbol for symbol in sorted(set(text)) if _can_join(symbol))
     if not accents:
         return text, {}
     forms: dict[str, str] = {}
@@ -67,13 +67,14 @@ def join_accents(text: str, known: Collection[str]) -> tuple[str, dict[str, str]
         if cluster not in forms:
             symbols: list[str] = []
             for symbol in cluster:
-                one = joined(symbols[-1], symbol) if symbols else ""
+                is_apart = symbols and not (symbols[-1] in known and symbol in known)
+                one = joined(symbols[-1], symbol) if is_apart else ""
                 symbols[-1:] = [one] if one else [*symbols[-1:], symbol]
             forms[cluster] = "".join(symbols)
         return forms[cluster]
 
     text = re.sub(f"[^{accents}]?[{accents}]+", form_of, text)
-    return text, {cluster: form for cluster, form in forms.items() if all(symbol in known for symbol in form)}
+    return text, {one: form for one, form in forms.items() if one != form and all(symbol in known for symbol in form)}
 
 
 @functools.cache
