@@ -22,7 +22,8 @@ MAX_EDITED_BYTES = 16 * 2**20
 
 def edit_story(session: Session, _argument: str) -> None:
     """Open the story in $VISUAL or $EDITOR, and go on with what was made of it."""
-    command = os.environ.get("VISUAL") or os.environ.get("EDITOR")
+    named = (os.environ.get(name, "").strip() for name in ("VISUAL", "EDITOR"))
+    command = next(filter(None, named), "")
     if not command:
         raise CommandError("no editor is named. Set $VISUAL or $EDITOR to one, as in EDITOR=nano")
     before = session.story.text
@@ -49,7 +50,9 @@ def _edited(command: str, text: str, session: Session) -> str:
     except CommandError:
         raise
     except TextgenError as problem:
-        raise CommandError(f"what was edited cannot be read: {problem}. The story is as it was") from None
+        raise CommandError(
+            f"what was edited cannot be read: {str(problem).removesuffix('.')}. The story is as it was"
+        ) from None
     return edited.removesuffix("\n") if ends_without_line else edited
 
 
