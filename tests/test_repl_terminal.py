@@ -24,7 +24,7 @@ from textgen.errors import SettingError
 from textgen.generation.generator import open_generator
 from textgen.repl import keyboard, terminal
 from textgen.repl.completion import CommandCompleter
-from textgen.repl.layout import width_of
+from textgen.repl.layout import side_by_side, width_of
 from textgen.repl.page import Page
 from textgen.repl.reach import count_words
 from textgen.repl.session import CommandError, ModelFacts
@@ -152,6 +152,13 @@ def test_notices_are_dim_where_the_terminal_can(monkeypatch, variables, expected
 def test_notices_are_harmless_in_a_pipe_too_and_keep_their_lines(capsys):
     terminal.show_notice("a notice\nof \x1b[2J\u202e")
     assert capsys.readouterr() == ("", "a notice\nof \u241b[2J\\u202e\n")
+
+
+def test_a_text_is_as_readable_in_a_notice_as_in_the_story(capsys):
+    text = "\U0001f469\u200d\U0001f680 \u0645\u06cc\u200c\u062e"  # an emoji of three, and Persian
+    terminal.show_notice(f"the story ends: {text}")
+    terminal.show_lines("\n".join(side_by_side(["1", "2"], [text, "b"], 80)))
+    assert capsys.readouterr().err == f"the story ends: {text}\n1{' ' * 40}2\n{text}{' ' * 35}b\n"
 
 
 # ---------------------------------------------------------------- the line that is typed
