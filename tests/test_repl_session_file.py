@@ -223,11 +223,14 @@ def test_a_damaged_session_is_one_line_and_stays(tmp_path, sound, damage):
     path = tmp_path / "desk"
     path.write_text(damage(json.loads(sound)))
     assert_refused(path, f"{path} is a damaged session: ")
+    assert notices(f"/session {path}")[0].endswith(". It stays as it is. Name another file")
 
 
 def test_a_session_of_a_later_version_is_said(tmp_path):
     (tmp_path / "desk").write_text('{"kind": "textgen session", "version": 2}')
-    assert_refused(tmp_path / "desk", "is a session of another version of textgen than this one, and stays as it is")
+    assert_refused(
+        tmp_path / "desk", "is a session of another version of textgen than this one. It stays as it is. Name"
+    )
 
 
 def test_what_is_no_file_is_one_line(tmp_path):

@@ -360,6 +360,9 @@ def test_a_file_that_is_no_session_ends_the_command_before_it_begins(models_dir,
     assert isinstance(result.exception, CommandError)
     assert str(result.exception).startswith(f"{tmp_path}/novel is no session of textgen")
     assert (tmp_path / "novel").read_text() == "It was."
+    arguments[-1] = ""  # as of a variable of the shell that is not set
+    result = CliRunner().invoke(repl, arguments, input=b"a\n")
+    assert str(result.exception) == "--session expects the name of a file"
 
 
 def test_settings_that_contradict_each_other_begin_no_session_and_join_none(models_dir, tmp_path):

@@ -60,7 +60,7 @@ def repl(model: str, session_file: str | None, on_unknown: str, engine: str, mod
         columns=terminal.columns,
         model=ModelFacts(stored.name, description, stored.sha256),
     )
-    said = _open_session(session, session_file, given(sampling)) if session_file else ""
+    said = _open_session(session, session_file, given(sampling)) if session_file is not None else ""
     check_together(session.config)
     terminal.show_notice(f"{description}\nType text and the model goes on; /help lists commands, Ctrl-D leaves.{said}")
     if session.story.text:
