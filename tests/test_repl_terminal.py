@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from conftest import make_stored_model, slow
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prompt_toolkit.buffer import Buffer
 from repl_transcript import Transcript
 
 from textgen.cli.repl import repl
@@ -23,7 +24,7 @@ from textgen.config import SamplingConfig
 from textgen.errors import SettingError
 from textgen.generation.generator import open_generator
 from textgen.repl import keyboard, terminal
-from textgen.repl.completion import CommandCompleter
+from textgen.repl.completion import CommandCompleter, complete
 from textgen.repl.layout import side_by_side, width_of
 from textgen.repl.page import Page
 from textgen.repl.reach import count_words
@@ -183,6 +184,18 @@ def test_alt_enter_begins_a_line_and_enter_ends_them_all(monkeypatch):
 
 def test_a_tab_is_answered_before_the_key_behind_it(monkeypatch):
     assert lines_typed(monkeypatch, "/vari\t 2\r/set top-k\t 1\r", 2) == ["/variants 2", "/set top_k 1"]
+
+
+def test_on_a_dumb_terminal_a_tab_adds_what_is_certain_as_if_it_were_typed(monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+    buffer, echo = Buffer(), []
+    buffer.on_text_changed += lambda _: echo.append(buffer.text[-1])  # all that is shown there
+    for text in ("/", "s", "\t", "e", "t", " ", "t", "e", "m", "\t", " "):
+        if text == "\t":
+            complete(buffer, CommandCompleter(list))
+        else:
+            buffer.insert_text(text)
+    assert "".join(echo) == buffer.text == "/set temperature "
 
 
 def test_pasted_text_stays_whole(monkeypatch):
