@@ -18,7 +18,7 @@ from textgen.generation.following import check_together
 from textgen.messages import counted, nearest, shown, unescape
 from textgen.repl.branching import go_to_branch, list_branches, make_branch, show_difference
 from textgen.repl.choosing import go_on_to, go_on_words, show_alternatives, show_variants
-from textgen.repl.editing import LONG_TEXT, edit_story
+from textgen.repl.editing import edit_story
 from textgen.repl.files import load_text, path_of, save_text
 from textgen.repl.session import CommandError, Session
 from textgen.repl.session_file import SessionFile
@@ -198,8 +198,6 @@ save_over = functools.partial(save, may_replace=True)
 def read_file(session: Session, argument: str) -> None:
     """Add a file's text to the story; the model reads it and writes nothing."""
     text = load_text(argument, session.notice)
-    if len(text) > LONG_TEXT:
-        session.notice(f"reading {counted(len(text), 'character')}; Ctrl-C stops it")
     session.read(text)
     session.notice(f"read {counted(len(text), 'character')} of {argument}; an empty line goes on from there")
 

@@ -12,11 +12,10 @@ from pathlib import Path
 
 from textgen.errors import TextgenError
 from textgen.generation.prompts import read_prompt
-from textgen.messages import counted, shown
+from textgen.messages import shown
 from textgen.repl.keyboard import is_terminal, loud_keyboard
 from textgen.repl.session import CommandError, Session
 
-LONG_TEXT = 20_000  # characters that take seconds to read
 MAX_EDITED_BYTES = 16 * 2**20
 
 
@@ -28,8 +27,6 @@ def edit_story(session: Session, _argument: str) -> None:
         raise CommandError("no editor is named. Set $VISUAL or $EDITOR to one, as in EDITOR=nano")
     before = session.story.text
     edited = _edited(command, before, session)
-    if len(edited) > LONG_TEXT:
-        session.notice(f"reading {counted(len(edited), 'character')}; Ctrl-C stops it")
     if session.rewrite(edited):
         session.say_where()
     else:

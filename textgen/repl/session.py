@@ -14,14 +14,17 @@ from textgen.errors import DeadEndError, TextgenError
 from textgen.generation.alternatives import Alternatives, after_piece, alternatives
 from textgen.generation.generator import Generator
 from textgen.generation.sizes import check_samples
+from textgen.generation.state import Context
+from textgen.messages import counted
 from textgen.repl.desk import Desk, History
 from textgen.repl.reach import AS_SET, Reach
-from textgen.repl.story import Reader, Story, Turn, common_beginning, join, last_words
+from textgen.repl.story import Passage, Reader, Story, Turn, common_beginning, join, last_words
 from textgen.tokenizers.unknown import trim_prompt
 
 if TYPE_CHECKING:
     from textgen.repl.session_file import SessionFile
 
+LONG_TEXT = 20_000  # characters that take seconds to read
 NARROW = 80  # columns, where nobody knows better
 
 
@@ -167,7 +170,7 @@ class Session:
         """The likeliest next pieces, which can then be chosen."""
         story, turn = self.story, Turn.make(self.story.end, "")
         generator = self.generator
-        found = alternatives(generator.engine, generator.tokenizer, self.reader.context(turn.prompted), count)
+        found = alternatives(generator.engine, generator.tokenizer, self._context(turn.prompted), count)
         texts, whole = tuple(piece.text for piece in found.pieces), tuple(piece.is_whole for piece in found.pieces)
         self._offer = Offer(story, texts, whole, is_turn=False)
         return found
@@ -180,7 +183,7 @@ class Session:
         config = self.config.replace(endless=False, ignore_eod=self.config.passes_ends, beams=1)
         check_samples(self.generator.tokenizer, config, count)
         story, turn = self.story, Turn.make(self.story.end, "")
-        context = self.reader.context(turn.prompted)
+        context = self._context(turn.prompted)
         first, self.next_sample = self.next_sample, self.next_sample + count
         problems: list[DeadEndError] = []
         numbers = range(first, first + count)
@@ -208,10 +211,17 @@ class Session:
         else:
             self.notice(f"nothing to add: {self._why_nothing()}")
 
+    def _context(self, passage: Passage) -> Context:
+        """Where the network stands after `passage`. What takes long to read is told before."""
+        num_unread = self.reader.num_unread(passage)
+        if num_unread > LONG_TEXT:
+            self.notice(f"reading {counted(num_unread, 'character')}; Ctrl-C stops it")
+        return self.reader.context(passage)
+
     def _change_when_read(self, story: Story) -> None:
         """Go on with `story` once its end is read, which Ctrl-C or an unknown symbol may end."""
         if story.end is not None:
-            self.reader.context(story.end)
+            self._context(story.end)
         self.change(story)
 
     def _write_turn(self, earlier: Story, turn: Turn) -> None:
@@ -244,7 +254,7 @@ class Session:
 
     def _write(self, turn: Turn) -> tuple[str, bool]:
         """What the model wrote and showed after `turn.given`, and whether Ctrl-C ended it."""
-        context, reach = self.reader.context(turn.prompted), turn.reach
+        context, reach = self._context(turn.prompted), turn.reach
         sample, self.next_sample = self.next_sample, self.next_sample + 1
         pieces: list[str] = []
         is_stopped, begun = False, time.perf_counter()
