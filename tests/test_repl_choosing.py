@@ -251,6 +251,20 @@ def test_where_the_rules_leave_nothing_more_a_line_of_its_own_says_so_and_the_st
     assert said.startswith("# the text came to a place where the rules together allow nothing more")
 
 
+def test_why_a_text_ends_is_a_line_of_its_own_behind_it():
+    generator = open_generator(make_stored_model(), on_ended=lambda reason: session.session.ended(reason))
+    session = Transcript("a", "/variants 2", generator=generator, length=99, no_repeat_ngram=1)
+    said = "# a text ends early: whatever could follow is banned, repeated or copied\n"
+    assert re.search(f"[^\n]\n{said}> /variants 2\n{said}[|]", session.run())
+
+
+def test_a_piece_that_is_refused_is_not_shown_and_can_be_chosen_again():
+    lines = ("a", "/alt 1", "/set must_include \u2603", "1", "/set must_include off", "1")
+    session = Transcript(*lines, generator=open_generator(make_stored_model()))
+    assert re.search(r"\n1-1> 1\n# must_include holds '\u2603', .*\n1-1> /set must_include off\n", session.run())
+    assert len(session.session.story.turns) == 2
+
+
 def test_variants_that_come_to_a_dead_end_are_left_out():
     generator = open_generator(make_stored_model(seed=1))
     rules = {"regex": "(ab)+c|(ba)+b?", "ban": ("bc",), "length": 8, "temperature": 1}

@@ -47,10 +47,10 @@ def repl(model: str, session_file: str | None, on_unknown: str, engine: str, mod
         engine,
         on_unknown=on_unknown,
         on_replaced=lambda replaced: terminal.show_notice(describe_replacements(replaced)),
-        on_ended=terminal.show_notice,
+        on_ended=lambda reason: session.ended(reason),
     )
     description, write = describe(stored), terminal.story_writer()
-    session = Session(
+    session: Session = Session(
         generator,
         config,
         write=write,

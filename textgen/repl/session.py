@@ -90,6 +90,7 @@ class Session:
         self.is_over = False
         self.file: SessionFile | None = None  # where it is kept
         self._offer: Offer | None = None
+        self._reasons: list[str] = []  # why texts ended, not yet told
 
     @property
     def desk(self) -> Desk:
@@ -110,9 +111,9 @@ class Session:
         """Add `line` to the story, joined as a writer would, and let the model go on."""
         self.append(trim_prompt(join(self.story.text, line), self.generator.tokenizer), reach)
 
-    def append(self, given: str, reach: Reach = AS_SET) -> None:
-        """Add `given` to the story exactly, and let the model go on."""
-        self._write_turn(self.story, Turn.make(self.story.end, given, reach=reach))
+    def append(self, given: str, reach: Reach = AS_SET, chosen: str = "") -> None:
+        """Add `given` to the story exactly, and let the model go on. What was `chosen` of it is shown first."""
+        self._write_turn(self.story, Turn.make(self.story.end, given, reach=reach), chosen)
 
     def read(self, text: str) -> None:
         """Add `text` to the story, joined as a line would be, and write nothing."""
@@ -187,7 +188,10 @@ class Session:
         first, self.next_sample = self.next_sample, self.next_sample + count
         problems: list[DeadEndError] = []
         numbers = range(first, first + count)
-        texts = self.generator.variants(context, config, numbers, lambda _, problem: problems.append(problem))
+        try:
+            texts = self.generator.variants(context, config, numbers, lambda _, problem: problems.append(problem))
+        finally:
+            self._tell_reasons()
         if not texts:
             raise problems[0]
         if problems:
@@ -203,13 +207,21 @@ class Session:
             raise CommandError(f"1 to {most} can be chosen. A number that is text is typed with a space before it")
         text = offer.texts[number - 1]
         if not offer.is_turn:
-            self.write_typed(text)
-            self.append(text, Reach(after_piece=offer.whole[number - 1]))
+            self.append(text, Reach(after_piece=offer.whole[number - 1]), chosen=text)
         elif text:
             self.change(self.story.add(Turn.make(self.story.end, "", text)))
             self.write(text if text.endswith("\n") else text + "\n")
         else:
             self.notice(f"nothing to add: {self._why_nothing()}")
+
+    def ended(self, reason: str) -> None:
+        """Take why the text that is being written ended. It is told behind its line."""
+        self._reasons.append(reason)
+
+    def _tell_reasons(self) -> None:
+        reasons, self._reasons = self._reasons, []
+        for reason in dict.fromkeys(reasons):
+            self.notice(reason)
 
     def _context(self, passage: Passage) -> Context:
         """Where the network stands after `passage`. What takes long to read is told before."""
@@ -224,10 +236,10 @@ class Session:
             self._context(story.end)
         self.change(story)
 
-    def _write_turn(self, earlier: Story, turn: Turn) -> None:
+    def _write_turn(self, earlier: Story, turn: Turn, chosen: str = "") -> None:
         """Let the model write after `turn.given`, and make that the story's last turn."""
         self._check_uncut(turn.reach)
-        written, is_stopped = self._write(turn)
+        written, is_stopped = self._write(turn, chosen)
         if written or turn.given:
             self.change(earlier.add(turn.with_written(written)))
         if is_stopped:
@@ -252,26 +264,37 @@ class Session:
             return "the text that stops it came first" if self.config.stop else "no token is left that may follow"
         return "for it the text ends here. Type how it goes on, or /set ignore_eod on"
 
-    def _write(self, turn: Turn) -> tuple[str, bool]:
-        """What the model wrote and showed after `turn.given`, and whether Ctrl-C ended it."""
+    def _write(self, turn: Turn, chosen: str) -> tuple[str, bool]:
+        """What the model wrote and showed after `turn.given`, and whether Ctrl-C ended it.
+
+        What was `chosen` is shown once the settings let the model go on.
+        """
         context, reach = self._context(turn.prompted), turn.reach
         sample, self.next_sample = self.next_sample, self.next_sample + 1
         pieces: list[str] = []
-        is_stopped, begun = False, time.perf_counter()
+        is_stopped, shown, begun = False, "", time.perf_counter()
         tokenizer = self.generator.tokenizer
         config = reach.settings(self.config, tokenizer.level)
         first = after_piece(tokenizer, turn.given) if reach.after_piece else None
         try:
-            for piece in reach.limit(self.generator.write(context, config, sample=sample, first=first)):
+            writing = reach.limit(self.generator.write(context, config, sample=sample, first=first))
+            shown = self._show_chosen(chosen)
+            for piece in writing:
                 pieces.append(piece)
                 self.write(piece)
         except KeyboardInterrupt:
-            is_stopped = True
+            is_stopped, shown = True, shown or self._show_chosen(chosen)
         finally:  # also where the rules leave nothing more
             written = "".join(pieces)
-            if written and not written.endswith("\n"):
+            if shown + written and not (shown + written).endswith("\n"):
                 self.write("\n")
+            self._tell_reasons()
         seconds = time.perf_counter() - begun
         text = written.replace(tokenizer.document_separator or "\0", "")  # which need not be among the symbols
         self.tokens_per_second = len(tokenizer.encode(text)) / seconds if text else None
         return written, is_stopped
+
+    def _show_chosen(self, text: str) -> str:
+        if text:
+            self.write_typed(text)
+        return text
