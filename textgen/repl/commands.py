@@ -116,6 +116,15 @@ def _quoted(text: str) -> str:
     return next((f"{quote}{text}{quote}" for quote in QUOTES if quote not in text), text)
 
 
+def _as_string(text: str) -> str:
+    """A string as `_strings` reads it; quotes of one kind stand between those of the other."""
+    escaped = text.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")
+    parts = re.findall('[^"]+|"+', escaped)
+    if '"' in escaped and "'" not in escaped:
+        return f"'{escaped}'"
+    return "".join(f"'{part}'" if part.startswith('"') else f'"{part}"' for part in parts)
+
+
 def _settings_table(config: SamplingConfig, names: list[str]) -> str:
     rows = [(name, shown_value(getattr(config, name)), SETTINGS[name].metadata["description"]) for name in names]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
@@ -127,7 +136,7 @@ def shown_value(value: Any) -> str:
     if isinstance(value, tuple):
         if value and not isinstance(value[0], str):
             return ",".join(map(str, value))
-        return " ".join(f'"{item}"'.replace("\n", "\\n").replace("\t", "\\t") for item in value) or "off"
+        return " ".join(map(_as_string, value)) or "off"
     if value is None:
         return "off"
     if isinstance(value, str):
