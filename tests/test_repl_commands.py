@@ -30,6 +30,8 @@ def test_help_lists_every_command():
         ("/text", "the story is empty"),
         ("/join", "/join expects the text that goes on without a space. An empty line adds none"),
         ("/save", "/save expects the name of a file"),
+        ("/undo\n", "nothing to undo: this is the start"),
+        ("/undo\n/undo", "/undo takes nothing after it. Received: /undo"),
         ("/set temprature 1", "no setting 'temprature'. Did you mean temperature?"),
         ('/set stop "a', 'a quote is not closed. Received: "a'),
         ("/set beams 3", "beams looks for the likeliest text and draws nothing. Set temperature=0, too"),

@@ -281,8 +281,8 @@ COMMANDS = {
 
 def run_command(session: Session, line: str) -> None:
     """Do what `line` says, which begins with a slash. Raises TextgenError where that cannot be done."""
-    name, _, argument = line.partition(" ")
-    argument = argument.strip()
+    name, *rest = line.split(maxsplit=1)  # a pasted line may end with a line end
+    argument = "".join(rest).strip()
     command = COMMANDS.get(name)
     if command is None:
         advice = nearest(name, COMMANDS) or "/help lists them, and text that begins with / is typed with //"
