@@ -241,7 +241,10 @@ def screen_of(sent: str) -> list[str]:
     return lines
 
 
-@given(st.text(st.sampled_from("ab \n\t\u738b-"), max_size=80), st.integers(10, 30), st.integers(1, 7))
+SHOWN = st.lists(st.sampled_from([*"ab \n\t\u738b-", "\u2764\ufe0f", "\U0001f44d\U0001f3fd"]), max_size=80).map("".join)
+
+
+@given(SHOWN, st.integers(10, 30), st.integers(1, 7))
 @settings(max_examples=80)
 def test_a_story_that_streams_is_shown_in_whole_words_and_none_is_lost(text, width, size):
     page = Page(lambda: width)
@@ -249,6 +252,7 @@ def test_a_story_that_streams_is_shown_in_whole_words_and_none_is_lost(text, wid
     lines = screen_of(sent.replace("\t", " "))
     assert max(map(width_of, lines)) < width
     assert re.sub(r"\s", "", "".join(lines)) == re.sub(r"\s", "", text)
+    assert not any(line.startswith(("\ufe0f", "\U0001f3fd")) for line in lines)
     for word in re.findall(r"[ab-]+", text):
         assert len(word) > width - 2 or any(word in line for line in lines) or "\u738b" in text
 
@@ -258,6 +262,12 @@ def test_words_that_reach_the_edge_go_to_the_next_line():
     sent = "".join(map(page.place, "the cat sat on a mat"))
     assert screen_of(sent) == ["the cat ", "sat on a ", "mat"]
     assert "\x1b[2D\x1b[K\nsat" in sent
+
+
+def test_an_emoji_of_several_symbols_is_not_taken_apart_at_the_edge():
+    heart, thumb = "\u2764\ufe0f", "\U0001f44d\U0001f3fd"
+    page = Page(lambda: 6)
+    assert screen_of("".join(map(page.place, heart * 3 + f" {thumb}abcd"))) == [heart * 2, f"{heart} {thumb}", "abcd"]
 
 
 @pytest.mark.parametrize(
