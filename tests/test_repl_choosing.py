@@ -209,19 +209,20 @@ def test_a_model_that_never_ends_a_word_is_stopped():
 
 
 @pytest.mark.parametrize(
-    ("setting", "line", "names"),
+    ("settings", "line", "off"),
     [
-        ("regex b.*", "/words 2 x", "regex"),
-        ("must_include do", "/to d", "must_include"),
-        ("regex b.*", "/regen", "regex"),
+        (["regex b.*"], "/words 2 x", "/set regex off"),
+        (["must_include do"], "/to d", "/set must_include off"),
+        (["temperature 0", "beams 3"], "/to d", "/set beams 1"),  # which looks for the likeliest of that length
+        (["regex b.*"], "/regen", "/set regex off"),
     ],
 )
-def test_a_text_that_must_be_something_as_a_whole_is_not_cut(setting, line, names):
-    session = Transcript("/words 2 x", f"/set {setting}", line, engine=Spaced())
+def test_a_text_that_must_be_something_as_a_whole_is_not_cut(settings, line, off):
+    session = Transcript("/words 2 x", *(f"/set {setting}" for setting in settings), line, engine=Spaced())
     shown = session.run()
     assert session.story == "xab cd"
     assert shown.endswith(
-        f"> {line}\n# /words and /to cut a text, and {names} can be kept by a whole one alone. /set {names} off first, "
+        f"> {line}\n# /words and /to cut a text, and with {off.split()[1]} it must stay whole. {off} first, "
         "or go on without them\n"
     )
 

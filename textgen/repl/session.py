@@ -251,12 +251,12 @@ class Session:
 
     def _check_uncut(self, reach: Reach) -> None:
         """Raise CommandError where a text would be cut that has to be something as a whole."""
-        wanted = [name for name in ("must_include", "regex") if getattr(self.config, name)]
+        wanted = {name: "off" for name in ("must_include", "regex") if getattr(self.config, name)}
+        wanted |= {"beams": "1"} if self.config.beams > 1 else {}
         if reach.cuts and wanted:
-            off = " and ".join(f"/set {name} off" for name in wanted)
+            names, off = " and ".join(wanted), " and ".join(f"/set {name} {value}" for name, value in wanted.items())
             raise CommandError(
-                f"/words and /to cut a text, and {' and '.join(wanted)} can be kept by a whole one alone. {off} first, "
-                "or go on without them"
+                f"/words and /to cut a text, and with {names} it must stay whole. {off} first, or go on without them"
             )
 
     def _why_nothing(self) -> str:
