@@ -77,7 +77,12 @@ class Transcript:
         self.lines = [*lines]
         self.shown = ""
         engine = engine or AlphabetEngine()
-        self.generator = generator or Generator(CharacterTokenizer(SYMBOLS), engine, on_replaced=self.replaced)
+        self.generator = generator or Generator(
+            CharacterTokenizer(SYMBOLS),
+            engine,
+            on_replaced=self.replaced,
+            on_ended=lambda reason: self.session.ended(reason),
+        )
         self.session = Session(
             self.generator,
             SamplingConfig(**({"length": 3} | sampling)),

@@ -87,6 +87,7 @@ def test_a_number_goes_with_its_noun(number, said):
 def test_near_names_are_asked_for_best_first_and_far_ones_are_not():
     assert nearest("novell", ["tale", "novel", "novels"]) == "Did you mean novel or novels?"
     assert nearest("tael", iter(["tale", "novel"])) == "Did you mean tale?"
+    assert nearest("tem", ["beams", "temperature"]) == "Did you mean temperature?"
     assert nearest("xyzzy", ["tale", "novel"]) == ""
     assert nearest("a.txt", ["xy.txt", "a.md", "ab"], lambda name: name.partition(".")[0]) == "Did you mean a.md or ab?"
     assert nearest("tal\x1b", ["tal\x1be"]) == r"Did you mean 'tal\x1be'?"

@@ -11,7 +11,7 @@ from repl_transcript import Transcript, notices, transcript
 
 import textgen.repl
 from textgen.repl.desk import MAX_BRANCHES, MAX_NAME
-from textgen.repl.layout import side_by_side, width_of, wrap
+from textgen.repl.layout import fit_end, side_by_side, width_of, wrap
 from textgen.repl.story import common_beginning
 
 
@@ -50,7 +50,7 @@ def test_a_difference_in_the_middle_is_shown_between_what_both_have():
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("/branch", f"/branch expects a name of 1 to {MAX_NAME} characters. Received:"),
+        ("/branch", f"/branch expects a name of 1 to {MAX_NAME} characters. Received nothing"),
         (f"/branch {'x' * 81}", f"/branch expects a name of 1 to {MAX_NAME} characters. Received: {'x' * 39}…"),
         ("/branch main", "there is a story main already. /go main goes to it"),
         ("/go", "/go expects the name of a story. /branches lists them"),
@@ -89,6 +89,21 @@ def test_texts_side_by_side_fit_the_width_and_lose_nothing(texts, width):
     lines = side_by_side([str(number) for number, _ in enumerate(texts)], texts, width)
     assert max(map(width_of, lines)) <= width
     assert sum(line.count("a") for line in lines) == sum(text.count("a") for text in texts)
+
+
+@given(st.text("ab 王\u0301\u200d\U0001f469\U0001f680\u2764\ufe0f", max_size=30), st.integers(1, 40))
+@settings(max_examples=60)
+def test_the_end_of_a_text_fits_and_begins_with_a_whole_symbol(text, width):
+    end = fit_end(text, width)
+    assert width_of(end) <= width
+    assert end == text or (end[0] == "…" and text.endswith(end[1:]) and (end == "…" or width_of(end[1]) > 0))
+
+
+def test_the_end_of_a_story_is_shown_as_it_is_read():
+    text = "\U0001f469\u200d\U0001f680 \u0645\u06cc\u200c\u062e"  # an emoji of three, and Persian
+    assert f"  1 word  {text}abc\n" in transcript(text, "/branches")
+    shown = transcript(text, "/branch b", "x\\ty", "/diff")
+    assert f"| Both begin: {text}abc\n" in shown
 
 
 def test_lines_are_broken_between_words_and_long_words_where_they_must():

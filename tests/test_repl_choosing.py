@@ -209,19 +209,20 @@ def test_a_model_that_never_ends_a_word_is_stopped():
 
 
 @pytest.mark.parametrize(
-    ("setting", "line", "names"),
+    ("settings", "line", "off"),
     [
-        ("regex b.*", "/words 2 x", "regex"),
-        ("must_include do", "/to d", "must_include"),
-        ("regex b.*", "/regen", "regex"),
+        (["regex b.*"], "/words 2 x", "/set regex off"),
+        (["must_include do"], "/to d", "/set must_include off"),
+        (["temperature 0", "beams 3"], "/to d", "/set beams 1"),  # which looks for the likeliest of that length
+        (["regex b.*"], "/regen", "/set regex off"),
     ],
 )
-def test_a_text_that_must_be_something_as_a_whole_is_not_cut(setting, line, names):
-    session = Transcript("/words 2 x", f"/set {setting}", line, engine=Spaced())
+def test_a_text_that_must_be_something_as_a_whole_is_not_cut(settings, line, off):
+    session = Transcript("/words 2 x", *(f"/set {setting}" for setting in settings), line, engine=Spaced())
     shown = session.run()
     assert session.story == "xab cd"
     assert shown.endswith(
-        f"> {line}\n# /words and /to cut a text, and {names} can be kept by a whole one alone. /set {names} off first, "
+        f"> {line}\n# /words and /to cut a text, and with {off.split()[1]} it must stay whole. {off} first, "
         "or go on without them\n"
     )
 
@@ -249,6 +250,20 @@ def test_where_the_rules_leave_nothing_more_a_line_of_its_own_says_so_and_the_st
     first, written, said, *rest = session.run().splitlines()
     assert (first, written, rest, session.story) == ("> a", "ababab", [], "")
     assert said.startswith("# the text came to a place where the rules together allow nothing more")
+
+
+def test_why_a_text_ends_is_a_line_of_its_own_behind_it():
+    generator = open_generator(make_stored_model(), on_ended=lambda reason: session.session.ended(reason))
+    session = Transcript("a", "/variants 2", generator=generator, length=99, no_repeat_ngram=1)
+    said = "# a text ends early: whatever could follow is banned, repeated or copied\n"
+    assert re.search(f"[^\n]\n{said}> /variants 2\n{said}[|]", session.run())
+
+
+def test_a_piece_that_is_refused_is_not_shown_and_can_be_chosen_again():
+    lines = ("a", "/alt 1", "/set must_include \u2603", "1", "/set must_include off", "1")
+    session = Transcript(*lines, generator=open_generator(make_stored_model()))
+    assert re.search(r"\n1-1> 1\n# must_include holds '\u2603', .*\n1-1> /set must_include off\n", session.run())
+    assert len(session.session.story.turns) == 2
 
 
 def test_variants_that_come_to_a_dead_end_are_left_out():

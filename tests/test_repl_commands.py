@@ -3,11 +3,13 @@
 import os
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from repl_transcript import AlphabetEngine, Transcript, notices, story, transcript
 
 from textgen.config import SamplingConfig
 from textgen.errors import SettingError
-from textgen.repl.commands import COMMANDS, SETTINGS
+from textgen.repl.commands import COMMANDS, SETTINGS, parse_setting, shown_value
 from textgen.repl.files import MAX_READ_BYTES
 
 
@@ -28,6 +30,8 @@ def test_help_lists_every_command():
         ("/text", "the story is empty"),
         ("/join", "/join expects the text that goes on without a space. An empty line adds none"),
         ("/save", "/save expects the name of a file"),
+        ("/undo\n", "nothing to undo: this is the start"),
+        ("/undo\n/undo", "/undo takes nothing after it. Received: /undo"),
         ("/set temprature 1", "no setting 'temprature'. Did you mean temperature?"),
         ('/set stop "a', 'a quote is not closed. Received: "a'),
         ("/set beams 3", "beams looks for the likeliest text and draws nothing. Set temperature=0, too"),
@@ -133,6 +137,12 @@ def test_a_pattern_is_set_as_it_is_typed_and_words_as_strings():
         "regex = off",
         'must_include = "a" "b c"',
     ]
+
+
+@given(st.lists(st.text(st.sampled_from("ab \"'\\\nt\t#["), min_size=1), min_size=1, max_size=3))
+@settings(max_examples=60)
+def test_strings_are_shown_as_they_can_be_typed(strings):
+    assert parse_setting("stop", shown_value(tuple(strings))) == tuple(strings)
 
 
 def test_set_says_what_is_set():

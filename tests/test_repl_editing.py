@@ -88,13 +88,15 @@ def test_an_editor_that_fails_costs_one_line_and_not_the_story(monkeypatch, prog
     use(monkeypatch, program)
     session = Transcript("a", "/edit")
     lines = session.run().split("> /edit\n")[1].splitlines()
-    assert (len(lines), said in lines[0], session.story) == (1, True, "abcd"), lines
+    assert (len(lines), said in lines[0], ".." in lines[0], session.story) == (1, True, False, "abcd"), lines
 
 
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
         ({}, "no editor is named. Set $VISUAL or $EDITOR to one, as in EDITOR=nano"),
+        ({"EDITOR": " "}, "no editor is named. Set $VISUAL or $EDITOR to one, as in EDITOR=nano"),  # not the story
+        ({"VISUAL": " ", "EDITOR": "/none/vi"}, "the editor /none/vi cannot be run: No such file or directory"),
         ({"EDITOR": "/none/vi"}, "the editor /none/vi cannot be run: No such file or directory"),
         ({"EDITOR": "vi 'x"}, "the editor vi 'x cannot be run: No closing quotation"),
         (

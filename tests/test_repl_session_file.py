@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import make_stored_model, make_word_tokenizer
-from repl_transcript import AlphabetEngine, Transcript, notices
+from repl_transcript import AlphabetEngine, Transcript, notices, transcript
 
 from textgen.generation.generator import open_generator
 from textgen.repl import session_file
@@ -53,6 +53,17 @@ def test_a_loaded_session_reads_each_text_once(tmp_path):
     engine = AlphabetEngine()
     Transcript(f"/session {tmp_path}/desk", "", "/go main", "", engine=engine).run()
     assert engine.num_read == len("abcd xyza yzab")
+
+
+def test_what_takes_long_to_read_is_told_wherever_it_is_read(tmp_path):
+    (tmp_path / "long").write_text("It was. " * 4000)
+    said = "# reading 32,000 characters; Ctrl-C stops it\n"
+    shown = transcript(f"/read {tmp_path}/long", "", "", f"/session {tmp_path}/desk")
+    assert shown.count(said) == shown.count("# reading ") == 1
+    shown = transcript(f"/session {tmp_path}/desk", "x", "y", "/back 9")
+    assert shown.split("> x\n")[1].startswith("# reading 32,0")  # and what was written since
+    assert shown.count("# reading ") == 2
+    assert "# reading 31,9" in shown.split("> /back 9\n")[1]
 
 
 def test_the_file_is_kept_after_every_change_and_is_only_written_for_one(tmp_path):
@@ -223,11 +234,14 @@ def test_a_damaged_session_is_one_line_and_stays(tmp_path, sound, damage):
     path = tmp_path / "desk"
     path.write_text(damage(json.loads(sound)))
     assert_refused(path, f"{path} is a damaged session: ")
+    assert notices(f"/session {path}")[0].endswith(". It stays as it is. Name another file")
 
 
 def test_a_session_of_a_later_version_is_said(tmp_path):
     (tmp_path / "desk").write_text('{"kind": "textgen session", "version": 2}')
-    assert_refused(tmp_path / "desk", "is a session of another version of textgen than this one, and stays as it is")
+    assert_refused(
+        tmp_path / "desk", "is a session of another version of textgen than this one. It stays as it is. Name"
+    )
 
 
 def test_what_is_no_file_is_one_line(tmp_path):

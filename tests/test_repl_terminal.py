@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from conftest import make_stored_model, slow
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prompt_toolkit.buffer import Buffer
 from repl_transcript import Transcript
 
 from textgen.cli.repl import repl
@@ -23,8 +24,8 @@ from textgen.config import SamplingConfig
 from textgen.errors import SettingError
 from textgen.generation.generator import open_generator
 from textgen.repl import keyboard, terminal
-from textgen.repl.completion import CommandCompleter
-from textgen.repl.layout import width_of
+from textgen.repl.completion import CommandCompleter, complete
+from textgen.repl.layout import side_by_side, width_of
 from textgen.repl.page import Page
 from textgen.repl.reach import count_words
 from textgen.repl.session import CommandError, ModelFacts
@@ -154,6 +155,13 @@ def test_notices_are_harmless_in_a_pipe_too_and_keep_their_lines(capsys):
     assert capsys.readouterr() == ("", "a notice\nof \u241b[2J\\u202e\n")
 
 
+def test_a_text_is_as_readable_in_a_notice_as_in_the_story(capsys):
+    text = "\U0001f469\u200d\U0001f680 \u0645\u06cc\u200c\u062e"  # an emoji of three, and Persian
+    terminal.show_notice(f"the story ends: {text}")
+    terminal.show_lines("\n".join(side_by_side(["1", "2"], [text, "b"], 80)))
+    assert capsys.readouterr().err == f"the story ends: {text}\n1{' ' * 40}2\n{text}{' ' * 35}b\n"
+
+
 # ---------------------------------------------------------------- the line that is typed
 
 
@@ -176,6 +184,18 @@ def test_alt_enter_begins_a_line_and_enter_ends_them_all(monkeypatch):
 
 def test_a_tab_is_answered_before_the_key_behind_it(monkeypatch):
     assert lines_typed(monkeypatch, "/vari\t 2\r/set top-k\t 1\r", 2) == ["/variants 2", "/set top_k 1"]
+
+
+def test_on_a_dumb_terminal_a_tab_adds_what_is_certain_as_if_it_were_typed(monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+    buffer, echo = Buffer(), []
+    buffer.on_text_changed += lambda _: echo.append(buffer.text[-1])  # all that is shown there
+    for text in ("/", "s", "\t", "e", "t", " ", "t", "e", "m", "\t", " "):
+        if text == "\t":
+            complete(buffer, CommandCompleter(list))
+        else:
+            buffer.insert_text(text)
+    assert "".join(echo) == buffer.text == "/set temperature "
 
 
 def test_pasted_text_stays_whole(monkeypatch):
@@ -221,7 +241,10 @@ def screen_of(sent: str) -> list[str]:
     return lines
 
 
-@given(st.text(st.sampled_from("ab \n\t\u738b-"), max_size=80), st.integers(10, 30), st.integers(1, 7))
+SHOWN = st.lists(st.sampled_from([*"ab \n\t\u738b-", "\u2764\ufe0f", "\U0001f44d\U0001f3fd"]), max_size=80).map("".join)
+
+
+@given(SHOWN, st.integers(10, 30), st.integers(1, 7))
 @settings(max_examples=80)
 def test_a_story_that_streams_is_shown_in_whole_words_and_none_is_lost(text, width, size):
     page = Page(lambda: width)
@@ -229,6 +252,7 @@ def test_a_story_that_streams_is_shown_in_whole_words_and_none_is_lost(text, wid
     lines = screen_of(sent.replace("\t", " "))
     assert max(map(width_of, lines)) < width
     assert re.sub(r"\s", "", "".join(lines)) == re.sub(r"\s", "", text)
+    assert not any(line.startswith(("\ufe0f", "\U0001f3fd")) for line in lines)
     for word in re.findall(r"[ab-]+", text):
         assert len(word) > width - 2 or any(word in line for line in lines) or "\u738b" in text
 
@@ -238,6 +262,12 @@ def test_words_that_reach_the_edge_go_to_the_next_line():
     sent = "".join(map(page.place, "the cat sat on a mat"))
     assert screen_of(sent) == ["the cat ", "sat on a ", "mat"]
     assert "\x1b[2D\x1b[K\nsat" in sent
+
+
+def test_an_emoji_of_several_symbols_is_not_taken_apart_at_the_edge():
+    heart, thumb = "\u2764\ufe0f", "\U0001f44d\U0001f3fd"
+    page = Page(lambda: 6)
+    assert screen_of("".join(map(page.place, heart * 3 + f" {thumb}abcd"))) == [heart * 2, f"{heart} {thumb}", "abcd"]
 
 
 @pytest.mark.parametrize(
@@ -353,6 +383,9 @@ def test_a_file_that_is_no_session_ends_the_command_before_it_begins(models_dir,
     assert isinstance(result.exception, CommandError)
     assert str(result.exception).startswith(f"{tmp_path}/novel is no session of textgen")
     assert (tmp_path / "novel").read_text() == "It was."
+    arguments[-1] = ""  # as of a variable of the shell that is not set
+    result = CliRunner().invoke(repl, arguments, input=b"a\n")
+    assert str(result.exception) == "--session expects the name of a file"
 
 
 def test_settings_that_contradict_each_other_begin_no_session_and_join_none(models_dir, tmp_path):

@@ -98,6 +98,12 @@ def test_a_rule_that_cannot_be_is_one_line_and_writes_nothing(model, arguments, 
     assert result.stdout == ""
 
 
+def test_why_a_text_ended_is_told_behind_it(model):
+    result = CliRunner().invoke(sample, ["tiny", "-n", "99", "--no-repeat-ngram", "1", "--num-samples", "2"])
+    said = "textgen: a text ends early: whatever could follow is banned, repeated or copied\n"
+    assert (result.stderr, result.output) == (2 * said, result.stdout + 2 * said)
+
+
 def test_a_constraint_is_kept_and_recorded(model):
     found = json.loads(sampled("--regex", r"a[abn]{3}\t?", "--must-include", "abba", "--json"))
     assert found["completion"] in ("abba", "abba\t")

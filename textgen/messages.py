@@ -107,6 +107,8 @@ def few(lines: list[str], most: int = 3) -> list[str]:
 def nearest(name: str, candidates: Iterable[str], without: Callable[[str], str] = str) -> str:
     """A question such as `Did you mean novel.txt?`, or nothing when no candidate is near.
 
+    One that begins with the name is nearer than any that does not.
+
     Args:
         without: what of a name is compared, as a file's name without its ending, which half of all files share.
     """
@@ -115,7 +117,9 @@ def nearest(name: str, candidates: Iterable[str], without: Callable[[str], str] 
     known: dict[str, list[str]] = {}
     for candidate in candidates:
         known.setdefault(without(candidate), []).append(candidate)
-    near = difflib.get_close_matches(without(name), list(known), n=2, cutoff=0.5)
+    given = without(name)
+    begun = [key for key in known if len(given) > 1 and key.startswith(given)]
+    near = begun or difflib.get_close_matches(given, list(known), n=2, cutoff=0.5)
     matches = sorted((one for key in near for one in known[key]), key=lambda one: -_likeness(name, one))[:2]
     return f"Did you mean {' or '.join(map(shown, matches))}?" if matches else ""
 

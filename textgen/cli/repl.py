@@ -47,10 +47,10 @@ def repl(model: str, session_file: str | None, on_unknown: str, engine: str, mod
         engine,
         on_unknown=on_unknown,
         on_replaced=lambda replaced: terminal.show_notice(describe_replacements(replaced)),
-        on_ended=terminal.show_notice,
+        on_ended=lambda reason: session.ended(reason),
     )
     description, write = describe(stored), terminal.story_writer()
-    session = Session(
+    session: Session = Session(
         generator,
         config,
         write=write,
@@ -60,7 +60,7 @@ def repl(model: str, session_file: str | None, on_unknown: str, engine: str, mod
         columns=terminal.columns,
         model=ModelFacts(stored.name, description, stored.sha256),
     )
-    said = _open_session(session, session_file, given(sampling)) if session_file else ""
+    said = _open_session(session, session_file, given(sampling)) if session_file is not None else ""
     check_together(session.config)
     terminal.show_notice(f"{description}\nType text and the model goes on; /help lists commands, Ctrl-D leaves.{said}")
     if session.story.text:

@@ -136,9 +136,9 @@ def sample(
         Barred.of(stored.tokenizer, config)  # refuses what cannot be
         tell(f"textgen: a beam of {config.beams:,} texts is followed, which takes as many times as long")
     notify = lambda replaced: tell(f"textgen: {describe_replacements(replaced)}")  # noqa: E731
-    generator = open_generator(
-        stored, engine, on_unknown=on_unknown, on_replaced=notify, on_ended=lambda line: tell(f"textgen: {line}")
-    )
+    reasons: list[str] = []  # why texts ended, told behind the last of them
+    click.get_current_context().call_on_close(lambda: _tell_all(reasons))
+    generator = open_generator(stored, engine, on_unknown=on_unknown, on_replaced=notify, on_ended=reasons.append)
     index = open_index(stored, corpus) if config.max_copy or mark_copied else None
     if index is not None:
         generator.copy_index = lambda: index
@@ -164,6 +164,11 @@ def sample(
     if pieces or not job.failed:
         _write(pieces, output)
     job.check()
+
+
+def _tell_all(reasons: list[str]) -> None:
+    for reason in reasons:
+        tell(f"textgen: {reason}")
 
 
 def _check_forms(output: str | None, *, color: bool, as_json: bool, marks: bool, with_logprobs: bool) -> None:

@@ -1,6 +1,6 @@
 """Commands for stories side by side: another one from here, all of them, going to one, how two differ."""
 
-from textgen.messages import counted, harmless, nearest, shown
+from textgen.messages import counted, harmless, nearest, shown, visible
 from textgen.repl.desk import MAX_BRANCHES, MAX_NAME
 from textgen.repl.layout import fit, fit_end, side_by_side, width_of
 from textgen.repl.session import CommandError, Session
@@ -14,7 +14,8 @@ def make_branch(session: Session, name: str) -> None:
     """Keep the story under its name, and go on under another."""
     branches = session.desk.branches
     if not 1 <= len(name) <= MAX_NAME:
-        raise CommandError(f"/branch expects a name of 1 to {MAX_NAME} characters. Received: {shown(name, 40)}")
+        what = f"Received: {shown(name, 40)}" if name else "Received nothing"
+        raise CommandError(f"/branch expects a name of 1 to {MAX_NAME} characters. {what}")
     if name in branches:
         raise CommandError(f"there is a story {shown(name)} already. /go {shown(name)} goes to it")
     if len(branches) >= MAX_BRANCHES:
@@ -43,7 +44,7 @@ def list_branches(session: Session, _argument: str) -> None:
         star = "*" if name == desk.name else " "
         padding = " " * (name_width - width_of(names[name]))
         line = f"{star} {names[name]}{padding}  {sizes[name]:>{size_width}}"
-        end = harmless(story.text[-width:].replace("\n", "\\n"))
+        end = visible(story.text[-width:]).replace("\n", "\\n").replace("\t", "\\t")
         room = width - width_of(line) - 2
         lines.append(f"{line}  {fit_end(end, room)}".rstrip() if room >= LEAST_END else fit(line, width))
     session.show("\n".join(lines))
@@ -68,9 +69,9 @@ def show_difference(session: Session, name: str) -> None:
     labels = [f"[{harmless(label)}]" for label in (desk.name, name)]
     lines = side_by_side(labels, [middle if middle.strip() else "(nothing)" for middle in middles], session.columns())
     if begin:
-        lines.insert(0, f"Both begin: {harmless(last_words(text[:begin]))}")
+        lines.insert(0, f"Both begin: {visible(last_words(text[:begin]))}")
     if end:
-        lines.append(f"Both end: {harmless(first_words(text[len(text) - end :]))}")
+        lines.append(f"Both end: {visible(first_words(text[len(text) - end :]))}")
     session.show("\n".join(lines))
 
 

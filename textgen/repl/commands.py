@@ -18,7 +18,7 @@ from textgen.generation.following import check_together
 from textgen.messages import counted, nearest, shown, unescape
 from textgen.repl.branching import go_to_branch, list_branches, make_branch, show_difference
 from textgen.repl.choosing import go_on_to, go_on_words, show_alternatives, show_variants
-from textgen.repl.editing import LONG_TEXT, edit_story
+from textgen.repl.editing import edit_story
 from textgen.repl.files import load_text, path_of, save_text
 from textgen.repl.session import CommandError, Session
 from textgen.repl.session_file import SessionFile
@@ -116,6 +116,15 @@ def _quoted(text: str) -> str:
     return next((f"{quote}{text}{quote}" for quote in QUOTES if quote not in text), text)
 
 
+def _as_string(text: str) -> str:
+    """A string as `_strings` reads it; quotes of one kind stand between those of the other."""
+    escaped = text.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")
+    parts = re.findall('[^"]+|"+', escaped)
+    if '"' in escaped and "'" not in escaped:
+        return f"'{escaped}'"
+    return "".join(f"'{part}'" if part.startswith('"') else f'"{part}"' for part in parts)
+
+
 def _settings_table(config: SamplingConfig, names: list[str]) -> str:
     rows = [(name, shown_value(getattr(config, name)), SETTINGS[name].metadata["description"]) for name in names]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
@@ -127,7 +136,7 @@ def shown_value(value: Any) -> str:
     if isinstance(value, tuple):
         if value and not isinstance(value[0], str):
             return ",".join(map(str, value))
-        return " ".join(f'"{item}"'.replace("\n", "\\n").replace("\t", "\\t") for item in value) or "off"
+        return " ".join(map(_as_string, value)) or "off"
     if value is None:
         return "off"
     if isinstance(value, str):
@@ -198,8 +207,6 @@ save_over = functools.partial(save, may_replace=True)
 def read_file(session: Session, argument: str) -> None:
     """Add a file's text to the story; the model reads it and writes nothing."""
     text = load_text(argument, session.notice)
-    if len(text) > LONG_TEXT:
-        session.notice(f"reading {counted(len(text), 'character')}; Ctrl-C stops it")
     session.read(text)
     session.notice(f"read {counted(len(text), 'character')} of {argument}; an empty line goes on from there")
 
@@ -274,8 +281,8 @@ COMMANDS = {
 
 def run_command(session: Session, line: str) -> None:
     """Do what `line` says, which begins with a slash. Raises TextgenError where that cannot be done."""
-    name, _, argument = line.partition(" ")
-    argument = argument.strip()
+    name, *rest = line.split(maxsplit=1)  # a pasted line may end with a line end
+    argument = "".join(rest).strip()
     command = COMMANDS.get(name)
     if command is None:
         advice = nearest(name, COMMANDS) or "/help lists them, and text that begins with / is typed with //"

@@ -11,6 +11,7 @@ from prompt_toolkit.completion import (
     get_common_complete_suffix,
 )
 from prompt_toolkit.document import Document
+from prompt_toolkit.utils import is_dumb_terminal
 
 from textgen.repl.commands import COMMANDS, SETTINGS
 
@@ -20,10 +21,14 @@ def complete(buffer: Buffer, completer: Completer) -> None:
 
     What prompt_toolkit does at a tab comes later than a key that follows it, as when keys waited in the terminal.
     """
+    found = list(completer.get_completions(buffer.document, CompleteEvent(completion_requested=True)))
+    if is_dumb_terminal():  # it shows no menu, and of what is added only the last symbol
+        for symbol in get_common_complete_suffix(buffer.document, found):
+            buffer.insert_text(symbol)
+        return
     if buffer.complete_state:
         buffer.complete_next()
         return
-    found = list(completer.get_completions(buffer.document, CompleteEvent(completion_requested=True)))
     if len(found) == 1:
         buffer.apply_completion(found[0])
     elif certain := get_common_complete_suffix(buffer.document, found):

@@ -12,23 +12,21 @@ from pathlib import Path
 
 from textgen.errors import TextgenError
 from textgen.generation.prompts import read_prompt
-from textgen.messages import counted, shown
+from textgen.messages import shown
 from textgen.repl.keyboard import is_terminal, loud_keyboard
 from textgen.repl.session import CommandError, Session
 
-LONG_TEXT = 20_000  # characters that take seconds to read
 MAX_EDITED_BYTES = 16 * 2**20
 
 
 def edit_story(session: Session, _argument: str) -> None:
     """Open the story in $VISUAL or $EDITOR, and go on with what was made of it."""
-    command = os.environ.get("VISUAL") or os.environ.get("EDITOR")
+    named = (os.environ.get(name, "").strip() for name in ("VISUAL", "EDITOR"))
+    command = next(filter(None, named), "")
     if not command:
         raise CommandError("no editor is named. Set $VISUAL or $EDITOR to one, as in EDITOR=nano")
     before = session.story.text
     edited = _edited(command, before, session)
-    if len(edited) > LONG_TEXT:
-        session.notice(f"reading {counted(len(edited), 'character')}; Ctrl-C stops it")
     if session.rewrite(edited):
         session.say_where()
     else:
@@ -49,7 +47,9 @@ def _edited(command: str, text: str, session: Session) -> str:
     except CommandError:
         raise
     except TextgenError as problem:
-        raise CommandError(f"what was edited cannot be read: {problem}. The story is as it was") from None
+        raise CommandError(
+            f"what was edited cannot be read: {str(problem).removesuffix('.')}. The story is as it was"
+        ) from None
     return edited.removesuffix("\n") if ends_without_line else edited
 
 

@@ -27,7 +27,12 @@ def fit(text: str, width: int) -> str:
 
 def fit_end(text: str, width: int) -> str:
     """The end of `text` in at most `width` columns, with an ellipsis where it is cut."""
-    return fit(text[::-1], width)[::-1]
+    if width_of(text) <= width:
+        return text
+    begin = max(len(text) - 2 * width, 0)  # not all symbols that have no width
+    while begin < len(text) and (width_of(text[begin:]) > width - 1 or not width_of(text[begin])):
+        begin += 1  # also past what belongs to a symbol that is cut off
+    return ("…" if width > 0 else "") + text[begin:]
 
 
 def wrap(text: str, width: int, indent: str = "") -> list[str]:

@@ -11,6 +11,7 @@ from textgen.messages import visible
 from textgen.repl.layout import width_of
 
 TAB = 8
+EMOJI = "\ufe0f"  # makes a picture of a narrow symbol, which then takes two columns
 BACK, CLEAR = "\x1b[{}D", "\x1b[K"
 
 
@@ -34,19 +35,28 @@ class Page:
             self._column, self._word = 0, ""
             return symbol
         most = self._columns() - 1
-        width = TAB - self._column % TAB if symbol == "\t" else _width(symbol)
-        is_over, word = self._column + width > most, self._word
+        word = self._word
+        if symbol == EMOJI:
+            width = _width(word[-1:] + symbol) - _width(word[-1:])
+        else:
+            width = TAB - self._column % TAB if symbol == "\t" else _width(symbol)
+        is_over = self._column + width > most
         if symbol.isspace():
             self._column, self._word = (0 if is_over else self._column + width), ""
             return "\n" if is_over else symbol
         moved = ""
         if is_over:
             behind = width_of(word)
+            if symbol == EMOJI and not behind < self._column:
+                word, behind = word[-1], 1  # stays with what it widens, which is the least that can move
             can_move = 0 < behind < self._column and behind + width <= most
             moved = f"{BACK.format(behind)}{CLEAR}\n{word}" if can_move else "\n"
             self._column, self._word = (behind, word) if can_move else (0, "")
         self._column += width
-        self._word = "" if width > 1 else self._word + symbol  # ideographs may stand apart
+        if width > 1:  # ideographs may stand apart
+            self._word = ""
+        elif width or self._word:  # else it belongs to an ideograph
+            self._word += symbol
         return moved + symbol
 
 

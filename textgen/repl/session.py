@@ -14,14 +14,17 @@ from textgen.errors import DeadEndError, TextgenError
 from textgen.generation.alternatives import Alternatives, after_piece, alternatives
 from textgen.generation.generator import Generator
 from textgen.generation.sizes import check_samples
+from textgen.generation.state import Context
+from textgen.messages import counted
 from textgen.repl.desk import Desk, History
 from textgen.repl.reach import AS_SET, Reach
-from textgen.repl.story import Reader, Story, Turn, common_beginning, join, last_words
+from textgen.repl.story import Passage, Reader, Story, Turn, common_beginning, join, last_words
 from textgen.tokenizers.unknown import trim_prompt
 
 if TYPE_CHECKING:
     from textgen.repl.session_file import SessionFile
 
+LONG_TEXT = 20_000  # characters that take seconds to read
 NARROW = 80  # columns, where nobody knows better
 
 
@@ -87,6 +90,7 @@ class Session:
         self.is_over = False
         self.file: SessionFile | None = None  # where it is kept
         self._offer: Offer | None = None
+        self._reasons: list[str] = []  # why texts ended, not yet told
 
     @property
     def desk(self) -> Desk:
@@ -107,9 +111,9 @@ class Session:
         """Add `line` to the story, joined as a writer would, and let the model go on."""
         self.append(trim_prompt(join(self.story.text, line), self.generator.tokenizer), reach)
 
-    def append(self, given: str, reach: Reach = AS_SET) -> None:
-        """Add `given` to the story exactly, and let the model go on."""
-        self._write_turn(self.story, Turn.make(self.story.end, given, reach=reach))
+    def append(self, given: str, reach: Reach = AS_SET, chosen: str = "") -> None:
+        """Add `given` to the story exactly, and let the model go on. What was `chosen` of it is shown first."""
+        self._write_turn(self.story, Turn.make(self.story.end, given, reach=reach), chosen)
 
     def read(self, text: str) -> None:
         """Add `text` to the story, joined as a line would be, and write nothing."""
@@ -167,7 +171,7 @@ class Session:
         """The likeliest next pieces, which can then be chosen."""
         story, turn = self.story, Turn.make(self.story.end, "")
         generator = self.generator
-        found = alternatives(generator.engine, generator.tokenizer, self.reader.context(turn.prompted), count)
+        found = alternatives(generator.engine, generator.tokenizer, self._context(turn.prompted), count)
         texts, whole = tuple(piece.text for piece in found.pieces), tuple(piece.is_whole for piece in found.pieces)
         self._offer = Offer(story, texts, whole, is_turn=False)
         return found
@@ -180,11 +184,14 @@ class Session:
         config = self.config.replace(endless=False, ignore_eod=self.config.passes_ends, beams=1)
         check_samples(self.generator.tokenizer, config, count)
         story, turn = self.story, Turn.make(self.story.end, "")
-        context = self.reader.context(turn.prompted)
+        context = self._context(turn.prompted)
         first, self.next_sample = self.next_sample, self.next_sample + count
         problems: list[DeadEndError] = []
         numbers = range(first, first + count)
-        texts = self.generator.variants(context, config, numbers, lambda _, problem: problems.append(problem))
+        try:
+            texts = self.generator.variants(context, config, numbers, lambda _, problem: problems.append(problem))
+        finally:
+            self._tell_reasons()
         if not texts:
             raise problems[0]
         if problems:
@@ -200,24 +207,39 @@ class Session:
             raise CommandError(f"1 to {most} can be chosen. A number that is text is typed with a space before it")
         text = offer.texts[number - 1]
         if not offer.is_turn:
-            self.write_typed(text)
-            self.append(text, Reach(after_piece=offer.whole[number - 1]))
+            self.append(text, Reach(after_piece=offer.whole[number - 1]), chosen=text)
         elif text:
             self.change(self.story.add(Turn.make(self.story.end, "", text)))
             self.write(text if text.endswith("\n") else text + "\n")
         else:
             self.notice(f"nothing to add: {self._why_nothing()}")
 
+    def ended(self, reason: str) -> None:
+        """Take why the text that is being written ended. It is told behind its line."""
+        self._reasons.append(reason)
+
+    def _tell_reasons(self) -> None:
+        reasons, self._reasons = self._reasons, []
+        for reason in dict.fromkeys(reasons):
+            self.notice(reason)
+
+    def _context(self, passage: Passage) -> Context:
+        """Where the network stands after `passage`. What takes long to read is told before."""
+        num_unread = self.reader.num_unread(passage)
+        if num_unread > LONG_TEXT:
+            self.notice(f"reading {counted(num_unread, 'character')}; Ctrl-C stops it")
+        return self.reader.context(passage)
+
     def _change_when_read(self, story: Story) -> None:
         """Go on with `story` once its end is read, which Ctrl-C or an unknown symbol may end."""
         if story.end is not None:
-            self.reader.context(story.end)
+            self._context(story.end)
         self.change(story)
 
-    def _write_turn(self, earlier: Story, turn: Turn) -> None:
+    def _write_turn(self, earlier: Story, turn: Turn, chosen: str = "") -> None:
         """Let the model write after `turn.given`, and make that the story's last turn."""
         self._check_uncut(turn.reach)
-        written, is_stopped = self._write(turn)
+        written, is_stopped = self._write(turn, chosen)
         if written or turn.given:
             self.change(earlier.add(turn.with_written(written)))
         if is_stopped:
@@ -229,12 +251,12 @@ class Session:
 
     def _check_uncut(self, reach: Reach) -> None:
         """Raise CommandError where a text would be cut that has to be something as a whole."""
-        wanted = [name for name in ("must_include", "regex") if getattr(self.config, name)]
+        wanted = {name: "off" for name in ("must_include", "regex") if getattr(self.config, name)}
+        wanted |= {"beams": "1"} if self.config.beams > 1 else {}
         if reach.cuts and wanted:
-            off = " and ".join(f"/set {name} off" for name in wanted)
+            names, off = " and ".join(wanted), " and ".join(f"/set {name} {value}" for name, value in wanted.items())
             raise CommandError(
-                f"/words and /to cut a text, and {' and '.join(wanted)} can be kept by a whole one alone. {off} first, "
-                "or go on without them"
+                f"/words and /to cut a text, and with {names} it must stay whole. {off} first, or go on without them"
             )
 
     def _why_nothing(self) -> str:
@@ -242,26 +264,37 @@ class Session:
             return "the text that stops it came first" if self.config.stop else "no token is left that may follow"
         return "for it the text ends here. Type how it goes on, or /set ignore_eod on"
 
-    def _write(self, turn: Turn) -> tuple[str, bool]:
-        """What the model wrote and showed after `turn.given`, and whether Ctrl-C ended it."""
-        context, reach = self.reader.context(turn.prompted), turn.reach
+    def _write(self, turn: Turn, chosen: str) -> tuple[str, bool]:
+        """What the model wrote and showed after `turn.given`, and whether Ctrl-C ended it.
+
+        What was `chosen` is shown once the settings let the model go on.
+        """
+        context, reach = self._context(turn.prompted), turn.reach
         sample, self.next_sample = self.next_sample, self.next_sample + 1
         pieces: list[str] = []
-        is_stopped, begun = False, time.perf_counter()
+        is_stopped, shown, begun = False, "", time.perf_counter()
         tokenizer = self.generator.tokenizer
         config = reach.settings(self.config, tokenizer.level)
         first = after_piece(tokenizer, turn.given) if reach.after_piece else None
         try:
-            for piece in reach.limit(self.generator.write(context, config, sample=sample, first=first)):
+            writing = reach.limit(self.generator.write(context, config, sample=sample, first=first))
+            shown = self._show_chosen(chosen)
+            for piece in writing:
                 pieces.append(piece)
                 self.write(piece)
         except KeyboardInterrupt:
-            is_stopped = True
+            is_stopped, shown = True, shown or self._show_chosen(chosen)
         finally:  # also where the rules leave nothing more
             written = "".join(pieces)
-            if written and not written.endswith("\n"):
+            if shown + written and not (shown + written).endswith("\n"):
                 self.write("\n")
+            self._tell_reasons()
         seconds = time.perf_counter() - begun
         text = written.replace(tokenizer.document_separator or "\0", "")  # which need not be among the symbols
         self.tokens_per_second = len(tokenizer.encode(text)) / seconds if text else None
         return written, is_stopped
+
+    def _show_chosen(self, text: str) -> str:
+        if text:
+            self.write_typed(text)
+        return text

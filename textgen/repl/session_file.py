@@ -138,12 +138,12 @@ def _parsed(path: Path, content: bytes) -> dict[str, Any]:
         document = parse_json(content)
     except (ValueError, RecursionError) as problem:
         if content.startswith(BEGINNING):
-            raise CommandError(f"{path} is a damaged session: {problem!s:.200}") from None
+            raise CommandError(f"{path} is a damaged session: {problem!s:.200}. {ADVICE}") from None
         raise _no_session(path) from None
     if not isinstance(document, dict) or document.get("kind") != KIND:
         raise _no_session(path)
     if document.get("version") != VERSION:
-        raise CommandError(f"{path} is a session of another version of textgen than this one, and stays as it is")
+        raise CommandError(f"{path} is a session of another version of textgen than this one. {ADVICE}")
     return document
 
 

@@ -48,13 +48,13 @@ class Reader:
         self.read = read
         self._contexts: dict[Passage, Context] = {}  # the least recently used first
 
+    def num_unread(self, passage: Passage) -> int:
+        """How many characters are read to know where the network stands after `passage`."""
+        return sum(len(place.text) for place in self._unread(passage)[0])
+
     def context(self, passage: Passage) -> Context:
         """Where the network stands after `passage`."""
-        unread: list[Passage] = []
-        place: Passage | None = passage
-        while place is not None and place not in self._contexts:
-            unread.append(place)
-            place = place.previous
+        unread, place = self._unread(passage)
         context: Context | None = None
         if place is not None:
             self._contexts[place] = context = self._contexts.pop(place)  # it is the latest now
@@ -63,6 +63,15 @@ class Reader:
             if len(self._contexts) > CONTEXTS_KEPT:
                 del self._contexts[next(iter(self._contexts))]
         return self._contexts[passage]
+
+    def _unread(self, passage: Passage) -> tuple[list[Passage], Passage | None]:
+        """The passages up to this one that are to be read, the last first, and the one that is remembered, if any."""
+        unread: list[Passage] = []
+        place: Passage | None = passage
+        while place is not None and place not in self._contexts:
+            unread.append(place)
+            place = place.previous
+        return unread, place
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

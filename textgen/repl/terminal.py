@@ -17,7 +17,7 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.styles import Style
 
-from textgen.messages import harmless
+from textgen.messages import visible
 from textgen.repl.completion import CommandCompleter, complete
 from textgen.repl.keyboard import is_terminal
 from textgen.repl.layout import wrap
@@ -56,7 +56,7 @@ def show_lines(text: str) -> None:
 
 
 def _print_lines(text: str, style: str) -> None:
-    lines = [harmless(line) for line in text.split("\n")]
+    lines = visible(text).split("\n")
     if sys.stderr.isatty():
         width = columns()
         lines = [part for line in lines for part in wrap(line, width, indent="  ")]
