@@ -44,6 +44,8 @@ def constraint_of(tokenizer: Tokenizer, config: SamplingConfig, context: Context
     try:
         return _constraint(tokenizer, config, context)
     except UnwritableError as problem:
+        if problem.was_dear:  # advice asks the same of other settings, one by one
+            raise
         advice = _ban_in_the_way(tokenizer, config, context)
         if not advice and isinstance(tokenizer, WordTokenizer):
             advice = _advice(tokenizer, config, context)
