@@ -5,7 +5,7 @@ from conftest import make_stored_model, make_word_tokenizer
 
 from textgen.config import SamplingConfig
 from textgen.errors import SettingError
-from textgen.generation.constraints import automaton, reach
+from textgen.generation.constraints import automaton, including, reach
 from textgen.generation.constraints.items import TooLargeError
 from textgen.generation.generator import open_generator
 
@@ -43,3 +43,24 @@ def test_what_took_long_to_find_out_is_not_asked_again_for_advice(monkeypatch):
     monkeypatch.setattr(reach, "DEAR", 0.0)
     with pytest.raises(SettingError, match=r"^`regex` asks for a text that this model cannot write\Z"):
         write("sat on", "a cat")
+
+
+def test_what_is_kept_of_many_words_has_a_bound_and_changes_no_text(monkeypatch):
+    kept = []
+
+    class Counted(including._Word):
+        def plans(self, found, state):
+            plans = super().plans(found, state)
+            kept.append(max(len(self._plans), len(self.reach._ahead)))
+            return plans
+
+    def written(kept_bytes: int) -> tuple[str, int]:
+        kept.clear()
+        monkeypatch.setattr(including, "KEPT_BYTES", kept_bytes)
+        config = SamplingConfig(must_include=("abab", "ababab cat", "b"), length=30, new_words=True, temperature=3.0)
+        return GENERATOR.generate("ab", config)[0].completion, max(kept)
+
+    monkeypatch.setattr(including, "_Word", Counted)
+    expected, most = written(2**28)
+    assert most > including.LEAST_KEPT
+    assert written(0) == (expected, including.LEAST_KEPT)

@@ -320,7 +320,7 @@ def test_a_word_model_says_what_would_let_it_write():
     with pytest.raises(SettingError, match=r"behind this prompt\. Let it begin with a space"):
         write(GENERATORS["words"], "a cat", regex="the .*")
     assert write(GENERATORS["words"], "a cat.", regex="the.*").completion.startswith("the")
-    for pattern in ("sat on", "\u00e9?sat on", "(?i)(?s)sat on", "(?x) sat [ ] on # or so"):  # "sat" never begins a text
+    for pattern in ("sat on", "\u00e9?sat on", "(?i)(?s)sat on", "(?x) sat [ ] on # or so"):  # never at first
         with pytest.raises(SettingError, match=r"behind this prompt\. Let it begin with a space"):
             write(GENERATORS["words"], "a cat", regex=pattern)
     with pytest.raises(SettingError, match=r"cannot write beside what `ban` forbids: ' sat'\. Leave one of them out"):

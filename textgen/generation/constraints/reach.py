@@ -34,14 +34,17 @@ class Ahead(NamedTuple):
 class Reach:
     """Sets of items and states of tokens, and what can be written there."""
 
-    def __init__(self, items: Items, tokens: Tokens, kinds: dict[str, int]):
-        """Raises SettingError where the pattern is too large for the vocabulary."""
+    def __init__(self, items: Items, tokens: Tokens, kinds: dict[str, int], most_kept: int | None = None):
+        """Args: most_kept: places for which it is kept what can be written there; None is as many as MAX_KEPT_BYTES.
+
+        Raises SettingError where the pattern is too large for the vocabulary.
+        """
         self.tokens, self.automaton = tokens, Automaton(items, kinds)
         self._texts = _Texts(tokens, self.automaton)
         self._item_needs = self._needs_of_items()  # int64 [Q, K]
         self._set_needs = np.full((64, tokens.num_states), UNKNOWN)  # by number
         self._ahead: dict[tuple[int, int], Ahead] = {}
-        self._most_kept = max(16, MAX_KEPT_BYTES // (13 * len(tokens.texts) + 500))
+        self._most_kept = most_kept or max(16, MAX_KEPT_BYTES // (13 * len(tokens.texts) + 500))
 
     @property
     def was_dear(self) -> bool:
