@@ -282,6 +282,10 @@ def test_a_pattern_that_is_hard_for_others_is_matched(pattern, same):
             {"must_include": ("the cat", "cat sat"), "length": 10},
             "`must_include` cannot be met in `length=10`: it takes 11",
         ),
+        (  # "the cat sat on my mat dog" has 25, which is not found for so many
+            {"must_include": ("the cat", "cat sat", "sat on", "on my", "my mat", "mat dog"), "length": 28},
+            "`must_include`, one word after the other, cannot be met in `length=28`: it takes ",
+        ),
         (
             {"must_include": ("cat", "dog"), "ban": ("q", "[^a-z]")},
             "asks for a text that this model cannot write beside what `ban` forbids: '[^a-z]'. Leave one of them out",

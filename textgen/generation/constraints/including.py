@@ -94,7 +94,7 @@ class Including:
         begun = [word.reach.need(found, start_state) for word, found in zip(self._words, self.start, strict=True)]
         anew = [word.anew for word in self._words]
         need = sum(anew) + min(0, *(b - a for b, a in zip(begun, anew, strict=True)))
-        check_length("`must_include`", need, tokens, NoPlanError)
+        check_length("`must_include`, one word after the other,", need, tokens, NoPlanError)
 
     def leads(self, place: tuple[int, ...], state: int, units: int, num_tokens: int) -> np.ndarray:
         """As in `Constraint`."""
