@@ -117,7 +117,8 @@ def written(**changes) -> dict:
         ),
         ({"completion": "?"}, r"a setting differs, or the machine: .* the text differs from character 8 on: .* there"),
         ({"prompt": "the dog"}, "a setting differs, or the machine: .* from character 5 on"),
-        ({"settings": {"seed": 8}}, "a setting differs, or the machine"),
+        ({"settings": {"seed": 8}}, "its seed differs from that of its settings$"),
+        ({"settings": {"seed": 8}, "seed": 8}, "a setting differs, or the machine"),
         ({"settings": {"temperature": 0.1}}, "a setting differs, or the machine"),
         ({"settings": {"length": 29}}, "the text differs from character 37 on: '' here"),
         (
@@ -129,8 +130,9 @@ def written(**changes) -> dict:
         ({"settings": {"endless": True}}, "is endless"),
         ({"settings": {"length": 2**31 - 1}, "num_samples": 64}, "Lower `length`"),
         ({"settings": []}, "nothing that textgen sample --json wrote: it has no settings"),
-        ({"engine": "gpu"}, "engine or on_unknown differ"),
-        ({"on_unknown": "guess"}, "engine or on_unknown differ"),
+        ({"engine": "gpu"}, "engine differs from those of this version$"),
+        ({"on_unknown": "guess"}, "on_unknown differs from those of this version$"),
+        ({"seed": 8}, "its seed differs from that of its settings$"),
         ({"sample": 1}, "there is no sample 1 of 1"),
         ({"sample": -1}, "there is no sample -1 of 1"),
         ({"sample": 10**18, "num_samples": 10**19}, "there is no sample"),
@@ -155,6 +157,15 @@ def test_what_differs_is_said_in_one_line_and_nothing_is_written(changes, messag
 def test_a_text_of_another_version_that_is_the_same_is_written():
     document = written(textgen="0.0.1")
     assert run(replay, "out.json") == document["prompt"] + document["completion"] + "\n"
+
+
+def test_each_text_of_a_file_is_held_against_its_own_model():
+    first = written()
+    documents = [first, {**first, "model_sha256": "0" * 64}]
+    Path("out.json").write_text("".join(json.dumps(document) + "\n" for document in documents))
+    result = CliRunner().invoke(replay, ["out.json"])
+    assert result.stdout == first["prompt"] + first["completion"] + "\n"
+    assert str(result.exception) == "the model differs: letters is not the one that wrote this text"
 
 
 def test_a_model_that_was_trained_again_is_another(models):

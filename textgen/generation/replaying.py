@@ -71,8 +71,11 @@ class Recorded:
             raise CorpusError(f"{what} is endless, and there is no end to compare")
         if not 0 <= recorded.sample < recorded.num_samples <= MAX_SAMPLES:
             raise CorpusError(f"{what}: there is no sample {recorded.sample:,} of {recorded.num_samples:,}")
-        if recorded.engine not in ENGINES or recorded.on_unknown not in POLICIES:
-            raise CorpusError(f"{what}: engine or on_unknown differ from those of this version")
+        for name, choices in (("engine", ENGINES), ("on_unknown", POLICIES)):
+            if document[name] not in choices:
+                raise CorpusError(f"{what}: {name} differs from those of this version")
+        if document.get("seed", config.seed) != config.seed:
+            raise CorpusError(f"{what}: its seed differs from that of its settings")
         check_name(recorded.model)
         return recorded
 
@@ -154,16 +157,16 @@ def replay(
 
     Raises TextgenError where a text is not the same, or its model.
     """
-    generators: dict[tuple[object, ...], Generator] = {}
+    generators: dict[tuple[object, ...], tuple[str, Generator]] = {}
     batch: tuple[Any, dict[int, Completion], dict[int, DeadEndError]] = (None, {}, {})
     for recorded in records:
         key = recorded.model, recorded.engine, recorded.on_unknown, recorded.corpus, bool(recorded.config.max_copy)
         if key not in generators:
             stored = load(recorded.model)
-            if stored.sha256 != recorded.model_sha256:
-                raise TextgenError(f"the model differs: {shown(recorded.model)} is not the one that wrote this text")
-            generators[key] = open_generator(stored, recorded)
-        generator = generators[key]
+            generators[key] = stored.sha256, open_generator(stored, recorded)
+        sha256, generator = generators[key]
+        if sha256 != recorded.model_sha256:
+            raise TextgenError(f"the model differs: {shown(recorded.model)} is not the one that wrote this text")
         numbers = generator.batch_of(recorded.sample, recorded.num_samples)
         asked = (key, recorded.given, recorded.config, numbers)
         if batch[0] != asked:

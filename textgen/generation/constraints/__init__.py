@@ -20,7 +20,6 @@ import dataclasses
 import re
 
 from textgen.config import SamplingConfig
-from textgen.config.sampling import MAX_PATTERN
 from textgen.errors import SettingError
 from textgen.generation.barred import Barred
 from textgen.generation.constraints.including import Including, NoPlanError, graph_of, needed
@@ -44,6 +43,8 @@ def constraint_of(tokenizer: Tokenizer, config: SamplingConfig, context: Context
     try:
         return _constraint(tokenizer, config, context)
     except UnwritableError as problem:
+        if problem.was_dear:  # advice asks the same of other settings, one by one
+            raise
         advice = _ban_in_the_way(tokenizer, config, context)
         if not advice and isinstance(tokenizer, WordTokenizer):
             advice = _advice(tokenizer, config, context)
@@ -73,8 +74,9 @@ def _advice(tokenizer: Tokenizer, config: SamplingConfig, context: Context) -> s
     spelling = "with the words that it knows. `new_words` lets it spell others"
     beginning = "behind this prompt. Let it begin with a space or a sign, as a word model goes on from a word"
     tried = [(spelling, config.replace(new_words=True), context), (beginning, config, blank)]
-    if config.regex is not None and len(spaced := _behind_space(config.regex)) <= MAX_PATTERN:
-        tried.append((beginning, config.replace(regex=spaced), context))
+    if config.regex is not None:
+        with contextlib.suppress(SettingError):  # it may be too long, or nested too deeply, with a space before it
+            tried.append((beginning, config.replace(regex=_behind_space(config.regex)), context))
     for advice, other_config, other_context in tried:
         with contextlib.suppress(SettingError):
             _constraint(tokenizer, other_config, other_context)
@@ -86,7 +88,8 @@ def _behind_space(pattern: str) -> str:
     """A pattern of what `pattern` matches with a space before it."""
     rest = re.sub(r"\A(?:\(\?[aiLmsux]+\))+", "", pattern)
     flags = pattern.removesuffix(rest)  # which must come first
-    return f"{flags}[ ](?:{rest})"
+    end_of_comment = "\n" if "x" in flags else ""
+    return f"{flags}[ ](?:{rest}{end_of_comment})"
 
 
 def _constraint(tokenizer: Tokenizer, config: SamplingConfig, context: Context) -> Constraint:

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from textgen.generation.constraints.items import Items, members
+from textgen.generation.constraints.items import Items, TooLargeError, members
 
 MAX_BYTES = 64 * 2**20
+MAX_FOLLOWED = 10_000_000  # items that are followed by a limited automaton: some two seconds
+ITEMS_A_STEP = 4  # to which the rest of a step comes
 NOWHERE = 0  # the number of the empty set
 UNKNOWN = -1
 
@@ -30,6 +32,7 @@ class Automaton:
                 readers[symbol] |= found
         classes: dict[tuple[int, int], int] = {}
         self.class_of = {s: classes.setdefault((readers[s], kind), len(classes)) for s, kind in kinds.items()}
+        self._num_followed, self.is_limited = 0, False
         self._classes = list(classes)  # for each class: the set of its readers, and its kind
         self._most_sets = max(1000, MAX_BYTES // (200 + len(items.reads) // 8 + 4 * len(classes)))
         self.forget()
@@ -38,6 +41,11 @@ class Automaton:
     def num_classes(self) -> int:
         """How many classes of characters there are."""
         return len(self._classes)
+
+    @property
+    def followed(self) -> float:
+        """The share of MAX_FOLLOWED that was followed until now."""
+        return self._num_followed / MAX_FOLLOWED
 
     def forget(self) -> None:
         """Forget all sets and their numbers."""
@@ -70,8 +78,11 @@ class Automaton:
         after = int(self._steps[number, class_number])
         if after == UNKNOWN:
             readers, kind = self._classes[class_number]
-            following, found = self.items.following, 0
-            for item in members(self._sets[number] & readers):
+            following, found, here = self.items.following, 0, self._sets[number] & readers
+            self._num_followed += here.bit_count() + ITEMS_A_STEP
+            if self.is_limited and self.followed > 1:
+                raise TooLargeError
+            for item in members(here):
                 found |= following[item].get(kind, 0)
             after = self.number_of(found)
             self._steps[number, class_number] = after

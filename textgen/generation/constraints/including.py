@@ -34,6 +34,9 @@ from textgen.messages import counted, shown
 
 MOST_KEPT = 10_000  # places of a text, and steps between them
 BYTES = 200  # of a word and an id: 190 were measured, of 100 words and 30,000 ids
+KEPT_BYTES = 256 * 2**20  # of what is needed at the places of all words
+PLACE_BYTES = 37  # of a word, an id and a place
+LEAST_KEPT, MOST_PLACES = 4, 50  # places of a word; a text stands nearly always at the same few
 STANDS = 0  # where a word is in the text for good, whatever follows
 
 
@@ -82,7 +85,8 @@ class Including:
         size = BYTES * len(words) * len(tokens.texts)
         check_fits(size, f"following {counted(len(words), 'word')}", "Ask for fewer words")
         self.tokens, self.start_state = tokens, start_state
-        self._words = [_Word(word, tokens, start_state) for word in words]
+        kept = max(LEAST_KEPT, min(MOST_PLACES, KEPT_BYTES // (PLACE_BYTES * len(words) * len(tokens.texts))))
+        self._words = [_Word(word, tokens, start_state, kept) for word in words]
         self.start = tuple(word.behind_letter if is_behind_letter else word.start for word in self._words)
         self._costs = cache(self._find_costs)
         self._missing = lru_cache(MOST_KEPT)(self._find_missing)
@@ -90,7 +94,7 @@ class Including:
         begun = [word.reach.need(found, start_state) for word, found in zip(self._words, self.start, strict=True)]
         anew = [word.anew for word in self._words]
         need = sum(anew) + min(0, *(b - a for b, a in zip(begun, anew, strict=True)))
-        check_length("`must_include`", need, tokens, NoPlanError)
+        check_length("`must_include`, one word after the other,", need, tokens, NoPlanError)
 
     def leads(self, place: tuple[int, ...], state: int, units: int, num_tokens: int) -> np.ndarray:
         """As in `Constraint`."""
@@ -142,12 +146,14 @@ class _Plans(NamedTuple):
 class _Word:
     """One word, and where a text may stand in it."""
 
-    def __init__(self, word: str, tokens: Tokens, start_state: int):
+    def __init__(self, word: str, tokens: Tokens, start_state: int, most_kept: int):
+        """Args: most_kept: places for which it is kept what is needed there."""
+        self._most_kept = most_kept
         graph, start, behind_letter = graph_of(word, tokens.marks)
         kinds = kinds_of(tokens.alphabet, [graph])
         items = items_of(graph, [start, behind_letter], kinds)
         self.start, self.behind_letter = items.starts
-        self.reach = Reach(items, tokens, kinds)
+        self.reach = Reach(items, tokens, kinds, most_kept)
         self._stands = cache(self._does_stand)
         self._plans: dict[tuple[int, int], _Plans] = {}
         states = {start_state, *tokens.state_after.tolist()}
@@ -169,7 +175,7 @@ class _Word:
     def plans(self, found: int, state: int) -> _Plans:
         """What is needed behind each id that follows a text which stands at `found`."""
         if (plans := self._plans.get((found, state))) is None:
-            if len(self._plans) > 50:  # more than a text stands at, nearly always
+            if len(self._plans) >= self._most_kept:
                 self._plans.clear()
             ahead = self.reach.ahead(found, state)
             left = self.reach.left(ahead, state)

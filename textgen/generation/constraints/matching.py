@@ -52,5 +52,6 @@ class Matching:
         if need >= NEVER:
             alphabet = self.tokens.alphabet
             unknown = [name for graph, start in graphs for name in unknown_on_the_way(graph, start, alphabet)]
-            raise UnwritableError(f"{what} asks for a text that this model cannot write", unknown)
+            message = f"{what} asks for a text that this model cannot write"
+            raise UnwritableError(message, unknown, was_dear=self._reach.was_dear)
         check_length(what, need, self.tokens)

@@ -18,6 +18,7 @@ from textgen.generation.constraints.tokens import NEVER, UNIT, UNIT_BITS, Tokens
 
 MAX_WORK = 200_000_000  # characters of texts that are read before a text begins: a second or two
 MAX_EDGES = 1_000_000
+DEAR = 0.1  # of the most work, which is soon done again
 MAX_KEPT_BYTES = 64 * 2**20
 
 
@@ -33,14 +34,23 @@ class Ahead(NamedTuple):
 class Reach:
     """Sets of items and states of tokens, and what can be written there."""
 
-    def __init__(self, items: Items, tokens: Tokens, kinds: dict[str, int]):
-        """Raises SettingError where the pattern is too large for the vocabulary."""
+    def __init__(self, items: Items, tokens: Tokens, kinds: dict[str, int], most_kept: int | None = None):
+        """Args: most_kept: places for which it is kept what can be written there; None is as many as MAX_KEPT_BYTES.
+
+        Raises SettingError where the pattern is too large for the vocabulary.
+        """
         self.tokens, self.automaton = tokens, Automaton(items, kinds)
         self._texts = _Texts(tokens, self.automaton)
         self._item_needs = self._needs_of_items()  # int64 [Q, K]
         self._set_needs = np.full((64, tokens.num_states), UNKNOWN)  # by number
         self._ahead: dict[tuple[int, int], Ahead] = {}
-        self._most_kept = max(16, MAX_KEPT_BYTES // (13 * len(tokens.texts) + 500))
+        self._most_kept = most_kept or max(16, MAX_KEPT_BYTES // (13 * len(tokens.texts) + 500))
+
+    @property
+    def was_dear(self) -> bool:
+        """Whether what is done before a text begins was so much that it is not done again for advice."""
+        num_read = len(self.automaton.items.reads) * self._texts.size
+        return max(num_read / MAX_WORK, self._followed) > DEAR
 
     def need(self, found: int, state: int) -> int:
         """The least need of a match where a text stands at `found` and its last id has left it in `state`."""
@@ -118,16 +128,20 @@ class Reach:
         if num_items * texts.size > MAX_WORK:
             raise TooLargeError
         found: list[tuple[int, int, int]] = []
+        automaton.is_limited = True
         for item in range(num_items):
             if automaton.is_full:
                 automaton.forget()
             behind = texts.read(automaton, automaton.number_of(1 << item))[texts.pair_texts]
+            by_kind: dict[int, int] = {}  # the set of the items behind all ids of a type
             for pair in np.unique((behind * num_types + texts.pair_types)[behind != NOWHERE]).tolist():
                 number, kind = divmod(pair, num_types)
-                found += [(item, kind, after) for after in members(automaton.set_of(number))]
+                by_kind[kind] = by_kind.get(kind, 0) | automaton.set_of(number)
+            found += [(item, kind, after) for kind, reached in by_kind.items() for after in members(reached)]
             if len(found) > MAX_EDGES:
                 raise TooLargeError
-        edges = np.unique(np.array(found, np.int64).reshape(-1, 3), axis=0)
+        automaton.is_limited, self._followed = False, automaton.followed
+        edges = np.array(found, np.int64).reshape(-1, 3)
         return edges[:, 0], edges[:, 1], edges[:, 2]
 
 

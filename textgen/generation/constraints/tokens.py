@@ -99,7 +99,8 @@ def check_length(what: str, need: int, tokens: Tokens, problem: type[SettingErro
 class UnwritableError(SettingError):
     """No text of any length is what a setting asks for; what the model does not know and would have to is named."""
 
-    def __init__(self, message: str, unknown: Sequence[str] = ()):
-        """Args: message: what, without a stop. unknown: for people."""
+    def __init__(self, message: str, unknown: Sequence[str] = (), *, was_dear: bool = False):
+        """Args: message: what, without a stop. unknown: for people. was_dear: it took long to find out."""
+        self.was_dear = was_dear
         names = ", ".join(unknown[:5])
         super().__init__(f"{message}: it does not know {names}. Leave that out" if unknown else message)
