@@ -1083,6 +1083,32 @@ def test_the_log_holds_texts_only_where_that_is_wanted(run):
     assert (logged["prompts"], logged["texts"], logged["status"]) == (["the cat"], [text], 200)
 
 
+@pytest.mark.parametrize("is_wanted", [False, True])
+@pytest.mark.parametrize(
+    ("target", "document"),
+    [
+        ("/v1/completions", WRITTEN | {"prompt": ["secret", 5]}),
+        ("/v1/completions", WRITTEN | {"stop": ["secret", 5]}),
+        ("/v1/completions", WRITTEN | {"regex": "secret("}),
+        ("/v1/completions", WRITTEN | {"must_include": ["secret \u0436"]}),
+        ("/v1/completions", WRITTEN | {"must_include": ["secret"], "ban": ["secret"], "stream": True}),
+        ("/v1/completions", WRITTEN | {"user": "secret", "n": "secret"}),
+        ("/v1/completions", "secret"),
+        ("/v1/score", {"model": "tiny", "text": ["secret"]}),
+    ],
+)
+def test_the_log_says_of_a_refused_request_what_was_wrong_and_no_text(run, target, document, is_wanted):
+    async def refused(client):
+        answer = await client.ask(target, document)
+        return answer.status, answer.json["error"]["message"], client.logged
+
+    status, message, (line,) = run(refused, options={"log_text": is_wanted})
+    assert status == 400
+    assert "secret" in message
+    assert "problem=" in line
+    assert ("secret" in line) == is_wanted
+
+
 def test_what_a_stopping_server_cuts_is_told_so_and_logged(run):
     async def cut(client):
         asked = asyncio.ensure_future(client.ask("/v1/score", body=b"{", parts=[b"{"], is_whole=False))
