@@ -323,6 +323,17 @@ def test_the_end_of_a_document_has_a_probability_and_shows_nothing(tmp_path):
     assert (about["bos_token"], tokens, text) == ("<eod>", [[eod], ids], "<eod>the cat sat")
 
 
+def test_the_start_of_a_text_that_has_no_end_is_asked_for_by_its_mark(run):
+    """The harness takes a start of id 0 for none, and then the end in its place."""
+
+    async def both(client):
+        about = (await client.ask("/tokenizer_info")).json
+        marks = [about["bos_token"], about["eos_token"]]
+        return [(await client.ask("/tokenize", {"prompt": mark})).json["tokens"] for mark in marks]
+
+    assert run(both) == [[STORED.tokenizer.start_id]] * 2
+
+
 REFUSED = {
     "no JSON": ("/v1/completions", b"{", 400),
     "no UTF-8": ("/v1/completions", b'{"model": "\xff"}', 400),
