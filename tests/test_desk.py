@@ -197,6 +197,26 @@ def test_a_story_is_written_by_turns_changed_undone_and_kept(desk):
 
 
 @needs_chromium
+def test_a_second_click_on_a_word_of_ones_own_asks_for_others(desk):
+    """A phone has no other way to ask, and the first click is for the caret."""
+    page, server = desk
+    page.write("It was very late.")
+    spot = "(() => { const at = story.text.indexOf('very'); const box = rectangleOf(at, at + 4);"
+    x, y = page.evaluate(spot + " return [box.left + 8, box.top + 9]; })()")
+    page.point(x, y, click=True)
+    page.write("e")  # what is written begins anew
+    page.press("Ctrl+z")
+    page.point(x, y, click=True)
+    page.settle()
+    assert server.asked == []
+    page.point(x, y, click=True)
+    page.wait("!at('alternatives').hidden")
+    assert [body["text"] for _, body in server.asked] == ["It was"]
+    page.evaluate("at('ways').children[0].click()")
+    assert text_of(page) == "It was lamp late."
+
+
+@needs_chromium
 def test_writing_stops_at_escape_and_at_the_first_key_and_what_was_written_stays(desk):
     page, server = desk
     server.seconds, server.words = 0.1, ["on"] * 500
@@ -306,6 +326,8 @@ def test_a_long_text_of_many_hands_is_drawn_where_it_is_typed_and_narrow_screens
     page.settle()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     text_of(page)
+    page.evaluate("at('surprise').click()")
+    page.wait("/^The last 1\\d,\\d+ characters are coloured\\.$/.test(at('status').textContent)")
 
 
 @needs_chromium

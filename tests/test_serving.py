@@ -323,6 +323,17 @@ def test_the_end_of_a_document_has_a_probability_and_shows_nothing(tmp_path):
     assert (about["bos_token"], tokens, text) == ("<eod>", [[eod], ids], "<eod>the cat sat")
 
 
+def test_the_start_of_a_text_that_has_no_end_is_asked_for_by_its_mark(run):
+    """The harness takes a start of id 0 for none, and then the end in its place."""
+
+    async def both(client):
+        about = (await client.ask("/tokenizer_info")).json
+        marks = [about["bos_token"], about["eos_token"]]
+        return [(await client.ask("/tokenize", {"prompt": mark})).json["tokens"] for mark in marks]
+
+    assert run(both) == [[STORED.tokenizer.start_id]] * 2
+
+
 REFUSED = {
     "no JSON": ("/v1/completions", b"{", 400),
     "no UTF-8": ("/v1/completions", b'{"model": "\xff"}', 400),
@@ -1081,6 +1092,32 @@ def test_the_log_holds_texts_only_where_that_is_wanted(run):
 
     logged, text = run(one, options={"json_logs": True, "log_text": True})
     assert (logged["prompts"], logged["texts"], logged["status"]) == (["the cat"], [text], 200)
+
+
+@pytest.mark.parametrize("is_wanted", [False, True])
+@pytest.mark.parametrize(
+    ("target", "document"),
+    [
+        ("/v1/completions", WRITTEN | {"prompt": ["secret", 5]}),
+        ("/v1/completions", WRITTEN | {"stop": ["secret", 5]}),
+        ("/v1/completions", WRITTEN | {"regex": "secret("}),
+        ("/v1/completions", WRITTEN | {"must_include": ["secret \u0436"]}),
+        ("/v1/completions", WRITTEN | {"must_include": ["secret"], "ban": ["secret"], "stream": True}),
+        ("/v1/completions", WRITTEN | {"user": "secret", "n": "secret"}),
+        ("/v1/completions", "secret"),
+        ("/v1/score", {"model": "tiny", "text": ["secret"]}),
+    ],
+)
+def test_the_log_says_of_a_refused_request_what_was_wrong_and_no_text(run, target, document, is_wanted):
+    async def refused(client):
+        answer = await client.ask(target, document)
+        return answer.status, answer.json["error"]["message"], client.logged
+
+    status, message, (line,) = run(refused, options={"log_text": is_wanted})
+    assert status == 400
+    assert "secret" in message
+    assert "problem=" in line
+    assert ("secret" in line) == is_wanted
 
 
 def test_what_a_stopping_server_cuts_is_told_so_and_logged(run):

@@ -310,7 +310,8 @@ def test_a_crowd_leaves_no_row_behind_and_no_memory(server, seconds, clients):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of its libraries
-def test_lm_evaluation_harness_finds_the_likelihoods_of_evaluate(tmp_path, monkeypatch):
+@pytest.mark.parametrize("separator", ["\n\n", None])
+def test_lm_evaluation_harness_finds_the_likelihoods_of_evaluate(tmp_path, monkeypatch, separator):
     """A task made on the spot, by the model's own tokens, which the harness asks the server for."""
     lm_eval = pytest.importorskip("lm_eval")
     from lm_eval.api.task import ConfigurableTask
@@ -321,7 +322,7 @@ def test_lm_evaluation_harness_finds_the_likelihoods_of_evaluate(tmp_path, monke
 
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path))
-    stored = make_stored_model(tokenizer=make_word_tokenizer("\n\n"))
+    stored = make_stored_model(tokenizer=make_word_tokenizer(separator))
     texts = ["the cat sat on a mat.", "a dog, the dog and a cat"]
     config = {
         "task": "made",

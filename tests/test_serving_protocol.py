@@ -138,3 +138,24 @@ def test_a_head_without_end_is_told():
 
     answer, refused = serve(hello, talk)
     assert (answer, [status for status, _ in refused]) == (b"HTTP/1.1 431", [431])
+
+
+def test_a_body_in_chunks_of_one_byte_is_taken_a_little_at_a_time():
+    sizes = []
+
+    async def counting(scope, receive, send):
+        more = True
+        while more:
+            message = await receive()
+            sizes.append(len(message["body"]))
+            more = message["more_body"]
+        await hello(scope, receive, send)
+
+    async def talk(reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+        writer.write(b"1\r\ny\r\n" * 30_000 + b"0\r\n\r\n")
+        return await reader.readuntil(b"hello")
+
+    assert serve(counting, talk)[0].startswith(b"HTTP/1.1 200 ")
+    assert sum(sizes) == 30_000
+    assert max(sizes) < protocol.READ_BYTES

@@ -13,11 +13,13 @@ sheet.addEventListener("input", () => {
 sheet.addEventListener("beforeinput", (event) => {
   stop();
   closeAlternatives();
+  clicked = -1;
   if (event.inputType !== "historyUndo" && event.inputType !== "historyRedo") return;
   event.preventDefault();
   move(event.inputType === "historyUndo" ? undo : redo);
 });
 
+let clicked = -1; // where the caret was put by a click, while nothing was written since
 let pressed = 0; // where the pointer went down: dragging selects, and asks for nothing
 let leaves = false; // the next Tab leaves the sheet
 sheet.addEventListener("pointerdown", (event) => { pressed = event.clientX + event.clientY; });
@@ -25,7 +27,11 @@ sheet.addEventListener("click", (event) => {
   closeAlternatives();
   const place = sheet.selectionStart;
   const isClick = Math.abs(event.clientX + event.clientY - pressed) < 4 && place === sheet.selectionEnd;
-  if (!writing && isClick && event.detail < 2 && place < story.text.length && isModels(story, place)) openAlternatives(place);
+  const [from, to] = unitAt(story.text, place, levelOfModel()) ?? [place, place];
+  const isSecond = clicked >= from && clicked <= to; // the first one on a word of one's own is for the caret
+  clicked = place;
+  const isAsked = isSecond || isModels(story, place);
+  if (!writing && isClick && event.detail < 2 && place < story.text.length && isAsked) openAlternatives(place);
 });
 sheet.addEventListener("focus", () => { leaves = false; });
 

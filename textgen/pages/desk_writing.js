@@ -292,6 +292,7 @@ async function score() {
       surprisals.bits.push(bits);
     }
     drawAll();
+    if (part.length < text.length) tell(`The last ${shownNumber(part.length)} characters are coloured.`);
   } catch (error) {
     complain(error);
   }

@@ -75,7 +75,7 @@ class App:
                     if isinstance(problem, RefusalError)
                     else RefusalError(400, str(problem) or "no memory is left")
                 )
-                connection.note["problem"] = refusal.details or str(refusal)
+                connection.note["problem"] = refusal.logged(log_text=self._log_text)
                 if not connection.status:
                     await connection.refuse(refusal)
         except (GoneError, OSError):
@@ -187,7 +187,7 @@ class App:
         except RefusalError as refusal:
             if not connection.status:
                 raise
-            connection.note["problem"] = str(refusal)
+            connection.note["problem"] = refusal.logged(log_text=self._log_text)
             await connection.send(event(refusal.to_json()), more=True)
         await connection.send(b"")
 

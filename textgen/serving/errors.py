@@ -1,11 +1,13 @@
 """What is refused, as OpenAI's clients expect it."""
 
+import re
 from typing import Any
 
 from textgen.errors import TextgenError
 from textgen.messages import shown
 
 UNOPENED = "model_unavailable"
+TEXTS = ("prompt", "text", "tokens", "stop", "ban", "must_include", "regex")  # fields of which a message may quote
 
 
 def busy() -> "RefusalError":
@@ -38,6 +40,15 @@ class RefusalError(TextgenError):
         self.details = details
         self.status, self.param, self.code = status, param, code
         self.retry_after, self.allow = retry_after, allow
+
+    def logged(self, *, log_text: bool) -> str:
+        """What the log says: nothing of a text that was sent, unless that is wanted."""
+        if log_text or self.details:
+            return self.details or str(self)
+        named = [name for name in [self.param, *re.findall(r"`(\w+)", str(self))] if name in TEXTS]
+        if self.status == 400 and named:
+            return f"`{named[0]}` is refused. With --log-text, the log says why"
+        return str(self).partition(" Received: ")[0]
 
     def to_json(self) -> dict[str, Any]:
         """The body of the answer."""

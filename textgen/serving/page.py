@@ -104,6 +104,7 @@ BODY = """\
     <dt>Once more, otherwise</dt><dd><kbd>Ctrl+Shift+Enter</kbd></dd>
     <dt>Stop; then Tab leaves</dt><dd><kbd>Esc</kbd></dd>
     <dt>Other ways at a word</dt><dd><kbd>Alt+\u2193</kbd>, or a click</dd>
+    <dt>\u2026 at one of your own</dt><dd>a second click</dd>
     <dt>Undo, redo</dt><dd><kbd>Ctrl+Z</kbd>, <kbd>Ctrl+Shift+Z</kbd></dd>
     <dt>Save, open</dt><dd><kbd>Ctrl+S</kbd>, <kbd>Ctrl+O</kbd></dd>
   </dl>

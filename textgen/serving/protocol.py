@@ -9,14 +9,18 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_SECONDS = 20.0  # in which the head of a request has to arrive
 WRITE_SECONDS = 30.0  # in which a client has to take something of what waits for it
+READ_BYTES = 2**12  # that are taken from a connection before the others have their turn
 CLOSING = b"connection: close\r\ncontent-length: 0\r\n"
 TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n" + CLOSING + b"\r\n"
 TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + CLOSING + b"\r\n"
 
 
-class LimitedProtocol(H11Protocol):
+class LimitedProtocol(H11Protocol, asyncio.BufferedProtocol):
     """Refuses connections beyond the most and heads that are too long. It ends those that send no whole head in time,
     and those that take nothing of what waits for them.
+
+    It takes little of a connection at once. A body may come in chunks of one byte, and asyncio would give 256 KiB of
+    them, which take a good part of a second to tell apart.
     """
 
     most = 1000  # connections
@@ -27,6 +31,7 @@ class LimitedProtocol(H11Protocol):
 
     def connection_made(self, transport: Any) -> None:
         """As asyncio has it."""
+        self._buffer = bytearray(READ_BYTES)
         super().connection_made(transport)
         self._look = self.loop.call_later(WRITE_SECONDS, self._look_at_what_waits)
         if len(self.connections) > self.most:
@@ -34,6 +39,14 @@ class LimitedProtocol(H11Protocol):
             transport.close()
             return
         self._wait_for_head()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """As asyncio has it."""
+        return memoryview(self._buffer)
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """As asyncio has it."""
+        self.data_received(bytes(self._buffer[:nbytes]))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """As asyncio has it."""

@@ -1,7 +1,8 @@
 """What is asked of a model beside completions: the likeliest next pieces, the bits of a text, its tokens.
 
 The last are those of vLLM's server (`/tokenizer_info`, `/tokenize`, `/detokenize`), by which the lm-evaluation-harness
-cuts its tasks into tokens. There `<eod>` alone is the end of a document, where the model knows one.
+cuts its tasks into tokens. There `<eod>` alone is the end of a document, where the model knows one. Where it knows
+none, `<start>` alone is what `evaluate` reads before a text.
 """
 
 import itertools
@@ -17,10 +18,11 @@ from textgen.serving.completions import ids_of
 from textgen.serving.errors import RefusalError
 from textgen.serving.orders import text_of, whole
 from textgen.serving.writer import Writer
+from textgen.tokenizers import Tokenizer
 
 MOST_ALTERNATIVES = 50
 MOST_READ = 100_000  # characters of a text that is read at once, and not in slices
-END = "<eod>"
+END, START = "<eod>", "<start>"
 
 
 def alternatives(writer: Writer, document: dict[str, Any]) -> Slices[None, None, dict[str, Any]]:
@@ -91,19 +93,27 @@ def as_given(text: str, read: Sequence[str], forms: Mapping[str, str]) -> Sequen
     return [text[ends[start] : ends[stop]] for start, stop in itertools.pairwise(places)]
 
 
+def mark_of(tokenizer: Tokenizer) -> str:
+    """What stands for the token before a text."""
+    return START if tokenizer.eod_id is None else END
+
+
 def about_tokens(writer: Writer, document: dict[str, Any]) -> dict[str, Any]:
-    """What a text begins with and ends with."""
+    """What a text begins with and ends with.
+
+    A text without an end has a token for it nevertheless, which no text holds: the harness takes a start of id 0 for
+    none, and then the end in its place.
+    """
     tokenizer = writer.generator.tokenizer
-    if tokenizer.eod_id is not None:
-        return {"tokenizer_class": tokenizer.level, "bos_token": END, "eos_token": END}
-    return {"tokenizer_class": tokenizer.level, "bos_token": tokenizer.pieces[tokenizer.start_id], "eos_token": None}
+    mark = mark_of(tokenizer)
+    return {"tokenizer_class": tokenizer.level, "bos_token": mark, "eos_token": mark}
 
 
 def tokens_of(writer: Writer, document: dict[str, Any]) -> dict[str, Any]:
     """The ids of a text as it stands, its last space too."""
     generator, text = writer.generator, _text(document, "prompt")
-    is_end = text == END and generator.tokenizer.eod_id is not None
-    ids = [generator.tokenizer.eod_id] if is_end else generator.token_ids(text).tolist()
+    is_mark = text == mark_of(generator.tokenizer)
+    ids = [generator.tokenizer.start_id] if is_mark else generator.token_ids(text).tolist()
     return {"count": len(ids), "max_model_len": None, "tokens": ids}
 
 
