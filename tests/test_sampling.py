@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from textgen.config import FILTERS, SamplingConfig
 from textgen.generation import sampling
-from textgen.generation.filters import KEEP, KEPT, LEAST, filter_row, filter_weights
+from textgen.generation.filters import KEEP, KEPT, LEAST, filter_row, filter_weights, typical_ids
 from textgen.generation.past import Past, Runs
 from textgen.generation.sampling import draw, next_ids, occurrences, penalised, repeat_penalty
 from textgen.generation.state import MAX_RECENT, Context
@@ -535,3 +535,12 @@ def test_ids_are_drawn_as_often_as_a_rule_says(changes, shares):
 def test_recent_ids_are_not_looked_at_without_a_penalty(monkeypatch):
     monkeypatch.setattr(sampling, "repeat_penalty", None)
     assert next_ids(np.zeros((1, 2)), np.array([0.0]), SamplingConfig(), NOTHING_RECENT).tolist() == [0]
+
+
+def test_an_infinite_score_of_a_damaged_model_leaves_the_typical_ids_as_they_are():
+    weights = np.random.default_rng(0).exponential(size=5000)
+    weights[7] = 0.0
+    logs = np.log(np.maximum(weights, LEAST))
+    expected = typical_ids(weights, 0.5, logs)
+    logs[7] = -np.inf
+    np.testing.assert_array_equal(typical_ids(weights, 0.5, logs), expected)

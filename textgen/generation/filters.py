@@ -134,7 +134,11 @@ def typical_ids(row: np.ndarray, mass: float, logs: np.ndarray | None = None) ->
     """What `keep_typical` keeps of a row: unlikely ids, without which there is enough, are most often too far."""
     logs = _logarithms(row) if logs is None else logs
     total = np.einsum("v->", row)
-    expected, enough = _sum_of_products(row, logs) / total, mass * total
+    with np.errstate(invalid="ignore"):
+        expected, enough = _sum_of_products(row, logs) / total, mass * total
+    if not math.isfinite(expected):  # a damaged model's scores
+        logs = np.maximum(logs, LOG_LEAST)
+        expected = _sum_of_products(row, logs) / total
     least = 16 * (total - enough) / len(row)  # as a rule what is less likely is not needed either
     ids = (row >= least).nonzero()[0]
     likely = row.take(ids)

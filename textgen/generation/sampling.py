@@ -29,6 +29,7 @@ from textgen.generation.filters import GROUP, LOG_LEAST, active, filter_row, fil
 
 PENALTIES = {"repeat_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}  # and where they are off
 MANY_IDS = 4096  # from so many on, rows are drawn one after the other, and ids by groups
+ALL, NONE = slice(None), slice(0)
 COLDEST = 1e-250  # a temperature below this one changes no weight, which are 0 and 1; dividing by it does not overflow
 
 
@@ -75,16 +76,21 @@ def next_ids(
     if allowed is not None:
         scores[~allowed] = -np.inf
     best = np.maximum.reduce(scores, axis=-1, keepdims=True)  # [B, 1]
+    is_known = scores.shape[-1] >= MANY_IDS and allowed is None  # of few ids, looking at all takes less time
+    infinite = (NONE if barred is None else barred[0]) if is_known else ALL
     if is_all_free or (has_some := best > -np.inf).all():
-        return chosen(scores, best, uniform, config)
+        return chosen(scores, best, uniform, config, infinite)
     scores[~has_some[:, 0]] = best[~has_some] = 0.0
-    return np.where(has_some[:, 0], chosen(scores, best, uniform, config), -1)
+    return np.where(has_some[:, 0], chosen(scores, best, uniform, config, infinite), -1)
 
 
-def chosen(scores: np.ndarray, best: np.ndarray, uniform: np.ndarray, config: SamplingConfig) -> np.ndarray:
+def chosen(
+    scores: np.ndarray, best: np.ndarray, uniform: np.ndarray, config: SamplingConfig, infinite: np.ndarray | slice
+) -> np.ndarray:
     """The id of each row, int64 [B], by its scores, float64 [B, V], which are changed, and the best of them, [B, 1].
 
-    Of many ids there is one row.
+    Of many ids there is one row. `infinite` are the ids of each row whose scores are infinite, int [N]; ALL where that
+    is not known.
     """
     if config.temperature == 0:  # rule 4
         return scores.argmax(axis=-1)
@@ -93,7 +99,11 @@ def chosen(scores: np.ndarray, best: np.ndarray, uniform: np.ndarray, config: Sa
     filters = active(config)  # rule 6
     needs_logs = "typical" in filters
     weights = np.exp(scores, out=None if needs_logs else scores)
-    logs = np.maximum(scores, LOG_LEAST, out=scores) if needs_logs else None  # of barred ids they were infinite
+    if needs_logs and isinstance(infinite, slice):
+        np.maximum(scores[:, infinite], LOG_LEAST, out=scores[:, infinite])
+    elif needs_logs:
+        scores[:, infinite] = LOG_LEAST
+    logs = scores if needs_logs else None
     if not filters or not np.isfinite(best).all():  # a damaged model's scores are no numbers; any id is as good
         return draw(weights, uniform)
     if weights.shape[-1] < MANY_IDS:
