@@ -62,10 +62,8 @@ class TrainStep:
         )
         self.optimizer.exclude_from_weight_decay(var_names=["bias"])
         self.optimizer.build(model.trainable_variables)
-        self.table, self.moved_whole = (
-            None,
-            [*model.trainable_variables],
-        )  # the variables of which all is moved at every step
+        self.table: EmbeddingTable | None = None
+        self.moved_whole = [*model.trainable_variables]  # those of which a step moves all
         if num_rows := num_touched(model.config, config):
             embedding = model.embedding.embeddings
             self.table = EmbeddingTable(embedding, self.optimizer, num_rows, compile_with_xla=compile_with_xla)
